@@ -1,0 +1,80 @@
+# `make` alone lists the targets. CI calls only targets of this file.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Tests of two packages at a time: each may run a server of its own.
+TEST_FLAGS := -race -p 2 -timeout 15m
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: need-engine tools build ## pin a real file with its pinset in a real CQL server, show it, clean up
+	@bin/cqlserver exec -- demo/run.sh demo
+
+.PHONY: up
+up: need-engine tools build ## the same, left running
+	@demo/run.sh up
+
+.PHONY: down
+down: bin-cqlserver ## stop what make up started
+	@demo/run.sh down
+
+.PHONY: cql-up
+cql-up: need-engine bin-cqlserver ## start a CQL server (CQL_NODES 1-6, CQL_DCS 1-3) and print CQL_HOSTS=…
+	@bin/cqlserver up
+
+.PHONY: cql-down
+cql-down: bin-cqlserver ## stop it
+	@bin/cqlserver down
+
+.PHONY: test
+test: need-engine need-cc bin-cqlserver ## all tests on a real CQL server; ends with a count
+	@go build -o bin/testreport ./internal/cqltest/testreport
+	@CQL_REQUIRED=1 bin/cqlserver exec -- go test -json $(TEST_FLAGS) ./... | bin/testreport
+
+.PHONY: build
+build: need-go ## bin/ipfs-cluster-service
+	@echo "building bin/ipfs-cluster-service (minutes the first time)"
+	@go build -o bin/ipfs-cluster-service ./cmd/ipfs-cluster-service
+
+.PHONY: check
+check: need-go ## format, vet, lint, import rules, go.mod, shell syntax
+	@echo "gofmt"
+	@unformatted=$$(git ls-files -z -co --exclude-standard '*.go' | xargs -0 -r ls -d 2>/dev/null | xargs -r gofmt -l); \
+	[[ -z $$unformatted ]] || { echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; }
+	@echo "go vet"
+	@go vet ./...
+	@echo "import rules"
+	@go test -count=1 .
+	@echo "golangci-lint (minutes the first time)"
+	@cd tools/lint && go build -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@bin/golangci-lint run ./...
+	@echo "go mod tidy"
+	@go mod tidy -diff
+	@echo "shell syntax"
+	@for script in demo/need demo/run.sh .ci/run; do bash -n "$$script"; done
+	@if command -v shellcheck >/dev/null; then shellcheck demo/need demo/run.sh .ci/run; fi
+
+.PHONY: clean
+clean: ## remove bin and .build
+	@demo/run.sh clean
+
+# What the demo needs besides our own binary: the CQL server's starter, stock
+# ipfs-cluster-ctl and Kubo.
+.PHONY: tools
+tools: bin-cqlserver
+	@echo "building bin/ipfs-cluster-ctl and bin/ipfs, which is Kubo (minutes the first time)"
+	@go build -o bin/ipfs-cluster-ctl github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-ctl
+	@cd tools/kubo && go build -o ../../bin/ipfs github.com/ipfs/kubo/cmd/ipfs
+
+.PHONY: bin-cqlserver
+bin-cqlserver: need-go
+	@go build -o bin/cqlserver ./internal/cqltest/cqlserver
+
+.PHONY: need-go need-cc need-engine
+need-go need-cc need-engine: need-%:
+	@demo/need $*

@@ -1,0 +1,18 @@
+// Package ipfsclusterscylla is the root of a module that puts the pinset of
+// ipfs-cluster into a CQL database, ScyllaDB or Apache Cassandra. It holds no
+// code but the test of the rules below. The rooms:
+//
+//	state            the contract of a pin store and of its change feed
+//	state/statetest  the conformance suite of that contract
+//	scyllastate      the store on CQL: configuration, tables, statements
+//	peer/consensus   ipfs-cluster's consensus component over a store and a feed
+//	cmd              main packages, one per binary
+//	internal/cli     what the binaries do: flags, wiring, subcommands
+//	internal/scylla  how one talks to the database; knows no table of ours
+//	internal/cqltest a real CQL server for tests and for the demo
+//
+// Imports point one way: cmd to internal/cli, which wires everything; peer to
+// state; scyllastate to state and internal/scylla; state to upstream's api and
+// state only. The test in this directory enforces it, and so does depguard in
+// .golangci.yml.
+package ipfsclusterscylla

@@ -1,0 +1,130 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"os/signal"
+	"time"
+
+	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
+	"github.com/ipfs-cluster/ipfs-cluster/consensus/crdt"
+	"github.com/ipfs-cluster/ipfs-cluster/consensus/raft"
+	"github.com/ipfs-cluster/ipfs-cluster/datastore/inmem"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+var _ ipfscluster.Consensus = (*consensus.Consensus)(nil)
+
+// noReadyTimeout is for backends that are slow to get ready only where waiting
+// is right. A cluster that is not ready in time shuts down.
+const noReadyTimeout = 365 * 24 * time.Hour
+
+// trust adds peers to the trusted ones for this run.
+func (cfg *peerConfig) trust(peers []peer.ID) {
+	switch cfg.backend {
+	case backendScylla:
+		cfg.scylla.TrustedPeers = append(cfg.scylla.TrustedPeers, peers...)
+	case backendCRDT:
+		crdtCfg := cfg.Configs().Crdt
+		crdtCfg.TrustedPeers = append(crdtCfg.TrustedPeers, peers...)
+	}
+}
+
+// openBackend opens what holds the pinset, before the peer is on the network.
+func (p *clusterPeer) openBackend() error {
+	if p.cfg.backend == backendScylla {
+		return p.openScylla()
+	}
+	if p.cfg.backend == backendRaft && p.joining {
+		if err := raft.CleanupRaft(p.cfg.Configs().Raft); err != nil {
+			return fmt.Errorf("cleaning the raft state before joining: %w", err)
+		}
+	}
+	manager, err := cmdutils.NewStateManagerWithHelper(p.cfg.ConfigHelper)
+	if err != nil {
+		return fmt.Errorf("creating state manager: %w", err)
+	}
+	store, err := manager.GetStore()
+	if err != nil {
+		return fmt.Errorf("creating datastore: %w", err)
+	}
+	p.datastore = store
+	p.closeLater(store.Close)
+	if name := p.cfg.GetDatastore(); name != "" {
+		logger.Infof("Datastore backend: %s", name)
+	}
+	return nil
+}
+
+// openScylla connects to the database and takes the feed of this peer. A signal
+// ends it while it waits.
+func (p *clusterPeer) openScylla() error {
+	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
+	defer stop()
+	store, err := connect(ctx, p.cfg.scylla)
+	if err != nil {
+		return err
+	}
+	p.scylla = store
+	p.closeLater(store.Close)
+	p.feed, err = store.Feed(ctx, p.cfg.Identity().ID)
+	if err != nil {
+		return fmt.Errorf("opening the change feed: %w", nameSignal(ctx, err))
+	}
+	p.datastore = inmem.New() // for the DHT, whose records may get lost
+	p.closeLater(p.datastore.Close)
+	return nil
+}
+
+// connect opens the database, waiting for it when it is down. ctx ends with a
+// signal.
+func connect(ctx context.Context, cfg *scyllastate.Config) (*scyllastate.Store, error) {
+	store, err := scyllastate.Open(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("opening the pinset: %w", nameSignal(ctx, err))
+	}
+	return store, nil
+}
+
+// nameSignal says that a signal is the cause of err when it has ended ctx.
+func nameSignal(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("stopped by a signal: %w", err)
+}
+
+// newConsensus makes the component that keeps the pinset, on the host of p.
+func (p *clusterPeer) newConsensus() (ipfscluster.Consensus, error) {
+	cfgs := p.cfg.Configs()
+	switch p.cfg.backend {
+	case backendScylla:
+		// The database has answered, so that the component is ready at once.
+		ipfscluster.ReadyTimeout = noReadyTimeout
+		return consensus.New(p.host, consensus.Options{
+			Store:        p.scylla,
+			Updater:      p.scylla,
+			Feed:         p.feed,
+			TrustAll:     p.cfg.scylla.TrustAll,
+			TrustedPeers: p.cfg.scylla.TrustedPeers,
+			Lost: func(err error) {
+				select {
+				case p.lost <- err:
+				default: // the first error is enough
+				}
+			},
+		}), nil
+	case backendRaft:
+		ipfscluster.ReadyTimeout = cfgs.Raft.WaitForLeaderTimeout + 5*time.Second
+		return raft.NewConsensus(p.host, cfgs.Raft, p.datastore, p.joining)
+	case backendCRDT:
+		// Migrations of the crdt datastore may take very long.
+		ipfscluster.ReadyTimeout = noReadyTimeout
+		return crdt.New(p.host, p.dht, p.pubsub, cfgs.Crdt, p.datastore)
+	default:
+		return nil, fmt.Errorf("unknown backend %q", p.cfg.backend)
+	}
+}

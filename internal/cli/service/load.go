@@ -1,0 +1,116 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
+	"github.com/ipfs-cluster/ipfs-cluster/config"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// The components that can hold the pinset, by their keys in service.json.
+const (
+	backendScylla = "scylla"
+	backendCRDT   = "crdt"
+	backendRaft   = "raft"
+)
+
+// peerConfig is the configuration of a peer, read from its folder.
+type peerConfig struct {
+	*cmdutils.ConfigHelper
+	scylla  *scyllastate.Config
+	backend string
+}
+
+// loadConfig reads service.json, identity.json and the environment. The caller
+// ends with Manager().Shutdown().
+func (cmd *command) loadConfig() (*peerConfig, error) {
+	helper := cmdutils.NewConfigHelper(cmd.configPath, cmd.identityPath, "", "")
+	cfg := &peerConfig{ConfigHelper: helper, scylla: &scyllastate.Config{}}
+	helper.Manager().RegisterComponent(config.State, cfg.scylla)
+	if err := cfg.load(cmd.configPath); err != nil {
+		helper.Manager().Shutdown()
+		return nil, fmt.Errorf("loading configurations: %w", err)
+	}
+	return cfg, nil
+}
+
+func (cfg *peerConfig) load(path string) error {
+	if err := cfg.LoadConfigFromDisk(); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no %s: run \"%s init\" first, or name another folder with --config", path, programName)
+		}
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := cfg.LoadIdentityFromDisk(); err != nil {
+		return err
+	}
+	backend, err := chooseBackend(cfg.ConfigHelper)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	cfg.backend = backend
+	if backend != backendScylla {
+		return nil
+	}
+	// The configuration manager validates before it applies the environment.
+	return cfg.scylla.ValidateAll()
+}
+
+// chooseBackend tells where the pinset is, by the sections of the loaded file.
+func chooseBackend(helper *cmdutils.ConfigHelper) (string, error) {
+	var found, names []string
+	for _, c := range []struct {
+		section config.SectionType
+		key     string
+		name    string
+	}{
+		{config.State, backendScylla, "state.scylla"},
+		{config.Consensus, backendCRDT, "consensus.crdt"},
+		{config.Consensus, backendRaft, "consensus.raft"},
+	} {
+		if helper.Manager().IsLoadedFromJSON(c.section, c.key) {
+			found, names = append(found, c.key), append(names, c.name)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return "", errors.New("nothing says where the pinset is: add \"state\": {\"scylla\": {}}, or a consensus section")
+	case len(found) == 1:
+		return found[0], nil
+	case found[0] == backendScylla:
+		return "", fmt.Errorf("%s are both there, but a pinset is in one place. "+
+			"To move the pins into the database, keep only %s and run \"%s state export --file pins.json\", "+
+			"then keep only state.scylla and run \"%s state import pins.json\". "+
+			"If the pins are moved already, remove the consensus section",
+			strings.Join(names, " and "), names[1], programName, programName)
+	default:
+		return "", fmt.Errorf("%s are both there: remove the one that is not used", strings.Join(names, " and "))
+	}
+}
+
+// parsePeers reads a comma-separated list of multiaddresses that end in
+// /p2p/<peer ID>. An empty list gives none.
+func parsePeers(list string) ([]ma.Multiaddr, error) {
+	if strings.TrimSpace(list) == "" {
+		return nil, nil
+	}
+	var addrs []ma.Multiaddr
+	for _, text := range strings.Split(list, ",") {
+		text = strings.TrimSpace(text)
+		addr, err := ma.NewMultiaddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a multiaddress: %w", text, err)
+		}
+		if len(ipfscluster.PeersFromMultiaddrs([]ma.Multiaddr{addr})) == 0 {
+			return nil, fmt.Errorf("%q does not end in /p2p/ and a peer ID", text)
+		}
+		addrs = append(addrs, addr)
+	}
+	return addrs, nil
+}

@@ -1,0 +1,219 @@
+package service
+
+import (
+	"context"
+	"fmt"
+
+	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+	"github.com/ipfs-cluster/ipfs-cluster/allocator/balanced"
+	"github.com/ipfs-cluster/ipfs-cluster/api/ipfsproxy"
+	"github.com/ipfs-cluster/ipfs-cluster/api/pinsvcapi"
+	"github.com/ipfs-cluster/ipfs-cluster/api/rest"
+	"github.com/ipfs-cluster/ipfs-cluster/config"
+	"github.com/ipfs-cluster/ipfs-cluster/informer/disk"
+	"github.com/ipfs-cluster/ipfs-cluster/informer/pinqueue"
+	"github.com/ipfs-cluster/ipfs-cluster/informer/tags"
+	"github.com/ipfs-cluster/ipfs-cluster/ipfsconn/ipfshttp"
+	"github.com/ipfs-cluster/ipfs-cluster/monitor/pubsubmon"
+	"github.com/ipfs-cluster/ipfs-cluster/observations"
+	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
+	ds "github.com/ipfs/go-datastore"
+	"github.com/libp2p/go-libp2p-kad-dht/dual"
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"go.opencensus.io/tag"
+	"go.uber.org/multierr"
+)
+
+// clusterPeer is a peer while it is put together, and all that must be closed
+// after it.
+type clusterPeer struct {
+	cfg     *peerConfig
+	joining bool // other peers to join were named
+	leave   bool // leave the cluster at the end
+
+	datastore ds.Datastore
+	scylla    *scyllastate.Store // nil for other backends, as feed
+	feed      state.Feed
+	host      host.Host
+	pubsub    *pubsub.PubSub
+	dht       *dual.DHT
+	cluster   *ipfscluster.Cluster
+	// lost gets the error when another process took the identity of this
+	// peer. It holds one.
+	lost chan error
+
+	closers []func() error
+}
+
+// closeLater adds to what close closes.
+func (p *clusterPeer) closeLater(f func() error) {
+	p.closers = append(p.closers, f)
+}
+
+// close closes what was opened, the last first. The cluster must have ended.
+func (p *clusterPeer) close() error {
+	var err error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		err = multierr.Append(err, p.closers[i]())
+	}
+	p.closers = nil
+	if err != nil {
+		return fmt.Errorf("closing: %w", err)
+	}
+	return nil
+}
+
+// start puts the peer on the network and makes the cluster, which goes on
+// becoming ready after start returned. ctx must last until the cluster ended.
+func (p *clusterPeer) start(ctx context.Context) error {
+	cfgs := p.cfg.Configs()
+	clusterHost, bandwidth, ps, dht, err := ipfscluster.NewClusterHost(ctx, p.cfg.Identity(), cfgs.Cluster, p.datastore)
+	if err != nil {
+		return fmt.Errorf("creating libp2p host: %w", err)
+	}
+	p.host, p.pubsub, p.dht = clusterHost, ps, dht
+	p.closeLater(clusterHost.Close)
+	p.closeLater(dht.Close)
+
+	if shown, err := p.cfg.Manager().ToDisplayJSON(); err != nil {
+		return fmt.Errorf("getting configuration string: %w", err)
+	} else {
+		logger.Debugf("Configuration:\n%s\n", shown)
+	}
+	ctx, err = tag.New(ctx, tag.Upsert(observations.HostKey, clusterHost.ID().String()))
+	if err != nil {
+		return fmt.Errorf("tagging context with host id: %w", err)
+	}
+	if err := observations.SetupMetrics(cfgs.Metrics); err != nil {
+		return fmt.Errorf("setting up metrics: %w", err)
+	}
+	tracer, err := observations.SetupTracing(cfgs.Tracing)
+	if err != nil {
+		return fmt.Errorf("setting up tracing: %w", err)
+	}
+	apis, err := p.newAPIs(ctx)
+	if err != nil {
+		return err
+	}
+	connector, err := ipfshttp.NewConnector(cfgs.Ipfshttp)
+	if err != nil {
+		return fmt.Errorf("creating IPFS Connector component: %w", err)
+	}
+	informers, err := p.newInformers()
+	if err != nil {
+		return err
+	}
+	allocator, err := p.newAllocator()
+	if err != nil {
+		return err
+	}
+	cons, err := p.newConsensus()
+	if err != nil {
+		return fmt.Errorf("setting up consensus: %w", err)
+	}
+	tracker := stateless.New(cfgs.Statelesstracker, clusterHost.ID(), cfgs.Cluster.Peername, cons.State)
+
+	// The other backends derive their peers from the metrics of the monitor:
+	// a monitor that asked them for peers would ask itself without end.
+	var peers func(context.Context) ([]peer.ID, error)
+	if p.cfg.backend == backendRaft {
+		peers = cons.Peers
+	}
+	monitor, err := pubsubmon.New(ctx, cfgs.Pubsubmon, ps, peers)
+	if err != nil {
+		return fmt.Errorf("setting up PeerMonitor: %w", err)
+	}
+
+	// The cluster works on a copy, so that what the flags of this run say
+	// cannot get into service.json.
+	clusterCfg := *cfgs.Cluster
+	clusterCfg.LeaveOnShutdown = clusterCfg.LeaveOnShutdown || p.leave
+	p.cluster, err = ipfscluster.NewCluster(ctx, clusterHost, bandwidth, dht, &clusterCfg, p.datastore,
+		cons, apis, connector, tracker, monitor, allocator, informers, tracer)
+	if err != nil {
+		return fmt.Errorf("starting cluster: %w", err)
+	}
+	return nil
+}
+
+// newAPIs makes the APIs that service.json has sections for.
+func (p *clusterPeer) newAPIs(ctx context.Context) ([]ipfscluster.API, error) {
+	cfgs, manager := p.cfg.Configs(), p.cfg.Manager()
+	var apis []ipfscluster.API
+	if manager.IsLoadedFromJSON(config.API, cfgs.Restapi.ConfigKey()) {
+		var api *rest.API
+		var err error
+		if p.cfg.backend == backendRaft {
+			api, err = rest.NewAPIWithHost(ctx, cfgs.Restapi, p.host)
+		} else {
+			// Peers that know the secret are not all trusted here: the
+			// API is not offered over libp2p, where it asks no password.
+			api, err = rest.NewAPI(ctx, cfgs.Restapi)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("creating REST API component: %w", err)
+		}
+		apis = append(apis, api)
+	}
+	if manager.IsLoadedFromJSON(config.API, cfgs.Pinsvcapi.ConfigKey()) {
+		api, err := pinsvcapi.NewAPI(ctx, cfgs.Pinsvcapi)
+		if err != nil {
+			return nil, fmt.Errorf("creating Pinning Service API component: %w", err)
+		}
+		apis = append(apis, api)
+	}
+	if manager.IsLoadedFromJSON(config.API, cfgs.Ipfsproxy.ConfigKey()) {
+		proxy, err := ipfsproxy.New(cfgs.Ipfsproxy)
+		if err != nil {
+			return nil, fmt.Errorf("creating IPFS Proxy component: %w", err)
+		}
+		apis = append(apis, proxy)
+	}
+	return apis, nil
+}
+
+// newInformers makes the informers that service.json has sections for.
+func (p *clusterPeer) newInformers() ([]ipfscluster.Informer, error) {
+	cfgs, manager := p.cfg.Configs(), p.cfg.Manager()
+	var informers []ipfscluster.Informer
+	if manager.IsLoadedFromJSON(config.Informer, cfgs.DiskInf.ConfigKey()) {
+		informer, err := disk.NewInformer(cfgs.DiskInf)
+		if err != nil {
+			return nil, fmt.Errorf("creating disk informer: %w", err)
+		}
+		informers = append(informers, informer)
+	}
+	if manager.IsLoadedFromJSON(config.Informer, cfgs.TagsInf.ConfigKey()) {
+		informer, err := tags.New(cfgs.TagsInf)
+		if err != nil {
+			return nil, fmt.Errorf("creating tags informer: %w", err)
+		}
+		informers = append(informers, informer)
+	}
+	if manager.IsLoadedFromJSON(config.Informer, cfgs.PinQueueInf.ConfigKey()) {
+		informer, err := pinqueue.New(cfgs.PinQueueInf)
+		if err != nil {
+			return nil, fmt.Errorf("creating pinqueue informer: %w", err)
+		}
+		informers = append(informers, informer)
+	}
+	return informers, nil
+}
+
+// newAllocator makes the allocator. A service.json without an allocator
+// section comes from a version of upstream that allocated by free space.
+func (p *clusterPeer) newAllocator() (ipfscluster.PinAllocator, error) {
+	cfg := p.cfg.Configs().BalancedAlloc
+	if !p.cfg.Manager().IsLoadedFromJSON(config.Allocator, cfg.ConfigKey()) {
+		cfg.AllocateBy = []string{"freespace"}
+	}
+	allocator, err := balanced.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("creating allocator: %w", err)
+	}
+	return allocator, nil
+}

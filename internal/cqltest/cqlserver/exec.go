@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+)
+
+// start starts the server that the environment asks for.
+func start(ctx context.Context) (*engine.Engine, error) {
+	opts, err := engine.OptionsFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	opts.Progress = os.Stderr
+	e, err := engine.Start(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(os.Stderr, "CQL server ready: %s at %s\n", e.Name(), e.Address())
+	return e, nil
+}
+
+// runExec runs a command beside a server. The command's failure is its
+// result, as an *exec.ExitError.
+func runExec(ctx context.Context, argv []string) (err error) {
+	e, err := start(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Stop()) }()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), "CQL_HOSTS="+e.Address(), "CQL_ENGINE_NAME="+e.Name())
+	p, err := child.Start(cmd)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.Exited():
+	case <-ctx.Done():
+		// A Ctrl-C reached the command too, a SIGTERM did not. It gets the
+		// time it needs to clean up, then the server goes.
+		_ = p.Signal(syscall.SIGTERM) // fails only if it has ended
+	}
+	return p.Wait()
+}

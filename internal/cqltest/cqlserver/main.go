@@ -1,0 +1,69 @@
+// Command cqlserver runs a CQL server for a command, or keeps one running.
+// The server is chosen as package engine says, by CQL_HOSTS, DEMO_ENGINE,
+// CQL_NODES and CQL_DCS.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+const usage = `usage: cqlserver COMMAND
+  exec -- CMD ARGS…  start a server, run CMD with CQL_HOSTS and CQL_ENGINE_NAME set, stop the server
+  up                 start a server that stays, print CQL_HOSTS=…
+  hosts              print CQL_HOSTS=… of the server that up started
+  down               stop it
+  query SELECT       print the rows of a query on the server of CQL_HOSTS, else on that of up
+`
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	err := run(ctx, os.Args[1:])
+	cancel()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.As(err, &exit):
+		os.Exit(exitCode(exit))
+	default:
+		fmt.Fprintln(os.Stderr, "cqlserver:", err)
+		os.Exit(1)
+	}
+}
+
+// exitCode is the exit code a shell gives: 128 and the signal for a command
+// that a signal ended.
+func exitCode(e *exec.ExitError) int {
+	if s, ok := e.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		return 128 + int(s.Signal())
+	}
+	return e.ExitCode()
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errors.New(strings.TrimSpace(usage))
+	}
+	switch cmd, rest := args[0], args[1:]; {
+	case cmd == "exec" && len(rest) > 1 && rest[0] == "--":
+		return runExec(ctx, rest[1:])
+	case cmd == "up" && len(rest) == 0:
+		return runUp(ctx)
+	case cmd == supervise && len(rest) == 0:
+		return runSupervise(ctx)
+	case cmd == "hosts" && len(rest) == 0:
+		return runHosts()
+	case cmd == "down" && len(rest) == 0:
+		return runDown(ctx)
+	case cmd == "query" && len(rest) == 1:
+		return runQuery(ctx, rest[0])
+	default:
+		return fmt.Errorf("cannot read %q\n%s", args, strings.TrimSpace(usage))
+	}
+}

@@ -1,0 +1,140 @@
+package cqltest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+)
+
+// startTimeout bounds the start of a server, the download of its jars or
+// image included.
+const startTimeout = 10 * time.Minute
+
+// Server is a CQL server for tests. Its methods may be called from several
+// tests at once.
+type Server struct {
+	name  string
+	hosts []string
+	port  int
+	auth  bool
+}
+
+// shared is the server of this test process. A process has one because a
+// start costs 11 seconds; nothing but Start and Main touches it.
+var shared struct { //nolint:gochecknoglobals // see above
+	sync.Mutex
+	tried  bool
+	engine *engine.Engine
+	err    error
+}
+
+// Start returns the server that all tests of this process share. The first
+// call starts it.
+func Start(tb testing.TB) *Server {
+	tb.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if !shared.tried {
+		shared.tried = true
+		shared.engine, shared.err = startShared(tb.Context())
+	}
+	if shared.err != nil {
+		unavailable(tb, shared.err)
+	}
+	e := shared.engine
+	return &Server{name: e.Name(), hosts: e.Hosts(), port: e.Port()}
+}
+
+func startShared(ctx context.Context) (*engine.Engine, error) {
+	opts, err := engine.OptionsFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	opts.Progress = os.Stderr
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return engine.Start(ctx, opts)
+}
+
+// Main runs the tests of a package and stops the server they shared. Its
+// result is for os.Exit. A process that ends without coming here, by a panic
+// or a Ctrl-C, takes the server down with it.
+func Main(m *testing.M) int {
+	code := m.Run()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.engine == nil {
+		return code
+	}
+	if err := shared.engine.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "cqltest:", err)
+		return max(code, 1)
+	}
+	return code
+}
+
+// Required tells whether CQL_REQUIRED=1 forbids to skip a test that has no
+// server.
+func Required() bool { return os.Getenv("CQL_REQUIRED") == "1" }
+
+// unavailable ends a test that has no server.
+func unavailable(tb testing.TB, err error) {
+	tb.Helper()
+	if Required() {
+		tb.Fatalf("no CQL server, and CQL_REQUIRED=1: %v", err)
+	}
+	tb.Skipf("SKIPPED WITHOUT A CQL SERVER (CQL_REQUIRED=1 makes this a failure): %v", err)
+}
+
+// Name says which engine this is, for people.
+func (s *Server) Name() string { return s.name }
+
+// Hosts are the addresses of all nodes, without port.
+func (s *Server) Hosts() []string { return append([]string(nil), s.hosts...) }
+
+// Port is the CQL port of every node.
+func (s *Server) Port() int { return s.port }
+
+// Keyspace returns a keyspace name that no other test has. It does not create
+// the keyspace. It drops it when the test ends.
+func (s *Server) Keyspace(tb testing.TB) string {
+	tb.Helper()
+	name := "t_" + strings.ToLower(rand.Text())
+	tb.Cleanup(func() {
+		session, err := s.config().CreateSession()
+		if err != nil {
+			tb.Errorf("connect to drop keyspace %s: %v", name, err)
+			return
+		}
+		defer session.Close()
+		if err := session.Query("DROP KEYSPACE IF EXISTS " + name).Exec(); err != nil {
+			tb.Errorf("drop keyspace %s: %v", name, err)
+		}
+	})
+	return name
+}
+
+// Session returns an administrative session of one connection to the first
+// node, closed when the test ends.
+func (s *Server) Session(tb testing.TB) *gocql.Session {
+	tb.Helper()
+	session, err := s.config().CreateSession()
+	if err != nil {
+		tb.Fatalf("connect to %s: %v", s.name, err)
+	}
+	tb.Cleanup(session.Close)
+	return session
+}
+
+func (s *Server) config() *gocql.ClusterConfig {
+	return engine.AdminConfig(s.hosts, s.port, s.auth)
+}

@@ -1,0 +1,74 @@
+package cqltest_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gocql/gocql"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+)
+
+func TestKeyspaceIsDroppedAfterItsTest(t *testing.T) {
+	server := cqltest.Start(t)
+	session := server.Session(t)
+	var names []string
+	for range 2 {
+		t.Run("user", func(t *testing.T) {
+			name := server.Keyspace(t)
+			names = append(names, name)
+			err := session.Query("CREATE KEYSPACE " + name +
+				" WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1}").Exec()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !keyspaceExists(t, session, name) {
+				t.Fatalf("keyspace %s is not there", name)
+			}
+		})
+	}
+	if names[0] == names[1] {
+		t.Errorf("two tests got the keyspace %s", names[0])
+	}
+	for _, name := range names {
+		if keyspaceExists(t, session, name) {
+			t.Errorf("keyspace %s is still there after its test", name)
+		}
+	}
+}
+
+func keyspaceExists(t *testing.T, session *gocql.Session, name string) bool {
+	t.Helper()
+	var n int
+	err := session.Query("SELECT count(*) FROM system_schema.keyspaces WHERE keyspace_name = ?", name).Scan(&n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n == 1
+}
+
+// A server that is reserved answers only once it runs, at the address that
+// was given before. With authentication it refuses a wrong password.
+func TestReservedServerWithAuthentication(t *testing.T) {
+	own := cqltest.Reserve(t, engine.Options{Auth: true})
+	host := own.Hosts()[0]
+	if answers(host) {
+		t.Fatalf("a server answers at %s before it was started", host)
+	}
+	own.Run(t)
+
+	wrong := engine.AdminConfig(own.Hosts(), own.Port(), false)
+	wrong.Authenticator = gocql.PasswordAuthenticator{Username: engine.Superuser, Password: "wrong"}
+	session, err := wrong.CreateSession()
+	if err == nil {
+		session.Close()
+		t.Fatal("a wrong password was let in")
+	}
+	if !strings.Contains(err.Error(), "incorrect") {
+		t.Errorf("refused for another reason than the password: %v", err)
+	}
+	if err := own.Session(t).Query("CREATE ROLE somebody").Exec(); err != nil {
+		t.Errorf("the superuser may not create a role: %v", err)
+	}
+}

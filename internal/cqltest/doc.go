@@ -1,0 +1,19 @@
+// Package cqltest gives tests a real CQL server.
+//
+// A package whose tests need one starts it on first use and stops it at the
+// end:
+//
+//	func TestMain(m *testing.M) { os.Exit(cqltest.Main(m)) }
+//
+//	func TestSomething(t *testing.T) {
+//		server := cqltest.Start(t)
+//		keyspace := server.Keyspace(t) // a name of its own; dropped after the test
+//		…
+//	}
+//
+// The server is the one that CQL_HOSTS names (a comma list of host or
+// host:port), else ScyllaDB when a Docker daemon answers, else Apache
+// Cassandra from Maven; see package engine. CQL_NODES (1 to 6) and CQL_DCS (1
+// to 3) say how many nodes a Cassandra has. Where none can be had the test is
+// skipped with the reason, or fails if CQL_REQUIRED=1.
+package cqltest

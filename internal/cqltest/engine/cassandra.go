@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// nodeTimeout bounds the start of one node. It takes 11 s on two idle cores.
+const nodeTimeout = 3 * time.Minute
+
+// CassandraCluster is an Apache Cassandra of child processes. Its methods must
+// not be called at once from several goroutines.
+type CassandraCluster struct {
+	opts  Options
+	block *block
+	nodes []*node
+}
+
+// Reserve takes addresses for a Cassandra and starts nothing yet. The
+// addresses are its own until Stop, also if Start is never called.
+func Reserve(opts Options) (*CassandraCluster, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	b, err := reserveBlock(opts.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	c := &CassandraCluster{opts: opts, block: b}
+	for i, addr := range b.addrs {
+		c.nodes = append(c.nodes, &node{
+			addr: addr,
+			seed: b.addrs[0],
+			dc:   fmt.Sprintf("dc%d", i%opts.DCs+1),
+			dir:  filepath.Join(b.dir, fmt.Sprintf("node%d", i+1)),
+			auth: opts.Auth,
+		})
+	}
+	return c, nil
+}
+
+// Start fetches the jars if they are missing, starts the nodes one after the
+// other, and returns when every node answers CQL and knows the others. It may
+// be called once.
+func (c *CassandraCluster) Start(ctx context.Context) error {
+	java, err := findJava(ctx)
+	if err != nil {
+		return err
+	}
+	lib, err := jars(ctx, c.opts)
+	if err != nil {
+		return err
+	}
+	for i, n := range c.nodes {
+		c.opts.say("starting Apache Cassandra %s, node %d of %d (%s, %s)", cassandraVersion, i+1, len(c.nodes), n.addr, n.dc)
+		if err := n.start(java, lib); err != nil {
+			return err
+		}
+		if err := n.waitReady(ctx); err != nil {
+			return err
+		}
+	}
+	for _, n := range c.nodes {
+		if err := n.waitPeers(ctx, len(c.nodes)-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Name says what this is, for people.
+func (c *CassandraCluster) Name() string {
+	name := "Apache Cassandra " + cassandraVersion + " (Maven)"
+	if len(c.nodes) > 1 {
+		name += fmt.Sprintf(", %d nodes in %d datacenters", len(c.nodes), c.opts.DCs)
+	}
+	return name
+}
+
+// Hosts are the addresses of the nodes. They are known before Start.
+func (c *CassandraCluster) Hosts() []string { return append([]string(nil), c.block.addrs...) }
+
+// Port is the CQL port of every node.
+func (c *CassandraCluster) Port() int { return cqlPort }
+
+// Freeze stops node i (from 0) with SIGSTOP: it keeps its connections and
+// answers nothing.
+func (c *CassandraCluster) Freeze(i int) error { return c.nodes[i].process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a frozen node go on.
+func (c *CassandraCluster) Resume(i int) error { return c.nodes[i].process.Signal(syscall.SIGCONT) }
+
+// Stop kills the nodes, removes their data and gives the addresses back. A
+// second call does nothing.
+func (c *CassandraCluster) Stop() error {
+	if c.block == nil {
+		return nil
+	}
+	for _, n := range c.nodes {
+		n.stop()
+	}
+	err := c.block.release()
+	c.block = nil
+	if err != nil {
+		return errors.Join(errors.New("stop Cassandra"), err)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+)
+
+// Kind names an engine, in the values that the variable DEMO_ENGINE takes.
+type Kind string
+
+// The engines. Any prefers ScyllaDB and falls back to Cassandra.
+const (
+	Any       Kind = ""
+	Scylla    Kind = "scylla"
+	Cassandra Kind = "cassandra"
+)
+
+// Options say which server is wanted. The zero value is one node of any kind
+// without authentication.
+type Options struct {
+	Kind  Kind
+	Nodes int // 1 to 6; 0 means 1
+	DCs   int // 1 to 3 and at most Nodes; 0 means 1. Node i is in dc<i mod DCs + 1>
+	// Auth turns on PasswordAuthenticator and CassandraAuthorizer. The
+	// superuser is [Superuser] with [SuperuserPassword].
+	Auth bool
+	// Progress gets a line per step of a start. Nil discards them.
+	Progress io.Writer
+}
+
+// The superuser that a Cassandra with Options.Auth creates.
+const (
+	Superuser         = "cassandra"
+	SuperuserPassword = "cassandra"
+)
+
+// OptionsFromEnv reads DEMO_ENGINE, CQL_NODES and CQL_DCS. Unset means the
+// default.
+func OptionsFromEnv() (Options, error) {
+	o := Options{Kind: Kind(os.Getenv("DEMO_ENGINE"))}
+	for _, v := range []struct {
+		name string
+		into *int
+	}{{"CQL_NODES", &o.Nodes}, {"CQL_DCS", &o.DCs}} {
+		s := os.Getenv(v.name)
+		if s == "" {
+			continue
+		}
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return Options{}, fmt.Errorf("%s=%q is not a number", v.name, s)
+		}
+		*v.into = n
+	}
+	return o.withDefaults()
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Nodes == 0 {
+		o.Nodes = 1
+	}
+	if o.DCs == 0 {
+		o.DCs = 1
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	switch {
+	case o.Kind != Any && o.Kind != Scylla && o.Kind != Cassandra:
+		return o, fmt.Errorf("engine %q is unknown: DEMO_ENGINE takes %q or %q", o.Kind, Scylla, Cassandra)
+	case o.Nodes < 1 || o.Nodes > 6:
+		return o, fmt.Errorf("%d nodes: CQL_NODES takes 1 to 6", o.Nodes)
+	case o.DCs < 1 || o.DCs > 3 || o.DCs > o.Nodes:
+		return o, fmt.Errorf("%d datacenters for %d nodes: CQL_DCS takes 1 to 3 and no more than the nodes", o.DCs, o.Nodes)
+	}
+	return o, nil
+}
+
+func (o Options) say(format string, args ...any) {
+	fmt.Fprintf(o.Progress, format+"\n", args...) //nolint:errcheck // progress lines are not worth failing for
+}
+
+// Engine is a CQL server that answers queries.
+type Engine struct {
+	name  string
+	hosts []string
+	port  int
+	stop  func() error // nil if the server is not ours
+}
+
+// Start returns a server that answers, within the time that ctx allows. It
+// takes the one that CQL_HOSTS names whatever opts ask for; else it starts
+// the kind that opts name.
+func Start(ctx context.Context, opts Options) (*Engine, error) {
+	if list := os.Getenv("CQL_HOSTS"); list != "" {
+		return external(ctx, list)
+	}
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if opts.Kind != Cassandra {
+		e, err := startScylla(ctx, opts)
+		if err == nil {
+			return e, nil
+		}
+		if opts.Kind == Scylla {
+			return nil, err
+		}
+		if !errors.Is(err, errNoDocker) {
+			opts.say("ScyllaDB did not start, going on with Cassandra: %v", err)
+		}
+	}
+	c, err := Reserve(opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(ctx); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return &Engine{name: c.Name(), hosts: c.Hosts(), port: c.Port(), stop: c.Stop}, nil
+}
+
+// Name says what the server is, for people.
+func (e *Engine) Name() string { return e.name }
+
+// Hosts are the addresses of all nodes, without port.
+func (e *Engine) Hosts() []string { return append([]string(nil), e.hosts...) }
+
+// Port is the CQL port of every node.
+func (e *Engine) Port() int { return e.port }
+
+// Address is the value of CQL_HOSTS that names this server.
+func (e *Engine) Address() string { return formatHosts(e.hosts, e.port) }
+
+// Stop ends the server and removes its data. It leaves alone a server that
+// CQL_HOSTS named.
+func (e *Engine) Stop() error {
+	if e.stop == nil {
+		return nil
+	}
+	return e.stop()
+}

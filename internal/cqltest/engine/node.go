@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/gocql/gocql"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
+)
+
+// logTail is how much of a node's log an error shows, in bytes.
+const logTail = 3000
+
+// node is one JVM.
+type node struct {
+	addr, seed, dc string
+	dir            string // all its files
+	auth           bool
+	process        *child.Process // nil until start
+}
+
+func (n *node) start(java, lib string) error {
+	if err := n.writeFiles(); err != nil {
+		return err
+	}
+	log, err := os.Create(n.logPath())
+	if err != nil {
+		return fmt.Errorf("create log of node %s: %w", n.addr, err)
+	}
+	defer log.Close() //nolint:errcheck // the child has its own handle
+	cmd := exec.Command(java, n.arguments(lib)...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = n.dir, log, log
+	// Its own process group: a Ctrl-C at the terminal is for us to handle.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	n.process, err = child.Start(cmd)
+	return err
+}
+
+// writeFiles writes the configuration of the node.
+func (n *node) writeFiles() error {
+	if err := os.MkdirAll(filepath.Join(n.dir, "tmp"), 0o700); err != nil {
+		return fmt.Errorf("make directory of node %s: %w", n.addr, err)
+	}
+	for name, text := range map[string]string{
+		"cassandra.yaml":              n.yaml(),
+		"cassandra-rackdc.properties": "dc=" + n.dc + "\nrack=rack1\n",
+		"logback.xml":                 logback,
+	} {
+		if err := os.WriteFile(filepath.Join(n.dir, name), []byte(text), 0o600); err != nil {
+			return fmt.Errorf("write %s of node %s: %w", name, n.addr, err)
+		}
+	}
+	return nil
+}
+
+func (n *node) config() *gocql.ClusterConfig {
+	return AdminConfig([]string{n.addr}, cqlPort, n.auth)
+}
+
+func (n *node) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
+	defer cancel()
+	if _, err := waitCQL(ctx, n.config(), n.process.Exited()); err != nil {
+		return fmt.Errorf("node %s of Cassandra did not become ready: %w; the end of its log:\n%s", n.addr, err, n.tail())
+	}
+	return nil
+}
+
+func (n *node) waitPeers(ctx context.Context, others int) error {
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
+	defer cancel()
+	if err := waitPeers(ctx, n.config(), others); err != nil {
+		return fmt.Errorf("node %s of Cassandra did not join: %w; the end of its log:\n%s", n.addr, err, n.tail())
+	}
+	return nil
+}
+
+// stop kills the node. Its data is not needed again, so nothing is flushed.
+func (n *node) stop() {
+	if n.process != nil {
+		n.process.Kill()
+	}
+}
+
+func (n *node) logPath() string { return filepath.Join(n.dir, "system.log") }
+
+// tail returns the end of the log, or why it cannot be read.
+func (n *node) tail() string {
+	f, err := os.Open(n.logPath())
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close() //nolint:errcheck // read only
+	if info, err := f.Stat(); err == nil && info.Size() > logTail {
+		if _, err := f.Seek(-logTail, io.SeekEnd); err != nil {
+			return err.Error()
+		}
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.ToValidUTF8(string(text), "")
+}

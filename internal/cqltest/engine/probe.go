@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gocql/gocql"
+)
+
+// probeInterval is the pause between two questions to a starting server.
+const probeInterval = 250 * time.Millisecond
+
+// session gives driver settings for a few administrative queries: hosts are
+// used as given, and the driver neither discovers others nor writes to the log.
+func session(hosts []string, port int) *gocql.ClusterConfig {
+	cfg := gocql.NewCluster(hosts...)
+	cfg.Port = port
+	cfg.ProtoVersion = 4
+	cfg.NumConns = 1
+	cfg.Timeout = 60 * time.Second // a schema change on a busy machine takes many seconds
+	cfg.ConnectTimeout = 5 * time.Second
+	cfg.DisableInitialHostLookup = true
+	cfg.DisableShardAwarePort = true
+	cfg.ReconnectInterval = 0
+	cfg.Events.DisableNodeStatusEvents = true
+	cfg.Events.DisableTopologyEvents = true
+	cfg.Events.DisableSchemaEvents = true
+	cfg.Logger = silent{}
+	return cfg
+}
+
+// AdminConfig gives driver settings for administrative queries: one
+// connection to the first host, generous timeouts, no discovery of other
+// nodes, no log. With auth set it logs in as [Superuser].
+func AdminConfig(hosts []string, port int, auth bool) *gocql.ClusterConfig {
+	cfg := session(hosts[:1], port)
+	if auth {
+		cfg.Authenticator = gocql.PasswordAuthenticator{Username: Superuser, Password: SuperuserPassword}
+	}
+	return cfg
+}
+
+// silent is a driver logger that writes nothing: a server that is not up yet
+// is what a probe expects.
+type silent struct{}
+
+func (silent) Print(...any)          {}
+func (silent) Printf(string, ...any) {}
+func (silent) Println(...any)        {}
+
+// waitCQL asks until a query succeeds and returns the name and version of the
+// server. It gives up when ctx ends or when died is closed.
+func waitCQL(ctx context.Context, cfg *gocql.ClusterConfig, died <-chan struct{}) (string, error) {
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	for {
+		product, err := askCQL(ctx, cfg)
+		if err == nil {
+			return product, nil
+		}
+		select {
+		case <-died:
+			return "", errors.New("the server process has ended")
+		case <-ctx.Done():
+			return "", fmt.Errorf("%w; last answer: %w", ctx.Err(), err)
+		case <-tick.C:
+		}
+	}
+}
+
+func askCQL(ctx context.Context, cfg *gocql.ClusterConfig) (string, error) {
+	s, err := cfg.CreateSession()
+	if err != nil {
+		return "", fmt.Errorf("connect: %w", err)
+	}
+	defer s.Close()
+	var version string
+	if s.Query("SELECT version FROM system.versions LIMIT 1").WithContext(ctx).Scan(&version) == nil {
+		return "ScyllaDB " + version, nil // only ScyllaDB has this table
+	}
+	if err := s.Query("SELECT release_version FROM system.local").WithContext(ctx).Scan(&version); err != nil {
+		return "", fmt.Errorf("select: %w", err)
+	}
+	return "Apache Cassandra " + version, nil
+}
+
+// waitPeers asks a node until it knows n other nodes.
+func waitPeers(ctx context.Context, cfg *gocql.ClusterConfig, n int) error {
+	s, err := cfg.CreateSession()
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer s.Close()
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	for {
+		var known int
+		err := s.Query("SELECT count(*) FROM system.peers_v2").WithContext(ctx).Scan(&known)
+		if err == nil && known >= n {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("node knows %d of %d other nodes: %w", known, n, errors.Join(ctx.Err(), err))
+		case <-tick.C:
+		}
+	}
+}

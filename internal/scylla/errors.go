@@ -1,0 +1,146 @@
+package scylla
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gocql/gocql"
+)
+
+// serverError is what every error frame of the server answers to. The driver's
+// own RequestError names methods that its frames no longer have, so that
+// errors.As with it never matches (scylladb/gocql v1.18).
+type serverError interface {
+	error
+	GetCode() int
+	GetMessage() string
+}
+
+// Code returns the CQL error code of the server inside err, and false when
+// the server did not answer.
+func Code(err error) (int, bool) {
+	var se serverError
+	if errors.As(err, &se) {
+		return se.GetCode(), true
+	}
+	return 0, false
+}
+
+// NotSent reports whether err means that no server can have seen the request.
+// Only then is the outcome of a conditional update known to be "not applied".
+func NotSent(err error) bool {
+	for _, e := range []error{
+		gocql.ErrNoStreams, gocql.ErrHostDown, gocql.ErrNoPool, gocql.ErrNoConnectionsInPool,
+		gocql.ErrNoConnections, gocql.ErrSessionClosed, gocql.ErrSessionNotReady,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// Rejected reports whether the server refused the request before it did
+// anything: too few replicas are alive, or the request itself is wrong. A
+// conditional update with such an answer was not and will not be applied. An
+// overloaded server is not among them: Cassandra may say so after the ballot.
+func Rejected(err error) bool {
+	var unavailable *gocql.RequestErrUnavailable
+	if errors.As(err, &unavailable) {
+		// Without SERIAL the update may have passed its ballot and failed
+		// only when it was to be written.
+		return unavailable.Consistency.IsSerial()
+	}
+	code, ok := Code(err)
+	if !ok {
+		return false
+	}
+	switch code {
+	case gocql.ErrCodeCredentials, gocql.ErrCodeSyntax, gocql.ErrCodeUnauthorized,
+		gocql.ErrCodeInvalid, gocql.ErrCodeConfig, gocql.ErrCodeUnprepared:
+		return true
+	}
+	return false
+}
+
+// Permanent reports whether trying again cannot help before somebody changes
+// the configuration, the role or the program.
+func Permanent(err error) bool {
+	var p *PermanentError
+	if errors.As(err, &p) {
+		return true
+	}
+	code, ok := Code(err)
+	if !ok {
+		return false
+	}
+	switch code {
+	case gocql.ErrCodeCredentials, gocql.ErrCodeSyntax, gocql.ErrCodeUnauthorized,
+		gocql.ErrCodeInvalid, gocql.ErrCodeConfig, gocql.ErrCodeProtocol:
+		return true
+	}
+	return false
+}
+
+// PermanentError is a mistake that waiting does not mend. Its text says what
+// to change.
+type PermanentError struct {
+	Text string
+	Err  error
+}
+
+func (e *PermanentError) Error() string {
+	if e.Err == nil {
+		return e.Text
+	}
+	return e.Text + ": " + e.Err.Error()
+}
+
+// Unwrap gives the cause, which may be nil.
+func (e *PermanentError) Unwrap() error { return e.Err }
+
+// Describe adds to err what an operator needs and the driver's text leaves
+// out: the code, the consistency, how many replicas were required and how many
+// answered, whether the request may have been executed. The chain is kept.
+func Describe(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var facts []string
+	if code, ok := Code(err); ok {
+		facts = append(facts, fmt.Sprintf("code 0x%04x", code))
+	}
+	add := func(cons gocql.Consistency, required, received int) {
+		facts = append(facts, fmt.Sprintf("consistency %s", cons), fmt.Sprintf("required %d", required), fmt.Sprintf("received %d", received))
+	}
+	var (
+		unavailable *gocql.RequestErrUnavailable
+		wt          *gocql.RequestErrWriteTimeout
+		rt          *gocql.RequestErrReadTimeout
+		wf          *gocql.RequestErrWriteFailure
+		rf          *gocql.RequestErrReadFailure
+		qe          *gocql.QueryError
+	)
+	switch {
+	case errors.As(err, &unavailable):
+		add(unavailable.Consistency, unavailable.Required, unavailable.Alive)
+	case errors.As(err, &wt):
+		add(wt.Consistency, wt.BlockFor, wt.Received)
+		facts = append(facts, "write type "+wt.WriteType)
+	case errors.As(err, &rt):
+		add(rt.Consistency, rt.BlockFor, rt.Received)
+	case errors.As(err, &wf):
+		add(wf.Consistency, wf.BlockFor, wf.Received)
+	case errors.As(err, &rf):
+		add(rf.Consistency, rf.BlockFor, rf.Received)
+	}
+	if errors.As(err, &qe) && qe.PotentiallyExecuted() {
+		facts = append(facts, "may have been executed")
+	}
+	if len(facts) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, strings.Join(facts, ", "))
+}

@@ -1,0 +1,219 @@
+package scylla
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gocql/gocql"
+)
+
+// historyTable remembers which schema files were applied. A row is written
+// once, after its file.
+const historyTable = `CREATE TABLE IF NOT EXISTS schema_history (
+	version int PRIMARY KEY,
+	name text,
+	checksum text,
+	min_binary int,
+	applied timestamp,
+	applied_by text
+) WITH ${point}`
+
+const (
+	selectHistory = "SELECT version, name, checksum, min_binary FROM schema_history"
+	insertHistory = "INSERT INTO schema_history (version, name, checksum, min_binary, applied, applied_by) VALUES (?, ?, ?, ?, ?, ?) IF NOT EXISTS"
+	selectTable   = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?"
+)
+
+// Migration is one schema file: NNNN_what.cql. Its statements end with a
+// semicolon at the end of a line and can be run twice. A line
+// "-- min_binary: N" says that binaries whose newest file is older than N
+// must not run on this schema.
+type Migration struct {
+	Version    int
+	Name       string
+	Checksum   string
+	MinBinary  int
+	Statements []string
+}
+
+var (
+	fileName    = regexp.MustCompile(`^(\d{4})_[a-z0-9_]+\.cql$`)
+	minBinary   = regexp.MustCompile(`(?m)^-- min_binary: (\d+)$`)
+	createTable = regexp.MustCompile(`^CREATE TABLE IF NOT EXISTS (\w+)`)
+)
+
+// ReadMigrations reads the schema files of fsys in order. Versions count up
+// from 1 without a gap.
+func ReadMigrations(fsys fs.FS) ([]Migration, error) {
+	names, err := fs.Glob(fsys, "*.cql")
+	if err != nil {
+		return nil, fmt.Errorf("listing the schema files: %w", err)
+	}
+	sort.Strings(names)
+	var out []Migration
+	for i, name := range names {
+		m := fileName.FindStringSubmatch(name)
+		if m == nil {
+			return nil, fmt.Errorf("schema file %s: the name must look like 0001_what.cql", name)
+		}
+		text, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, fmt.Errorf("schema file %s: %w", name, err)
+		}
+		version, err := strconv.Atoi(m[1])
+		if err != nil || version != i+1 {
+			return nil, fmt.Errorf("schema file %s: expected version %d here", name, i+1)
+		}
+		sum := sha256.Sum256(text)
+		mig := Migration{Version: version, Name: name, Checksum: hex.EncodeToString(sum[:]), MinBinary: 1, Statements: statements(string(text))}
+		if b := minBinary.FindStringSubmatch(string(text)); b != nil {
+			if mig.MinBinary, err = strconv.Atoi(b[1]); err != nil {
+				return nil, fmt.Errorf("schema file %s: min_binary: %w", name, err)
+			}
+		}
+		out = append(out, mig)
+	}
+	return out, nil
+}
+
+// statements drops the comments and splits at semicolons that end a line.
+func statements(text string) []string {
+	var lines []string
+	for _, line := range strings.Split(text, "\n") {
+		if !strings.HasPrefix(strings.TrimSpace(line), "--") {
+			lines = append(lines, strings.TrimRight(line, " \t"))
+		}
+	}
+	var out []string
+	for _, s := range strings.Split(strings.Join(lines, "\n")+"\n", ";\n") {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+type applied struct {
+	name, checksum string
+	minBinary      int
+}
+
+// CheckSchema compares what was applied with the files of this binary. It
+// returns the files that are missing. It is an error when a file was changed
+// after it was applied, and when the schema is so new that it refuses this
+// binary.
+func (db *DB) CheckSchema(ctx context.Context, files []Migration) ([]Migration, error) {
+	done, err := db.history(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for version, a := range done {
+		if a.minBinary > len(files) {
+			return nil, &PermanentError{Text: fmt.Sprintf("the keyspace %s has schema version %d (%s), which needs a binary with schema version %d or newer; this one has %d: upgrade it", db.Keyspace, version, a.name, a.minBinary, len(files))}
+		}
+	}
+	var missing []Migration
+	for _, f := range files {
+		a, ok := done[f.Version]
+		switch {
+		case !ok:
+			missing = append(missing, f)
+		case a.checksum != f.Checksum:
+			return nil, &PermanentError{Text: fmt.Sprintf("schema file %s differs from the one that was applied to the keyspace %s: this binary was built from changed files, use an official one", f.Name, db.Keyspace)}
+		}
+	}
+	return missing, nil
+}
+
+// history reads the applied files; a keyspace without the table has none.
+func (db *DB) history(ctx context.Context) (map[int]applied, error) {
+	var table string
+	err := db.Query(selectTable, db.Keyspace, "schema_history").WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&table)
+	if errors.Is(err, gocql.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for the schema history: %w", Describe(err))
+	}
+	out := make(map[int]applied)
+	iter := db.Query(selectHistory).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
+	var version int
+	var a applied
+	for iter.Scan(&version, &a.name, &a.checksum, &a.minBinary) {
+		out[version] = a
+	}
+	if err := iter.Close(); err != nil {
+		return nil, fmt.Errorf("reading the schema history: %w", Describe(err))
+	}
+	return out, nil
+}
+
+// ApplySchema brings the keyspace up to the given files. Several processes may
+// call it at once: a lease lets one work while the others wait, fixed table
+// identifiers make a table that is created twice one table, and each file can
+// be run again by whoever follows a process that died.
+func (db *DB) ApplySchema(ctx context.Context, files []Migration) error {
+	missing, err := db.CheckSchema(ctx, files)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	for _, table := range []string{leasesTable, historyTable} {
+		if err := db.ddl(ctx, table); err != nil {
+			return err
+		}
+	}
+	lease, err := db.AcquireLease(ctx, "schema")
+	if err != nil {
+		return err
+	}
+	defer lease.Release(context.WithoutCancel(ctx))
+	if missing, err = db.CheckSchema(ctx, files); err != nil {
+		return err
+	}
+	for _, f := range missing {
+		for _, s := range f.Statements {
+			if err := lease.Renew(ctx); err != nil {
+				return err
+			}
+			if err := db.ddl(ctx, s); err != nil {
+				return fmt.Errorf("schema file %s: %w", f.Name, err)
+			}
+		}
+		_, err := db.Query(insertHistory, f.Version, f.Name, f.Checksum, f.MinBinary, time.Now(), lease.holder).
+			WithContext(ctx).RetryPolicy(NoRetry()).MapScanCAS(map[string]any{})
+		if err != nil {
+			return fmt.Errorf("recording schema file %s: %w", f.Name, Describe(err))
+		}
+		logger.Infof("applied schema file %s to the keyspace %s", f.Name, db.Keyspace)
+	}
+	return nil
+}
+
+// ddl runs one schema statement and waits until every node knows the result.
+func (db *DB) ddl(ctx context.Context, statement string) error {
+	text := db.Dialect.Options(statement)
+	if m := createTable.FindStringSubmatch(statement); m != nil {
+		text += db.Dialect.TableID(db.Keyspace, m[1])
+	}
+	if err := db.Query(text).WithContext(ctx).RetryPolicy(NoRetry()).Exec(); err != nil {
+		return fmt.Errorf("running %q: %w", firstLine(statement), Describe(err))
+	}
+	if err := db.AwaitSchemaAgreement(ctx); err != nil {
+		return fmt.Errorf("waiting until every node knows %q: %w", firstLine(statement), err)
+	}
+	return nil
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

@@ -1,0 +1,166 @@
+package scyllastate
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/config"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+const (
+	configKey = "scylla"
+	// envPrefix is what the names of the environment variables start with.
+	envPrefix = "CLUSTER_SCYLLA"
+)
+
+// Values of Config.Consistency.
+const (
+	// ConsistencyLinearizable makes every read see every acknowledged write.
+	ConsistencyLinearizable = "linearizable"
+	// ConsistencyLocalReads lets Get and List answer from the local data
+	// centre, which may lag behind. Decisions are never taken on such reads.
+	ConsistencyLocalReads = "local-reads"
+)
+
+// Values of Config.Schema.
+const (
+	// SchemaApply lets the peer create the keyspace and tables that are
+	// missing.
+	SchemaApply = "apply"
+	// SchemaVerify makes the peer refuse to start when something is missing.
+	// Its database role then needs no right to change the schema.
+	SchemaVerify = "verify"
+)
+
+// Default values of a Config.
+const (
+	DefaultHost           = "127.0.0.1"
+	DefaultPort           = 9042
+	DefaultKeyspace       = "ipfs_cluster"
+	DefaultConsistency    = ConsistencyLinearizable
+	DefaultSchema         = SchemaApply
+	DefaultRequestTimeout = 10 * time.Second
+	DefaultWriteDeadline  = 10 * time.Second
+	DefaultMaxClockSkew   = 500 * time.Millisecond
+	DefaultUnpinGrace     = 24 * time.Hour
+)
+
+// Config says where the pinset is stored and how it is reached. It is the
+// component "scylla" of the section "state" of service.json. Each field can
+// also be set by an environment variable: CLUSTER_SCYLLA_ and the name of the
+// field in capitals, as in CLUSTER_SCYLLA_LOCALDC or CLUSTER_SCYLLA_TLS_CAFILE.
+//
+// A Config must not be changed while it is in use.
+type Config struct {
+	config.Saver
+
+	// Hosts are names or addresses of database nodes, without ports. One
+	// that answers is enough: the others are learned from it.
+	Hosts []string
+	// Port is the CQL port of all nodes.
+	Port int
+	// Keyspace holds the tables: a lower-case letter, then up to 47
+	// lower-case letters, digits and underscores.
+	Keyspace string
+	// LocalDC is the data centre this peer talks to. It may be empty when
+	// the database has only one.
+	LocalDC string
+	// Replication is the number of replicas in each data centre, used when
+	// the keyspace is created. Empty means three per data centre, or as many
+	// as it has nodes.
+	Replication map[string]int
+
+	// Username and Password authenticate this peer. Both or none are set.
+	Username string
+	Password string
+	// TLS encrypts the connections.
+	TLS TLSConfig
+
+	// Consistency is ConsistencyLinearizable or ConsistencyLocalReads.
+	Consistency string
+	// Schema is SchemaApply or SchemaVerify.
+	Schema string
+
+	// ConnectTimeout is how long a start waits for the database. 0 waits for
+	// ever.
+	ConnectTimeout time.Duration
+	// RequestTimeout bounds one request to the database.
+	RequestTimeout time.Duration
+	// WriteDeadline is how long an append to the change feed may take. One
+	// that took longer is made again.
+	WriteDeadline time.Duration
+	// MaxClockSkew is how far the clock of this peer may be from the clocks
+	// of the database before the peer refuses to write.
+	MaxClockSkew time.Duration
+	// UnpinGrace is how long the marker of an unpin stays in the database.
+	UnpinGrace time.Duration
+
+	// TrustAll trusts every peer, whatever TrustedPeers says.
+	TrustAll bool
+	// TrustedPeers may use the RPC endpoints that are closed to others.
+	TrustedPeers []peer.ID
+}
+
+// TLSConfig says how connections to the database are encrypted. The
+// certificate of the server is always verified. File names are relative to the
+// folder of service.json.
+type TLSConfig struct {
+	// Enabled turns encryption on.
+	Enabled bool
+	// CAFile holds the certificates of the authorities that are accepted, in
+	// PEM format. Empty means those of the operating system.
+	CAFile string
+	// CertFile and KeyFile hold the certificate of this peer and its key, in
+	// PEM format. Both or none are set.
+	CertFile string
+	KeyFile  string
+	// ServerName is the name the certificates of the servers must carry.
+	// Empty means the name or address that is dialled.
+	ServerName string
+}
+
+// ConfigKey returns the name of this component in its section.
+func (cfg *Config) ConfigKey() string {
+	return configKey
+}
+
+// Default sets every field to its default value. BaseDir stays.
+func (cfg *Config) Default() error {
+	cfg.set(defaultSettings())
+	return nil
+}
+
+// defaultSettings returns the default values, without the Saver.
+func defaultSettings() Config {
+	return Config{
+		Hosts:          []string{DefaultHost},
+		Port:           DefaultPort,
+		Keyspace:       DefaultKeyspace,
+		Replication:    map[string]int{},
+		Consistency:    DefaultConsistency,
+		Schema:         DefaultSchema,
+		RequestTimeout: DefaultRequestTimeout,
+		WriteDeadline:  DefaultWriteDeadline,
+		MaxClockSkew:   DefaultMaxClockSkew,
+		UnpinGrace:     DefaultUnpinGrace,
+		TrustAll:       true,
+		TrustedPeers:   []peer.ID{},
+	}
+}
+
+// set replaces all settings but keeps the Saver, whose channel the
+// configuration manager already listens on.
+func (cfg *Config) set(settings Config) {
+	settings.Saver = cfg.Saver
+	*cfg = settings
+}
+
+// resolve makes the name of a file absolute. Relative names start at the
+// folder of service.json. An empty name stays empty.
+func (cfg *Config) resolve(file string) string {
+	if file == "" || filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(cfg.BaseDir, file)
+}

@@ -1,0 +1,208 @@
+package scyllastate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs-cluster/ipfs-cluster/config"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// configJSON is Config as it is written in service.json. The Go names of the
+// fields give the names of the environment variables. Fields with the tag
+// `hidden:"true"` are never displayed.
+type configJSON struct {
+	Hosts          []string       `json:"hosts"`
+	Port           int            `json:"port"`
+	Keyspace       string         `json:"keyspace"`
+	LocalDC        string         `json:"local_dc"`
+	Replication    map[string]int `json:"replication"`
+	Username       string         `json:"username,omitempty"`
+	Password       string         `json:"password,omitempty" hidden:"true"`
+	TLS            tlsJSON        `json:"tls"`
+	Consistency    string         `json:"consistency"`
+	Schema         string         `json:"schema"`
+	ConnectTimeout string         `json:"connect_timeout"`
+	RequestTimeout string         `json:"request_timeout"`
+	WriteDeadline  string         `json:"write_deadline"`
+	MaxClockSkew   string         `json:"max_clock_skew"`
+	UnpinGrace     string         `json:"unpin_grace"`
+	TrustedPeers   []string       `json:"trusted_peers"`
+}
+
+type tlsJSON struct {
+	Enabled    bool   `json:"enabled"`
+	CAFile     string `json:"ca_file,omitempty"`
+	CertFile   string `json:"cert_file,omitempty"`
+	KeyFile    string `json:"key_file,omitempty"`
+	ServerName string `json:"server_name,omitempty"`
+}
+
+// LoadJSON sets cfg to the defaults overridden by the fields of raw, and
+// validates it. Unknown fields are errors. cfg is unchanged when LoadJSON
+// fails.
+func (cfg *Config) LoadJSON(raw []byte) error {
+	defaults := defaultSettings()
+	jcfg := defaults.toJSON()
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(jcfg); err != nil {
+		return explainJSONError(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("state.scylla: something follows the JSON object: remove it")
+	}
+	settings, err := jcfg.parse()
+	if err != nil {
+		return err
+	}
+	if err := settings.Validate(); err != nil {
+		return err
+	}
+	cfg.set(settings)
+	return nil
+}
+
+// ToJSON returns cfg as it is written in service.json, password included.
+func (cfg *Config) ToJSON() ([]byte, error) {
+	return config.DefaultJSONMarshal(cfg.toJSON())
+}
+
+func (cfg *Config) toJSON() *configJSON {
+	trusted := api.PeersToStrings(cfg.TrustedPeers)
+	if cfg.TrustAll {
+		trusted = []string{"*"}
+	}
+	return &configJSON{
+		Hosts:          append([]string{}, cfg.Hosts...),
+		Port:           cfg.Port,
+		Keyspace:       cfg.Keyspace,
+		LocalDC:        cfg.LocalDC,
+		Replication:    copyReplication(cfg.Replication),
+		Username:       cfg.Username,
+		Password:       cfg.Password,
+		TLS:            tlsJSON(cfg.TLS),
+		Consistency:    cfg.Consistency,
+		Schema:         cfg.Schema,
+		ConnectTimeout: cfg.ConnectTimeout.String(),
+		RequestTimeout: cfg.RequestTimeout.String(),
+		WriteDeadline:  cfg.WriteDeadline.String(),
+		MaxClockSkew:   cfg.MaxClockSkew.String(),
+		UnpinGrace:     cfg.UnpinGrace.String(),
+		TrustedPeers:   trusted,
+	}
+}
+
+// parse turns the written form into a Config that is not yet validated.
+func (jcfg *configJSON) parse() (Config, error) {
+	cfg := Config{
+		Hosts:       make([]string, 0, len(jcfg.Hosts)),
+		Port:        jcfg.Port,
+		Keyspace:    jcfg.Keyspace,
+		LocalDC:     jcfg.LocalDC,
+		Replication: copyReplication(jcfg.Replication),
+		Username:    jcfg.Username,
+		Password:    jcfg.Password,
+		TLS:         TLSConfig(jcfg.TLS),
+		Consistency: jcfg.Consistency,
+		Schema:      jcfg.Schema,
+	}
+	for _, host := range jcfg.Hosts {
+		// A list in an environment variable may have spaces after commas.
+		cfg.Hosts = append(cfg.Hosts, strings.TrimSpace(host))
+	}
+	for _, d := range []struct {
+		field string
+		text  string
+		dst   *time.Duration
+	}{
+		{"connect_timeout", jcfg.ConnectTimeout, &cfg.ConnectTimeout},
+		{"request_timeout", jcfg.RequestTimeout, &cfg.RequestTimeout},
+		{"write_deadline", jcfg.WriteDeadline, &cfg.WriteDeadline},
+		{"max_clock_skew", jcfg.MaxClockSkew, &cfg.MaxClockSkew},
+		{"unpin_grace", jcfg.UnpinGrace, &cfg.UnpinGrace},
+	} {
+		var err error
+		if *d.dst, err = time.ParseDuration(d.text); err != nil {
+			return Config{}, badField(d.field, "%q is not a duration: write a number and a unit, as in 500ms, 10s or 24h", d.text)
+		}
+	}
+	var err error
+	cfg.TrustAll, cfg.TrustedPeers, err = parseTrusted(jcfg.TrustedPeers)
+	if err != nil {
+		return Config{}, err
+	}
+	return cfg, nil
+}
+
+// parseTrusted reads the list of trusted peers, in which "*" means all.
+func parseTrusted(texts []string) (all bool, peers []peer.ID, err error) {
+	peers = make([]peer.ID, 0, len(texts))
+	for _, text := range texts {
+		text = strings.TrimSpace(text)
+		if text == "*" {
+			all = true
+			continue
+		}
+		id, err := peer.Decode(text)
+		if err != nil {
+			return false, nil, badField("trusted_peers", "%q is not a peer ID: write IDs such as 12D3KooW…, or \"*\" to trust all peers", text)
+		}
+		// peer.Decode takes any CID of a key, but only what can be written
+		// back as a peer ID survives saving.
+		if again, err := peer.Decode(id.String()); err != nil || again != id {
+			return false, nil, badField("trusted_peers", "%q is not a peer ID in a usable encoding: write it as 12D3KooW… or Qm…", text)
+		}
+		peers = append(peers, id)
+	}
+	if all {
+		return true, []peer.ID{}, nil
+	}
+	return false, peers, nil
+}
+
+func copyReplication(m map[string]int) map[string]int {
+	out := make(map[string]int, len(m))
+	for dc, n := range m {
+		out[dc] = n
+	}
+	return out
+}
+
+// explainJSONError puts errors of encoding/json in the words of the file.
+func explainJSONError(err error) error {
+	var typeErr *json.UnmarshalTypeError
+	if errors.As(err, &typeErr) {
+		if typeErr.Field == "" {
+			return fmt.Errorf("state.scylla: a JSON %s instead of an object: write {…}", typeErr.Value)
+		}
+		return badField(typeErr.Field, "a JSON %s instead of %s", typeErr.Value, jsonKind(typeErr.Type))
+	}
+	// encoding/json has no error type for unknown fields.
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fmt.Errorf("state.scylla: unknown field %s: correct its name or remove it", name)
+	}
+	return fmt.Errorf("state.scylla: not valid JSON: %w", err)
+}
+
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list of strings"
+	case reflect.String:
+		return "a string"
+	default:
+		return "an object"
+	}
+}

@@ -1,0 +1,121 @@
+package scyllastate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gocql/gocql"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+)
+
+// changesPage is the number of rows that one request returns.
+const changesPage = 1000
+
+// changeKey identifies a row of changes.
+type changeKey struct {
+	at  gocql.UUID
+	cid string
+}
+
+// tail finds the rows of a feed. A row carries the time of its append and
+// appears at most one window later. So there are two passes: each look reads
+// what is newer than the newest row seen, and rows that have become older than
+// the window are read once more, to find those that came late.
+type tail struct {
+	feed *Feed
+	out  *dispatcher
+
+	// newest is, for each source, the time of the newest row seen.
+	newest map[string]time.Time
+	// final is the time up to which every row has been seen.
+	final time.Time
+}
+
+func newTail(f *Feed, d *dispatcher) *tail {
+	t := &tail{feed: f, out: d, newest: make(map[string]time.Time), final: f.position}
+	for _, s := range f.sources {
+		t.newest[s] = f.position
+	}
+	return t
+}
+
+// catchUp is the time that one look takes at most when the feed was not read for
+// long, so that the cursor moves meanwhile.
+const catchUp = 10 * slotLength
+
+// look makes both passes. It returns true when there is more to read at once.
+func (t *tail) look(ctx context.Context) (more bool, err error) {
+	now := t.feed.now()
+	settled := now.Add(-t.feed.window)
+	if err := t.feed.store.clock.check(); err != nil {
+		settled = t.final // this clock must not decide that no row is late
+	}
+	if settled.Sub(t.final) > catchUp {
+		// What lies further back than the window gets no more rows.
+		return true, t.finish(ctx, t.final.Add(catchUp))
+	}
+	for _, s := range t.feed.sources {
+		from := t.newest[s].Add(-t.feed.skew)
+		if from.Before(t.final) {
+			from = t.final
+		}
+		if err := t.read(ctx, s, from, now.Add(t.feed.skew)); err != nil {
+			return false, err
+		}
+	}
+	if settled.Sub(t.final) < t.feed.window/4 {
+		return false, nil // not worth a pass yet
+	}
+	return false, t.finish(ctx, settled)
+}
+
+// finish reads what lies up to the given time for the last time.
+func (t *tail) finish(ctx context.Context, upTo time.Time) error {
+	for _, s := range t.feed.sources {
+		if err := t.read(ctx, s, t.final, upTo); err != nil {
+			return err
+		}
+	}
+	t.final = upTo
+	t.out.forget(upTo)
+	return nil
+}
+
+// read hands on the rows of one source with a time in (after, upTo].
+func (t *tail) read(ctx context.Context, source string, after, upTo time.Time) error {
+	for slot := slotOf(after); slot <= slotOf(upTo); slot++ {
+		iter := t.feed.store.db.Query(selectChanges, source, slot, gocql.MaxTimeUUID(after), gocql.MaxTimeUUID(upTo)).
+			WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(changesPage).Iter()
+		var (
+			key  changeKey
+			cid  []byte
+			rev  gocql.UUID
+			prev gocql.UUID
+		)
+		for iter.Scan(&key.at, &cid, &rev, &prev) {
+			key.cid = string(cid)
+			if at := key.at.Time(); at.After(t.newest[source]) {
+				t.newest[source] = at
+			}
+			if err := t.out.put(ctx, key, prev); err != nil {
+				_ = iter.Close() // ctx has ended
+				return err
+			}
+			prev = gocql.UUID{}
+		}
+		if err := iter.Close(); err != nil {
+			return fmt.Errorf("slot %d of %s: %w", slot, source, scylla.Describe(err))
+		}
+	}
+	return nil
+}
+
+// position is the time up to which everything was seen and is done.
+func (t *tail) position() time.Time {
+	if oldest, ok := t.out.oldest(); ok && !oldest.After(t.final) {
+		return oldest.Add(-tick)
+	}
+	return t.final
+}

@@ -1,0 +1,222 @@
+package scyllastate
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"go.opencensus.io/trace"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+)
+
+// Values of the column kind.
+const (
+	kindPin   int8 = 1
+	kindUnpin int8 = 2
+)
+
+const (
+	// maxBatchBytes keeps a batch below what the engines warn about.
+	maxBatchBytes = 64 << 10
+	// intentBytes is what one row of changes takes beside its CID.
+	intentBytes = 120
+	// maxAppends is how often rows are appended again after an error, or
+	// because the append took longer than the write deadline.
+	maxAppends = 4
+)
+
+// intent is one row of changes. Feed is known before, the slot and the time are
+// those of the append.
+type intent struct {
+	Feed        string
+	Cid         []byte
+	Rev         gocql.UUID
+	Prev        *gocql.UUID
+	Kind        int8
+	Traceparent *string
+}
+
+// newIntents makes a row for each feed that the write concerns.
+func newIntents(ctx context.Context, w *write) []intent {
+	base := intent{Cid: w.cid.Bytes(), Rev: w.rev, Kind: kindPin, Traceparent: traceparent(ctx)}
+	if w.next == nil {
+		base.Kind = kindUnpin
+	}
+	if !w.old.absent() {
+		base.Prev = &w.old.rev
+	}
+	out := make([]intent, len(w.feeds))
+	for i, feed := range w.feeds {
+		out[i] = base
+		out[i].Feed = feed
+	}
+	return out
+}
+
+// feedsFor names the feeds of everybody who holds one of the pins: a peer that
+// does not hold a pin any more must be told as well.
+func feedsFor(pins ...*api.Pin) []string {
+	var out []string
+	seen := make(map[string]bool)
+	add := func(feed string) {
+		if !seen[feed] {
+			seen[feed] = true
+			out = append(out, feed)
+		}
+	}
+	for _, pin := range pins {
+		switch {
+		case pin == nil:
+		case pin.IsPinEverywhere():
+			add(everywhereFeed(pin.Cid))
+		default:
+			for _, p := range pin.Allocations {
+				add(p.String())
+			}
+		}
+	}
+	return out
+}
+
+// everywhereFeed is the feed for changes of c that concern every peer.
+func everywhereFeed(c api.Cid) string {
+	key := c.Bytes()
+	return "*/" + strconv.Itoa(int(key[len(key)-1])%everywhereShards)
+}
+
+// traceparent is the W3C trace context of the span in ctx, nil without one
+// that is sampled.
+func traceparent(ctx context.Context) *string {
+	span := trace.FromContext(ctx)
+	if span == nil || !span.SpanContext().IsSampled() {
+		return nil
+	}
+	sc := span.SpanContext()
+	text := "00-" + hex.EncodeToString(sc.TraceID[:]) + "-" + hex.EncodeToString(sc.SpanID[:]) + "-01"
+	return &text
+}
+
+// appender writes intents. Those for one feed that wait at the same moment
+// travel in one batch, which is one mutation of one partition. There is no
+// timer: a row that comes alone leaves alone, at once.
+type appender struct {
+	session  *gocql.Session
+	deadline time.Duration
+	stmt     string
+
+	mu      sync.Mutex
+	waiting map[string][]*waiter
+}
+
+// waiter is an intent and the one that waits for it.
+type waiter struct {
+	intent intent
+	done   chan<- error
+}
+
+func newAppender(session *gocql.Session, deadline time.Duration) *appender {
+	stmt, _ := changesTable.Insert()
+	return &appender{session: session, deadline: deadline, stmt: stmt, waiting: make(map[string][]*waiter)}
+}
+
+// append returns when all rows are durable, each not later than the write
+// deadline after the time that it carries. Rows may have been written also when
+// it returns an error; without a write that follows them they mean nothing.
+func (a *appender) append(ctx context.Context, rows []intent) error {
+	done := make(chan error, len(rows))
+	a.mu.Lock()
+	for _, r := range rows {
+		queue, busy := a.waiting[r.Feed]
+		a.waiting[r.Feed] = append(queue, &waiter{intent: r, done: done})
+		if !busy {
+			go a.drain(r.Feed)
+		}
+	}
+	a.mu.Unlock()
+	for range rows {
+		select {
+		case err := <-done:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// drain writes what waits for one feed, batch after batch, until nothing does.
+// The entry in the map says that it runs.
+func (a *appender) drain(feed string) {
+	for {
+		a.mu.Lock()
+		queue := a.waiting[feed]
+		if len(queue) == 0 {
+			delete(a.waiting, feed)
+			a.mu.Unlock()
+			return
+		}
+		n, size := 0, 0
+		for n < len(queue) && (n == 0 || size < maxBatchBytes) {
+			size += intentBytes + len(queue[n].intent.Cid)
+			n++
+		}
+		batch := queue[:n:n]
+		a.waiting[feed] = queue[n:]
+		a.mu.Unlock()
+
+		err := a.write(batch)
+		for _, w := range batch {
+			w.done <- err
+		}
+	}
+}
+
+// write appends one batch, again when it failed or came too late: readers look
+// for rows that arrive late only as long as the deadline allows.
+func (a *appender) write(batch []*waiter) error {
+	var err error
+	for range maxAppends {
+		at := time.Now()
+		if err = a.send(batch, at); err == nil {
+			// Wall time and not the monotonic clock, which some systems
+			// stop while the machine sleeps.
+			if time.Now().Round(0).Sub(at.Round(0)) <= a.deadline {
+				return nil
+			}
+			err = fmt.Errorf("the append took longer than write_deadline (%s)", a.deadline)
+		}
+	}
+	return scylla.Describe(err)
+}
+
+func (a *appender) send(batch []*waiter, at time.Time) error {
+	ctx, cancel := context.WithTimeout(context.Background(), a.deadline)
+	defer cancel()
+	slot := slotOf(at)
+	if len(batch) == 1 {
+		return a.session.Query(a.stmt, values(batch[0].intent, slot, at)...).WithContext(ctx).
+			Consistency(gocql.Quorum).Idempotent(true).Exec()
+	}
+	b := a.session.Batch(gocql.UnloggedBatch).WithContext(ctx)
+	b.SetConsistency(gocql.Quorum)
+	for _, w := range batch {
+		b.Entries = append(b.Entries, gocql.BatchEntry{Stmt: a.stmt, Args: values(w.intent, slot, at), Idempotent: true})
+	}
+	return b.Exec()
+}
+
+// values are the columns of changesTable, in its order.
+func values(i intent, slot int64, at time.Time) []any {
+	return []any{i.Feed, slot, newUUID(at), i.Cid, i.Rev, i.Prev, i.Kind, i.Traceparent}
+}
+
+// slotOf is the partition of a feed that the time falls into.
+func slotOf(t time.Time) int64 { return t.Unix() / int64(slotLength/time.Second) }

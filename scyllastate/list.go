@@ -1,0 +1,124 @@
+package scyllastate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync/atomic"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs-cluster/ipfs-cluster/observations"
+	"go.opencensus.io/stats"
+	"go.opencensus.io/trace"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+)
+
+const (
+	// rangesPerNode is how many pieces of the ring one listing makes for
+	// each node. Many small ones keep all nodes busy until the end.
+	rangesPerNode = 16
+	// readersPerNode is how many pieces are read at the same time.
+	readersPerNode = 2
+	// listPage is the number of rows that one request returns: together
+	// with the readers it bounds the memory of a listing.
+	listPage = 1000
+)
+
+// List sends every pin to out and closes it. The order is that of the ring, in
+// pieces. It is no snapshot: a pin that is written meanwhile may be in it or
+// not. Memory does not depend on the number of pins.
+func (s *Store) List(ctx context.Context, out chan<- api.Pin) error {
+	defer close(out)
+	ctx, span := trace.StartSpan(ctx, "state/scylla/List")
+	defer span.End()
+
+	var total atomic.Int64
+	err := s.scan(ctx, func(ctx context.Context, c api.Cid, value []byte) error {
+		pin, err := decodePin(c, value)
+		if err != nil {
+			return err
+		}
+		select {
+		case out <- pin:
+			if n := total.Add(1); n%500_000 == 0 {
+				logger.Infof("listing the pinset: %d pins so far", n)
+			}
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("listing the pinset, incomplete after %d pins: %w", total.Load(), err)
+	}
+	stats.Record(ctx, observations.Pins.M(total.Load()))
+	return nil
+}
+
+// scan calls f for each pin, from several goroutines. An error of f or of the
+// database ends it.
+func (s *Store) scan(ctx context.Context, f func(context.Context, api.Cid, []byte) error) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(4, s.db.Nodes*readersPerNode))
+	for _, r := range tokenRanges(max(1, s.db.Nodes) * rangesPerNode) {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() error { return s.scanRange(gctx, r, f) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx) // it may have ended between two pieces
+}
+
+func (s *Store) scanRange(ctx context.Context, r tokenRange, f func(context.Context, api.Cid, []byte) error) error {
+	iter := s.db.Query(selectRange+s.db.Dialect.Scan(), r.after, r.upTo).WithContext(ctx).
+		Consistency(s.read).Idempotent(true).PageSize(listPage).Iter()
+	var key, value []byte
+	for iter.Scan(&key, &value) {
+		if len(value) == 0 {
+			continue // the marker of a removed pin
+		}
+		c, err := api.CastCid(key)
+		if err != nil {
+			err = fmt.Errorf("the key 0x%x of pins is no CID: %w", key, err)
+		} else {
+			err = f(ctx, c, value)
+		}
+		if err != nil {
+			_ = iter.Close() // err is the reason
+			return err
+		}
+		key, value = nil, nil // the pin may keep them
+	}
+	if err := iter.Close(); err != nil {
+		return fmt.Errorf("reading pins: %w", scylla.Describe(err))
+	}
+	return nil
+}
+
+// tokenRange is a piece of the ring, (after, upTo].
+type tokenRange struct{ after, upTo int64 }
+
+// tokenRanges cuts the ring into n equal pieces, in random order so that
+// several listings do not follow each other over the same nodes. No key has the
+// smallest token.
+func tokenRanges(n int) []tokenRange {
+	out := make([]tokenRange, n)
+	width := math.MaxUint64/uint64(n) + 1
+	after := int64(math.MinInt64)
+	for i := range out {
+		upTo := int64(uint64(after) + width)
+		if i == n-1 {
+			upTo = math.MaxInt64
+		}
+		out[i] = tokenRange{after, upTo}
+		after = upTo
+	}
+	rand.Shuffle(n, func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}

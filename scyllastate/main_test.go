@@ -1,0 +1,53 @@
+package scyllastate
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+)
+
+func TestMain(m *testing.M) { os.Exit(cqltest.Main(m)) }
+
+// config of a store in a keyspace of its own.
+func testConfig(tb testing.TB) *Config {
+	tb.Helper()
+	server := cqltest.Start(tb)
+	conf := &Config{}
+	if err := conf.Default(); err != nil {
+		tb.Fatal(err)
+	}
+	conf.Hosts, conf.Port, conf.Keyspace = server.Hosts(), server.Port(), server.Keyspace(tb)
+	return conf
+}
+
+// openStore opens a store on the keyspace of conf and closes it with the test.
+func openStore(tb testing.TB, conf *Config) *Store {
+	tb.Helper()
+	s, err := Open(context.Background(), conf)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// newTestStore opens a store on a keyspace of its own.
+func newTestStore(tb testing.TB) *Store {
+	tb.Helper()
+	return openStore(tb, testConfig(tb))
+}
+
+// waitFor polls until the condition holds.
+func waitFor(tb testing.TB, what string, cond func() bool) {
+	tb.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !cond() {
+		if time.Now().After(deadline) {
+			tb.Fatalf("waited in vain for %s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

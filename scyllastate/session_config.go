@@ -1,0 +1,28 @@
+package scyllastate
+
+import "github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+
+// session says how to reach the cluster.
+func (cfg *Config) session() scylla.Config {
+	out := scylla.Config{
+		Hosts:          cfg.Hosts,
+		Port:           cfg.Port,
+		Keyspace:       cfg.Keyspace,
+		CreateKeyspace: cfg.Schema == SchemaApply,
+		LocalDC:        cfg.LocalDC,
+		Replication:    cfg.Replication,
+		Username:       cfg.Username,
+		Password:       cfg.Password,
+		RequestTimeout: cfg.RequestTimeout,
+		ConnectTimeout: cfg.ConnectTimeout,
+	}
+	if cfg.TLS.Enabled {
+		out.TLS = &scylla.TLS{
+			CAFile:     cfg.resolve(cfg.TLS.CAFile),
+			CertFile:   cfg.resolve(cfg.TLS.CertFile),
+			KeyFile:    cfg.resolve(cfg.TLS.KeyFile),
+			ServerName: cfg.TLS.ServerName,
+		}
+	}
+	return out
+}

@@ -1,0 +1,101 @@
+package scyllastate
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs-cluster/ipfs-cluster/state/dsstate"
+	"github.com/ipfs/boxo/datastore/dshelp"
+	ds "github.com/ipfs/go-datastore"
+	"github.com/ugorji/go/codec"
+	"golang.org/x/sync/errgroup"
+)
+
+// entry is one record of the stream that upstream's dsstate reads and writes:
+// a msgpack map of the datastore key and the pin as protobuf.
+type entry struct {
+	Key   string `codec:"k"`
+	Value []byte `codec:"v"`
+}
+
+// writers is how many pins a bulk write has under way at once.
+const writers = 64
+
+// Marshal writes the pinset in the format of upstream's dsstate. Like List it
+// is no snapshot. An error leaves w incomplete.
+func (s *Store) Marshal(w io.Writer) error {
+	enc := codec.NewEncoder(w, dsstate.DefaultHandle())
+	var mu sync.Mutex
+	err := s.scan(context.Background(), func(_ context.Context, c api.Cid, value []byte) error {
+		if _, err := decodePin(c, value); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		return enc.Encode(entry{Key: dshelp.NewKeyFromBinary(c.Bytes()).BaseNamespace(), Value: value})
+	})
+	if err != nil {
+		return fmt.Errorf("writing the pinset: %w", err)
+	}
+	return nil
+}
+
+// Unmarshal adds every pin of a stream that Marshal, or upstream's dsstate, has
+// written. Pins that are not in the stream stay. After an error some pins have
+// been added; it can be repeated.
+func (s *Store) Unmarshal(r io.Reader) error {
+	g, ctx := errgroup.WithContext(context.Background())
+	g.SetLimit(writers)
+	readErr := readEntries(r, func(next *content) error {
+		g.Go(func() error { return s.replace(ctx, next.pin.Cid, next) })
+		return ctx.Err()
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return readErr
+}
+
+// readEntries calls f for each pin of the stream until one of them fails. A
+// stream that ends inside an entry was cut off and is an error.
+func readEntries(r io.Reader, f func(*content) error) error {
+	in := bufio.NewReader(r)
+	dec := codec.NewDecoder(in, dsstate.DefaultHandle())
+	for n := 1; ; n++ {
+		if _, err := in.Peek(1); errors.Is(err, io.EOF) {
+			return nil
+		}
+		var e entry
+		err := dec.Decode(&e)
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		var next *content
+		if err == nil {
+			next, err = e.content()
+		}
+		if err == nil {
+			err = f(next)
+		}
+		if err != nil {
+			return fmt.Errorf("reading entry %d of the pinset: %w", n, err)
+		}
+	}
+}
+
+func (e entry) content() (*content, error) {
+	key, err := dshelp.BinaryFromDsKey(ds.NewKey(e.Key))
+	if err != nil {
+		return nil, fmt.Errorf("key %q: %w", e.Key, err)
+	}
+	c, err := api.CastCid(key)
+	if err != nil {
+		return nil, fmt.Errorf("key %q: %w", e.Key, err)
+	}
+	return newContent(c, e.Value)
+}

@@ -1,0 +1,54 @@
+package scyllastate
+
+import (
+	"time"
+
+	"github.com/scylladb/gocqlx/v2/table"
+)
+
+// Constants of schema version 1. They shape the stored data and are no
+// configuration.
+const (
+	// slotLength is the time that one partition of a feed spans.
+	slotLength = time.Minute
+	// feedTTL is how long a change can be read; the schema file repeats it.
+	feedTTL = 7 * 24 * time.Hour
+	// everywhereShards spreads the changes that concern every peer.
+	everywhereShards = 4
+)
+
+// sentinel is a value that no pin column ever holds. "pin != sentinel" is true
+// for every row, also where pin is null; naming the column in the condition is
+// what makes the server return it when the update is not applied.
+var sentinel = []byte{0xff}
+
+// changesTable is the one table that is written with generated statements: its
+// rows are plain structs.
+var changesTable = table.New(table.Metadata{
+	Name:    "changes",
+	Columns: []string{"feed", "slot", "at", "cid", "rev", "prev", "kind", "traceparent"},
+	PartKey: []string{"feed", "slot"},
+	SortKey: []string{"at", "cid"},
+})
+
+// Every statement that the package sends. They are prepared by the driver at
+// their first use.
+const (
+	// Point reads of one pin.
+	selectPin    = "SELECT rev, prev, pin FROM pins WHERE cid = ?"
+	selectExists = "SELECT rev, rf_min FROM pins WHERE cid = ?"
+
+	// The conditional writes. An unset prev leaves the column alone: there
+	// is none when the row is new.
+	casPut    = "UPDATE pins SET rev = ?, prev = ?, pin = ?, rf_min = ?, rf_max = ?, created = ?, peers = ? WHERE cid = ? IF rev = ? AND pin != ?"
+	casRemove = "UPDATE pins USING TTL ? SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ? IF rev = ? AND pin != ?"
+
+	// One range of the ring; the dialect may append to it.
+	selectRange = "SELECT cid, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
+
+	selectChanges = "SELECT at, cid, rev, prev FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
+
+	selectCursor = "SELECT position, incarnation FROM cursors WHERE feed = ? AND consumer = ?"
+	claimCursor  = "UPDATE cursors SET position = ?, incarnation = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
+	moveCursor   = "UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
+)

@@ -1,0 +1,133 @@
+package scyllastate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gocql/gocql"
+	lru "github.com/hashicorp/golang-lru/v2"
+	logging "github.com/ipfs/go-log/v2"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate/schema"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+var logger = logging.Logger("scyllastate")
+
+// maxHints bounds the memory of which CIDs a Get found absent.
+const maxHints = 16 << 10
+
+// Store is the pinset in a CQL cluster. It is safe for concurrent use.
+type Store struct {
+	db    *scylla.DB
+	conf  Config
+	clock *clock
+	// read is the consistency of Get, Has and List.
+	read gocql.Consistency
+	// absent remembers CIDs that a Get has just not found. It only chooses
+	// the first try of a write.
+	absent  *lru.Cache[string, struct{}]
+	intents *appender
+	nudges  nudges
+	// at is called at the named points of a write; tests stop it there.
+	at func(point, *write)
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+var (
+	_ state.Store   = (*Store)(nil)
+	_ state.Updater = (*Store)(nil)
+)
+
+// Open connects to the database, waiting for it as conf.ConnectTimeout says,
+// and creates or checks the schema. The caller closes the Store.
+func Open(ctx context.Context, conf *Config) (*Store, error) {
+	if err := conf.Validate(); err != nil {
+		return nil, err
+	}
+	db, err := scylla.Open(ctx, conf.session())
+	if err != nil {
+		return nil, err
+	}
+	s, err := newStore(ctx, db, conf)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func newStore(ctx context.Context, db *scylla.DB, conf *Config) (*Store, error) {
+	if err := prepareSchema(ctx, db, conf.Schema); err != nil {
+		return nil, err
+	}
+	absent, err := lru.New[string, struct{}](maxHints)
+	if err != nil {
+		return nil, fmt.Errorf("making the hint cache: %w", err)
+	}
+	s := &Store{
+		db:     db,
+		conf:   *conf,
+		clock:  newClock(db, conf.MaxClockSkew),
+		read:   gocql.Quorum,
+		absent: absent,
+		at:     func(point, *write) {},
+	}
+	if conf.Consistency == ConsistencyLocalReads {
+		s.read = gocql.LocalQuorum
+	}
+	s.intents = newAppender(db.Session, conf.WriteDeadline)
+	if err := s.clock.measure(ctx); err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.done.Add(1)
+	go func() {
+		defer s.done.Done()
+		s.clock.watch(background)
+	}()
+	return s, nil
+}
+
+// prepareSchema creates what is missing, or checks that nothing is.
+func prepareSchema(ctx context.Context, db *scylla.DB, mode string) error {
+	files, err := scylla.ReadMigrations(schema.Files)
+	if err != nil {
+		return err
+	}
+	if mode == SchemaApply {
+		return db.ApplySchema(ctx, files)
+	}
+	missing, err := db.CheckSchema(ctx, files)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return &scylla.PermanentError{Text: fmt.Sprintf(
+			"the keyspace %s lacks schema file %s and this peer may not apply it (schema: verify): start one peer of this version with schema: apply",
+			db.Keyspace, missing[0].Name)}
+	}
+	return nil
+}
+
+// Close ends the background work and closes the session. Calls that are under
+// way fail. It must be called once.
+func (s *Store) Close() error {
+	s.stop()
+	s.done.Wait()
+	s.db.Close()
+	return nil
+}
+
+// Engine names the database and its version.
+func (s *Store) Engine() string { return s.db.Dialect.String() }
+
+// resolveTime is how long a write with a lost answer tries to learn its outcome
+// after the caller's context may have ended.
+func (s *Store) resolveTime() time.Duration { return 2 * s.conf.RequestTimeout }

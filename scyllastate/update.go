@@ -1,0 +1,221 @@
+package scyllastate
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// maxConflicts is how often one update starts again because somebody else
+// changed the pin first.
+const maxConflicts = 50
+
+// point names a moment of a write.
+type point string
+
+// The moments of a write at which tests stop it.
+const (
+	beforeIntents point = "before intents"
+	beforeCAS     point = "before CAS"
+	afterCAS      point = "after CAS"
+)
+
+// write is one try to replace one row.
+type write struct {
+	cid api.Cid
+	old row
+	rev gocql.UUID
+	// next is nil when the pin is removed.
+	next *content
+	// feeds are those of everybody who must know.
+	feeds []string
+}
+
+// Update implements state.Updater.
+func (s *Store) Update(ctx context.Context, c api.Cid, f func(current *api.Pin) (next *api.Pin, err error)) error {
+	return s.update(ctx, c, func(old row) (current *api.Pin, next *content, err error) {
+		if current, err = old.decode(c); err != nil {
+			return nil, nil, err
+		}
+		pin, err := f(current)
+		if err != nil || pin == nil {
+			return current, nil, err
+		}
+		if !pin.Cid.Equals(c) {
+			return nil, nil, fmt.Errorf("writing the pin of %s: the new pin is that of %s", c, pin.Cid)
+		}
+		next, err = encodePin(*pin)
+		return current, next, err
+	})
+}
+
+// replace writes next, or removes the pin, whatever is there. A row that cannot
+// be decoded is replaced like any other, and every peer is told.
+func (s *Store) replace(ctx context.Context, c api.Cid, next *content) error {
+	return s.update(ctx, c, func(old row) (*api.Pin, *content, error) {
+		current, err := old.decode(c)
+		if err != nil {
+			logger.Warnf("replacing a row that cannot be read: %s", err)
+			everywhere := api.PinWithOpts(c, api.PinOptions{ReplicationFactorMin: -1, ReplicationFactorMax: -1})
+			current = &everywhere
+		}
+		return current, next, nil
+	})
+}
+
+// update is the write path: decide what the row becomes, announce it, write it
+// if the row is still the one that was decided on, else start again.
+func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (current *api.Pin, next *content, err error)) error {
+	if !c.Defined() {
+		return fmt.Errorf("writing a pin: %w", errNoCid)
+	}
+	// A CID that was absent a moment ago is taken to be absent still, which
+	// saves a read: when it is not, the condition fails and tells.
+	assumed := s.absent.Remove(c.KeyString())
+	var old row
+	var err error
+	if !assumed {
+		if old, err = s.readRow(ctx, c, gocql.Quorum); err != nil {
+			return err
+		}
+	}
+	for try := range maxConflicts {
+		current, next, err := decide(old)
+		if assumed && (err != nil || next == nil) {
+			// A refusal must not rest on an assumption.
+			if old, err = s.readRow(ctx, c, gocql.Quorum); err != nil {
+				return err
+			}
+			current, next, err = decide(old)
+		}
+		assumed = false
+		if err != nil || next == nil && current == nil {
+			return err
+		}
+		w, err := s.newWrite(c, old, current, next)
+		if err != nil {
+			return err
+		}
+		s.at(beforeIntents, w)
+		if err := s.intents.append(ctx, newIntents(ctx, w)); err != nil {
+			return fmt.Errorf("announcing the pin of %s: %w", c, err)
+		}
+		var applied bool
+		if applied, old, err = s.swap(ctx, w); err != nil || applied {
+			return err
+		}
+		if err := pause(ctx, try); err != nil {
+			return fmt.Errorf("writing the pin of %s: %w", c, err)
+		}
+	}
+	return fmt.Errorf("writing the pin of %s: given up after %d conflicts with other writers", c, maxConflicts)
+}
+
+func (s *Store) newWrite(c api.Cid, old row, current *api.Pin, next *content) (*write, error) {
+	if err := s.clock.check(); err != nil {
+		return nil, fmt.Errorf("writing the pin of %s: %w", c, err)
+	}
+	holders := []*api.Pin{current}
+	if next != nil {
+		holders = append(holders, &next.pin)
+	}
+	return &write{cid: c, old: old, rev: nextRev(time.Now(), old.rev), next: next, feeds: feedsFor(holders...)}, nil
+}
+
+// swap makes the conditional write. It returns false and the row as it is when
+// the condition failed.
+func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err error) {
+	s.at(beforeCAS, w)
+	if ctx.Err() != nil {
+		return false, row{}, fmt.Errorf("writing the pin of %s: %w", w.cid, context.Cause(ctx))
+	}
+	applied, now, err = s.cas(ctx, w)
+	s.at(afterCAS, w)
+	if err != nil {
+		if scylla.NotSent(err) || scylla.Rejected(err) {
+			return false, row{}, fmt.Errorf("writing the pin of %s: %w", w.cid, scylla.Describe(err))
+		}
+		applied, err = s.resolve(ctx, w, err)
+	}
+	if applied {
+		s.nudges.wake(w.feeds)
+	}
+	return applied, now, err
+}
+
+// cas sends the conditional update once.
+func (s *Store) cas(ctx context.Context, w *write) (bool, row, error) {
+	var assert any // null: the row must be absent
+	var prev any = gocql.UnsetValue
+	if !w.old.absent() {
+		assert, prev = w.old.rev, w.old.rev
+	}
+	var q *gocql.Query
+	if w.next == nil {
+		q = s.db.Query(casRemove, int(s.conf.UnpinGrace/time.Second), w.rev, prev, w.cid.Bytes(), assert, sentinel)
+	} else {
+		n := w.next
+		q = s.db.Query(casPut, w.rev, prev, n.value, n.pin.ReplicationFactorMin, n.pin.ReplicationFactorMax,
+			n.created(), n.peers(), w.cid.Bytes(), assert, sentinel)
+	}
+	got := make(map[string]any, 3)
+	applied, err := q.WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(got)
+	if err != nil || applied {
+		return applied, row{}, err
+	}
+	var now row
+	if rev, ok := got["rev"].(gocql.UUID); ok {
+		now.rev = rev
+	}
+	if pin, ok := got["pin"].([]byte); ok && len(pin) > 0 {
+		now.pin = pin
+	}
+	return false, now, nil
+}
+
+// resolve finds out what became of a conditional update whose answer was lost.
+// It repeats the very same update: the row then either has this revision, or
+// had it, or still has the one that was asserted. It never says "not applied":
+// an update that was not seen yet may still arrive. The context of the caller
+// may have ended, so it goes on under one of its own.
+func (s *Store) resolve(ctx context.Context, w *write, cause error) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.resolveTime())
+	defer cancel()
+	logger.Debugf("the outcome of writing %s is open, asking again: %s", w.cid, cause)
+	for try := 0; ; try++ {
+		applied, _, err := s.cas(ctx, w)
+		if applied {
+			return true, nil
+		}
+		if err == nil {
+			now, err := s.readRow(ctx, w.cid, gocql.Serial)
+			if err == nil && (now.rev == w.rev || now.prev == w.rev) {
+				return true, nil
+			}
+			if err == nil && now.rev != w.old.rev {
+				return false, fmt.Errorf("writing the pin of %s: %w: it was replaced meanwhile (first error: %w)", w.cid, state.ErrOutcomeUnknown, cause)
+			}
+		}
+		if pause(ctx, try) != nil {
+			return false, fmt.Errorf("writing the pin of %s: %w: %w", w.cid, state.ErrOutcomeUnknown, scylla.Describe(cause))
+		}
+	}
+}
+
+// pause waits a random time that grows with the number of the try.
+func pause(ctx context.Context, try int) error {
+	longest := min(10*time.Millisecond<<min(try, 10), time.Second)
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(rand.N(longest)):
+		return nil
+	}
+}
