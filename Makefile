@@ -32,8 +32,9 @@ cql-down: bin-cqlserver ## stop it
 	@bin/cqlserver down
 
 .PHONY: test
-test: need-engine need-cc bin-cqlserver ## all tests on a real CQL server; ends with a count
+test: need-engine need-cc tools ## all tests on a real CQL server; ends with a count
 	@go build -o bin/testreport ./internal/cqltest/testreport
+	@echo "testing; the first run compiles for minutes"
 	@CQL_REQUIRED=1 bin/cqlserver exec -- go test -json $(TEST_FLAGS) ./... | bin/testreport
 
 .PHONY: build

@@ -57,6 +57,8 @@ var rooms = []room{
 		why: "how to talk to the database; it knows no table and no pin"},
 	{name: "internal/cqltest/...", ours: []string{"internal/cqltest/..."}, never: []string{upstream + "/..."},
 		why: "a server for tests knows nothing of what is tested"},
+	{name: "internal/e2e/...", ours: []string{"internal/cqltest/..."}, only: []string{},
+		why: "tests of whole processes see them from outside"},
 	{name: "internal/cli/...", ours: []string{"state", "scyllastate/...", "peer/...", "internal/scylla", "internal/cli/..."},
 		why: "the place where everything is wired, except what is for tests"},
 	{name: "cmd/...", ours: []string{"internal/cli/..."}, only: []string{},
@@ -177,7 +179,7 @@ func checkSource(name, source string) []string {
 		complain("%d lines, more than %d: make two files", n, maxLines)
 	}
 	if path.Ext(name) == ".cql" {
-		if path.Base(path.Dir(name)) != "schema" {
+		if dir := path.Base(path.Dir(name)); dir != "schema" && dir != "testdata" {
 			complain("a .cql file belongs into the schema directory of the package that owns the tables")
 		}
 		return problems
@@ -257,6 +259,7 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"/internal/cqltest", "testing", true},
 		{"/internal/cqltest/engine", "testing", false},
 		{"/internal/cqltest/engine", module + "/state", false},
+		{"/internal/e2e", module + "/scyllastate", false},
 		{"/internal/cli/service", module + "/scyllastate", true},
 		{"/internal/cli/service", module + "/internal/cqltest", false},
 		{"/internal/cli/service", module + "/state/statetest", false},
@@ -294,6 +297,7 @@ func TestSourceRulesCanFail(t *testing.T) {
 		{"scyllastate/list_test.go", "package p\nconst q = \"SELECT cid FROM pins\"\n", true},
 		{"internal/scylla/schema.go", "package p\nconst q = \"CREATE TABLE x (a int)\"\n", true},
 		{"scyllastate/schema/0001_pins.cql", "CREATE TABLE pins (cid blob PRIMARY KEY)\n", true},
+		{"internal/scylla/testdata/cassandra-5.0.cql", "CREATE TABLE pins (cid blob PRIMARY KEY)\n", true},
 		{"peer/0001_pins.cql", "CREATE TABLE pins (cid blob PRIMARY KEY)\n", false},
 	} {
 		if problems := checkSource(test.name, test.source); (len(problems) == 0) != test.ok {

@@ -28,6 +28,7 @@ require (
 	github.com/ugorji/go/codec v1.2.12
 	github.com/urfave/cli v1.22.17
 	go.opencensus.io v0.24.0
+	go.uber.org/goleak v1.3.0
 	go.uber.org/multierr v1.11.0
 	golang.org/x/sync v0.20.0
 	golang.org/x/sys v0.44.0

@@ -109,6 +109,7 @@ type appender struct {
 	session  *gocql.Session
 	deadline time.Duration
 	stmt     string
+	now      func() time.Time
 
 	mu      sync.Mutex
 	waiting map[string][]*waiter
@@ -122,7 +123,7 @@ type waiter struct {
 
 func newAppender(session *gocql.Session, deadline time.Duration) *appender {
 	stmt, _ := changesTable.Insert()
-	return &appender{session: session, deadline: deadline, stmt: stmt, waiting: make(map[string][]*waiter)}
+	return &appender{session: session, deadline: deadline, stmt: stmt, now: time.Now, waiting: make(map[string][]*waiter)}
 }
 
 // append returns when all rows are durable, each not later than the write
@@ -184,11 +185,11 @@ func (a *appender) drain(feed string) {
 func (a *appender) write(batch []*waiter) error {
 	var err error
 	for range maxAppends {
-		at := time.Now()
+		at := a.now()
 		if err = a.send(batch, at); err == nil {
 			// Wall time and not the monotonic clock, which some systems
 			// stop while the machine sleeps.
-			if time.Now().Round(0).Sub(at.Round(0)) <= a.deadline {
+			if a.now().Round(0).Sub(at.Round(0)) <= a.deadline {
 				return nil
 			}
 			err = fmt.Errorf("the append took longer than write_deadline (%s)", a.deadline)

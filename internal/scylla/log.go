@@ -13,6 +13,8 @@ var logger = logging.Logger("scylla")
 // clearly, what the errors of the requests say.
 type driverLog struct{}
 
-func (driverLog) Print(v ...any)                 { logger.Debug(strings.TrimSpace(fmt.Sprint(v...))) }
-func (driverLog) Printf(format string, v ...any) { logger.Debug(strings.TrimSpace(fmt.Sprintf(format, v...))) }
-func (driverLog) Println(v ...any)               { logger.Debug(strings.TrimSpace(fmt.Sprintln(v...))) }
+func (driverLog) Print(v ...any) { logger.Debug(strings.TrimSpace(fmt.Sprint(v...))) }
+func (driverLog) Printf(format string, v ...any) {
+	logger.Debug(strings.TrimSpace(fmt.Sprintf(format, v...)))
+}
+func (driverLog) Println(v ...any) { logger.Debug(strings.TrimSpace(fmt.Sprintln(v...))) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,18 @@ func snapshotMutants() []mutant {
 				return eachRecord(r, func(_ record, p api.Pin) error { return s.Add(context.Background(), p) })
 			}}
 		})},
+		{name: "Unmarshal refuses a slash", caught: "snapshot/old pins", suite: mutate(func(s state.Store) faulty {
+			return faulty{Store: s, unmarshal: func(r io.Reader) error {
+				var read bytes.Buffer
+				err := eachRecord(io.TeeReader(r, &read), func(rec record, _ api.Pin) error {
+					if strings.HasPrefix(rec.Key, "/") {
+						return errors.New("a key has a slash")
+					}
+					return nil
+				})
+				return errors.Join(err, s.Unmarshal(&read))
+			}}
+		})},
 		{name: "Unmarshal takes junk for the end", caught: "snapshot/broken", suite: mutate(func(s state.Store) faulty {
 			return faulty{Store: s, unmarshal: func(r io.Reader) error {
 				_ = s.Unmarshal(r)
@@ -83,7 +96,7 @@ func snapshotMutants() []mutant {
 			})
 		})},
 		{name: "Marshal keeps the whole key", caught: "snapshot/to upstream", suite: mutate(func(s state.Store) faulty {
-			return marshalOther(s, func(r *record, _ api.Pin) { r.Key = "/pins" + r.Key })
+			return marshalOther(s, func(r *record, _ api.Pin) { r.Key = "/pins/" + r.Key })
 		})},
 		{name: "Marshal writes a header", caught: "snapshot/empty", suite: mutate(func(s state.Store) faulty {
 			return faulty{Store: s, marshal: func(w io.Writer) error {

@@ -155,8 +155,8 @@ func testSnapshotBadRecords(t *testing.T, s Suite) {
 	for key, value := range decode(t, marshal(t, upstreamWith(t, named("a", "a")))) {
 		for name, bad := range map[string]map[string][]byte{
 			"no key":                 {"": value},
-			"a key that is no CID":   {"/AAAA": value},
-			"a key that is not text": {"/not base32 !": value},
+			"a key that is no CID":   {"AAAA": value},
+			"a key that is not text": {"not base32 !": value},
 			"a value that is no pin": {key: []byte("\xff\xffnot a pin")},
 			"no value":               {key: nil}, // decodes, to a pin of no type
 		} {

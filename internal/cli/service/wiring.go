@@ -128,16 +128,20 @@ func (p *clusterPeer) start(ctx context.Context) error {
 		return fmt.Errorf("setting up PeerMonitor: %w", err)
 	}
 
-	// The cluster works on a copy, so that what the flags of this run say
-	// cannot get into service.json.
-	clusterCfg := *cfgs.Cluster
-	clusterCfg.LeaveOnShutdown = clusterCfg.LeaveOnShutdown || p.leave
-	p.cluster, err = ipfscluster.NewCluster(ctx, clusterHost, bandwidth, dht, &clusterCfg, p.datastore,
+	p.cluster, err = ipfscluster.NewCluster(ctx, clusterHost, bandwidth, dht, p.clusterConfig(), p.datastore,
 		cons, apis, connector, tracker, monitor, allocator, informers, tracer)
 	if err != nil {
 		return fmt.Errorf("starting cluster: %w", err)
 	}
 	return nil
+}
+
+// clusterConfig returns the configuration of the cluster, a copy, so that what
+// the flags of this run say cannot get into service.json.
+func (p *clusterPeer) clusterConfig() *ipfscluster.Config {
+	cfg := *p.cfg.Configs().Cluster
+	cfg.LeaveOnShutdown = cfg.LeaveOnShutdown || p.leave
+	return &cfg
 }
 
 // newAPIs makes the APIs that service.json has sections for.

@@ -87,7 +87,7 @@ func runUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("create log: %w", err)
 	}
-	defer log.Close() //nolint:errcheck // the supervisor has its own handle
+	defer log.Close()
 	cmd := exec.Command(self, supervise)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -81,7 +81,7 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 func (o Options) say(format string, args ...any) {
-	fmt.Fprintf(o.Progress, format+"\n", args...) //nolint:errcheck // progress lines are not worth failing for
+	fmt.Fprintf(o.Progress, format+"\n", args...)
 }
 
 // Engine is a CQL server that answers queries.

@@ -68,7 +68,7 @@ func jars(ctx context.Context, opts Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close() //nolint:errcheck // closing gives the lock back; nothing was written
+	defer lock.Close()
 	if exists(lib) {
 		return lib, nil // another process fetched them meanwhile
 	}

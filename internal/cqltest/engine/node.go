@@ -34,7 +34,7 @@ func (n *node) start(java, lib string) error {
 	if err != nil {
 		return fmt.Errorf("create log of node %s: %w", n.addr, err)
 	}
-	defer log.Close() //nolint:errcheck // the child has its own handle
+	defer log.Close()
 	cmd := exec.Command(java, n.arguments(lib)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = n.dir, log, log
 	// Its own process group: a Ctrl-C at the terminal is for us to handle.
@@ -97,7 +97,7 @@ func (n *node) tail() string {
 	if err != nil {
 		return err.Error()
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Size() > logTail {
 		if _, err := f.Seek(-logTail, io.SeekEnd); err != nil {
 			return err.Error()

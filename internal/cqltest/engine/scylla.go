@@ -94,7 +94,7 @@ func pingDocker(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoDocker, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read only
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%w: it says %s", errNoDocker, resp.Status)
 	}

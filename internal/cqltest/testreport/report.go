@@ -159,5 +159,5 @@ func indent(text string) string {
 // print writes to the report. A reader that went away is no reason to stop
 // counting: the exit code still tells.
 func (r *results) print(format string, args ...any) {
-	fmt.Fprintf(r.out, format, args...) //nolint:errcheck // see above
+	fmt.Fprintf(r.out, format, args...)
 }

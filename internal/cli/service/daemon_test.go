@@ -1,0 +1,382 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
+	"github.com/ipfs-cluster/ipfs-cluster/test"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+)
+
+// patience is how long a test waits for what takes seconds.
+const patience = 60 * time.Second
+
+// process is the command as a child process.
+type process struct {
+	cmd    *exec.Cmd
+	output *lockedBuffer
+	ended  chan struct{}
+}
+
+// lockedBuffer can be read while a process writes to it.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// startProcess starts the command and ends it with the test.
+func startProcess(t *testing.T, folder string, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{output: &lockedBuffer{}, ended: make(chan struct{})}
+	p.cmd = exec.Command(os.Args[0], append([]string{"--config", folder}, args...)...)
+	p.cmd.Env = append(append(os.Environ(), asCommand+"=1"), env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when this process is killed
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // the state of the process tells more
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // it may have ended
+		<-p.ended
+		if t.Failed() {
+			t.Logf("output of %v:\n%s", args, p.output)
+		}
+	})
+	return p
+}
+
+// exitCode waits for the end of the process.
+func (p *process) exitCode(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(patience):
+		t.Fatalf("the process has not ended after %s", patience)
+		return 0
+	}
+}
+
+func (p *process) signal(t *testing.T, sig os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitFor polls until done or until the process has ended.
+func (p *process) waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !done(); {
+		select {
+		case <-p.ended:
+			t.Fatalf("the process ended before %s", what)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no %s after %s", what, patience)
+		}
+	}
+}
+
+// TestDaemonLocal runs peers with upstream's consensus, which need no database.
+func TestDaemonLocal(t *testing.T) {
+	for _, consensus := range []string{"crdt", "raft"} {
+		t.Run(consensus, func(t *testing.T) {
+			if consensus == "raft" && underRace {
+				t.Skip("raft cannot run with -race: its database bolt v1.3.1 fails the pointer checks that come with it. Run this test without -race too.")
+			}
+			ipfs := test.NewIpfsMock(t)
+			t.Cleanup(ipfs.Close)
+			folder := t.TempDir()
+			mustRun(t, folder, "init", "--consensus", consensus, "--randomports")
+			api := restAPI(t, folder)
+			p := startProcess(t, folder, []string{
+				fmt.Sprintf("CLUSTER_IPFSHTTP_NODEMULTIADDRESS=/ip4/%s/tcp/%d", ipfs.Addr, ipfs.Port),
+				"CLUSTER_MDNSINTERVAL=0", // meet no other peer
+			}, "daemon")
+			p.waitFor(t, "ready peer", func() bool { return strings.Contains(p.output.String(), "IPFS Cluster is READY") })
+			resp, err := http.Post(api+"/pins/"+test.Cid1.String(), "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := resp.Body.Close(); err != nil {
+				t.Error(err)
+			}
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("pinning: status %s", resp.Status)
+			}
+
+			for _, args := range [][]string{{"daemon"}, {"state", "export"}} {
+				second := startProcess(t, folder, nil, args...)
+				if code := second.exitCode(t); code != 1 {
+					t.Errorf("%v beside the daemon: exit code %d, want 1", args, code)
+				}
+				want := "error obtaining execution lock: another ipfs-cluster-service runs on " + folder
+				if !strings.Contains(second.output.String(), want) {
+					t.Errorf("%v beside the daemon says\n%swant\n%s", args, second.output, want)
+				}
+			}
+
+			p.signal(t, syscall.SIGTERM)
+			if code := p.exitCode(t); code != 0 {
+				t.Errorf("exit code %d after SIGTERM, want 0", code)
+			}
+			checkLocalState(t, folder)
+		})
+	}
+}
+
+// checkLocalState exports the one pin of a stopped peer, removes it, and
+// imports it again.
+func checkLocalState(t *testing.T, folder string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "pins.json")
+	mustRun(t, folder, "state", "export", "--file", file)
+	exported := readFile(t, file)
+	if strings.Count(exported, "\n") != 1 || !strings.Contains(exported, test.Cid1.String()) {
+		t.Fatalf("the export is %q, want the pin of %s", exported, test.Cid1)
+	}
+	if got := run(t, folder, "n\n", "state", "cleanup"); got.code != 0 {
+		t.Errorf("answering no: exit code %d: %s", got.code, got.stderr)
+	}
+	if got := mustRun(t, folder, "state", "export").stdout; got != exported {
+		t.Errorf("the pinset after answering no is %q, want %q", got, exported)
+	}
+	mustRun(t, folder, "state", "cleanup", "--force")
+	if got := mustRun(t, folder, "state", "export").stdout; got != "" {
+		t.Errorf("the pinset after cleanup is %q, want none", got)
+	}
+	if got := run(t, folder, "y\n"+exported, "state", "import"); got.code != 0 {
+		t.Errorf("importing from stdin: exit code %d: %s", got.code, got.stderr)
+	}
+	if got := mustRun(t, folder, "state", "export").stdout; got != exported {
+		t.Errorf("the pinset after import is %q, want %q", got, exported)
+	}
+}
+
+// restAPI returns the URL of the REST API in service.json.
+func restAPI(t *testing.T, folder string) string {
+	t.Helper()
+	addr, err := multiaddr.NewMultiaddr(readSettings(t, folder).at("api.restapi.http_listen_multiaddress").(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, hostPort, err := manet.DialArgs(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "http://" + hostPort
+}
+
+// TestSignalWhileWaitingForTheDatabase ends commands that wait for ever.
+func TestSignalWhileWaitingForTheDatabase(t *testing.T) {
+	for _, tc := range []struct {
+		signal os.Signal
+		args   []string
+	}{
+		{syscall.SIGINT, []string{"daemon"}},
+		{syscall.SIGTERM, []string{"daemon"}},
+		{syscall.SIGHUP, []string{"daemon"}},
+		{syscall.SIGINT, []string{"state", "export"}},
+		{syscall.SIGINT, []string{"state", "import", "--force", os.DevNull}},
+	} {
+		t.Run(fmt.Sprint(tc.signal, tc.args), func(t *testing.T) {
+			t.Parallel()
+			// A server that takes connections and hangs up: it proves
+			// that the command has got to its database.
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			tried := make(chan struct{})
+			var once sync.Once
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				for {
+					conn, err := ln.Accept()
+					if err != nil {
+						return
+					}
+					_ = conn.Close()
+					once.Do(func() { close(tried) })
+				}
+			}()
+			t.Cleanup(func() {
+				_ = ln.Close()
+				<-served
+			})
+			folder := initWith(t, nil)
+			port := ln.Addr().(*net.TCPAddr).Port
+			p := startProcess(t, folder, []string{fmt.Sprintf("CLUSTER_SCYLLA_PORT=%d", port)}, tc.args...)
+			p.waitFor(t, "connection", func() bool {
+				select {
+				case <-tried:
+					return true
+				default:
+					return false
+				}
+			})
+			p.signal(t, tc.signal)
+			if code := p.exitCode(t); code != 1 {
+				t.Errorf("exit code %d, want 1", code)
+			}
+			if want := "error opening the pinset: stopped by a signal: "; !strings.Contains(p.output.String(), want) {
+				t.Errorf("the output does not say %q", want)
+			}
+		})
+	}
+}
+
+func TestBootstrapPeersAreTrusted(t *testing.T) {
+	id, err := peer.Decode(peerA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, backend := range []string{backendScylla, backendCRDT, backendRaft} {
+		cfg := &peerConfig{ConfigHelper: cmdutils.NewConfigHelper("", "", "", ""), scylla: &scyllastate.Config{}, backend: backend}
+		t.Cleanup(cfg.Manager().Shutdown)
+		cfg.trust([]peer.ID{id})
+		if got, want := slices.Contains(cfg.scylla.TrustedPeers, id), backend == backendScylla; got != want {
+			t.Errorf("%s: trusted in the scylla state: %t, want %t", backend, got, want)
+		}
+		if got, want := slices.Contains(cfg.Configs().Crdt.TrustedPeers, id), backend == backendCRDT; got != want {
+			t.Errorf("%s: trusted in the crdt consensus: %t, want %t", backend, got, want)
+		}
+	}
+}
+
+func TestLeaveStaysOutOfServiceJSON(t *testing.T) {
+	cfg := &peerConfig{ConfigHelper: cmdutils.NewConfigHelper("", "", "", "")}
+	t.Cleanup(cfg.Manager().Shutdown)
+	if err := cfg.Manager().Default(); err != nil {
+		t.Fatal(err)
+	}
+	for _, leave := range []bool{false, true} {
+		p := &clusterPeer{cfg: cfg, leave: leave}
+		if got := p.clusterConfig().LeaveOnShutdown; got != leave {
+			t.Errorf("the cluster leaves: %t, want %t", got, leave)
+		}
+		if cfg.Configs().Cluster.LeaveOnShutdown {
+			t.Error("--leave changed the configuration that is saved")
+		}
+	}
+	cfg.Configs().Cluster.LeaveOnShutdown = true
+	if !(&clusterPeer{cfg: cfg}).clusterConfig().LeaveOnShutdown {
+		t.Error("leave_on_shutdown of service.json is lost")
+	}
+}
+
+// fakeCluster is a cluster that shuts down when the test says so.
+type fakeCluster struct {
+	shutdowns chan struct{} // one value per call of Shutdown
+	result    chan error    // what Shutdown waits for and returns
+	done      chan struct{}
+}
+
+func (c *fakeCluster) Shutdown(context.Context) error {
+	c.shutdowns <- struct{}{}
+	return <-c.result
+}
+
+func (c *fakeCluster) Done() <-chan struct{} { return c.done }
+
+func TestRunUntilShutdown(t *testing.T) {
+	lostErr := errors.New("taken over")
+	shutdownErr := errors.New("disk full")
+	for _, tc := range []struct {
+		name   string
+		events func(c *fakeCluster, signals chan<- os.Signal, lost chan<- error)
+		want   []error // all are in the result; nil: no error
+	}{
+		{"by itself", func(c *fakeCluster, _ chan<- os.Signal, _ chan<- error) { close(c.done) }, nil},
+		{"one signal", func(c *fakeCluster, signals chan<- os.Signal, _ chan<- error) {
+			signals <- syscall.SIGTERM
+			<-c.shutdowns
+			close(c.done)
+		}, nil},
+		{"two signals", func(c *fakeCluster, signals chan<- os.Signal, _ chan<- error) {
+			signals <- syscall.SIGTERM
+			signals <- syscall.SIGTERM
+			<-c.shutdowns
+			close(c.done)
+		}, nil},
+		{"three signals", func(c *fakeCluster, signals chan<- os.Signal, _ chan<- error) {
+			for range 3 {
+				signals <- syscall.SIGINT
+			}
+		}, []error{errForcedExit}},
+		{"shutdown fails", func(c *fakeCluster, signals chan<- os.Signal, _ chan<- error) {
+			signals <- syscall.SIGTERM
+			<-c.shutdowns
+			c.result <- shutdownErr
+		}, []error{shutdownErr}},
+		{"lost", func(c *fakeCluster, _ chan<- os.Signal, lost chan<- error) {
+			lost <- lostErr
+			<-c.shutdowns
+			close(c.done)
+		}, []error{lostErr}},
+		{"lost and shutdown fails", func(c *fakeCluster, _ chan<- os.Signal, lost chan<- error) {
+			lost <- lostErr
+			<-c.shutdowns
+			c.result <- shutdownErr
+		}, []error{lostErr, shutdownErr}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := &fakeCluster{shutdowns: make(chan struct{}, 3), result: make(chan error), done: make(chan struct{})}
+			signals, lost := make(chan os.Signal), make(chan error)
+			cmd := &command{stderr: &bytes.Buffer{}}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.runUntilShutdown(context.Background(), c, signals, lost) }()
+			tc.events(c, signals, lost)
+			select {
+			case err := <-ended:
+				if (err == nil) != (len(tc.want) == 0) {
+					t.Errorf("got %v, want %v", err, tc.want)
+				}
+				for _, want := range tc.want {
+					if !errors.Is(err, want) {
+						t.Errorf("got %v, want it to hold %v", err, want)
+					}
+				}
+			case <-time.After(patience):
+				t.Fatal("it did not end")
+			}
+		})
+	}
+}

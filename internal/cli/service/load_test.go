@@ -1,0 +1,157 @@
+package service
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	fslock "github.com/ipfs/go-fs-lock"
+)
+
+// initWith makes a folder for a scylla state and merges fields into sections
+// of its service.json.
+func initWith(t *testing.T, sections map[string]map[string]any) string {
+	t.Helper()
+	folder := t.TempDir()
+	mustRun(t, folder, "init", "--state", "scylla", "--randomports")
+	s := readSettings(t, folder)
+	for name, components := range sections {
+		section, _ := s[name].(map[string]any)
+		if section == nil {
+			section = make(map[string]any)
+			s[name] = section
+		}
+		for key, value := range components {
+			section[key] = value
+		}
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(folder, "service.json"), string(text))
+	return folder
+}
+
+// consensusSection returns the consensus that init writes.
+func consensusSection(t *testing.T, name string) map[string]any {
+	t.Helper()
+	folder := t.TempDir()
+	mustRun(t, folder, "init", "--consensus", name)
+	return map[string]any{name: readSettings(t, folder).at("consensus." + name)}
+}
+
+// TestBadConfig starts each command that needs a configuration on bad ones.
+func TestBadConfig(t *testing.T) {
+	scylla := func(fields map[string]any) map[string]map[string]any {
+		return map[string]map[string]any{"state": {"scylla": fields}}
+	}
+	const move = ` are both there, but a pinset is in one place. To move the pins into the database, keep only consensus.NAME and run "ipfs-cluster-service state export --file pins.json", then keep only state.scylla and run "ipfs-cluster-service state import pins.json". If the pins are moved already, remove the consensus section`
+	for _, tc := range []struct {
+		name     string
+		sections map[string]map[string]any
+		want     string // after "error loading configurations: FILE: "
+	}{
+		{"scylla and crdt", map[string]map[string]any{"consensus": consensusSection(t, "crdt")},
+			"state.scylla and consensus.crdt" + strings.ReplaceAll(move, "NAME", "crdt")},
+		{"scylla and raft", map[string]map[string]any{"consensus": consensusSection(t, "raft")},
+			"state.scylla and consensus.raft" + strings.ReplaceAll(move, "NAME", "raft")},
+		{"crdt and raft", map[string]map[string]any{
+			"state":     {"scylla": nil},
+			"consensus": {"crdt": consensusSection(t, "crdt")["crdt"], "raft": consensusSection(t, "raft")["raft"]},
+		}, "consensus.crdt and consensus.raft are both there: remove the one that is not used"},
+		{"nothing", map[string]map[string]any{"state": {"scylla": nil}},
+			`nothing says where the pinset is: add "state": {"scylla": {}}, or a consensus section`},
+		{"bad duration", scylla(map[string]any{"request_timeout": "10 seconds"}),
+			`state.scylla.request_timeout: "10 seconds" is not a duration: write a number and a unit, as in 500ms, 10s or 24h`},
+		{"empty hosts", scylla(map[string]any{"hosts": []string{}}),
+			`state.scylla.hosts: is empty: name at least one database node`},
+		{"quoted keyspace", scylla(map[string]any{"keyspace": `"Pins"`}),
+			`state.scylla.keyspace: "\"Pins\"" cannot be used: start with a lower-case letter and go on with at most 47 lower-case letters, digits or underscores, without quotes`},
+		{"port", scylla(map[string]any{"port": 70000}),
+			`state.scylla.port: 70000 is not a port: use 1 to 65535 (CQL servers listen on 9042)`},
+		{"unknown field", scylla(map[string]any{"host": "db1"}),
+			`state.scylla: unknown field "host": correct its name or remove it`},
+		{"half a login", scylla(map[string]any{"username": "peer"}),
+			`state.scylla.password: is empty but username is set: set both, or none for a database without authentication`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			folder := initWith(t, tc.sections)
+			want := "loading configurations: " + filepath.Join(folder, "service.json") + ": " + tc.want
+			for _, args := range [][]string{{"daemon"}, {"state", "export"}, {"state", "import", "--force"}, {"state", "cleanup", "--force"}} {
+				checkRefused(t, run(t, folder, "", args...), want)
+			}
+		})
+	}
+}
+
+func TestBadEnvironment(t *testing.T) {
+	folder := initWith(t, nil)
+	t.Setenv("CLUSTER_SCYLLA_KEYSPACE", "Pins")
+	checkRefused(t, run(t, folder, "", "daemon"), "loading configurations: "+filepath.Join(folder, "service.json")+
+		`: environment variable CLUSTER_SCYLLA_KEYSPACE: state.scylla.keyspace: "Pins" cannot be used: start with a lower-case letter and go on with at most 47 lower-case letters, digits or underscores, without quotes`)
+}
+
+func TestDaemonWithoutInit(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "missing")
+	checkRefused(t, run(t, folder, "", "daemon"),
+		"loading configurations: there is no "+filepath.Join(folder, "service.json")+
+			`: run "ipfs-cluster-service init" first, or name another folder with --config`)
+	if _, err := os.Stat(folder); err == nil {
+		t.Error("the folder was made")
+	}
+}
+
+func TestDaemonBadBootstrap(t *testing.T) {
+	folder := initWith(t, nil)
+	checkRefused(t, run(t, folder, "", "daemon", "--bootstrap", "/ip4/127.0.0.1/tcp/9096"),
+		`reading --bootstrap: "/ip4/127.0.0.1/tcp/9096" does not end in /p2p/ and a peer ID`)
+}
+
+func TestScyllaHasNothingToCleanUp(t *testing.T) {
+	folder := initWith(t, nil)
+	checkRefused(t, run(t, folder, "", "state", "cleanup", "--force"),
+		"cleaning state: the pinset is in keyspace ipfs_cluster of the database, which all peers share: this peer has nothing to remove")
+}
+
+// TestLock holds the lock and starts what must not run beside another process.
+// TestDaemonLocal does it with two processes.
+func TestLock(t *testing.T) {
+	crdt := t.TempDir()
+	mustRun(t, crdt, "init")
+	scylla := initWith(t, nil)
+	for _, tc := range []struct {
+		folder string
+		args   []string
+	}{
+		{scylla, []string{"daemon"}},
+		{scylla, []string{"init", "--force"}},
+		{crdt, []string{"daemon"}},
+		{crdt, []string{"state", "export"}},
+		{crdt, []string{"state", "import", "--force"}},
+		{crdt, []string{"state", "cleanup", "--force"}},
+	} {
+		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
+			lock, err := fslock.Lock(tc.folder, lockFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lock.Close()
+			checkRefused(t, run(t, tc.folder, "", tc.args...),
+				"obtaining execution lock: another ipfs-cluster-service runs on "+tc.folder+": stop it first, or use another folder with --config")
+		})
+	}
+}
+
+// TestLockIsReleased runs into an error after the lock was taken, twice.
+func TestLockIsReleased(t *testing.T) {
+	crdt := t.TempDir()
+	mustRun(t, crdt, "init")
+	missing := filepath.Join(t.TempDir(), "pins.json")
+	for range 2 {
+		checkRefused(t, run(t, crdt, "", "state", "import", "--force", missing),
+			"reading import file: open "+missing+": no such file or directory")
+	}
+}

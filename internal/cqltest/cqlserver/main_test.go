@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == supervise { // started by runUp
+		main()
+		return
+	}
+	os.Exit(cqltest.Main(m))
+}
+
+// useServer makes CQL_HOSTS name the server of the tests.
+func useServer(t *testing.T) string {
+	t.Helper()
+	s := cqltest.Start(t)
+	address := net.JoinHostPort(s.Hosts()[0], strconv.Itoa(s.Port()))
+	t.Setenv("CQL_HOSTS", address)
+	t.Setenv("CQL_ENGINE_NAME", s.Name())
+	t.Chdir(t.TempDir())
+	return address
+}
+
+// output runs a subcommand and returns what it prints.
+func output(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	out, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	stdout := os.Stdout
+	os.Stdout = out
+	runErr := run(context.Background(), args) // also called when the test's own context has ended
+	os.Stdout = stdout
+	text, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text), runErr
+}
+
+func TestExecGivesServerAndPassesExitCode(t *testing.T) {
+	address := useServer(t)
+	host, _, _ := strings.Cut(address, ":")
+	out, err := output(t, "exec", "--", "sh", "-c", `echo "$CQL_HOSTS $CQL_ENGINE_NAME"; exit 7`)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exitCode(exit) != 7 {
+		t.Errorf("exec of a command that exits with 7: %v", err)
+	}
+	if want := host + " " + os.Getenv("CQL_ENGINE_NAME") + "\n"; out != want {
+		t.Errorf("the command saw %q, want %q", out, want)
+	}
+	_, err = output(t, "exec", "--", "sh", "-c", "kill -9 $$")
+	if !errors.As(err, &exit) || exitCode(exit) != 128+9 {
+		t.Errorf("exec of a command that is killed: %v", err)
+	}
+}
+
+func TestQuery(t *testing.T) {
+	useServer(t)
+	for query, want := range map[string]string{
+		"SELECT key, textAsBlob(key) AS raw FROM system.local":                                    "key local\nraw 0x6c6f63616c\n---\n1 rows",
+		"SELECT max(position) AS nothing FROM system_schema.columns WHERE keyspace_name = 'none'": "nothing null\n-------\n1 rows",
+		"SELECT key FROM system.local WHERE key = 'none'":                                         "0 rows",
+	} {
+		out, err := output(t, "query", query)
+		if err != nil {
+			t.Error(err)
+		}
+		var lines []string
+		for line := range strings.Lines(out) {
+			lines = append(lines, strings.Join(strings.Fields(line), " "))
+		}
+		if got := strings.Join(lines, "\n"); got != want {
+			t.Errorf("%s\nprinted %q\nwant    %q", query, got, want)
+		}
+	}
+	if _, err := output(t, "query", "SELECT"); err == nil {
+		t.Error("a syntax error is no error")
+	}
+}
+
+func TestUpHostsDown(t *testing.T) {
+	address := useServer(t)
+	host, _, _ := strings.Cut(address, ":")
+	want := "CQL_HOSTS=" + host + "\n"
+	if out, err := output(t, "hosts"); err == nil {
+		t.Errorf("hosts before up printed %q", out)
+	}
+	for range 2 { // the second up finds the first one's server
+		if out, err := output(t, "up"); err != nil || out != want {
+			t.Errorf("up printed %q, %v, want %q", out, err, want)
+		}
+	}
+	t.Cleanup(func() {
+		if _, err := output(t, "down"); err != nil {
+			t.Error(err)
+		}
+		if _, err := running(); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("after down: %v", err)
+		}
+	})
+	s, err := running()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.PID == os.Getpid() {
+		t.Error("up holds the server itself")
+	}
+	if out, err := output(t, "hosts"); err != nil || out != want {
+		t.Errorf("hosts printed %q, %v, want %q", out, err, want)
+	}
+}

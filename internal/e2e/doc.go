@@ -1,0 +1,11 @@
+// Package e2e tests the programs as their users meet them: the real
+// ipfs-cluster-service and the stock ipfs-cluster-ctl as processes, a real
+// Kubo for each peer, and a real CQL server (see package cqltest).
+//
+// The tests build the programs, the service with the race detector. When
+// E2E_BIN names a folder that holds ipfs-cluster-service, ipfs-cluster-ctl and
+// ipfs (which is Kubo), they take those.
+//
+// Nothing listens outside loopback, all files are in folders of the tests, and
+// no process outlives the test process.
+package e2e

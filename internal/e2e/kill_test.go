@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+)
+
+// The peer is killed with kill -9 ten times under a load of pins and unpins.
+// What it has acknowledged holds afterwards, and what it has not acknowledged
+// is the same in the pinset and in IPFS.
+func TestKill9UnderLoad(t *testing.T) {
+	const kills, pinsPerRound = 10, 500
+	server := cqltest.Start(t)
+	k := startKubo(t)
+	p := newPeer(t, server, server.Keyspace(t), k, nil)
+
+	// A round overshoots by what is under way, and clients do not share.
+	l := newLoad(k.addBlocks(t, "TestKill9UnderLoad", 2*kills*pinsPerRound))
+	for round := range kills {
+		p.start(t)
+		p.waitReady(t)
+		want := l.pins.Load() + pinsPerRound
+		cut := l.cut.Load()
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			l.run(t, &p.rest, 0.2, stop)
+		}()
+		begin := time.Now()
+		err := poll(time.Minute, func() error {
+			if n := l.pins.Load(); n < want {
+				return fmt.Errorf("%d of %d pins are acknowledged", n, want)
+			}
+			return nil
+		})
+		took := time.Since(begin)
+		p.daemon.Kill()
+		close(stop)
+		<-done
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		n := l.cut.Load() - cut
+		if n == 0 {
+			t.Errorf("round %d: no request was under way at the kill", round)
+		}
+		t.Logf("round %d: kill after %s with %d requests under way", round, took.Round(time.Millisecond), n)
+	}
+	refusals := l.refusals()
+	t.Logf("%d pins and %d unpins acknowledged, %d requests cut off, %d refused", l.pins.Load(), l.unpins.Load(), l.cut.Load(), len(refusals))
+	for cid, err := range refusals {
+		t.Logf("one of those refused: %s: %v", cid, err)
+		break
+	}
+	if l.pins.Load() < kills*pinsPerRound || l.unpins.Load() == 0 {
+		t.Error("too few for a test")
+	}
+
+	p.start(t)
+	p.waitReady(t)
+	begin := time.Now()
+	state, err := p.allocations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.checkState(t, state)
+	// A request that was cut off may still change the pinset.
+	eventually(t, 3*time.Minute, "IPFS has what is in the pinset", func() error {
+		if state, err = p.allocations(); err != nil {
+			return err
+		}
+		return l.agree(state, k.pinned(t))
+	})
+	l.checkState(t, state)
+	statuses, err := p.statuses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cid := range state {
+		if statuses[cid] != api.TrackerStatusPinned {
+			t.Errorf("%s is in the pinset and in IPFS and has status %q", cid, statuses[cid])
+		}
+	}
+	t.Logf("all in IPFS %s after the last start", time.Since(begin).Round(time.Millisecond))
+	p.stop(t)
+}

@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// ipfs is a Kubo daemon with an empty repository, offline.
+type ipfs struct {
+	*daemon
+	api    string // multiaddress
+	url    string // of the same API
+	client *http.Client
+}
+
+func startKubo(t *testing.T) *ipfs {
+	t.Helper()
+	dir := t.TempDir()
+	repo := filepath.Join(dir, "repo")
+	command := func(args ...string) *exec.Cmd {
+		cmd := exec.Command(program(t, kubo), args...)
+		cmd.Env = environ(dir, map[string]string{"IPFS_PATH": repo})
+		return cmd
+	}
+	mustRun(t, command("init", "--profile", "test"))
+	k := &ipfs{daemon: start(t, filepath.Join(dir, "kubo.log"), command("daemon", "--offline")), client: newHTTPClient(t)}
+	eventually(t, readyTimeout, "Kubo is ready", func() error {
+		k.running(t)
+		// The daemon chooses a free port and writes where it listens.
+		addr, err := os.ReadFile(filepath.Join(repo, "api"))
+		if err != nil {
+			return err
+		}
+		k.api = strings.TrimSpace(string(addr))
+		parts := strings.Split(k.api, "/")
+		if len(parts) != 5 {
+			return fmt.Errorf("API at %q", addr)
+		}
+		k.url = fmt.Sprintf("http://%s:%s/api/v0/", parts[2], parts[4])
+		_, err = k.post("id", nil, "", nil)
+		return err
+	})
+	return k
+}
+
+// post calls the HTTP API and returns the body of the response.
+func (k *ipfs) post(command string, query url.Values, contentType string, body io.Reader) ([]byte, error) {
+	res, err := k.client.Post(k.url+command+"?"+query.Encode(), contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", command, res.Status, text)
+	}
+	return text, err
+}
+
+// addBlocks stores n blocks and returns their CIDs. Each name gives other
+// blocks, the same in every Kubo. They are not pinned.
+func (k *ipfs) addBlocks(t *testing.T, name string, n int) []string {
+	t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for i := range n {
+		part, err := form.CreateFormFile("file", "block")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(part, "%s %d", name, i)
+	}
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := k.post("block/put", url.Values{"cid-codec": {"raw"}}, form.FormDataContentType(), &body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cids []string
+	for dec := json.NewDecoder(bytes.NewReader(text)); ; {
+		var block struct{ Key string }
+		if err := dec.Decode(&block); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		cids = append(cids, block.Key)
+	}
+	if len(cids) != n {
+		t.Fatalf("Kubo stored %d of %d blocks", len(cids), n)
+	}
+	return cids
+}
+
+// pinned returns what Kubo has pinned.
+func (k *ipfs) pinned(t *testing.T) map[string]bool {
+	t.Helper()
+	text, err := k.post("pin/ls", url.Values{"type": {"recursive"}}, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list struct{ Keys map[string]any }
+	if err := json.Unmarshal(text, &list); err != nil {
+		t.Fatal(err)
+	}
+	pins := make(map[string]bool, len(list.Keys))
+	for c := range list.Keys {
+		pins[c] = true
+	}
+	return pins
+}

@@ -1,0 +1,179 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// fate is what a client knows of a CID from the answers it got.
+type fate int
+
+const (
+	absent fate = iota
+	pinned
+	unpinned
+	// refused means that the peer has answered with an error, unknown that
+	// it has not answered. Either way the pin may be there or not.
+	refused
+	unknown
+)
+
+// load is a number of clients that pin and unpin CIDs of their own, so that
+// each knows what must have become of them.
+type load struct {
+	workers []*worker
+	pins    atomic.Int64 // acknowledged
+	unpins  atomic.Int64
+	// cut counts requests whose connection broke before an answer came.
+	cut atomic.Int64
+}
+
+type worker struct {
+	fresh []string // CIDs that it has not used
+	own   []string // those whose pin was acknowledged, and no unpin tried
+	fates map[string]fate
+	why   map[string]error // of the refused ones
+	query url.Values       // options of its pins
+}
+
+// newLoad deals the CIDs out. Half of the clients have their pins allocated
+// by name, which concerns the feed of a peer, and half pin everywhere.
+func newLoad(cids []string) *load {
+	l := &load{}
+	for i := range clients {
+		w := &worker{fates: make(map[string]fate), why: make(map[string]error), query: url.Values{}}
+		if i%2 == 0 {
+			w.query = url.Values{"replication-min": {"1"}, "replication-max": {"1"}}
+		}
+		for j := i; j < len(cids); j += clients {
+			w.fresh = append(w.fresh, cids[j])
+		}
+		l.workers = append(l.workers, w)
+	}
+	return l
+}
+
+// run makes requests to p, of which the given share are unpins, until stop is
+// closed or connections break. It returns when every client has its last answer.
+func (l *load) run(t *testing.T, p *rest, unpins float64, stop <-chan struct{}) {
+	var wg sync.WaitGroup
+	for _, w := range l.workers {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if len(w.fresh) == 0 {
+					t.Error("the load has used all its CIDs")
+					return
+				}
+				if !l.request(w, p, len(w.own) > 0 && rand.Float64() < unpins) {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// request makes one request and notes its outcome. It returns false when the
+// connection broke.
+func (l *load) request(w *worker, p *rest, unpin bool) bool {
+	var cid string
+	var err error
+	if unpin {
+		i := rand.IntN(len(w.own))
+		cid = w.own[i]
+		w.own[i] = w.own[len(w.own)-1]
+		w.own = w.own[:len(w.own)-1]
+		err = p.unpin(cid)
+	} else {
+		cid = w.fresh[0]
+		w.fresh = w.fresh[1:]
+		err = p.pin(cid, w.query)
+	}
+	var answer *refusal
+	switch {
+	case err == nil && unpin:
+		w.fates[cid] = unpinned
+		l.unpins.Add(1)
+	case err == nil:
+		w.fates[cid] = pinned
+		w.own = append(w.own, cid)
+		l.pins.Add(1)
+	case errors.As(err, &answer):
+		w.fates[cid], w.why[cid] = refused, err
+	default:
+		w.fates[cid] = unknown
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			l.cut.Add(1) // it was sent
+		}
+		return false
+	}
+	return true
+}
+
+// fates returns what is known of every CID that was used.
+func (l *load) fates() map[string]fate {
+	all := make(map[string]fate)
+	for _, w := range l.workers {
+		for cid, f := range w.fates {
+			all[cid] = f
+		}
+	}
+	return all
+}
+
+// refusals returns the errors of the requests that were refused.
+func (l *load) refusals() map[string]error {
+	all := make(map[string]error)
+	for _, w := range l.workers {
+		for cid, err := range w.why {
+			all[cid] = err
+		}
+	}
+	return all
+}
+
+// checkState fails the test unless what was acknowledged is in the pinset.
+func (l *load) checkState(t *testing.T, state map[string]bool) {
+	t.Helper()
+	lost, undead := 0, 0
+	for cid, f := range l.fates() {
+		if f == pinned && !state[cid] {
+			lost++
+		}
+		if f == unpinned && state[cid] {
+			undead++
+		}
+	}
+	if lost > 0 || undead > 0 {
+		t.Errorf("%d acknowledged pins are not in the pinset, %d acknowledged unpins still are", lost, undead)
+	}
+}
+
+// agree returns an error unless IPFS has pinned, of the CIDs of the load,
+// exactly those that are in the pinset.
+func (l *load) agree(state, ipfs map[string]bool) error {
+	missing, extra := 0, 0
+	for cid := range l.fates() {
+		if state[cid] && !ipfs[cid] {
+			missing++
+		}
+		if !state[cid] && ipfs[cid] {
+			extra++
+		}
+	}
+	if missing > 0 || extra > 0 {
+		return fmt.Errorf("IPFS lacks %d pins of the pinset and has %d that are not in it", missing, extra)
+	}
+	return nil
+}

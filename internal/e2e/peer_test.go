@@ -1,0 +1,159 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+)
+
+var readyLine = regexp.MustCompile(`IPFS Cluster is READY`)
+
+// clusterSecret is that of every peer, so that they could be one cluster.
+var clusterSecret = strings.Repeat("0123456789abcdef", 4)
+
+// peer is an ipfs-cluster-service with a folder of its own. Its methods must be
+// called from the goroutine of its test, those of rest from any.
+type peer struct {
+	rest
+	dir    string
+	api    string // multiaddress of the REST API
+	env    map[string]string
+	daemon *daemon // the last that was started
+	starts int
+}
+
+// peersMade numbers the peers of this process.
+var peersMade atomic.Int32
+
+// newPeer makes the folder of a peer that finds its pinset in the keyspace.
+// k may be nil for a peer that does not get so far as to need IPFS. More
+// variables, by the names of the environment, change the configuration.
+func newPeer(t *testing.T, server *cqltest.Server, keyspace string, k *ipfs, vars map[string]string) *peer {
+	t.Helper()
+	// No other process has this address, and no other peer of this process
+	// these ports.
+	pid := os.Getpid()
+	host := fmt.Sprintf("127.%d.%d.%d", 1+pid>>16, pid>>8&255, pid&255)
+	port := 9094 + 10*int(peersMade.Add(1))
+	listen := func(offset int) string { return fmt.Sprintf("/ip4/%s/tcp/%d", host, port+offset) }
+	p := &peer{
+		rest: rest{url: "http://" + net.JoinHostPort(host, strconv.Itoa(port)), client: newHTTPClient(t)},
+		dir:  t.TempDir(),
+		api:  listen(0),
+	}
+	p.env = map[string]string{
+		"IPFS_CLUSTER_PATH":                        filepath.Join(p.dir, "cluster"),
+		"IPFS_CLUSTER_LOG_LEVEL":                   "info,restapilog:error,ipfshttp:error",
+		"CLUSTER_SECRET":                           clusterSecret,
+		"CLUSTER_MDNSINTERVAL":                     "0",
+		"CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS":   listen(0),
+		"CLUSTER_IPFSPROXY_LISTENMULTIADDRESS":     listen(1),
+		"CLUSTER_LISTENMULTIADDRESS":               listen(2),
+		"CLUSTER_PINSVCAPI_HTTPLISTENMULTIADDRESS": listen(3),
+		"CLUSTER_SCYLLA_HOSTS":                     strings.Join(server.Hosts(), ","),
+		"CLUSTER_SCYLLA_PORT":                      strconv.Itoa(server.Port()),
+		"CLUSTER_SCYLLA_KEYSPACE":                  keyspace,
+	}
+	if k != nil {
+		p.env["CLUSTER_IPFSHTTP_NODEMULTIADDRESS"] = k.api
+		p.env["CLUSTER_IPFSPROXY_NODEMULTIADDRESS"] = k.api
+	}
+	maps.Copy(p.env, vars)
+	mustRun(t, p.service(t, "init", "--state", "scylla"))
+	return p
+}
+
+// service is a command line of ipfs-cluster-service for this peer.
+func (p *peer) service(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(program(t, service), args...)
+	cmd.Env = environ(p.dir, p.env)
+	return cmd
+}
+
+// ctl runs the stock ipfs-cluster-ctl against this peer.
+func (p *peer) ctl(t *testing.T, args ...string) outcome {
+	t.Helper()
+	cmd := exec.Command(program(t, ctl), append([]string{"--host", p.api}, args...)...)
+	cmd.Env = environ(p.dir, nil)
+	return run(t, cmd)
+}
+
+// start starts the daemon.
+func (p *peer) start(t *testing.T) {
+	t.Helper()
+	p.starts++
+	log := filepath.Join(p.dir, fmt.Sprintf("peer-%d.log", p.starts))
+	p.daemon = start(t, log, p.service(t, "daemon"))
+}
+
+// waitReady waits until the daemon serves requests and can allocate pins.
+func (p *peer) waitReady(t *testing.T) {
+	t.Helper()
+	eventually(t, readyTimeout, "the peer is ready", func() error {
+		if err := p.daemon.logged(t, readyLine, 1); err != nil {
+			return err
+		}
+		for _, metric := range []string{"ping", "freespace"} {
+			valid := false
+			err := p.do(http.MethodGet, "/monitor/metrics/"+metric, func(value json.RawMessage) error {
+				valid = valid || string(value) != "[]"
+				return nil
+			})
+			if err == nil && !valid {
+				err = errors.New("no metric " + metric)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// stop ends the daemon as a user does.
+func (p *peer) stop(t *testing.T) {
+	t.Helper()
+	if code, _ := p.daemon.interrupt(t, syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d after SIGINT, want 0", code)
+	}
+}
+
+// setConfig changes fields of state.scylla in service.json.
+func (p *peer) setConfig(t *testing.T, fields map[string]any) {
+	t.Helper()
+	path := filepath.Join(p.env["IPFS_CLUSTER_PATH"], "service.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := json.Unmarshal(text, &config); err != nil {
+		t.Fatal(err)
+	}
+	section, ok := config["state"].(map[string]any)["scylla"].(map[string]any)
+	if !ok {
+		t.Fatalf("no state.scylla in %s", text)
+	}
+	maps.Copy(section, fields)
+	if text, err = json.Marshal(config); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

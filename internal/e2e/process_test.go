@@ -1,0 +1,209 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
+)
+
+const (
+	// runTimeout bounds a program that is expected to end by itself.
+	runTimeout = time.Minute
+	// readyTimeout bounds the start of a daemon.
+	readyTimeout = 2 * time.Minute
+	pollInterval = 25 * time.Millisecond
+	// logTail is how many bytes of a log a failed test shows.
+	logTail = 6000
+)
+
+// broken matches what a Go program writes when it fails in a way that is
+// never right.
+var broken = regexp.MustCompile(`(?m)^(panic: |fatal error: |WARNING: DATA RACE|goroutine \d+ \[).*`)
+
+// environ is the environment of a child: ours without what would configure
+// it, and the given variables.
+func environ(home string, vars map[string]string) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		switch name, _, _ := strings.Cut(kv, "="); {
+		case strings.HasPrefix(name, "CLUSTER_"), strings.HasPrefix(name, "IPFS_"), strings.HasPrefix(name, "GOLOG_"):
+		default:
+			env = append(env, kv)
+		}
+	}
+	env = append(env, "HOME="+home, "IPFS_TELEMETRY=off")
+	for name, value := range vars {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// daemon is a process that runs until a test ends it. It must be used from the
+// goroutine of its test.
+type daemon struct {
+	*child.Process
+	log string // the file of stdout and stderr
+}
+
+// start starts a daemon, which is killed when the test ends. Its log is shown
+// if the test failed.
+func start(t *testing.T, log string, cmd *exec.Cmd) *daemon {
+	t.Helper()
+	file, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	cmd.Stdout, cmd.Stderr = file, file
+	p, err := child.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{Process: p, log: log}
+	t.Cleanup(func() {
+		d.Kill()
+		text := d.text(t)
+		if found := broken.FindString(text); found != "" {
+			t.Errorf("%s has %q", filepath.Base(log), found)
+		}
+		if t.Failed() {
+			t.Logf("the end of %s:\n%s", filepath.Base(log), tail(text))
+		}
+	})
+	return d
+}
+
+// text returns the log so far.
+func (d *daemon) text(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(d.log)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(text)
+}
+
+// running fails the test when the daemon has ended.
+func (d *daemon) running(t *testing.T) {
+	t.Helper()
+	select {
+	case <-d.Exited():
+		t.Fatalf("the process of %s has ended: %v", filepath.Base(d.log), d.Wait())
+	default:
+	}
+}
+
+// interrupt sends sig and returns the exit code, and how long the end took.
+func (d *daemon) interrupt(t *testing.T, sig os.Signal) (code int, took time.Duration) {
+	t.Helper()
+	begin := time.Now()
+	if err := d.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-d.Exited():
+	case <-time.After(runTimeout):
+		t.Fatalf("the process of %s does not end by %s", filepath.Base(d.log), sig)
+	}
+	return exitCode(t, d.Wait()), time.Since(begin)
+}
+
+func tail(text string) string {
+	return text[max(0, len(text)-logTail):]
+}
+
+// outcome is what a run of a program left.
+type outcome struct {
+	code           int
+	stdout, stderr string
+	took           time.Duration
+}
+
+// run runs a program to its end.
+func run(t *testing.T, cmd *exec.Cmd) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	begin := time.Now()
+	p, err := child.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(runTimeout, p.Kill)
+	err = p.Wait()
+	if !timer.Stop() {
+		t.Fatalf("%s did not end within %s; stderr:\n%s", strings.Join(cmd.Args, " "), runTimeout, tail(stderr.String()))
+	}
+	got := outcome{code: exitCode(t, err), stdout: stdout.String(), stderr: stderr.String(), took: time.Since(begin)}
+	if found := broken.FindString(got.stderr); found != "" {
+		t.Errorf("%s wrote %q:\n%s", strings.Join(cmd.Args, " "), found, tail(got.stderr))
+	}
+	return got
+}
+
+// mustRun runs a program that must exit with 0, and returns its stdout.
+func mustRun(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	got := run(t, cmd)
+	if got.code != 0 {
+		t.Fatalf("%s: exit code %d; stdout:\n%s\nstderr:\n%s", strings.Join(cmd.Args, " "), got.code, tail(got.stdout), tail(got.stderr))
+	}
+	return got.stdout
+}
+
+func exitCode(t *testing.T, err error) int {
+	t.Helper()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	t.Fatal(err)
+	return -1
+}
+
+// eventually polls until ok returns nil, and fails the test with its last
+// error when it does not in time.
+func eventually(t *testing.T, within time.Duration, what string, ok func() error) {
+	t.Helper()
+	if err := poll(within, ok); err != nil {
+		t.Fatalf("%s: not within %s: %v", what, within, err)
+	}
+}
+
+func poll(within time.Duration, ok func() error) error {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	deadline := time.After(within)
+	for {
+		err := ok()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			return err
+		}
+	}
+}
+
+// logged returns an error unless the log of d has the pattern n times.
+func (d *daemon) logged(t *testing.T, pattern *regexp.Regexp, n int) error {
+	d.running(t)
+	if found := len(pattern.FindAllStringIndex(d.text(t), -1)); found < n {
+		return fmt.Errorf("%s has %d lines like %q, want %d", filepath.Base(d.log), found, pattern, n)
+	}
+	return nil
+}

@@ -1,0 +1,31 @@
+package scylla
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+)
+
+func TestMain(m *testing.M) { os.Exit(cqltest.Main(m)) }
+
+// testConfig is the configuration of a session on a keyspace of its own.
+func testConfig(tb testing.TB) Config {
+	tb.Helper()
+	server := cqltest.Start(tb)
+	return Config{
+		Hosts: server.Hosts(), Port: server.Port(), Keyspace: server.Keyspace(tb), CreateKeyspace: true,
+		RequestTimeout: 10 * time.Second, ConnectTimeout: 30 * time.Second,
+	}
+}
+
+func openDB(tb testing.TB, conf Config) *DB {
+	tb.Helper()
+	db, err := Open(tb.Context(), conf)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(db.Close)
+	return db
+}

@@ -1,0 +1,176 @@
+package scylla
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+func migrations(t *testing.T, files map[string]string) []Migration {
+	t.Helper()
+	fsys := fstest.MapFS{}
+	for name, text := range files {
+		fsys[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	out, err := ReadMigrations(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+const firstFile = `-- two tables; the semicolon in this comment does no harm
+CREATE TABLE IF NOT EXISTS one (k int PRIMARY KEY, v text) WITH ${point};
+CREATE TABLE IF NOT EXISTS two (
+    k int PRIMARY KEY
+) WITH ${feed};
+`
+
+func TestReadMigrations(t *testing.T) {
+	got := migrations(t, map[string]string{
+		"0001_first.cql":  firstFile,
+		"0002_second.cql": "-- min_binary: 2\nALTER TABLE one ADD w int;",
+	})
+	if len(got) != 2 || len(got[0].Statements) != 2 || got[0].MinBinary != 1 || got[1].MinBinary != 2 {
+		t.Fatalf("%+v", got)
+	}
+	if !strings.HasPrefix(got[0].Statements[1], "CREATE TABLE IF NOT EXISTS two (\n") {
+		t.Errorf("second statement %q", got[0].Statements[1])
+	}
+	for name, files := range map[string]fstest.MapFS{
+		"gap":  {"0002_x.cql": {Data: []byte("x;")}},
+		"name": {"1_x.cql": {Data: []byte("x;")}},
+	} {
+		if _, err := ReadMigrations(files); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TestApplySchemaAtOnce lets several processes start on an empty keyspace.
+func TestApplySchemaAtOnce(t *testing.T) {
+	conf := testConfig(t)
+	files := migrations(t, map[string]string{"0001_first.cql": firstFile})
+	const peers = 4
+	errs := make([]error, peers)
+	var wg sync.WaitGroup
+	for i := range peers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			db, err := Open(t.Context(), conf)
+			if err == nil {
+				err = db.ApplySchema(t.Context(), files)
+				db.Close()
+			}
+			errs[i] = err
+		}()
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			t.Errorf("peer %d: %v", i, err)
+		}
+	}
+	db := openDB(t, conf)
+	var rows int
+	if err := db.Query("SELECT COUNT(*) FROM schema_history").Scan(&rows); err != nil || rows != 1 {
+		t.Fatalf("%d rows in schema_history, %v", rows, err)
+	}
+	for _, table := range []string{"one", "two", "leases", "schema_history"} {
+		var id string
+		if err := db.Query("SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?", conf.Keyspace, table).Scan(&id); err != nil {
+			t.Fatalf("%s: %v", table, err)
+		}
+		if want := db.Dialect.TableID(conf.Keyspace, table); want != "" && !strings.HasSuffix(want, id) {
+			t.Errorf("table %s has id %s, want%s", table, id, want)
+		}
+	}
+}
+
+func TestCheckSchema(t *testing.T) {
+	conf := testConfig(t)
+	db := openDB(t, conf)
+	one := map[string]string{"0001_first.cql": firstFile}
+	two := map[string]string{"0001_first.cql": firstFile, "0002_second.cql": "-- min_binary: 2\nALTER TABLE one ADD IF NOT EXISTS w int;"}
+
+	missing, err := db.CheckSchema(t.Context(), migrations(t, two))
+	if err != nil || len(missing) != 2 {
+		t.Fatalf("an empty keyspace lacks %d files, %v", len(missing), err)
+	}
+	for range 2 { // the second time there is nothing to do
+		if err := db.ApplySchema(t.Context(), migrations(t, two)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if missing, err = db.CheckSchema(t.Context(), migrations(t, two)); err != nil || len(missing) != 0 {
+		t.Fatalf("missing %d, %v", len(missing), err)
+	}
+	_, err = db.CheckSchema(t.Context(), migrations(t, one))
+	if !Permanent(err) || !strings.Contains(text(err), "needs a binary with schema version 2 or newer; this one has 1") {
+		t.Errorf("an old binary: %v", err)
+	}
+	two["0001_first.cql"] += "-- changed\n"
+	_, err = db.CheckSchema(t.Context(), migrations(t, two))
+	if !Permanent(err) || !strings.Contains(text(err), "0001_first.cql differs") {
+		t.Errorf("a changed file: %v", err)
+	}
+}
+
+// TestLease shows that one holder keeps another waiting, that a lease that ran
+// out is taken, and that its old holder then cannot renew it.
+func TestLease(t *testing.T) {
+	conf := testConfig(t)
+	db := openDB(t, conf)
+	if err := db.ddl(t.Context(), leasesTable); err != nil {
+		t.Fatal(err)
+	}
+	first, err := db.AcquireLease(t.Context(), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan *Lease, 1)
+	go func() {
+		l, err := db.AcquireLease(t.Context(), "x")
+		if err != nil {
+			t.Error(err)
+		}
+		got <- l
+	}()
+	if err := first.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-got:
+		t.Fatal("two processes hold one lease")
+	default:
+	}
+	first.Release(t.Context())
+	second := <-got
+
+	// The second one is paused until its time is over.
+	if applied, err := second.write(t.Context(), second.holder, second.epoch, time.Unix(1, 0), &second.epoch); err != nil || !applied {
+		t.Fatal(applied, err)
+	}
+	third, err := db.AcquireLease(t.Context(), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Renew(t.Context()); err == nil {
+		t.Error("a lost lease was renewed")
+	}
+	third.Release(t.Context())
+}
+
+func TestSkew(t *testing.T) {
+	db := openDB(t, testConfig(t))
+	skew, err := db.Skew(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if skew.Abs() > 100*time.Millisecond {
+		t.Errorf("the clock of this machine is %s off the clock of this machine", skew)
+	}
+}

@@ -1,0 +1,431 @@
+package consensus_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs-cluster/ipfs-cluster/datastore/inmem"
+	"github.com/ipfs-cluster/ipfs-cluster/state/dsstate"
+	libp2p "github.com/libp2p/go-libp2p"
+	rpc "github.com/libp2p/go-libp2p-gorpc"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"go.uber.org/goleak"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
+)
+
+var _ ipfscluster.Consensus = (*consensus.Consensus)(nil)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
+		goleak.IgnoreTopFunction("github.com/ipfs/go-log/writer.(*MirrorWriter).logRoutine"))
+}
+
+// pinset is a Store and an Updater in memory.
+type pinset struct {
+	state.Store
+	mu sync.Mutex
+	// raced, if set, is stored by somebody else between the first decision
+	// of an update and its write.
+	raced *api.Pin
+}
+
+func (p *pinset) Update(ctx context.Context, c api.Cid, f func(*api.Pin) (*api.Pin, error)) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		var current *api.Pin
+		if pin, err := p.Get(ctx, c); err == nil {
+			current = &pin
+		}
+		next, err := f(current)
+		if err != nil {
+			return err
+		}
+		if p.raced != nil {
+			err, p.raced = p.Add(ctx, *p.raced), nil
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		return p.Add(ctx, *next)
+	}
+}
+
+// feed hands on what is sent to it, each until it is accepted.
+type feed struct {
+	ch   chan state.Change
+	errs chan error // what handle returned
+	lost chan error // ends Consume
+}
+
+func (f *feed) Consume(ctx context.Context, handle state.Handler) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-f.lost:
+			return err
+		case c := <-f.ch:
+			f.errs <- handle(ctx, c)
+		}
+	}
+}
+
+// PinTracker and PeerMonitor are the services of the peer that are called.
+type PinTracker struct {
+	mu     sync.Mutex
+	calls  []string
+	status []api.TrackerStatus // one for each Status call, the last one stays
+	err    error
+}
+
+func (p *PinTracker) call(what string, c api.Cid) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls = append(p.calls, what+" "+c.String())
+	return p.err
+}
+
+func (p *PinTracker) Track(_ context.Context, in api.Pin, _ *struct{}) error {
+	return p.call("Track", in.Cid)
+}
+func (p *PinTracker) Untrack(_ context.Context, in api.Pin, _ *struct{}) error {
+	return p.call("Untrack", in.Cid)
+}
+
+func (p *PinTracker) Status(_ context.Context, in api.Cid, out *api.PinInfo) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out.Cid = in
+	out.Status = p.status[0]
+	if len(p.status) > 1 {
+		p.status = p.status[1:]
+	}
+	return nil
+}
+
+func (p *PinTracker) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	calls := p.calls
+	p.calls = nil
+	return calls
+}
+
+type PeerMonitor struct {
+	metrics []api.Metric
+	err     error
+}
+
+func (p *PeerMonitor) LatestMetrics(_ context.Context, _ string, out *[]api.Metric) error {
+	*out = p.metrics
+	return p.err
+}
+
+type fixture struct {
+	*consensus.Consensus
+	self    peer.ID
+	pins    *pinset
+	feed    *feed
+	tracker *PinTracker
+	monitor *PeerMonitor
+	lost    chan error
+}
+
+func newFixture(t *testing.T, opts consensus.Options) *fixture {
+	t.Helper()
+	h, err := libp2p.New(libp2p.NoListenAddrs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	store, err := dsstate.New(t.Context(), inmem.New(), "/pins", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{
+		self:    h.ID(),
+		pins:    &pinset{Store: store},
+		feed:    &feed{ch: make(chan state.Change), errs: make(chan error), lost: make(chan error)},
+		tracker: &PinTracker{status: []api.TrackerStatus{api.TrackerStatusUnpinned}},
+		monitor: &PeerMonitor{},
+		lost:    make(chan error, 1),
+	}
+	opts.Store, opts.Updater, opts.Feed = f.pins, f.pins, f.feed
+	opts.Lost = func(err error) { f.lost <- err }
+	f.Consensus = consensus.New(h, opts)
+	t.Cleanup(func() { _ = f.Shutdown(context.Background()) })
+	server := rpc.NewServer(nil, "/test")
+	for _, service := range []any{f.tracker, f.monitor} {
+		if err := server.Register(service); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.SetClient(rpc.NewClientWithServer(nil, "/test", server))
+	return f
+}
+
+func pinOf(label string, peers ...peer.ID) api.Pin {
+	p := api.PinWithOpts(statetest.Cid(label), api.PinOptions{ReplicationFactorMin: 1, ReplicationFactorMax: 1})
+	p.Allocations = peers
+	return p
+}
+
+// TestLogPinRules applies the rules to the pin that is replaced, also when that
+// one appears only between the decision and the write.
+func TestLogPinRules(t *testing.T) {
+	direct := pinOf("a")
+	direct.Mode, direct.MaxDepth = api.PinModeDirect, 0
+	meta := pinOf("a")
+	meta.Type = api.MetaType
+	expired := pinOf("a")
+	expired.ExpireAt = time.Now().Add(-time.Minute)
+	for _, tt := range []struct {
+		name     string
+		existing *api.Pin
+		pin      api.Pin
+		refused  bool
+	}{
+		{"new", nil, pinOf("a"), false},
+		{"again", ptr(pinOf("a")), pinOf("a"), false},
+		{"direct to recursive", &direct, pinOf("a"), false},
+		{"recursive to direct", ptr(pinOf("a")), direct, true},
+		{"another type", &meta, pinOf("a"), true},
+		{"expired", nil, expired, true},
+		{"no CID", nil, api.Pin{}, true},
+	} {
+		for _, late := range []bool{false, true} {
+			if late && tt.existing == nil {
+				continue
+			}
+			name := tt.name
+			if late {
+				name += ", seen late"
+			}
+			t.Run(name, func(t *testing.T) {
+				f := newFixture(t, consensus.Options{})
+				switch {
+				case late:
+					f.pins.raced = tt.existing
+				case tt.existing != nil:
+					if err := f.pins.Add(t.Context(), *tt.existing); err != nil {
+						t.Fatal(err)
+					}
+				}
+				err := f.LogPin(t.Context(), tt.pin)
+				if (err != nil) != tt.refused {
+					t.Fatalf("LogPin = %v", err)
+				}
+				if err == nil {
+					if got, err := f.pins.Get(t.Context(), tt.pin.Cid); err != nil || got.Mode != tt.pin.Mode {
+						t.Fatalf("stored: %v, %v", got, err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func ptr(p api.Pin) *api.Pin { return &p }
+
+func TestLogUnpin(t *testing.T) {
+	f := newFixture(t, consensus.Options{})
+	pin := pinOf("a")
+	if err := f.LogPin(t.Context(), pin); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time it is missing
+		if err := f.LogUnpin(t.Context(), api.PinCid(pin.Cid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := f.pins.Get(t.Context(), pin.Cid); err != state.ErrNotFound {
+		t.Fatal(err)
+	}
+}
+
+// TestAct shows what each kind of change makes the tracker do.
+func TestAct(t *testing.T) {
+	f := newFixture(t, consensus.Options{})
+	mine, remote, gone := pinOf("mine", f.self), pinOf("remote", statetest.Peer("x")), pinOf("gone")
+	everywhere := pinOf("everywhere")
+	everywhere.ReplicationFactorMin, everywhere.ReplicationFactorMax = -1, -1
+	for _, tt := range []struct {
+		name   string
+		change state.Change
+		want   string
+	}{
+		{"allocated here", state.Change{Cid: mine.Cid, Pin: &mine}, "Track"},
+		{"everywhere", state.Change{Cid: everywhere.Cid, Pin: &everywhere}, "Track"},
+		{"allocated elsewhere", state.Change{Cid: remote.Cid, Pin: &remote}, "Untrack"},
+		{"removed", state.Change{Cid: gone.Cid}, "Untrack"},
+	} {
+		f.feed.ch <- tt.change
+		if err := <-f.feed.errs; err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if got, want := f.tracker.take(), []string{tt.want + " " + tt.change.Cid.String()}; !slices.Equal(got, want) {
+			t.Errorf("%s: the tracker was told %q, want %q", tt.name, got, want)
+		}
+	}
+}
+
+// TestActIsDoneWhenContentIsGone shows that an unpin counts only when the
+// tracker reports it done, and is asked for again when it failed or the tracker
+// refused it.
+func TestActIsDoneWhenContentIsGone(t *testing.T) {
+	f := newFixture(t, consensus.Options{})
+	gone := state.Change{Cid: statetest.Cid("gone")}
+	deliver := func(status ...api.TrackerStatus) error {
+		f.tracker.mu.Lock()
+		f.tracker.status = status
+		f.tracker.mu.Unlock()
+		f.feed.ch <- gone
+		return <-f.feed.errs
+	}
+	if err := deliver(api.TrackerStatusUnpinQueued, api.TrackerStatusUnpinning, api.TrackerStatusUnpinned); err != nil {
+		t.Error(err)
+	}
+	if n := len(f.tracker.status); n != 1 {
+		t.Errorf("the change was done %d looks too early", n-1)
+	}
+	if err := deliver(api.TrackerStatusUnpinning, api.TrackerStatusUnpinError); err == nil {
+		t.Error("a failed unpin counts as done")
+	}
+	f.tracker.err = errors.New("queue is full")
+	if err := deliver(api.TrackerStatusUnpinned); err == nil {
+		t.Error("a refused unpin counts as done")
+	}
+}
+
+func TestPeers(t *testing.T) {
+	f := newFixture(t, consensus.Options{})
+	other := statetest.Peer("other")
+	for _, metrics := range [][]api.Metric{
+		{{Name: "ping", Peer: other}},
+		{{Name: "ping", Peer: other}, {Name: "ping", Peer: f.self}},
+	} {
+		f.monitor.metrics = metrics
+		peers, err := f.Peers(t.Context())
+		if err != nil || len(peers) != 2 || !slices.Contains(peers, f.self) || !slices.Contains(peers, other) {
+			t.Errorf("Peers = %v, %v", peers, err)
+		}
+	}
+	f.monitor.err = errors.New("no answer")
+	if peers, err := f.Peers(t.Context()); err == nil {
+		t.Errorf("Peers = %v although they are not known", peers)
+	}
+}
+
+func TestTrust(t *testing.T) {
+	ctx := t.Context()
+	friend, stranger := statetest.Peer("friend"), statetest.Peer("stranger")
+	f := newFixture(t, consensus.Options{TrustedPeers: []peer.ID{friend}})
+	trusted := func(want bool, p peer.ID) {
+		t.Helper()
+		if f.IsTrustedPeer(ctx, p) != want {
+			t.Errorf("IsTrustedPeer(%s) = %t", p, !want)
+		}
+	}
+	trusted(true, f.self)
+	trusted(true, friend)
+	trusted(false, stranger)
+	if err := errors.Join(f.AddPeer(ctx, stranger), f.Trust(ctx, stranger), f.Distrust(ctx, friend)); err != nil {
+		t.Error(err)
+	}
+	trusted(true, stranger)
+	trusted(false, friend)
+	if f := newFixture(t, consensus.Options{TrustAll: true}); !f.IsTrustedPeer(ctx, stranger) {
+		t.Error("TrustAll does not trust")
+	}
+}
+
+// TestAddPeerGrantsNothing: the RPC is open to every peer.
+func TestAddPeerGrantsNothing(t *testing.T) {
+	f := newFixture(t, consensus.Options{})
+	p := statetest.Peer("p")
+	if err := f.AddPeer(t.Context(), p); err != nil || f.IsTrustedPeer(t.Context(), p) {
+		t.Error("AddPeer grants trust", err)
+	}
+	if err := f.RmPeer(t.Context(), p); !errors.Is(err, consensus.ErrRmPeer) {
+		t.Error(err)
+	}
+}
+
+// TestLifecycle: ready as soon as the client is there, Clean removes nothing,
+// Shutdown may be repeated and ends everything.
+func TestLifecycle(t *testing.T) {
+	f := newFixture(t, consensus.Options{})
+	ctx := t.Context()
+	<-f.Ready(ctx)
+	pin := pinOf("a")
+	if err := errors.Join(f.LogPin(ctx, pin), f.Clean(ctx), f.WaitForSync(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	st, err := f.State(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, ok := st.(state.Store)
+	if !ok {
+		t.Fatalf("State gives a %T, which is no full state", st)
+	}
+	if _, err := full.Get(ctx, pin.Cid); err != nil {
+		t.Errorf("after Clean: %v", err)
+	}
+	if _, err := f.Leader(ctx); !errors.Is(err, consensus.ErrNoLeader) {
+		t.Error(err)
+	}
+	for range 2 {
+		if err := f.Shutdown(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.LogPin(ctx, pin) == nil || f.LogUnpin(ctx, pin) == nil {
+		t.Error("a write after Shutdown was accepted")
+	}
+	if _, err := f.State(ctx); err == nil {
+		t.Error("State after Shutdown gives a state")
+	}
+	select {
+	case err := <-f.lost:
+		t.Errorf("Shutdown was taken for a lost feed: %v", err)
+	default:
+	}
+}
+
+// TestShutdownBeforeStart ends a component that never got its client.
+func TestShutdownBeforeStart(t *testing.T) {
+	h, err := libp2p.New(libp2p.NoListenAddrs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	c := consensus.New(h, consensus.Options{})
+	if _, err := c.Peers(t.Context()); err == nil {
+		t.Error("the peers are known before the start")
+	}
+	if err := c.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLostFeed(t *testing.T) {
+	f := newFixture(t, consensus.Options{})
+	reason := errors.New("somebody else")
+	f.feed.lost <- reason
+	if err := <-f.lost; !errors.Is(err, reason) {
+		t.Error(err)
+	}
+}

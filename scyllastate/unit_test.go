@@ -1,0 +1,202 @@
+package scyllastate
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+	"pgregory.net/rapid"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
+)
+
+// TestTokenRanges shows that the pieces cover the ring once.
+func TestTokenRanges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 5000).Draw(t, "pieces")
+		ranges := tokenRanges(n)
+		sort.Slice(ranges, func(i, j int) bool { return ranges[i].after < ranges[j].after })
+		if len(ranges) != n || ranges[0].after != math.MinInt64 || ranges[n-1].upTo != math.MaxInt64 {
+			t.Fatalf("%d pieces from %d to %d", len(ranges), ranges[0].after, ranges[n-1].upTo)
+		}
+		for i := 1; i < n; i++ {
+			if ranges[i].after != ranges[i-1].upTo || ranges[i].upTo <= ranges[i].after {
+				t.Fatalf("piece %d is %v after %v", i, ranges[i], ranges[i-1])
+			}
+		}
+	})
+}
+
+// TestRevisionsGrow shows that a revision is later than the one it replaces
+// even when the clock says otherwise.
+func TestRevisionsGrow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.Unix(rapid.Int64Range(0, 1<<32).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns"))
+		old := newUUID(now)
+		back := time.Duration(rapid.Int64Range(-1e10, 1e10).Draw(t, "step"))
+		next := nextRev(now.Add(back), old)
+		if !later(next, old) || later(old, next) {
+			t.Fatalf("%v is not later than %v", next.Time(), old.Time())
+		}
+		if d := next.Time().Sub(now.Add(back)); back > 0 && d.Abs() > tick {
+			t.Fatalf("the revision is %s off the clock", d)
+		}
+	})
+	var none gocql.UUID
+	rev := newUUID(time.Now())
+	if !later(rev, none) || later(none, rev) || later(rev, rev) || later(none, none) {
+		t.Error("the zero revision is earlier than every other")
+	}
+	if newUUID(time.Now()) == rev {
+		t.Error("two revisions are equal")
+	}
+}
+
+func TestSettle(t *testing.T) {
+	base := time.Unix(1_700_000_000, 0)
+	rev := func(n int) gocql.UUID { return newUUID(base.Add(time.Duration(n) * time.Second)) }
+	one, two := rev(1), rev(2)
+	var none gocql.UUID
+	for _, tt := range []struct {
+		name string
+		now  row
+		prev gocql.UUID
+		want bool
+	}{
+		{"creation, not written yet", row{}, none, false},
+		{"creation, written", row{rev: one}, none, true},
+		{"replacement, not written yet", row{rev: one}, one, false},
+		{"replacement, written", row{rev: two}, one, true},
+		{"an old read", row{rev: one}, two, false},
+		{"replacement of a marker that ran out", row{}, one, true},
+	} {
+		settled, all := settle(tt.now, []gocql.UUID{tt.prev})
+		if settled[0] != tt.want || all != tt.want {
+			t.Errorf("%s: settled %t", tt.name, settled[0])
+		}
+	}
+}
+
+// TestClock shows that a writer beyond the bound refuses, says how far it is
+// off, and writes again once it is right.
+func TestClock(t *testing.T) {
+	skew := time.Duration(0)
+	c := &clock{bound: 500 * time.Millisecond, ask: func(context.Context) (time.Duration, error) { return skew, nil }}
+	for _, tt := range []struct {
+		skew time.Duration
+		text string
+	}{
+		{0, ""},
+		{2 * time.Second, "2s ahead of the database's, more than max_clock_skew (500ms)"},
+		{-700 * time.Millisecond, "700ms behind the database's"},
+		{400 * time.Millisecond, ""},
+	} {
+		skew = tt.skew
+		if err := c.measure(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		err := c.check()
+		if (err == nil) != (tt.text == "") || err != nil && !strings.Contains(err.Error(), tt.text) {
+			t.Errorf("skew %s: %v", tt.skew, err)
+		}
+	}
+}
+
+// TestWrongClockWritesNothing shows it on the store.
+func TestWrongClockWritesNothing(t *testing.T) {
+	s := newTestStore(t)
+	s.clock.skew.Store(int64(time.Minute))
+	pin := statetest.Samples(t)[0].Pin
+	var wrong *ClockError
+	if err := s.Add(t.Context(), pin); !errors.As(err, &wrong) {
+		t.Fatalf("Add = %v", err)
+	}
+	for _, table := range []string{"pins", "changes"} {
+		var rows int
+		if err := s.db.Query("SELECT COUNT(*) FROM " + table).Scan(&rows); err != nil || rows != 0 {
+			t.Errorf("%s has %d rows, %v", table, rows, err)
+		}
+	}
+}
+
+// TestAppendsTravelTogether shows that rows of one feed that wait at the same
+// moment leave in one batch: they carry the same time.
+func TestAppendsTravelTogether(t *testing.T) {
+	s := newTestStore(t)
+	const rows = 300
+	var wg sync.WaitGroup
+	for i := range rows {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := s.intents.append(t.Context(), []intent{{Feed: "f", Cid: []byte{byte(i >> 8), byte(i)}, Rev: newUUID(time.Now())}}); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	wg.Wait()
+	batches := make(map[int64]int)
+	now := slotOf(time.Now())
+	iter := s.db.Query("SELECT at FROM changes WHERE feed = ? AND slot IN (?, ?)", "f", now-1, now).Iter()
+	var at gocql.UUID
+	n := 0
+	for iter.Scan(&at) {
+		batches[at.Timestamp()]++
+		n++
+	}
+	if err := iter.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n != rows {
+		t.Fatalf("%d rows arrived, want %d", n, rows)
+	}
+	if len(batches) > rows/3 {
+		t.Errorf("%d rows came in %d batches", rows, len(batches))
+	}
+	waitFor(t, "the appender to rest", func() bool {
+		s.intents.mu.Lock()
+		defer s.intents.mu.Unlock()
+		return len(s.intents.waiting) == 0
+	})
+}
+
+// TestSlowAppendIsRepeated shows that a row which may have become visible later
+// than readers look for it is appended again, and that a write whose rows never
+// arrive in time is refused.
+func TestSlowAppendIsRepeated(t *testing.T) {
+	s := newTestStore(t)
+	self := statetest.Peer("p")
+	slow := 1
+	asked := 0
+	s.intents.now = func() time.Time {
+		asked++
+		if asked%2 == 0 && asked/2 <= slow { // the time after the append
+			return time.Now().Add(s.conf.WriteDeadline + time.Second)
+		}
+		return time.Now()
+	}
+	rows := func() (n int) {
+		t.Helper()
+		now := slotOf(time.Now())
+		must(t, s.db.Query("SELECT COUNT(*) FROM changes WHERE feed = ? AND slot IN (?, ?)", self.String(), now-1, now).Scan(&n))
+		return n
+	}
+	pin := held("a", self)
+	must(t, s.Add(t.Context(), pin))
+	if n := rows(); n != 2 {
+		t.Errorf("%d rows in the feed, want the slow one and its repetition", n)
+	}
+
+	asked, slow = 0, math.MaxInt
+	late := held("b", self)
+	if err := s.Add(t.Context(), late); err == nil || !strings.Contains(err.Error(), "write_deadline") {
+		t.Errorf("the write ended with %v", err)
+	}
+	wantPin(t, s, late.Cid, nil)
+}

@@ -1,0 +1,78 @@
+package scyllastate
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
+)
+
+// TestLostAnswers freezes the database when a conditional update is about to be
+// sent, for longer than a request may take, so that its answer is lost and the
+// update arrives when the database goes on.
+func TestLostAnswers(t *testing.T) {
+	own := cqltest.StartOwn(t, engine.Options{})
+	conf := &Config{}
+	must(t, conf.Default())
+	conf.Hosts, conf.Port, conf.Keyspace = own.Hosts(), own.Port(), own.Keyspace(t)
+	conf.RequestTimeout = time.Second
+	s := openStore(t, conf)
+	self := statetest.Peer("self")
+
+	// freeze stops the database when the next write reaches its conditional
+	// update, and starts it again when the first answer is given up.
+	freeze := func(resume func()) {
+		var once, again sync.Once
+		s.at = func(p point, _ *write) {
+			switch p {
+			case beforeCAS:
+				once.Do(func() { must(t, own.Cluster().Freeze(0)) })
+			case afterCAS:
+				again.Do(resume)
+			}
+		}
+	}
+	resume := func() { must(t, own.Cluster().Resume(0)) }
+
+	t.Run("learnt by asking again", func(t *testing.T) {
+		pin := held("a", self)
+		freeze(resume)
+		var decided atomic.Int32
+		must(t, s.update(t.Context(), pin.Cid, func(old row) (*api.Pin, *content, error) {
+			decided.Add(1)
+			next, err := encodePin(pin)
+			return nil, next, err
+		}))
+		wantPin(t, s, pin.Cid, &pin)
+		if n := decided.Load(); n != 1 {
+			t.Errorf("the write was decided %d times: it met its own result and took it for a conflict", n)
+		}
+	})
+
+	t.Run("stays unknown", func(t *testing.T) {
+		pin := held("b", self)
+		freeze(func() {})
+		err := s.Add(t.Context(), pin)
+		resume()
+		if !errors.Is(err, state.ErrOutcomeUnknown) {
+			t.Fatalf("Add ended with %v", err)
+		}
+		s.at = func(point, *write) {}
+		// Either way the next write works, and its result stands.
+		waitFor(t, "the database to answer", func() bool {
+			_, err := s.readRow(t.Context(), pin.Cid, gocql.Serial)
+			return err == nil
+		})
+		must(t, s.Rm(t.Context(), pin.Cid))
+		wantPin(t, s, pin.Cid, nil)
+	})
+}
