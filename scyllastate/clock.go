@@ -35,7 +35,7 @@ func (e *ClockError) Error() string {
 	if e.Skew < 0 {
 		direction = "behind"
 	}
-	return fmt.Sprintf("the clock of this machine is %s %s the database's, more than max_clock_skew (%s): not writing until it is right, check NTP here and on the nodes",
+	return fmt.Sprintf("the clock of this machine is %s %s the database's, more than the %s that are allowed: not writing until it is right, check NTP here and on the nodes",
 		e.Skew.Abs().Round(time.Millisecond), direction, e.Bound)
 }
 
@@ -57,7 +57,7 @@ func (c *clock) measure(ctx context.Context) error {
 	if now := c.check(); now != nil {
 		logger.Error(now)
 	} else if was != nil {
-		logger.Info("the clock is within max_clock_skew again: writing")
+		logger.Info("the clock is right again: writing")
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ const tick = 100 * time.Nanosecond
 func newUUID(t time.Time) gocql.UUID {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // documented to never fail
-	ticks := int64(t.Unix()-uuidEpoch)*1e7 + int64(t.Nanosecond()/100)
+	ticks := (t.Unix()-uuidEpoch)*1e7 + int64(t.Nanosecond()/100)
 	clock := uint32(random[0])<<8 | uint32(random[1])
 	random[2] |= 1 // multicast: not the address of a network card (RFC 9562, 6.10)
 	return gocql.TimeUUIDWith(ticks, clock, random[2:])

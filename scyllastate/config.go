@@ -41,8 +41,6 @@ const (
 	DefaultConsistency    = ConsistencyLinearizable
 	DefaultSchema         = SchemaApply
 	DefaultRequestTimeout = 10 * time.Second
-	DefaultWriteDeadline  = 10 * time.Second
-	DefaultMaxClockSkew   = 500 * time.Millisecond
 	DefaultUnpinGrace     = 24 * time.Hour
 )
 
@@ -87,12 +85,6 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// RequestTimeout bounds one request to the database.
 	RequestTimeout time.Duration
-	// WriteDeadline is how long an append to the change feed may take. One
-	// that took longer is made again.
-	WriteDeadline time.Duration
-	// MaxClockSkew is how far the clock of this peer may be from the clocks
-	// of the database before the peer refuses to write.
-	MaxClockSkew time.Duration
 	// UnpinGrace is how long the marker of an unpin stays in the database.
 	UnpinGrace time.Duration
 
@@ -141,8 +133,6 @@ func defaultSettings() Config {
 		Consistency:    DefaultConsistency,
 		Schema:         DefaultSchema,
 		RequestTimeout: DefaultRequestTimeout,
-		WriteDeadline:  DefaultWriteDeadline,
-		MaxClockSkew:   DefaultMaxClockSkew,
 		UnpinGrace:     DefaultUnpinGrace,
 		TrustAll:       true,
 		TrustedPeers:   []peer.ID{},

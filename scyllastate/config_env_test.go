@@ -43,8 +43,6 @@ func TestConfigEnv(t *testing.T) {
 		"schema":          {"CLUSTER_SCYLLA_SCHEMA", "verify", `"verify"`},
 		"connect_timeout": {"CLUSTER_SCYLLA_CONNECTTIMEOUT", "11s", `"11s"`},
 		"request_timeout": {"CLUSTER_SCYLLA_REQUESTTIMEOUT", "12s", `"12s"`},
-		"write_deadline":  {"CLUSTER_SCYLLA_WRITEDEADLINE", "13s", `"13s"`},
-		"max_clock_skew":  {"CLUSTER_SCYLLA_MAXCLOCKSKEW", "14ms", `"14ms"`},
 		"unpin_grace":     {"CLUSTER_SCYLLA_UNPINGRACE", "15m0s", `"15m0s"`},
 		"trusted_peers":   {"CLUSTER_SCYLLA_TRUSTEDPEERS", testPeer, `["` + testPeer + `"]`},
 	}
@@ -150,7 +148,6 @@ func TestConfigEnvRefuses(t *testing.T) {
 		{"CLUSTER_SCYLLA_HOSTS", "", `environment variable CLUSTER_SCYLLA_HOSTS: state.scylla.hosts: is empty: name at least one database node`},
 		{"CLUSTER_SCYLLA_REPLICATION", "3", `environment variable CLUSTER_SCYLLA_REPLICATION: "3" is not a list of data centres and replicas, as in dc1:3,dc2:3`},
 		{"CLUSTER_SCYLLA_TLS_ENABLED", "maybe", `environment variable CLUSTER_SCYLLA_TLS_ENABLED: "maybe" is not true or false`},
-		{"CLUSTER_SCYLLA_WRITEDEADLINE", "later", `environment variable CLUSTER_SCYLLA_WRITEDEADLINE: state.scylla.write_deadline: "later" is not a duration: write a number and a unit, as in 500ms, 10s or 24h`},
 		{"CLUSTER_SCYLLA_PASSWORD", "", `environment variable CLUSTER_SCYLLA_PASSWORD: state.scylla.password: is empty but username is set: set both, or none for a database without authentication`},
 		{"CLUSTER_SCYLLA_USERNAME", "", `environment variable CLUSTER_SCYLLA_USERNAME: state.scylla.username: is empty but password is set: set both, or none for a database without authentication`},
 	} {

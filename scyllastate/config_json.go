@@ -31,8 +31,6 @@ type configJSON struct {
 	Schema         string         `json:"schema"`
 	ConnectTimeout string         `json:"connect_timeout"`
 	RequestTimeout string         `json:"request_timeout"`
-	WriteDeadline  string         `json:"write_deadline"`
-	MaxClockSkew   string         `json:"max_clock_skew"`
 	UnpinGrace     string         `json:"unpin_grace"`
 	TrustedPeers   []string       `json:"trusted_peers"`
 }
@@ -93,8 +91,6 @@ func (cfg *Config) toJSON() *configJSON {
 		Schema:         cfg.Schema,
 		ConnectTimeout: cfg.ConnectTimeout.String(),
 		RequestTimeout: cfg.RequestTimeout.String(),
-		WriteDeadline:  cfg.WriteDeadline.String(),
-		MaxClockSkew:   cfg.MaxClockSkew.String(),
 		UnpinGrace:     cfg.UnpinGrace.String(),
 		TrustedPeers:   trusted,
 	}
@@ -125,8 +121,6 @@ func (jcfg *configJSON) parse() (Config, error) {
 	}{
 		{"connect_timeout", jcfg.ConnectTimeout, &cfg.ConnectTimeout},
 		{"request_timeout", jcfg.RequestTimeout, &cfg.RequestTimeout},
-		{"write_deadline", jcfg.WriteDeadline, &cfg.WriteDeadline},
-		{"max_clock_skew", jcfg.MaxClockSkew, &cfg.MaxClockSkew},
 		{"unpin_grace", jcfg.UnpinGrace, &cfg.UnpinGrace},
 	} {
 		var err error

@@ -30,8 +30,6 @@ const fullConfig = `{
   "schema": "verify",
   "connect_timeout": "1m0s",
   "request_timeout": "3s",
-  "write_deadline": "4s",
-  "max_clock_skew": "100ms",
   "unpin_grace": "1h0m0s",
   "trusted_peers": ["` + testPeer + `"]
 }`
@@ -59,9 +57,9 @@ func TestConfigDefault(t *testing.T) {
 	want := Config{
 		Hosts: []string{"127.0.0.1"}, Port: 9042, Keyspace: "ipfs_cluster", Replication: map[string]int{},
 		Consistency: "linearizable", Schema: "apply",
-		RequestTimeout: 10 * time.Second, WriteDeadline: 10 * time.Second,
-		MaxClockSkew: 500 * time.Millisecond, UnpinGrace: 24 * time.Hour,
-		TrustAll: true, TrustedPeers: []peer.ID{},
+		RequestTimeout: 10 * time.Second,
+		UnpinGrace:     24 * time.Hour,
+		TrustAll:       true, TrustedPeers: []peer.ID{},
 	}
 	if !reflect.DeepEqual(*cfg, want) {
 		t.Errorf("default is\n%+v, want\n%+v", *cfg, want)
@@ -78,7 +76,7 @@ func TestConfigLoadJSON(t *testing.T) {
 		Replication: map[string]int{"dc1": 3, "dc2": 2}, Username: "cluster", Password: "top-secret",
 		TLS:         TLSConfig{Enabled: true, CAFile: "ca.pem", CertFile: "/etc/peer.pem", KeyFile: "peer.key", ServerName: "db.example"},
 		Consistency: "local-reads", Schema: "verify", ConnectTimeout: time.Minute, RequestTimeout: 3 * time.Second,
-		WriteDeadline: 4 * time.Second, MaxClockSkew: 100 * time.Millisecond, UnpinGrace: time.Hour,
+		UnpinGrace:   time.Hour,
 		TrustedPeers: []peer.ID{id},
 	}
 	got := loaded(t, fullConfig)
@@ -154,8 +152,6 @@ func TestConfigRefuses(t *testing.T) {
 		{`{"request_timeout": "10"}`, `state.scylla.request_timeout: "10" is not a duration: write a number and a unit, as in 500ms, 10s or 24h`},
 		{`{"request_timeout": 10}`, `state.scylla.request_timeout: a JSON number instead of a string`},
 		{`{"request_timeout": "0s"}`, `state.scylla.request_timeout: 0s is too short: use a positive time, as 10s`},
-		{`{"write_deadline": "-2s"}`, `state.scylla.write_deadline: -2s is too short: use a positive time, as 10s`},
-		{`{"max_clock_skew": "-1ms"}`, `state.scylla.max_clock_skew: -1ms is too short: use a positive time, as 500ms`},
 		{`{"unpin_grace": "-24h"}`, `state.scylla.unpin_grace: -24h0m0s cannot be used: use 1s to 175200h0m0s, as 24h0m0s`},
 		{`{"unpin_grace": "200000h"}`, `state.scylla.unpin_grace: 200000h0m0s cannot be used: use 1s to 175200h0m0s, as 24h0m0s`},
 		{`{"trusted_peers": ["me"]}`, `state.scylla.trusted_peers: "me" is not a peer ID: write IDs such as 12D3KooW…, or "*" to trust all peers`},

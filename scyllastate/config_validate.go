@@ -114,8 +114,6 @@ func (cfg *Config) validateDurations() error {
 		usual time.Duration
 	}{
 		{"request_timeout", cfg.RequestTimeout, DefaultRequestTimeout},
-		{"write_deadline", cfg.WriteDeadline, DefaultWriteDeadline},
-		{"max_clock_skew", cfg.MaxClockSkew, DefaultMaxClockSkew},
 	} {
 		if d.value <= 0 {
 			return badField(d.field, "%s is too short: use a positive time, as %s", d.value, d.usual)

@@ -39,10 +39,7 @@ type Feed struct {
 	sources     []string
 	incarnation gocql.UUID
 	position    time.Time
-	// skew is the largest difference of two clocks that both may write, and
-	// window how late a row can appear after the time it carries.
-	skew, window time.Duration
-	now          func() time.Time
+	now         func() time.Time
 }
 
 var _ state.Feed = (*Feed)(nil)
@@ -56,8 +53,6 @@ func (s *Store) Feed(ctx context.Context, id peer.ID) (*Feed, error) {
 		store:       s,
 		name:        id.String(),
 		incarnation: gocql.MustRandomUUID(),
-		skew:        2 * s.conf.MaxClockSkew,
-		window:      s.conf.WriteDeadline + 2*s.conf.MaxClockSkew,
 		now:         time.Now,
 	}
 	f.sources = append(f.sources, f.name)
@@ -81,7 +76,7 @@ func (f *Feed) claim(ctx context.Context) error {
 			return nil // an earlier try whose answer was lost
 		}
 		if holder == nil {
-			position = f.now().Add(-f.window)
+			position = f.now().Add(-f.store.lim.window())
 		}
 		if oldest := f.now().Add(-feedTTL); position.Before(oldest) {
 			logger.Warnf("feed %s was last read on %s and keeps changes for %s: what was removed before is only found by comparing with IPFS", f.name, position.Format(time.RFC3339), feedTTL)

@@ -48,7 +48,7 @@ const catchUp = 10 * slotLength
 // look makes both passes. It returns true when there is more to read at once.
 func (t *tail) look(ctx context.Context) (more bool, err error) {
 	now := t.feed.now()
-	settled := now.Add(-t.feed.window)
+	settled := now.Add(-t.feed.store.lim.window())
 	if err := t.feed.store.clock.check(); err != nil {
 		settled = t.final // this clock must not decide that no row is late
 	}
@@ -57,15 +57,15 @@ func (t *tail) look(ctx context.Context) (more bool, err error) {
 		return true, t.finish(ctx, t.final.Add(catchUp))
 	}
 	for _, s := range t.feed.sources {
-		from := t.newest[s].Add(-t.feed.skew)
+		from := t.newest[s].Add(-t.feed.store.lim.skew())
 		if from.Before(t.final) {
 			from = t.final
 		}
-		if err := t.read(ctx, s, from, now.Add(t.feed.skew)); err != nil {
+		if err := t.read(ctx, s, from, now.Add(t.feed.store.lim.skew())); err != nil {
 			return false, err
 		}
 	}
-	if settled.Sub(t.final) < t.feed.window/4 {
+	if settled.Sub(t.final) < t.feed.store.lim.window()/4 {
 		return false, nil // not worth a pass yet
 	}
 	return false, t.finish(ctx, settled)

@@ -169,8 +169,7 @@ func TestFeedGoesOnWhereItWasLeft(t *testing.T) {
 // pending change is passed by the cursor, however long the reader goes on.
 func TestFeedCursorStaysBehindOpenChanges(t *testing.T) {
 	conf := testConfig(t)
-	conf.WriteDeadline, conf.MaxClockSkew = 200*time.Millisecond, 100*time.Millisecond
-	s := openStore(t, conf)
+	s := openQuick(t, conf)
 	self := statetest.Peer("self")
 	stuck, fine := held("stuck", self), held("fine", self)
 	feed, err := s.Feed(t.Context(), self)
@@ -213,7 +212,7 @@ func TestFeedFindsLateRows(t *testing.T) {
 	must(t, s.Add(t.Context(), fine))
 	r.wait(t, fine.Cid, &fine)
 
-	at := time.Now().Add(-s.conf.WriteDeadline)
+	at := time.Now().Add(-s.lim.writeDeadline)
 	if at.Before(feed.position) {
 		at = feed.position.Add(time.Millisecond)
 	}
@@ -254,9 +253,8 @@ func TestFeedAfterLongAbsence(t *testing.T) {
 // TestFeedHasOneReader starts a second process with the same peer ID.
 func TestFeedHasOneReader(t *testing.T) {
 	conf := testConfig(t)
-	conf.WriteDeadline, conf.MaxClockSkew = 200*time.Millisecond, 100*time.Millisecond
 	self := statetest.Peer("self")
-	one, two := openStore(t, conf), openStore(t, conf)
+	one, two := openQuick(t, conf), openQuick(t, conf)
 	feed, err := one.Feed(t.Context(), self)
 	must(t, err)
 	ended := make(chan error, 1)

@@ -192,7 +192,7 @@ func (a *appender) write(batch []*waiter) error {
 			if a.now().Round(0).Sub(at.Round(0)) <= a.deadline {
 				return nil
 			}
-			err = fmt.Errorf("the append took longer than write_deadline (%s)", a.deadline)
+			err = fmt.Errorf("the append took longer than the write deadline (%s)", a.deadline)
 		}
 	}
 	return scylla.Describe(err)

@@ -26,7 +26,18 @@ func testConfig(tb testing.TB) *Config {
 // openStore opens a store on the keyspace of conf and closes it with the test.
 func openStore(tb testing.TB, conf *Config) *Store {
 	tb.Helper()
-	s, err := Open(context.Background(), conf)
+	return openLimited(tb, conf, limits{writeDeadline: writeDeadline, clockSkew: maxClockSkew})
+}
+
+// openQuick opens a store whose feed settles within half a second.
+func openQuick(tb testing.TB, conf *Config) *Store {
+	tb.Helper()
+	return openLimited(tb, conf, limits{writeDeadline: 200 * time.Millisecond, clockSkew: 100 * time.Millisecond})
+}
+
+func openLimited(tb testing.TB, conf *Config, lim limits) *Store {
+	tb.Helper()
+	s, err := open(context.Background(), conf, lim)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -13,6 +13,11 @@ const (
 	slotLength = time.Minute
 	// feedTTL is how long a change can be read; the schema file repeats it.
 	feedTTL = 7 * 24 * time.Hour
+	// writeDeadline is how long the append of feed rows may take; one that
+	// took longer is made again.
+	writeDeadline = 10 * time.Second
+	// maxClockSkew is how far a writer's clock may be from the database's.
+	maxClockSkew = 500 * time.Millisecond
 	// everywhereShards spreads the changes that concern every peer.
 	everywhereShards = 4
 )
@@ -20,10 +25,14 @@ const (
 // sentinel is a value that no pin column ever holds. "pin != sentinel" is true
 // for every row, also where pin is null; naming the column in the condition is
 // what makes the server return it when the update is not applied.
+//
+//nolint:gochecknoglobals // a constant that Go cannot write as one
 var sentinel = []byte{0xff}
 
 // changesTable is the one table that is written with generated statements: its
 // rows are plain structs.
+//
+//nolint:gochecknoglobals // never changed
 var changesTable = table.New(table.Metadata{
 	Name:    "changes",
 	Columns: []string{"feed", "slot", "at", "cid", "rev", "prev", "kind", "traceparent"},

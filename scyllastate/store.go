@@ -24,6 +24,7 @@ const maxHints = 16 << 10
 type Store struct {
 	db    *scylla.DB
 	conf  Config
+	lim   limits
 	clock *clock
 	// read is the consistency of Get, Has and List.
 	read gocql.Consistency
@@ -47,14 +48,28 @@ var (
 // Open connects to the database, waiting for it as conf.ConnectTimeout says,
 // and creates or checks the schema. The caller closes the Store.
 func Open(ctx context.Context, conf *Config) (*Store, error) {
-	if err := conf.Validate(); err != nil {
+	return open(ctx, conf, limits{writeDeadline: writeDeadline, clockSkew: maxClockSkew})
+}
+
+// limits bound how late a row of the feed can become visible. All peers must
+// have the same: they are constants, and variable only in tests.
+type limits struct{ writeDeadline, clockSkew time.Duration }
+
+// skew is the largest difference of two clocks that both may write.
+func (l limits) skew() time.Duration { return 2 * l.clockSkew }
+
+// window is how late a row can appear after the time it carries.
+func (l limits) window() time.Duration { return l.writeDeadline + l.skew() }
+
+func open(ctx context.Context, conf *Config, lim limits) (*Store, error) {
+	if err := conf.ValidateAll(); err != nil {
 		return nil, err
 	}
 	db, err := scylla.Open(ctx, conf.session())
 	if err != nil {
 		return nil, err
 	}
-	s, err := newStore(ctx, db, conf)
+	s, err := newStore(ctx, db, conf, lim)
 	if err != nil {
 		db.Close()
 		return nil, err
@@ -62,7 +77,7 @@ func Open(ctx context.Context, conf *Config) (*Store, error) {
 	return s, nil
 }
 
-func newStore(ctx context.Context, db *scylla.DB, conf *Config) (*Store, error) {
+func newStore(ctx context.Context, db *scylla.DB, conf *Config, lim limits) (*Store, error) {
 	if err := prepareSchema(ctx, db, conf.Schema); err != nil {
 		return nil, err
 	}
@@ -73,7 +88,8 @@ func newStore(ctx context.Context, db *scylla.DB, conf *Config) (*Store, error) 
 	s := &Store{
 		db:     db,
 		conf:   *conf,
-		clock:  newClock(db, conf.MaxClockSkew),
+		lim:    lim,
+		clock:  newClock(db, lim.clockSkew),
 		read:   gocql.Quorum,
 		absent: absent,
 		at:     func(point, *write) {},
@@ -81,7 +97,7 @@ func newStore(ctx context.Context, db *scylla.DB, conf *Config) (*Store, error) 
 	if conf.Consistency == ConsistencyLocalReads {
 		s.read = gocql.LocalQuorum
 	}
-	s.intents = newAppender(db.Session, conf.WriteDeadline)
+	s.intents = newAppender(db.Session, lim.writeDeadline)
 	if err := s.clock.measure(ctx); err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func TestClock(t *testing.T) {
 		text string
 	}{
 		{0, ""},
-		{2 * time.Second, "2s ahead of the database's, more than max_clock_skew (500ms)"},
+		{2 * time.Second, "2s ahead of the database's, more than the 500ms that are allowed"},
 		{-700 * time.Millisecond, "700ms behind the database's"},
 		{400 * time.Millisecond, ""},
 	} {
@@ -177,7 +177,7 @@ func TestSlowAppendIsRepeated(t *testing.T) {
 	s.intents.now = func() time.Time {
 		asked++
 		if asked%2 == 0 && asked/2 <= slow { // the time after the append
-			return time.Now().Add(s.conf.WriteDeadline + time.Second)
+			return time.Now().Add(s.lim.writeDeadline + time.Second)
 		}
 		return time.Now()
 	}
@@ -195,7 +195,7 @@ func TestSlowAppendIsRepeated(t *testing.T) {
 
 	asked, slow = 0, math.MaxInt
 	late := held("b", self)
-	if err := s.Add(t.Context(), late); err == nil || !strings.Contains(err.Error(), "write_deadline") {
+	if err := s.Add(t.Context(), late); err == nil || !strings.Contains(err.Error(), "write deadline") {
 		t.Errorf("the write ended with %v", err)
 	}
 	wantPin(t, s, late.Cid, nil)

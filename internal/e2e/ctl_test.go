@@ -16,7 +16,7 @@ import (
 func TestCtl(t *testing.T) {
 	server := cqltest.Start(t)
 	k := startKubo(t)
-	p := newPeer(t, server, server.Keyspace(t), k, map[string]string{"CLUSTER_PEERNAME": "alice"})
+	p := newPeer(t, on(t, server), k, map[string]string{"CLUSTER_PEERNAME": "alice"})
 	p.start(t)
 	p.waitReady(t)
 
@@ -62,14 +62,14 @@ func TestCtl(t *testing.T) {
 	}
 
 	blocks := k.addBlocks(t, "TestCtl", 2)
-	other, direct := blocks[0], blocks[1]
+	other, third := blocks[0], blocks[1]
 	ctl("", "pin", "add", "--replication", "1", "--name", "a block", other)
 	pinned(other)
-	ctl("PINNED", "pin", "add", "--wait", "--expire-in", "24h", "--metadata", "key=value", direct)
-	pinned(direct)
+	ctl("PINNED", "pin", "add", "--wait", "--expire-in", "24h", "--metadata", "key=value", third)
+	pinned(third)
 	ctl(added+" | a file | PIN | Repl. Factor: -1", "pin", "ls", added)
 	ctl(other+" | a block | PIN | Repl. Factor: 1--1", "pin", "ls", other)
-	ctl("key=value", "pin", "ls", direct)
+	ctl("Metadata: yes | Exp: 20", "pin", "ls", third)
 	list := ctl(added, "pin", "ls")
 	if n := strings.Count(list, " | PIN | "); n != 3 || !strings.Contains(list, other) {
 		t.Errorf("ipfs-cluster-ctl pin ls gives %d pins, want 3:\n%s", n, list)
@@ -94,7 +94,7 @@ func TestCtl(t *testing.T) {
 	if got := p.ctl(t, "pin", "rm", other); got.code == 0 {
 		t.Errorf("a second ipfs-cluster-ctl pin rm succeeds:\n%s", got.stdout)
 	}
-	if list := ctl(direct, "pin", "ls"); strings.Count(list, " | PIN | ") != 1 {
+	if list := ctl(third, "pin", "ls"); strings.Count(list, " | PIN | ") != 1 {
 		t.Errorf("ipfs-cluster-ctl pin ls gives other pins than the one that is left:\n%s", list)
 	}
 	p.stop(t)

@@ -3,8 +3,10 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -38,19 +40,21 @@ type worker struct {
 	fresh []string // CIDs that it has not used
 	own   []string // those whose pin was acknowledged, and no unpin tried
 	fates map[string]fate
-	why   map[string]error // of the refused ones
-	query url.Values       // options of its pins
+	why   map[string]denial // of the refused ones
+	query url.Values        // options of its pins
 }
 
-// newLoad deals the CIDs out. Half of the clients have their pins allocated
-// by name, which concerns the feed of a peer, and half pin everywhere.
-func newLoad(cids []string) *load {
+// denial is a request that was refused.
+type denial struct {
+	unpin bool
+	err   error
+}
+
+// newLoad deals the CIDs out to clients, and the options of pins in turn.
+func newLoad(cids []string, queries ...url.Values) *load {
 	l := &load{}
 	for i := range clients {
-		w := &worker{fates: make(map[string]fate), why: make(map[string]error), query: url.Values{}}
-		if i%2 == 0 {
-			w.query = url.Values{"replication-min": {"1"}, "replication-max": {"1"}}
-		}
+		w := &worker{fates: make(map[string]fate), why: make(map[string]denial), query: queries[i%len(queries)]}
 		for j := i; j < len(cids); j += clients {
 			w.fresh = append(w.fresh, cids[j])
 		}
@@ -110,7 +114,7 @@ func (l *load) request(w *worker, p *rest, unpin bool) bool {
 		w.own = append(w.own, cid)
 		l.pins.Add(1)
 	case errors.As(err, &answer):
-		w.fates[cid], w.why[cid] = refused, err
+		w.fates[cid], w.why[cid] = refused, denial{unpin, err}
 	default:
 		w.fates[cid] = unknown
 		if !errors.Is(err, syscall.ECONNREFUSED) {
@@ -125,22 +129,32 @@ func (l *load) request(w *worker, p *rest, unpin bool) bool {
 func (l *load) fates() map[string]fate {
 	all := make(map[string]fate)
 	for _, w := range l.workers {
-		for cid, f := range w.fates {
-			all[cid] = f
-		}
+		maps.Copy(all, w.fates)
 	}
 	return all
 }
 
-// refusals returns the errors of the requests that were refused.
-func (l *load) refusals() map[string]error {
-	all := make(map[string]error)
+// denials returns the requests that were refused, by their CIDs.
+func (l *load) denials() map[string]denial {
+	all := make(map[string]denial)
 	for _, w := range l.workers {
-		for cid, err := range w.why {
-			all[cid] = err
-		}
+		maps.Copy(all, w.why)
 	}
 	return all
+}
+
+// report tells what the load has done.
+func (l *load) report(t *testing.T) {
+	t.Helper()
+	reasons := make(map[string]int)
+	denials := l.denials()
+	for cid, d := range denials {
+		reasons[strings.ReplaceAll(d.err.Error(), cid, "…")]++
+	}
+	t.Logf("%d pins and %d unpins acknowledged, %d requests cut off, %d refused", l.pins.Load(), l.unpins.Load(), l.cut.Load(), len(denials))
+	for reason, n := range reasons {
+		t.Logf("refused %d times: %s", n, reason)
+	}
 }
 
 // checkState fails the test unless what was acknowledged is in the pinset.

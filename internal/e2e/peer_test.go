@@ -30,24 +30,40 @@ var clusterSecret = strings.Repeat("0123456789abcdef", 4)
 type peer struct {
 	rest
 	dir    string
-	api    string // multiaddress of the REST API
-	env    map[string]string
+	folder string  // of the configuration, below dir
+	api    string  // multiaddress of the REST API
 	daemon *daemon // the last that was started
 	starts int
 }
 
-// peersMade numbers the peers of this process.
+// peersMade numbers the peers of this process, for ports of their own.
 var peersMade atomic.Int32
 
-// newPeer makes the folder of a peer that finds its pinset in the keyspace.
-// k may be nil for a peer that does not get so far as to need IPFS. More
-// variables, by the names of the environment, change the configuration.
-func newPeer(t *testing.T, server *cqltest.Server, keyspace string, k *ipfs, vars map[string]string) *peer {
+// database says where a peer finds its pinset.
+type database struct {
+	hosts    []string
+	port     int
+	keyspace string
+}
+
+// on is a keyspace of its own on a server.
+func on(t *testing.T, server *cqltest.Server) database {
 	t.Helper()
-	// No other process has this address, and no other peer of this process
-	// these ports.
+	return database{hosts: server.Hosts(), port: server.Port(), keyspace: server.Keyspace(t)}
+}
+
+// ownAddress is a loopback address that no other process has.
+func ownAddress() string {
 	pid := os.Getpid()
-	host := fmt.Sprintf("127.%d.%d.%d", 1+pid>>16, pid>>8&255, pid&255)
+	return fmt.Sprintf("127.%d.%d.%d", 1+pid>>16, pid>>8&255, pid&255)
+}
+
+// newPeer makes the folder of a peer. k may be nil for a peer that does not
+// come so far as to need IPFS. More variables of the environment change the
+// configuration that init writes.
+func newPeer(t *testing.T, db database, k *ipfs, vars map[string]string) *peer {
+	t.Helper()
+	host := ownAddress()
 	port := 9094 + 10*int(peersMade.Add(1))
 	listen := func(offset int) string { return fmt.Sprintf("/ip4/%s/tcp/%d", host, port+offset) }
 	p := &peer{
@@ -55,33 +71,34 @@ func newPeer(t *testing.T, server *cqltest.Server, keyspace string, k *ipfs, var
 		dir:  t.TempDir(),
 		api:  listen(0),
 	}
-	p.env = map[string]string{
-		"IPFS_CLUSTER_PATH":                        filepath.Join(p.dir, "cluster"),
-		"IPFS_CLUSTER_LOG_LEVEL":                   "info,restapilog:error,ipfshttp:error",
+	p.folder = filepath.Join(p.dir, "cluster")
+	env := map[string]string{
 		"CLUSTER_SECRET":                           clusterSecret,
 		"CLUSTER_MDNSINTERVAL":                     "0",
 		"CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS":   listen(0),
 		"CLUSTER_IPFSPROXY_LISTENMULTIADDRESS":     listen(1),
 		"CLUSTER_LISTENMULTIADDRESS":               listen(2),
 		"CLUSTER_PINSVCAPI_HTTPLISTENMULTIADDRESS": listen(3),
-		"CLUSTER_SCYLLA_HOSTS":                     strings.Join(server.Hosts(), ","),
-		"CLUSTER_SCYLLA_PORT":                      strconv.Itoa(server.Port()),
-		"CLUSTER_SCYLLA_KEYSPACE":                  keyspace,
+		"CLUSTER_SCYLLA_HOSTS":                     strings.Join(db.hosts, ","),
+		"CLUSTER_SCYLLA_PORT":                      strconv.Itoa(db.port),
+		"CLUSTER_SCYLLA_KEYSPACE":                  db.keyspace,
 	}
 	if k != nil {
-		p.env["CLUSTER_IPFSHTTP_NODEMULTIADDRESS"] = k.api
-		p.env["CLUSTER_IPFSPROXY_NODEMULTIADDRESS"] = k.api
+		env["CLUSTER_IPFSHTTP_NODEMULTIADDRESS"] = k.api
+		env["CLUSTER_IPFSPROXY_NODEMULTIADDRESS"] = k.api
 	}
-	maps.Copy(p.env, vars)
-	mustRun(t, p.service(t, "init", "--state", "scylla"))
+	maps.Copy(env, vars)
+	mustRun(t, p.service(t, env, "init", "--state", "scylla"))
 	return p
 }
 
-// service is a command line of ipfs-cluster-service for this peer.
-func (p *peer) service(t *testing.T, args ...string) *exec.Cmd {
+// service is a command line of ipfs-cluster-service for this peer. vars may
+// be nil.
+func (p *peer) service(t *testing.T, vars map[string]string, args ...string) *exec.Cmd {
 	t.Helper()
+	args = append([]string{"--config", p.folder, "--loglevel", "info,restapilog:error,ipfshttp:error"}, args...)
 	cmd := exec.Command(program(t, service), args...)
-	cmd.Env = environ(p.dir, p.env)
+	cmd.Env = environ(p.dir, vars)
 	return cmd
 }
 
@@ -98,7 +115,7 @@ func (p *peer) start(t *testing.T) {
 	t.Helper()
 	p.starts++
 	log := filepath.Join(p.dir, fmt.Sprintf("peer-%d.log", p.starts))
-	p.daemon = start(t, log, p.service(t, "daemon"))
+	p.daemon = start(t, log, p.service(t, nil, "daemon"))
 }
 
 // waitReady waits until the daemon serves requests and can allocate pins.
@@ -133,27 +150,33 @@ func (p *peer) stop(t *testing.T) {
 	}
 }
 
-// setConfig changes fields of state.scylla in service.json.
+// setConfig changes fields of state.scylla in service.json until the test ends,
+// which may be a part of the one that made the peer.
 func (p *peer) setConfig(t *testing.T, fields map[string]any) {
 	t.Helper()
-	path := filepath.Join(p.env["IPFS_CLUSTER_PATH"], "service.json")
-	text, err := os.ReadFile(path)
+	path := filepath.Join(p.folder, "service.json")
+	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var config map[string]any
-	if err := json.Unmarshal(text, &config); err != nil {
+	if err := json.Unmarshal(before, &config); err != nil {
 		t.Fatal(err)
 	}
 	section, ok := config["state"].(map[string]any)["scylla"].(map[string]any)
 	if !ok {
-		t.Fatalf("no state.scylla in %s", text)
+		t.Fatalf("no state.scylla in %s", before)
 	}
 	maps.Copy(section, fields)
-	if text, err = json.Marshal(config); err != nil {
+	after, err := json.Marshal(config)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
+	write := func(text []byte) {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	write(after)
+	t.Cleanup(func() { write(before) })
 }

@@ -20,14 +20,36 @@ const (
 	runTimeout = time.Minute
 	// readyTimeout bounds the start of a daemon.
 	readyTimeout = 2 * time.Minute
-	pollInterval = 25 * time.Millisecond
+	// Pauses between two looks at a condition grow from the first to the last.
+	firstPause = 10 * time.Millisecond
+	lastPause  = 300 * time.Millisecond
 	// logTail is how many bytes of a log a failed test shows.
 	logTail = 6000
 )
 
-// broken matches what a Go program writes when it fails in a way that is
-// never right.
-var broken = regexp.MustCompile(`(?m)^(panic: |fatal error: |WARNING: DATA RACE|goroutine \d+ \[).*`)
+// A Go program that fails in a way that is never right.
+var (
+	crash = regexp.MustCompile(`(?m)^(panic: |fatal error: |goroutine \d+ \[).*`)
+	race  = regexp.MustCompile(`(?s)WARNING: DATA RACE\n.*?\n==========`)
+)
+
+// checkLog fails the test when the program that wrote text has crashed, or has
+// a data race. A race of upstream with itself is only told.
+func checkLog(t *testing.T, name, text string) {
+	t.Helper()
+	if found := crash.FindString(text); found != "" {
+		t.Errorf("%s has a crash: %s", name, found)
+	}
+	for _, report := range race.FindAllString(text, -1) {
+		// What follows tells who started the two goroutines.
+		accesses, _, _ := strings.Cut(report, "\nGoroutine ")
+		if strings.Contains(accesses, "/ipfs-cluster-scylla/") {
+			t.Errorf("%s has a data race:\n%s", name, report)
+		} else {
+			t.Logf("%s has a data race of upstream:\n%s", name, report)
+		}
+	}
+}
 
 // environ is the environment of a child: ours without what would configure
 // it, and the given variables.
@@ -40,7 +62,8 @@ func environ(home string, vars map[string]string) []string {
 			env = append(env, kv)
 		}
 	}
-	env = append(env, "HOME="+home, "IPFS_TELEMETRY=off")
+	// A data race is found in the log; it must not change the exit code.
+	env = append(env, "HOME="+home, "IPFS_TELEMETRY=off", "GORACE=exitcode=0")
 	for name, value := range vars {
 		env = append(env, name+"="+value)
 	}
@@ -72,9 +95,7 @@ func start(t *testing.T, log string, cmd *exec.Cmd) *daemon {
 	t.Cleanup(func() {
 		d.Kill()
 		text := d.text(t)
-		if found := broken.FindString(text); found != "" {
-			t.Errorf("%s has %q", filepath.Base(log), found)
-		}
+		checkLog(t, filepath.Base(log), text)
 		if t.Failed() {
 			t.Logf("the end of %s:\n%s", filepath.Base(log), tail(text))
 		}
@@ -144,9 +165,7 @@ func run(t *testing.T, cmd *exec.Cmd) outcome {
 		t.Fatalf("%s did not end within %s; stderr:\n%s", strings.Join(cmd.Args, " "), runTimeout, tail(stderr.String()))
 	}
 	got := outcome{code: exitCode(t, err), stdout: stdout.String(), stderr: stderr.String(), took: time.Since(begin)}
-	if found := broken.FindString(got.stderr); found != "" {
-		t.Errorf("%s wrote %q:\n%s", strings.Join(cmd.Args, " "), found, tail(got.stderr))
-	}
+	checkLog(t, filepath.Base(cmd.Path), got.stderr)
 	return got
 }
 
@@ -183,19 +202,13 @@ func eventually(t *testing.T, within time.Duration, what string, ok func() error
 }
 
 func poll(within time.Duration, ok func() error) error {
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	deadline := time.After(within)
-	for {
+	deadline := time.Now().Add(within)
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := ok()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
+		if err == nil || time.Now().After(deadline) {
 			return err
 		}
+		<-time.After(pause)
 	}
 }
 

@@ -99,18 +99,19 @@ func (r *rest) allocations() (map[string]bool, error) {
 	return pins, err
 }
 
-// statuses returns what this peer says of its own pins.
-func (r *rest) statuses() (map[string]api.TrackerStatus, error) {
-	statuses := make(map[string]api.TrackerStatus)
-	err := r.do(http.MethodGet, "/pins?local=true", func(value json.RawMessage) error {
+// allPinned returns an error unless this peer says of everything it tracks
+// that it is pinned.
+func (r *rest) allPinned() error {
+	return r.do(http.MethodGet, "/pins?local=true", func(value json.RawMessage) error {
 		var info api.GlobalPinInfo
 		if err := json.Unmarshal(value, &info); err != nil {
 			return err
 		}
 		for _, of := range info.PeerMap {
-			statuses[info.Cid.String()] = of.Status
+			if of.Status != api.TrackerStatusPinned {
+				return fmt.Errorf("%s has status %s: %s", info.Cid, of.Status, of.Error)
+			}
 		}
 		return nil
 	})
-	return statuses, err
 }

@@ -2,9 +2,7 @@ package scylla
 
 import (
 	"fmt"
-	"regexp"
 	"sort"
-	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -29,17 +27,16 @@ type Dialect struct {
 
 func (d Dialect) String() string { return string(d.Engine) + " " + d.Version }
 
-// ddlIDs makes the identifiers of tables from their names, so that two daemons
-// that create one table at the same moment on two nodes make the same table.
-// ScyllaDB serializes schema changes itself and refuses the option.
-var ddlIDs = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/ipfs-cluster/ipfs-cluster-scylla"))
-
-// TableID returns the option that fixes the identifier of a table, or "".
+// TableID returns the option that fixes the identifier of a table, or "". It is
+// made from the names, so that two daemons that create one table at the same
+// moment on two nodes make the same table. ScyllaDB serializes schema changes
+// itself and refuses the option.
 func (d Dialect) TableID(keyspace, table string) string {
 	if d.Engine == ScyllaDB {
 		return ""
 	}
-	return " AND id = " + uuid.NewSHA1(ddlIDs, []byte(keyspace+"."+table)).String()
+	space := uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/ipfs-cluster/ipfs-cluster-scylla"))
+	return " AND id = " + uuid.NewSHA1(space, []byte(keyspace+"."+table)).String()
 }
 
 // Options replaces the placeholders of a schema file: ${point} stands for the
@@ -80,16 +77,12 @@ func (d Dialect) hasTablets() bool { return d.atLeast(2025, 1) }
 // lwtOnTablets tells whether conditional updates work on tables with tablets.
 func (d Dialect) lwtOnTablets() bool { return d.atLeast(2025, 4) }
 
-var versionNumbers = regexp.MustCompile(`^(\d+)\.(\d+)`)
-
 func (d Dialect) atLeast(major, minor int) bool {
-	m := versionNumbers.FindStringSubmatch(d.Version)
-	if m == nil {
+	var a, b int
+	if _, err := fmt.Sscanf(d.Version, "%d.%d", &a, &b); err != nil {
 		return false
 	}
-	a, errA := strconv.Atoi(m[1])
-	b, errB := strconv.Atoi(m[2])
-	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
+	return a > major || a == major && b >= minor
 }
 
 // Scan is appended to a SELECT that reads a whole range of the ring.

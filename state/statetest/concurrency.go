@@ -133,7 +133,7 @@ func checkListing(ctx context.Context, s state.Store, known map[api.Cid]api.Pin,
 }
 
 // testConcurrentOneCid lets writers fight for one CID. Readers see one of the
-// written pins, whole, and never go back to an older one of the same writer.
+// written pins, whole, and never go back to an older one.
 func testConcurrentOneCid(t *testing.T, s Suite) {
 	store := s.New(t)
 	const writers, each = 4, 8
@@ -163,6 +163,7 @@ func testConcurrentOneCid(t *testing.T, s Suite) {
 	for range 2 {
 		readers.Go(func() error {
 			var last [writers + 1]int
+			current, past := initial.Name, make(map[string]bool)
 			for ctx.Err() == nil {
 				got, err := store.Get(t.Context(), initial.Cid)
 				if err != nil {
@@ -176,6 +177,13 @@ func testConcurrentOneCid(t *testing.T, s Suite) {
 					return fmt.Errorf("get returns turn %d of writer %d after turn %d", i, w, last[w])
 				}
 				last[w] = i
+				if got.Name != current {
+					past[current] = true
+					current = got.Name
+				}
+				if past[current] { // each pin is written once
+					return fmt.Errorf("get returns %s again after a newer pin", current)
+				}
 			}
 			return nil
 		})
