@@ -60,19 +60,20 @@ func TestBadStart(t *testing.T) {
 			}
 		})
 	}
+
+	p.start(t)
+	eventually(t, time.Minute, "the first daemon waits for the database", func() error {
+		return p.daemon.logged(t, attemptLines(nowhere.hosts, nowhere.port), 1)
+	})
 	t.Run("second daemon on one folder", func(t *testing.T) {
-		p.start(t)
-		eventually(t, time.Minute, "the first daemon waits for the database", func() error {
-			return p.daemon.logged(t, attemptLines(nowhere.hosts, nowhere.port), 1)
-		})
 		checkRefused(t, run(t, p.service(t, nil, "daemon")),
 			"another ipfs-cluster-service runs on "+p.folder, "stop it first, or use another folder with --config")
 		p.daemon.running(t)
 	})
 	t.Run("Ctrl-C while waiting for the database", func(t *testing.T) {
 		code, took := p.daemon.interrupt(t, syscall.SIGINT)
-		if code != 1 || took > 2*time.Second {
-			t.Errorf("exit code %d after %s, want 1 within 2s", code, took)
+		if took > 2*time.Second {
+			t.Errorf("it took %s, want 2s at the most", took)
 		}
 		checkRefused(t, outcome{code: code, stderr: p.daemon.text(t)}, "stopped by a signal", address, "connection refused")
 	})

@@ -32,7 +32,7 @@ func attemptLines(hosts []string, port int) *regexp.Regexp {
 // error, in which every text of want is.
 func checkRefused(t *testing.T, got outcome, want ...string) {
 	t.Helper()
-	lines := strings.Split(strings.TrimSuffix(got.stderr, "\n"), "\n")
+	lines := strings.Split(strings.TrimRight(got.stderr, "\n"), "\n")
 	isError := func(line string) bool { return strings.HasPrefix(line, "error ") }
 	last := lines[len(lines)-1]
 	if got.code != 1 || !isError(last) || slices.ContainsFunc(lines[:len(lines)-1], isError) {

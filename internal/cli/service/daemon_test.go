@@ -243,7 +243,10 @@ func TestSignalWhileWaitingForTheDatabase(t *testing.T) {
 			})
 			folder := initWith(t, nil)
 			port := ln.Addr().(*net.TCPAddr).Port
-			p := startProcess(t, folder, []string{fmt.Sprintf("CLUSTER_SCYLLA_PORT=%d", port)}, tc.args...)
+			p := startProcess(t, folder, []string{
+				fmt.Sprintf("CLUSTER_SCYLLA_PORT=%d", port),
+				"CLUSTER_SCYLLA_CONNECTTIMEOUT=0s", // for ever
+			}, tc.args...)
 			p.waitFor(t, "connection", func() bool {
 				select {
 				case <-tried:

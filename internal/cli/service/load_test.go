@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	fslock "github.com/ipfs/go-fs-lock"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
-// initWith makes a folder for a scylla state and merges fields into sections
-// of its service.json.
+// initWith makes a folder for a scylla state whose database is never there, and
+// puts components into sections of its service.json.
 func initWith(t *testing.T, sections map[string]map[string]any) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -25,6 +27,14 @@ func initWith(t *testing.T, sections map[string]map[string]any) string {
 		}
 		for key, value := range components {
 			section[key] = value
+		}
+	}
+	// A test that gets further than it should must not wait for ever, and
+	// must not meet a server that somebody runs on the default port.
+	if scylla, _ := s.at("state.scylla").(map[string]any); scylla != nil {
+		scylla["connect_timeout"] = "1s"
+		if _, set := scylla["port"]; !set || scylla["port"] == float64(scyllastate.DefaultPort) {
+			scylla["port"] = 1
 		}
 	}
 	text, err := json.Marshal(s)

@@ -1,0 +1,143 @@
+// Command bench measures the two promises that are about speed, on a real CQL
+// server (see internal/cqltest/engine), and prints them side by side:
+//
+//   - The real ipfs-cluster-service, on a keyspace without pins and on one
+//     full of pins that another peer holds: the time until it accepts its
+//     first pin, and its memory after two recover intervals.
+//   - Each operation of the store, beside a bare driver loop that sends the
+//     very same statements.
+//
+// Every comparison is made in turns, and what is shown are medians. It names
+// the engine it ran on: figures of Cassandra say nothing about ScyllaDB.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+)
+
+// settings are the sizes of a run. All of them are in the report.
+type settings struct {
+	Pins         int           // in the full keyspace
+	Starts       int           // of each daemon
+	MemoryRuns   int           // of both daemons
+	RecoverEvery time.Duration // pin_recover_interval of the daemons
+	Rounds       int           // of every operation, each with one turn per side
+	Ops          int           // of a turn with many clients
+	SingleOps    int           // of a turn with one client
+	Clients      int
+	Listed       int // pins that a List returns
+	ListTurns    int // listings in one turn
+}
+
+func defaults() settings {
+	return settings{
+		Pins: 100_000, Starts: 5, MemoryRuns: 2, RecoverEvery: 15 * time.Second,
+		Rounds: 9, Ops: 2000, SingleOps: 200, Clients: 64, Listed: 20_000, ListTurns: 4,
+	}
+}
+
+// quick are sizes that show that the program works and nothing else.
+func quick() settings {
+	return settings{
+		Pins: 2000, Starts: 1, MemoryRuns: 1, RecoverEvery: 2 * time.Second,
+		Rounds: 1, Ops: 200, SingleOps: 20, Clients: 64, Listed: 2000, ListTurns: 1,
+	}
+}
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	cancel()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	pins := flags.Int("pins", defaults().Pins, "pins of another peer in the full keyspace")
+	small := flags.Bool("quick", false, "small sizes, to see that the bench works; its figures mean nothing")
+	only := flags.String("only", "", "run one part: peer or store")
+	service := flags.String("service", "bin/ipfs-cluster-service", "the `program` to measure")
+	out := flags.String("out", "bench/out/latest.json", "`file` for the report as JSON")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return fmt.Errorf("reading the flags: %w", err)
+	}
+	if flags.NArg() > 0 || *pins < 1 || *only != "" && *only != "peer" && *only != "store" {
+		return fmt.Errorf("cannot use %q: -pins takes a number above 0, -only peer or store, and there are no arguments", args)
+	}
+	set := defaults()
+	if *small {
+		set = quick()
+	}
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name == "pins" {
+			set.Pins = *pins
+		}
+	})
+
+	db, err := openServer(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.close()) }()
+	report := report{
+		Engine: db.Name(), Started: time.Now().UTC().Truncate(time.Second), CPUs: runtime.NumCPU(),
+		Go: runtime.Version(), Quick: *small, Settings: set,
+	}
+	say("measuring on %s", db.Name())
+	if *only != "store" {
+		tables, err := measurePeer(ctx, db, *service, set)
+		if err != nil {
+			return fmt.Errorf("measuring the peer: %w", err)
+		}
+		report.Tables = append(report.Tables, tables...)
+	}
+	if *only != "peer" {
+		tables, err := measureStore(ctx, db, set)
+		if err != nil {
+			return fmt.Errorf("measuring the store: %w", err)
+		}
+		report.Tables = append(report.Tables, tables...)
+	}
+	report.TookSeconds = time.Since(report.Started).Seconds()
+	if err := report.save(*out); err != nil {
+		return err
+	}
+	say("the report as JSON is in %s", *out)
+	return report.print(stdout)
+}
+
+// say prints a line of progress.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
+}
+
+// startTimeout bounds the start of a server of our own.
+const startTimeout = 10 * time.Minute
+
+func startEngine(ctx context.Context) (*engine.Engine, error) {
+	opts, err := engine.OptionsFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	opts.Progress = os.Stderr
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return engine.Start(ctx, opts)
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gocql/gocql"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate/schema"
+)
+
+// server is the CQL server and the keyspaces that this run has made on it.
+type server struct {
+	*engine.Engine
+	keyspaces []string
+}
+
+func openServer(ctx context.Context) (*server, error) {
+	e, err := startEngine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &server{Engine: e}, nil
+}
+
+// close drops the keyspaces and stops the server if it is ours. It works also
+// when the run was interrupted.
+func (s *server) close() error {
+	err := s.drop()
+	return errors.Join(err, s.Stop())
+}
+
+func (s *server) drop() error {
+	if len(s.keyspaces) == 0 {
+		return nil
+	}
+	session, err := engine.AdminConfig(s.Hosts(), s.Port(), false).CreateSession()
+	if err != nil {
+		return fmt.Errorf("connecting to drop the keyspaces %v: %w", s.keyspaces, err)
+	}
+	defer session.Close()
+	for _, k := range s.keyspaces {
+		if dropErr := session.Query(dropKeyspace + k).Exec(); dropErr != nil {
+			err = errors.Join(err, fmt.Errorf("dropping the keyspace %s: %w", k, dropErr))
+		}
+	}
+	s.keyspaces = nil
+	return err
+}
+
+// config is that of a store in a keyspace that no other run has.
+func (s *server) config() (*scyllastate.Config, error) {
+	conf := &scyllastate.Config{}
+	if err := conf.Default(); err != nil {
+		return nil, fmt.Errorf("making the configuration: %w", err)
+	}
+	conf.Hosts, conf.Port = s.Hosts(), s.Port()
+	conf.Keyspace = "bench_" + strings.ToLower(rand.Text())
+	s.keyspaces = append(s.keyspaces, conf.Keyspace)
+	return conf, nil
+}
+
+// session opens a driver session with the settings of a store that has conf,
+// and makes the tables.
+func (s *server) session(ctx context.Context, conf *scyllastate.Config) (*scylla.DB, error) {
+	db, err := scylla.Open(ctx, scylla.Config{
+		Hosts: conf.Hosts, Port: conf.Port, Keyspace: conf.Keyspace, CreateKeyspace: true,
+		RequestTimeout: conf.RequestTimeout, ConnectTimeout: conf.ConnectTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	files, err := scylla.ReadMigrations(schema.Files)
+	if err == nil {
+		err = db.ApplySchema(ctx, files)
+	}
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// requests is the number of requests that the server has had from sessions in
+// the keyspace of db. ok is false when the engine does not count them.
+func requests(ctx context.Context, db *scylla.DB) (n int64, ok bool, err error) {
+	if db.Dialect.Engine != scylla.Cassandra {
+		return 0, false, nil
+	}
+	for _, h := range db.GetHosts() {
+		iter := db.Query(countRequests).WithContext(ctx).Consistency(gocql.One).SetHostID(h.HostID()).Iter()
+		var keyspace string
+		var count int64
+		for iter.Scan(&keyspace, &count) {
+			if keyspace == db.Keyspace {
+				n += count
+			}
+			keyspace = ""
+		}
+		if err := iter.Close(); err != nil {
+			return 0, false, fmt.Errorf("asking %s for its clients: %w", h.ConnectAddress(), err)
+		}
+	}
+	return n, true, nil
+}

@@ -1,0 +1,23 @@
+package main
+
+// The statements of the bare driver loop. They are those of scyllastate, and a
+// test compares them; the one that fills changes is generated there.
+const (
+	selectPin    = "SELECT rev, prev, pin FROM pins WHERE cid = ?"
+	selectExists = "SELECT rev, rf_min FROM pins WHERE cid = ?"
+	casPut       = "UPDATE pins SET rev = ?, prev = ?, pin = ?, rf_min = ?, rf_max = ?, created = ?, peers = ? WHERE cid = ? IF rev = ? AND pin != ?"
+	casRemove    = "UPDATE pins USING TTL ? SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ? IF rev = ? AND pin != ?"
+	selectRange  = "SELECT cid, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
+	insertChange = "INSERT INTO changes (feed,slot,at,cid,rev,prev,kind,traceparent) VALUES (?,?,?,?,?,?,?,?) "
+)
+
+// fillPin writes the columns that casPut does, without the condition: nobody
+// else writes while the bench fills a keyspace.
+const fillPin = "UPDATE pins SET rev = ?, pin = ?, rf_min = ?, rf_max = ?, created = ?, peers = ? WHERE cid = ?"
+
+const (
+	dropKeyspace = "DROP KEYSPACE IF EXISTS "
+	// countRequests tells how many requests each connection has made. Only
+	// Cassandra has the table, and each node knows its own connections.
+	countRequests = "SELECT keyspace_name, request_count FROM system_views.clients"
+)
