@@ -17,10 +17,9 @@ import (
 // raw sends what the store sends, by nothing but the driver: prepared values
 // in, no decoding of what comes out, no rules, no second tries.
 type raw struct {
-	db       *scylla.DB
-	deadline time.Duration // of a feed row
-	grace    int           // seconds that the marker of a removed pin stays
-	feeds    map[string]chan feedRow
+	db    *scylla.DB
+	grace int // seconds that the marker of a removed pin stays
+	feeds map[string]chan feedRow
 }
 
 // feedRow is a row of changes and the one that waits for it.
@@ -32,11 +31,14 @@ type feedRow struct {
 	done chan<- error
 }
 
+// writeDeadline bounds the append of feed rows, as in scyllastate.
+const writeDeadline = 10 * time.Second
+
 var errNotApplied = errors.New("a condition failed although nobody else writes")
 
 // newRaw starts a writer for each feed. They end with ctx.
-func newRaw(ctx context.Context, db *scylla.DB, deadline, grace time.Duration, waiting int, feeds []string) *raw {
-	r := &raw{db: db, deadline: deadline, grace: int(grace / time.Second), feeds: make(map[string]chan feedRow)}
+func newRaw(ctx context.Context, db *scylla.DB, grace time.Duration, waiting int, feeds []string) *raw {
+	r := &raw{db: db, grace: int(grace / time.Second), feeds: make(map[string]chan feedRow)}
 	for _, feed := range feeds {
 		rows := make(chan feedRow, waiting)
 		r.feeds[feed] = rows
@@ -60,7 +62,7 @@ func (r *raw) writeRows(feed string, first feedRow, more <-chan feedRow) {
 	for len(more) > 0 {
 		batch = append(batch, <-more)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), r.deadline)
+	ctx, cancel := context.WithTimeout(context.Background(), writeDeadline)
 	defer cancel()
 	at := time.Now()
 	values := func(row feedRow) []any {

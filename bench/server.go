@@ -88,24 +88,25 @@ func (s *server) session(ctx context.Context, conf *scyllastate.Config) (*scylla
 }
 
 // requests is the number of requests that the server has had from sessions in
-// the keyspace of db. ok is false when the engine does not count them.
-func requests(ctx context.Context, db *scylla.DB) (n int64, ok bool, err error) {
+// the keyspace of db, 0 on an engine that does not count them.
+func requests(ctx context.Context, db *scylla.DB) (int64, error) {
 	if db.Dialect.Engine != scylla.Cassandra {
-		return 0, false, nil
+		return 0, nil
 	}
+	var total int64
 	for _, h := range db.GetHosts() {
 		iter := db.Query(countRequests).WithContext(ctx).Consistency(gocql.One).SetHostID(h.HostID()).Iter()
 		var keyspace string
 		var count int64
 		for iter.Scan(&keyspace, &count) {
 			if keyspace == db.Keyspace {
-				n += count
+				total += count
 			}
 			keyspace = ""
 		}
 		if err := iter.Close(); err != nil {
-			return 0, false, fmt.Errorf("asking %s for its clients: %w", h.ConnectAddress(), err)
+			return 0, fmt.Errorf("asking %s for its clients: %w", h.ConnectAddress(), err)
 		}
 	}
-	return n, true, nil
+	return total, nil
 }

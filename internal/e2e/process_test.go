@@ -62,8 +62,7 @@ func environ(home string, vars map[string]string) []string {
 			env = append(env, kv)
 		}
 	}
-	// A data race is found in the log: it must not change the exit code, nor
-	// does the end have to wait for one.
+	// A data race is found in the log; it must not change the exit code.
 	env = append(env, "HOME="+home, "IPFS_TELEMETRY=off", "GORACE=exitcode=0 atexit_sleep_ms=0")
 	for name, value := range vars {
 		env = append(env, name+"="+value)

@@ -66,9 +66,11 @@ func (r *rest) do(method, path string, item func(json.RawMessage) error) error {
 			}
 		}
 	}
-	// A list that breaks off says so behind its end.
-	if text := res.Trailer.Get("X-Stream-Error"); text != "" {
-		return &refusal{res.StatusCode, text}
+	// A list that breaks off says so behind its end, in one of the values.
+	for _, text := range res.Trailer.Values("X-Stream-Error") {
+		if text != "" {
+			return &refusal{res.StatusCode, text}
+		}
 	}
 	return nil
 }

@@ -56,9 +56,14 @@ func TestExportImport(t *testing.T) {
 	p.start(t)
 	p.waitReady(t)
 	var answer *refusal
-	err := p.do(http.MethodGet, "/allocations/"+corrupt, nil)
-	if !errors.As(err, &answer) || answer.status != http.StatusInternalServerError || !strings.Contains(answer.text, corrupt) {
-		t.Errorf("GET of a corrupt pin: %v, want an error that names it", err)
+	for what, err := range map[string]error{
+		"GET":    p.do(http.MethodGet, "/allocations/"+corrupt, nil),
+		"POST":   p.pin(corrupt, nil),
+		"DELETE": p.unpin(corrupt),
+	} {
+		if !errors.As(err, &answer) || answer.status != http.StatusInternalServerError || !strings.Contains(answer.text, corrupt) {
+			t.Errorf("%s of a corrupt pin: %v, want an error that names it", what, err)
+		}
 	}
 	if _, err := p.allocations(); !errors.As(err, &answer) || !strings.Contains(answer.text, corrupt) {
 		t.Errorf("GET of all pins: %v, want an error that names the corrupt one", err)
@@ -114,6 +119,7 @@ func writePins(t *testing.T, path string, cids []string) []string {
 			ReplicationFactorMin: -1, ReplicationFactorMax: -1,
 			Name:     fmt.Sprintf("pin %d", i),
 			Metadata: map[string]string{"number": fmt.Sprint(i)},
+			Origins:  []api.Multiaddr{}, // a stored pin is never without
 		})
 		pin.Timestamp = time.Date(2026, 1, 2, 3, 4, i, 0, time.UTC)
 		if err := json.NewEncoder(&text).Encode(pin); err != nil {

@@ -102,7 +102,7 @@ func wantMissing(t tester, s state.Store, c api.Cid) {
 	t.Helper()
 	got, err := s.Get(t.Context(), c)
 	// Not errors.Is: upstream compares with == (see state.ErrNotFound).
-	if err != state.ErrNotFound { //nolint:errorlint
+	if err != state.ErrNotFound {
 		t.Fatalf("Get(%s) = %s, error %v: want state.ErrNotFound itself", c, asJSON(got), err)
 	}
 	if !reflect.DeepEqual(got, api.Pin{}) {

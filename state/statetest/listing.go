@@ -42,7 +42,7 @@ func follow(ctx context.Context, s state.Store, onPin func(api.Pin)) (err, broke
 			closed, out = true, nil // nil: wait for the return only
 		case r := <-returned:
 			if r.panicked == nil && !closed && !isClosed(out) {
-				return r.err, fmt.Errorf("list returned (error %v) and left the channel open", r.err)
+				return r.err, fmt.Errorf("list returned (error %w) and left the channel open", r.err)
 			}
 			return r.err, r.broken()
 		case <-stuck.C:

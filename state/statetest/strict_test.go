@@ -78,7 +78,7 @@ func checkPin(p api.Pin) error {
 
 func (s strictStore) Get(ctx context.Context, c api.Cid) (api.Pin, error) {
 	p, err := s.State.Get(ctx, c)
-	if err != nil && err != state.ErrNotFound { //nolint:errorlint // returned bare
+	if err != nil && err != state.ErrNotFound {
 		return api.Pin{}, fmt.Errorf("get %s: %w", c, err)
 	}
 	return p, err

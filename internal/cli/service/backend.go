@@ -7,13 +7,14 @@ import (
 	"time"
 
 	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
 	"github.com/ipfs-cluster/ipfs-cluster/consensus/crdt"
 	"github.com/ipfs-cluster/ipfs-cluster/consensus/raft"
 	"github.com/ipfs-cluster/ipfs-cluster/datastore/inmem"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
 var _ ipfscluster.Consensus = (*consensus.Consensus)(nil)

@@ -125,11 +125,15 @@ func TestDaemonLocal(t *testing.T) {
 			folder := t.TempDir()
 			mustRun(t, folder, "init", "--consensus", consensus, "--randomports")
 			api := restAPI(t, folder)
-			p := startProcess(t, folder, []string{
-				fmt.Sprintf("CLUSTER_IPFSHTTP_NODEMULTIADDRESS=/ip4/%s/tcp/%d", ipfs.Addr, ipfs.Port),
-				"CLUSTER_MDNSINTERVAL=0", // meet no other peer
-			}, "daemon")
-			p.waitFor(t, "ready peer", func() bool { return strings.Contains(p.output.String(), "IPFS Cluster is READY") })
+			start := func() *process {
+				p := startProcess(t, folder, []string{
+					fmt.Sprintf("CLUSTER_IPFSHTTP_NODEMULTIADDRESS=/ip4/%s/tcp/%d", ipfs.Addr, ipfs.Port),
+					"CLUSTER_MDNSINTERVAL=0", // meet no other peer
+				}, "daemon")
+				p.waitFor(t, "ready peer", func() bool { return strings.Contains(p.output.String(), "IPFS Cluster is READY") })
+				return p
+			}
+			p := start()
 			resp, err := http.Post(api+"/pins/"+test.Cid1.String(), "", nil)
 			if err != nil {
 				t.Fatal(err)
@@ -157,6 +161,22 @@ func TestDaemonLocal(t *testing.T) {
 				t.Errorf("exit code %d after SIGTERM, want 0", code)
 			}
 			checkLocalState(t, folder)
+
+			p = start()
+			resp, err = http.Get(api + "/allocations/" + test.Cid1.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := resp.Body.Close(); err != nil {
+				t.Error(err)
+			}
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("the pin after a restart: status %s", resp.Status)
+			}
+			p.signal(t, syscall.SIGINT)
+			if code := p.exitCode(t); code != 0 {
+				t.Errorf("exit code %d after SIGINT, want 0", code)
+			}
 		})
 	}
 }

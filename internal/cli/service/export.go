@@ -9,12 +9,13 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
 	"github.com/urfave/cli"
 	"go.uber.org/multierr"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 func (cmd *command) exportCommand() cli.Command {

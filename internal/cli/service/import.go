@@ -8,12 +8,13 @@ import (
 	"os"
 	"strings"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // importBatch is how many pins are written between two commits.

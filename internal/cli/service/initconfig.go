@@ -2,7 +2,6 @@ package service
 
 import (
 	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 	"github.com/ipfs-cluster/ipfs-cluster/allocator/balanced"
 	"github.com/ipfs-cluster/ipfs-cluster/api/ipfsproxy"
 	"github.com/ipfs-cluster/ipfs-cluster/api/pinsvcapi"
@@ -17,6 +16,8 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/observations"
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
 // initConfig is a configuration that init writes: its manager has exactly the

@@ -7,10 +7,11 @@ import (
 	"strings"
 
 	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
 	"github.com/ipfs-cluster/ipfs-cluster/config"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
 // The components that can hold the pinset, by their keys in service.json.

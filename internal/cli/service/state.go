@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"os/signal"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
 	"github.com/urfave/cli"
 	"go.uber.org/multierr"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
 func (cmd *command) stateCommand() cli.Command {

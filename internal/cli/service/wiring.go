@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster/allocator/balanced"
 	"github.com/ipfs-cluster/ipfs-cluster/api/ipfsproxy"
 	"github.com/ipfs-cluster/ipfs-cluster/api/pinsvcapi"
@@ -26,6 +24,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"go.opencensus.io/tag"
 	"go.uber.org/multierr"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // clusterPeer is a peer while it is put together, and all that must be closed
@@ -79,11 +80,11 @@ func (p *clusterPeer) start(ctx context.Context) error {
 	p.closeLater(clusterHost.Close)
 	p.closeLater(dht.Close)
 
-	if shown, err := p.cfg.Manager().ToDisplayJSON(); err != nil {
+	shown, err := p.cfg.Manager().ToDisplayJSON()
+	if err != nil {
 		return fmt.Errorf("getting configuration string: %w", err)
-	} else {
-		logger.Debugf("Configuration:\n%s\n", shown)
 	}
+	logger.Debugf("Configuration:\n%s\n", shown)
 	ctx, err = tag.New(ctx, tag.Upsert(observations.HostKey, clusterHost.ID().String()))
 	if err != nil {
 		return fmt.Errorf("tagging context with host id: %w", err)
