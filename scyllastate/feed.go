@@ -67,6 +67,7 @@ func (s *Store) Feed(ctx context.Context, id peer.ID) (*Feed, error) {
 
 // claim makes this process the only one that moves the cursor.
 func (f *Feed) claim(ctx context.Context) error {
+	ctx = scylla.WithTrail(ctx)
 	for try := 0; ; try++ {
 		position, holder, err := f.cursor(ctx)
 		if err != nil {
@@ -89,31 +90,33 @@ func (f *Feed) claim(ctx context.Context) error {
 			return nil
 		}
 		if err != nil && scylla.Permanent(err) {
-			return scylla.Describe(err)
+			return scylla.Describe(ctx, err)
 		}
 		if pause(ctx, try) != nil {
-			return errors.Join(context.Cause(ctx), scylla.Describe(err))
+			return errors.Join(context.Cause(ctx), scylla.Describe(ctx, err))
 		}
 	}
 }
 
 func (f *Feed) cursor(ctx context.Context) (position time.Time, holder *gocql.UUID, err error) {
+	ctx = scylla.WithTrail(ctx)
 	err = f.store.db.Query(selectCursor, f.name, f.name).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).
 		Scan(&position, &holder)
 	if errors.Is(err, gocql.ErrNotFound) {
 		err = nil
 	}
-	return position, holder, scylla.Describe(err)
+	return position, holder, scylla.Describe(ctx, err)
 }
 
 // save moves the stored cursor. A lost answer is no harm: the position only
 // says where to start again.
 func (f *Feed) save(ctx context.Context, position time.Time) error {
+	ctx = scylla.WithTrail(ctx)
 	got := make(map[string]any, 1)
 	applied, err := f.store.db.Query(moveCursor, position, f.name, f.name, f.incarnation).
 		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(got)
 	if err != nil {
-		return scylla.Describe(err)
+		return scylla.Describe(ctx, err)
 	}
 	if !applied {
 		return fmt.Errorf("feed %s: %w (incarnation %v)", f.name, ErrSuperseded, got["incarnation"])

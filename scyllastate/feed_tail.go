@@ -85,6 +85,7 @@ func (t *tail) finish(ctx context.Context, upTo time.Time) error {
 
 // read hands on the rows of one source with a time in (after, upTo].
 func (t *tail) read(ctx context.Context, source string, after, upTo time.Time) error {
+	ctx = scylla.WithTrail(ctx)
 	for slot := slotOf(after); slot <= slotOf(upTo); slot++ {
 		iter := t.feed.store.db.Query(selectChanges, source, slot, gocql.MaxTimeUUID(after), gocql.MaxTimeUUID(upTo)).
 			WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(changesPage).Iter()
@@ -106,7 +107,7 @@ func (t *tail) read(ctx context.Context, source string, after, upTo time.Time) e
 			prev = gocql.UUID{}
 		}
 		if err := iter.Close(); err != nil {
-			return fmt.Errorf("slot %d of %s: %w", slot, source, scylla.Describe(err))
+			return fmt.Errorf("slot %d of %s: %w", slot, source, scylla.Describe(ctx, err))
 		}
 	}
 	return nil

@@ -195,23 +195,23 @@ func (a *appender) write(batch []*waiter) error {
 			err = fmt.Errorf("the append took longer than the write deadline (%s)", a.deadline)
 		}
 	}
-	return scylla.Describe(err)
+	return err
 }
 
 func (a *appender) send(batch []*waiter, at time.Time) error {
-	ctx, cancel := context.WithTimeout(context.Background(), a.deadline)
+	ctx, cancel := context.WithTimeout(scylla.WithTrail(context.Background()), a.deadline)
 	defer cancel()
 	slot := slotOf(at)
 	if len(batch) == 1 {
-		return a.session.Query(a.stmt, values(batch[0].intent, slot, at)...).WithContext(ctx).
-			Consistency(gocql.Quorum).Idempotent(true).Exec()
+		return scylla.Describe(ctx, a.session.Query(a.stmt, values(batch[0].intent, slot, at)...).WithContext(ctx).
+			Consistency(gocql.Quorum).Idempotent(true).Exec())
 	}
 	b := a.session.Batch(gocql.UnloggedBatch).WithContext(ctx)
 	b.SetConsistency(gocql.Quorum)
 	for _, w := range batch {
 		b.Entries = append(b.Entries, gocql.BatchEntry{Stmt: a.stmt, Args: values(w.intent, slot, at), Idempotent: true})
 	}
-	return b.Exec()
+	return scylla.Describe(ctx, b.Exec())
 }
 
 // values are the columns of changesTable, in its order.

@@ -76,6 +76,7 @@ func (s *Store) scan(ctx context.Context, f func(context.Context, api.Cid, []byt
 }
 
 func (s *Store) scanRange(ctx context.Context, r tokenRange, f func(context.Context, api.Cid, []byte) error) error {
+	ctx = scylla.WithTrail(ctx)
 	iter := s.db.Query(selectRange+s.db.Dialect.Scan(), r.after, r.upTo).WithContext(ctx).
 		Consistency(s.read).Idempotent(true).PageSize(listPage).Iter()
 	var key, value []byte
@@ -96,7 +97,7 @@ func (s *Store) scanRange(ctx context.Context, r tokenRange, f func(context.Cont
 		key, value = nil, nil // the pin may keep them
 	}
 	if err := iter.Close(); err != nil {
-		return fmt.Errorf("reading pins: %w", scylla.Describe(err))
+		return fmt.Errorf("reading pins: %w", scylla.Describe(ctx, err))
 	}
 	return nil
 }

@@ -46,6 +46,7 @@ func (s *Store) Has(ctx context.Context, c api.Cid) (bool, error) {
 	if !c.Defined() {
 		return false, nil
 	}
+	ctx = scylla.WithTrail(ctx)
 	var rev gocql.UUID
 	var rfMin *int
 	err := s.db.Query(selectExists, c.Bytes()).WithContext(ctx).Consistency(s.read).Idempotent(true).Scan(&rev, &rfMin)
@@ -53,7 +54,7 @@ func (s *Store) Has(ctx context.Context, c api.Cid) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading the pin of %s: %w", c, scylla.Describe(err))
+		return false, fmt.Errorf("reading the pin of %s: %w", c, scylla.Describe(ctx, err))
 	}
 	return rfMin != nil, nil
 }
@@ -93,13 +94,14 @@ func (s *Store) readRow(ctx context.Context, c api.Cid, cons gocql.Consistency) 
 	if !c.Defined() {
 		return row{}, nil
 	}
+	ctx = scylla.WithTrail(ctx)
 	var r row
 	err := s.db.Query(selectPin, c.Bytes()).WithContext(ctx).Consistency(cons).Idempotent(true).Scan(&r.rev, &r.prev, &r.pin)
 	if errors.Is(err, gocql.ErrNotFound) {
 		return row{}, nil
 	}
 	if err != nil {
-		return row{}, fmt.Errorf("reading the pin of %s: %w", c, scylla.Describe(err))
+		return row{}, fmt.Errorf("reading the pin of %s: %w", c, scylla.Describe(ctx, err))
 	}
 	if len(r.pin) == 0 {
 		r.pin = nil

@@ -132,6 +132,7 @@ func (s *Store) newWrite(c api.Cid, old row, current *api.Pin, next *content) (*
 // swap makes the conditional write. It returns false and the row as it is when
 // the condition failed.
 func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err error) {
+	ctx = scylla.WithTrail(ctx)
 	s.at(beforeCAS, w)
 	if ctx.Err() != nil {
 		return false, row{}, fmt.Errorf("writing the pin of %s: %w", w.cid, context.Cause(ctx))
@@ -140,9 +141,9 @@ func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err 
 	s.at(afterCAS, w)
 	if err != nil {
 		if scylla.NotSent(err) || scylla.Rejected(err) {
-			return false, row{}, fmt.Errorf("writing the pin of %s: %w", w.cid, scylla.Describe(err))
+			return false, row{}, fmt.Errorf("writing the pin of %s: %w", w.cid, scylla.Describe(ctx, err))
 		}
-		applied, err = s.resolve(ctx, w, err)
+		applied, err = s.resolve(ctx, w, scylla.Describe(ctx, err))
 	}
 	if applied {
 		s.nudges.wake(w.feeds)
@@ -204,7 +205,7 @@ func (s *Store) resolve(ctx context.Context, w *write, cause error) (bool, error
 			}
 		}
 		if pause(ctx, try) != nil {
-			return false, fmt.Errorf("writing the pin of %s: %w: %w", w.cid, state.ErrOutcomeUnknown, scylla.Describe(cause))
+			return false, fmt.Errorf("writing the pin of %s: %w: %w", w.cid, state.ErrOutcomeUnknown, cause)
 		}
 	}
 }

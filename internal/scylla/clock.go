@@ -31,18 +31,19 @@ func (db *DB) Skew(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	if asked == 0 {
-		return 0, fmt.Errorf("asking the nodes for their time: %w", Describe(lastErr))
+		return 0, fmt.Errorf("asking the nodes for their time: %w", lastErr)
 	}
 	return worst, nil
 }
 
 func (db *DB) skewTo(ctx context.Context, host string) (time.Duration, error) {
+	ctx = WithTrail(ctx)
 	var id gocql.UUID
 	before := time.Now()
 	err := db.Query("SELECT now() FROM system.local WHERE key = 'local'").WithContext(ctx).
 		Consistency(gocql.One).Idempotent(true).SetHostID(host).Scan(&id)
 	if err != nil {
-		return 0, err
+		return 0, Describe(ctx, err)
 	}
 	rtt := time.Since(before)
 	skew := before.Add(rtt / 2).Sub(id.Time())

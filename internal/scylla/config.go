@@ -77,6 +77,7 @@ func (c Config) cluster() (*gocql.ClusterConfig, error) {
 	cc.RetryPolicy = retryPolicy{}
 	cc.MaxPreparedStmts = 10_000
 	cc.Logger = driverLog{}
+	cc.QueryObserver, cc.BatchObserver = observer{}, observer{}
 	if c.Username != "" {
 		cc.Authenticator = gocql.PasswordAuthenticator{
 			Username: c.Username,

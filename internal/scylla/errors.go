@@ -101,14 +101,16 @@ func (e *PermanentError) Error() string {
 // Unwrap gives the cause, which may be nil.
 func (e *PermanentError) Unwrap() error { return e.Err }
 
-// Describe adds to err what an operator needs and the driver's text leaves
-// out: the code, the consistency, how many replicas were required and how many
-// answered, whether the request may have been executed. The chain is kept.
-func Describe(err error) error {
+// Describe adds to the error of a request what an operator needs and the
+// driver's text leaves out: the code, the consistency, how many replicas were
+// required and how many answered, how often it was sent and to which host last,
+// whether it may have been executed. The chain is kept. ctx is that of the
+// request; host and attempts are known when WithTrail made it.
+func Describe(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	var facts []string
+	facts := trailOf(ctx)
 	if code, ok := Code(err); ok {
 		facts = append(facts, fmt.Sprintf("code 0x%04x", code))
 	}

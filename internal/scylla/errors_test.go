@@ -13,7 +13,6 @@ import (
 // operator gets to read.
 func TestServerErrors(t *testing.T) {
 	db := openDB(t, testConfig(t))
-	ctx := t.Context()
 	far := db.Keyspace + "_far" // more replicas than nodes: nothing can be written
 	create := db.Dialect.CreateKeyspace(far, map[string]int{db.LocalDC: 2*db.Nodes + 1})
 	if err := db.Query(create).Exec(); err != nil {
@@ -36,11 +35,12 @@ func TestServerErrors(t *testing.T) {
 		{"no such table", db.Query("SELECT * FROM nothing"), gocql.ErrCodeInvalid, true, true, "code 0x2200"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			ctx := WithTrail(t.Context())
 			err := tt.query.WithContext(ctx).RetryPolicy(NoRetry()).Exec()
 			if err == nil {
 				t.Fatal("the server accepted it")
 			}
-			err = fmt.Errorf("outer: %w", Describe(err))
+			err = fmt.Errorf("outer: %w", Describe(ctx, err))
 			if code, ok := Code(err); !ok || code != tt.code {
 				t.Errorf("code 0x%04x (%t), want 0x%04x", code, ok, tt.code)
 			}
@@ -53,8 +53,10 @@ func TestServerErrors(t *testing.T) {
 			if NotSent(err) {
 				t.Error("NotSent = true")
 			}
-			if !strings.Contains(err.Error(), tt.text) {
-				t.Errorf("%q does not contain %q", err, tt.text)
+			for _, part := range []string{tt.text, "host " + db.GetHosts()[0].ConnectAddress().String(), "attempts 1"} {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not contain %q", err, part)
+				}
 			}
 		})
 	}

@@ -78,12 +78,13 @@ func (db *DB) AcquireLease(ctx context.Context, name string) (*Lease, error) {
 
 // read returns who holds the lease. The epoch is nil when nobody ever did.
 func (l *Lease) read(ctx context.Context) (holder string, epoch *int64, until time.Time, err error) {
+	ctx = WithTrail(ctx)
 	err = l.db.Query(selectLease, l.name).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).Scan(&holder, &epoch, &until)
 	if errors.Is(err, gocql.ErrNotFound) {
 		err = nil
 	}
 	if err != nil {
-		err = fmt.Errorf("reading the lease %s: %w", l.name, Describe(err))
+		err = fmt.Errorf("reading the lease %s: %w", l.name, Describe(ctx, err))
 	}
 	return holder, epoch, until, err
 }
@@ -120,7 +121,8 @@ func (l *Lease) Release(ctx context.Context) {
 }
 
 func (l *Lease) write(ctx context.Context, holder string, epoch int64, until time.Time, old *int64) (bool, error) {
+	ctx = WithTrail(ctx)
 	applied, err := l.db.Query(takeLease, holder, epoch, until, l.name, old).
 		WithContext(ctx).RetryPolicy(NoRetry()).MapScanCAS(map[string]any{})
-	return applied, Describe(err)
+	return applied, Describe(ctx, err)
 }

@@ -136,13 +136,14 @@ func (db *DB) CheckSchema(ctx context.Context, files []Migration) ([]Migration, 
 
 // history reads the applied files; a keyspace without the table has none.
 func (db *DB) history(ctx context.Context) (map[int]applied, error) {
+	ctx = WithTrail(ctx)
 	var table string
 	err := db.Query(selectTable, db.Keyspace, "schema_history").WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&table)
 	if errors.Is(err, gocql.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking for the schema history: %w", Describe(err))
+		return nil, fmt.Errorf("looking for the schema history: %w", Describe(ctx, err))
 	}
 	out := make(map[int]applied)
 	iter := db.Query(selectHistory).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
@@ -152,7 +153,7 @@ func (db *DB) history(ctx context.Context) (map[int]applied, error) {
 		out[version] = a
 	}
 	if err := iter.Close(); err != nil {
-		return nil, fmt.Errorf("reading the schema history: %w", Describe(err))
+		return nil, fmt.Errorf("reading the schema history: %w", Describe(ctx, err))
 	}
 	return out, nil
 }
@@ -191,7 +192,7 @@ func (db *DB) ApplySchema(ctx context.Context, files []Migration) error {
 		_, err := db.Query(insertHistory, f.Version, f.Name, f.Checksum, f.MinBinary, time.Now(), lease.holder).
 			WithContext(ctx).RetryPolicy(NoRetry()).MapScanCAS(map[string]any{})
 		if err != nil {
-			return fmt.Errorf("recording schema file %s: %w", f.Name, Describe(err))
+			return fmt.Errorf("recording schema file %s: %w", f.Name, Describe(ctx, err))
 		}
 		logger.Infof("applied schema file %s to the keyspace %s", f.Name, db.Keyspace)
 	}
@@ -200,12 +201,13 @@ func (db *DB) ApplySchema(ctx context.Context, files []Migration) error {
 
 // ddl runs one schema statement and waits until every node knows the result.
 func (db *DB) ddl(ctx context.Context, statement string) error {
+	ctx = WithTrail(ctx)
 	text := db.Dialect.Options(statement)
 	if m := createTable.FindStringSubmatch(statement); m != nil {
 		text += db.Dialect.TableID(db.Keyspace, m[1])
 	}
 	if err := db.Query(text).WithContext(ctx).RetryPolicy(NoRetry()).Exec(); err != nil {
-		return fmt.Errorf("running %q: %w", firstLine(statement), Describe(err))
+		return fmt.Errorf("running %q: %w", firstLine(statement), Describe(ctx, err))
 	}
 	if err := db.AwaitSchemaAgreement(ctx); err != nil {
 		return fmt.Errorf("waiting until every node knows %q: %w", firstLine(statement), err)

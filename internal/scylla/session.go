@@ -93,6 +93,7 @@ func (db *DB) survey(ctx context.Context, conf Config) error {
 		return &PermanentError{Text: "setting up the session", Err: err}
 	}
 	cc.NumConns = 1
+	ctx = WithTrail(ctx)
 	session, err := connect(ctx, cc)
 	if err != nil {
 		return err
@@ -114,7 +115,7 @@ func (db *DB) survey(ctx context.Context, conf Config) error {
 		version = "SELECT version FROM system.versions WHERE key = 'local'"
 	}
 	if err := session.Query(version).WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&db.Dialect.Version); err != nil {
-		return fmt.Errorf("asking the server for its version: %w", Describe(err))
+		return fmt.Errorf("asking the server for its version: %w", Describe(ctx, err))
 	}
 	if db.LocalDC, err = localDC(conf.LocalDC, nodes); err != nil {
 		return err
@@ -126,7 +127,7 @@ func (db *DB) survey(ctx context.Context, conf Config) error {
 	case err == nil:
 		return db.checkTablets(ctx, session)
 	case !errors.Is(err, gocql.ErrNotFound):
-		return fmt.Errorf("looking for the keyspace %s: %w", conf.Keyspace, Describe(err))
+		return fmt.Errorf("looking for the keyspace %s: %w", conf.Keyspace, Describe(ctx, err))
 	case !conf.CreateKeyspace:
 		return &PermanentError{Text: fmt.Sprintf("the keyspace %s does not exist and this peer may not create it (schema: verify): start one peer with schema: apply and a role that may create it", conf.Keyspace)}
 	}
@@ -135,7 +136,7 @@ func (db *DB) survey(ctx context.Context, conf Config) error {
 		return err
 	}
 	if err := session.Query(db.Dialect.CreateKeyspace(conf.Keyspace, replicas)).WithContext(ctx).RetryPolicy(NoRetry()).Exec(); err != nil {
-		return fmt.Errorf("creating the keyspace %s: %w", conf.Keyspace, Describe(err))
+		return fmt.Errorf("creating the keyspace %s: %w", conf.Keyspace, Describe(ctx, err))
 	}
 	if err := session.AwaitSchemaAgreement(ctx); err != nil {
 		return fmt.Errorf("waiting until every node knows the keyspace %s: %w", conf.Keyspace, err)
@@ -157,7 +158,7 @@ func (db *DB) checkTablets(ctx context.Context, session *gocql.Session) error {
 		return &PermanentError{Text: fmt.Sprintf("the keyspace %s uses tablets, and conditional updates work with tablets from ScyllaDB 2025.4 (this is %s): upgrade, or create the keyspace with tablets = {'enabled': false}", db.Keyspace, db.Dialect.Version)}
 	}
 	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
-		return fmt.Errorf("asking whether the keyspace %s uses tablets: %w", db.Keyspace, Describe(err))
+		return fmt.Errorf("asking whether the keyspace %s uses tablets: %w", db.Keyspace, Describe(ctx, err))
 	}
 	return nil
 }
