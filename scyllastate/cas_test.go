@@ -65,9 +65,8 @@ func TestConditionShapes(t *testing.T) {
 // TestMarkerRunsOut shows that a marker leaves no row behind, and that a pin
 // which was written over a marker does not expire with it.
 func TestMarkerRunsOut(t *testing.T) {
-	conf := testConfig(t)
-	conf.UnpinGrace = time.Second
-	s := openStore(t, conf)
+	s := newTestStore(t)
+	s.conf.UnpinGrace = time.Second // shorter than service.json may say
 	gone, kept := statetest.Samples(t)[0].Pin, statetest.Samples(t)[1].Pin
 	gone.Cid, kept.Cid = statetest.Cid("gone"), statetest.Cid("kept")
 	ctx := t.Context()

@@ -3,25 +3,49 @@ package scyllastate
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-const measureEvery = 30 * time.Second
+const (
+	measureEvery = 30 * time.Second
+	// measureAgain is the pause while the clock is known to be wrong.
+	measureAgain = 2 * time.Second
+	// measureValid is how long a measurement counts when no new one succeeds.
+	measureValid = 5 * time.Minute
+)
 
 // clock is this machine's clock together with what is known of its error. The
 // readers of the feed look for late rows as long as a correct clock can make a
-// row late; a writer whose clock is further off must not write.
+// row late; whoever has a clock that is further off must neither write nor
+// decide that no row is late.
 type clock struct {
 	bound time.Duration
-	skew  atomic.Int64
 	ask   func(context.Context) (time.Duration, error)
+	// wall can be set at any moment, steady cannot: together they tell when
+	// wall was.
+	wall   func() time.Time
+	steady func() time.Duration
+
+	mu sync.Mutex
+	// skew was measured when the clocks said wallAt and steadyAt.
+	skew     time.Duration
+	wallAt   time.Time
+	steadyAt time.Duration
+	// suspect wakes watch when check has found the clock wrong.
+	suspect chan struct{}
 }
 
 func newClock(db *scylla.DB, bound time.Duration) *clock {
-	return &clock{bound: bound, ask: db.Skew}
+	start := time.Now()
+	return &clock{
+		bound: bound, ask: db.Skew,
+		wall:    func() time.Time { return time.Now().Round(0) },
+		steady:  func() time.Duration { return time.Since(start) },
+		suspect: make(chan struct{}, 1),
+	}
 }
 
 // ClockError says that this machine's clock is too far from the database's.
@@ -39,12 +63,27 @@ func (e *ClockError) Error() string {
 		e.Skew.Abs().Round(time.Millisecond), direction, e.Bound)
 }
 
-// check returns a ClockError when the last measurement was beyond the bound.
+// check returns an error when the clock is beyond the bound: by the last
+// measurement, because it was set since then, or because nobody knows.
 func (c *clock) check() error {
-	if skew := time.Duration(c.skew.Load()); skew.Abs() > c.bound {
-		return &ClockError{Skew: skew, Bound: c.bound}
+	c.mu.Lock()
+	skew, never := c.skew, c.wallAt.IsZero()
+	wall, steady := c.wall().Sub(c.wallAt), c.steady()-c.steadyAt
+	c.mu.Unlock()
+	var err error
+	switch set := wall - steady; {
+	case never || steady > measureValid:
+		err = fmt.Errorf("the clock of this machine was not measured against the database's for %s: not writing until it is", measureValid)
+	case (skew + set).Abs() > c.bound:
+		err = &ClockError{Skew: skew + set, Bound: c.bound}
+	default:
+		return nil
 	}
-	return nil
+	select {
+	case c.suspect <- struct{}{}:
+	default:
+	}
+	return err
 }
 
 func (c *clock) measure(ctx context.Context) error {
@@ -53,28 +92,42 @@ func (c *clock) measure(ctx context.Context) error {
 		return err
 	}
 	was := c.check()
-	c.skew.Store(int64(skew))
+	c.mu.Lock()
+	first := c.wallAt.IsZero()
+	c.skew, c.wallAt, c.steadyAt = skew, c.wall(), c.steady()
+	c.mu.Unlock()
 	if now := c.check(); now != nil {
 		logger.Error(now)
-	} else if was != nil {
+	} else if was != nil && !first {
 		logger.Info("the clock is right again: writing")
 	}
 	return nil
 }
 
-// watch measures again and again. While the database does not answer the last
-// measurement stands.
+// watch measures again and again, sooner while the clock is wrong.
 func (c *clock) watch(ctx context.Context) {
-	ticker := time.NewTicker(measureEvery)
-	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
-			if err := c.measure(ctx); err != nil && ctx.Err() == nil {
-				logger.Warnf("measuring the clock against the database: %s", err)
+		case <-time.After(measureAgain):
+		}
+		if c.check() == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.suspect:
+			case <-time.After(measureEvery):
 			}
 		}
+		if err := c.measure(ctx); err != nil && ctx.Err() == nil {
+			logger.Warnf("measuring the clock against the database: %s", err)
+		}
 	}
+}
+
+// elapsed is the time since t, by whichever of the two clocks says more: the
+// steady one stops while the machine sleeps, the other can be set back.
+func elapsed(t, now time.Time) time.Duration {
+	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
 }

@@ -43,7 +43,7 @@ func TestConfigEnv(t *testing.T) {
 		"schema":          {"CLUSTER_SCYLLA_SCHEMA", "verify", `"verify"`},
 		"connect_timeout": {"CLUSTER_SCYLLA_CONNECTTIMEOUT", "11s", `"11s"`},
 		"request_timeout": {"CLUSTER_SCYLLA_REQUESTTIMEOUT", "12s", `"12s"`},
-		"unpin_grace":     {"CLUSTER_SCYLLA_UNPINGRACE", "15m0s", `"15m0s"`},
+		"unpin_grace":     {"CLUSTER_SCYLLA_UNPINGRACE", "15h0m0s", `"15h0m0s"`},
 		"trusted_peers":   {"CLUSTER_SCYLLA_TRUSTEDPEERS", testPeer, `["` + testPeer + `"]`},
 	}
 	names := envNames(reflect.TypeFor[configJSON](), envPrefix, "")

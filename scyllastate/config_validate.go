@@ -11,6 +11,13 @@ import (
 	"unicode"
 )
 
+// minUnpinGrace is far above the time that a write with its repetitions takes:
+// a marker that ran out before would let it bring a removed pin back.
+const (
+	minUnpinGrace     = time.Hour
+	maxRequestTimeout = 5 * time.Minute
+)
+
 // maxTTL is the longest time to live that CQL accepts.
 const maxTTL = 20 * 365 * 24 * time.Hour
 
@@ -108,19 +115,11 @@ func (cfg *Config) validateDurations() error {
 	if cfg.ConnectTimeout < 0 {
 		return badField("connect_timeout", "%s is negative: use 0s to wait for ever, or a longer time", cfg.ConnectTimeout)
 	}
-	for _, d := range []struct {
-		field string
-		value time.Duration
-		usual time.Duration
-	}{
-		{"request_timeout", cfg.RequestTimeout, DefaultRequestTimeout},
-	} {
-		if d.value <= 0 {
-			return badField(d.field, "%s is too short: use a positive time, as %s", d.value, d.usual)
-		}
+	if cfg.RequestTimeout <= 0 || cfg.RequestTimeout > maxRequestTimeout {
+		return badField("request_timeout", "%s cannot be used: use more than 0s and at most %s, as %s", cfg.RequestTimeout, maxRequestTimeout, DefaultRequestTimeout)
 	}
-	if cfg.UnpinGrace < time.Second || cfg.UnpinGrace > maxTTL {
-		return badField("unpin_grace", "%s cannot be used: use 1s to %s, as %s", cfg.UnpinGrace, maxTTL, DefaultUnpinGrace)
+	if cfg.UnpinGrace < minUnpinGrace || cfg.UnpinGrace > maxTTL {
+		return badField("unpin_grace", "%s cannot be used: use %s to %s, as %s", cfg.UnpinGrace, minUnpinGrace, maxTTL, DefaultUnpinGrace)
 	}
 	return nil
 }

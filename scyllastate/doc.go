@@ -21,7 +21,8 @@
 //
 // A removed pin leaves a marker, a row with a revision and no pin, for
 // unpin_grace. It keeps revisions growing over a removal, so that a writer that
-// was stopped before the removal finds that its condition no longer holds.
+// was stopped before the removal finds that its condition no longer holds. One
+// that was stopped for half of unpin_grace reads the row again before it writes.
 //
 // A write that got no answer is repeated with the same revision until the
 // outcome is known, or reported as state.ErrOutcomeUnknown.
@@ -31,9 +32,13 @@
 // A feed row says that a writer was about to replace revision prev. As long as
 // the pin still has that revision the writer may be stopped and go on later, so
 // the reader does not pass the row. After a short wait it fences the writer: it
-// writes the same pin under a new revision. No clock and no timeout decides
-// whether a change is lost, and a stopped writer that wakes up fails its
-// condition and starts again.
+// writes the same pin under a new revision. A stopped writer that wakes up fails
+// its condition and starts again; how long it was stopped makes no difference.
+//
+// Clocks matter in one place: a reader looks for rows that appear late as long
+// as clocks within 500 ms of the database's can make them late. A peer whose
+// clock is further off, was set, or could not be compared for long neither
+// writes nor moves its cursor.
 //
 // # Consistency
 //

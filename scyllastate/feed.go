@@ -18,6 +18,9 @@ import (
 const (
 	// pollEvery is how often a feed is looked at when nothing wakes it.
 	pollEvery = 250 * time.Millisecond
+	// sharedEvery is how many looks at a peer's own feed there are for one at
+	// those that all peers read.
+	sharedEvery = 4
 	// fenceAfter is how long a change may stay pending before its writer is
 	// fenced.
 	fenceAfter = 2 * time.Second
@@ -65,37 +68,54 @@ func (s *Store) Feed(ctx context.Context, id peer.ID) (*Feed, error) {
 	return f, nil
 }
 
-// claim makes this process the only one that moves the cursor.
+// claim makes this process the only one that moves the cursor. It goes on until
+// it succeeds, ctx ends or trying is useless. A wrong clock makes it wait: it
+// would choose a wrong position, and what lies before that is never read.
 func (f *Feed) claim(ctx context.Context) error {
-	ctx = scylla.WithTrail(ctx)
 	for try := 0; ; try++ {
-		position, holder, err := f.cursor(ctx)
-		if err != nil {
-			return err
-		}
-		if holder != nil && *holder == f.incarnation {
-			return nil // an earlier try whose answer was lost
-		}
-		if holder == nil {
-			position = f.now().Add(-f.store.lim.window())
-		}
-		if oldest := f.now().Add(-feedTTL); position.Before(oldest) {
-			logger.Warnf("feed %s was last read on %s and keeps changes for %s: what was removed before is only found by comparing with IPFS", f.name, position.Format(time.RFC3339), feedTTL)
-			position = oldest
-		}
-		f.position = position
-		applied, err := f.store.db.Query(claimCursor, position, f.incarnation, f.name, f.name, holder).
-			WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
-		if err == nil && applied {
+		done, err := f.tryClaim(ctx)
+		if done {
 			return nil
 		}
 		if err != nil && scylla.Permanent(err) {
-			return scylla.Describe(ctx, err)
+			return err
 		}
-		if pause(ctx, try) != nil {
-			return errors.Join(context.Cause(ctx), scylla.Describe(ctx, err))
+		if err != nil && ctx.Err() == nil {
+			logger.Warnf("taking the cursor of feed %s, trying again: %s", f.name, err)
+		}
+		if pause(ctx, min(try+5, 10)) != nil {
+			return errors.Join(ctx.Err(), err)
 		}
 	}
+}
+
+func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
+	ctx = scylla.WithTrail(ctx)
+	if err := f.store.clock.check(); err != nil {
+		return false, err
+	}
+	position, holder, err := f.cursor(ctx)
+	if err != nil {
+		return false, err
+	}
+	now := f.now()
+	oldest := now.Add(-feedTTL)
+	switch {
+	case holder == nil:
+		position = now.Add(-f.store.lim.window())
+	case *holder == f.incarnation:
+		return true, nil // an earlier try whose answer was lost
+	case position.After(now.Add(f.store.lim.skew())):
+		logger.Warnf("feed %s was read up to %s, which is in the future: a clock was wrong then; reading all changes again", f.name, position.Format(time.RFC3339))
+		position = oldest
+	case position.Before(oldest):
+		logger.Warnf("feed %s was last read on %s and keeps changes for %s: what was removed before is only found by comparing with IPFS", f.name, position.Format(time.RFC3339), feedTTL)
+		position = oldest
+	}
+	f.position = position
+	done, err = f.store.db.Query(claimCursor, position, f.incarnation, f.name, f.name, holder).
+		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
+	return done, scylla.Describe(ctx, err)
 }
 
 func (f *Feed) cursor(ctx context.Context) (position time.Time, holder *gocql.UUID, err error) {
@@ -127,50 +147,78 @@ func (f *Feed) save(ctx context.Context, position time.Time) error {
 // Consume implements state.Feed. It ends with ctx, or with ErrSuperseded.
 func (f *Feed) Consume(ctx context.Context, handle state.Handler) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	wake, stop := f.store.nudges.listen(f.sources)
 	defer stop()
 
 	d := newDispatcher(f.store, handle)
-	var workers sync.WaitGroup
-	defer workers.Wait()
-	defer cancel(nil)
-	d.start(ctx, &workers)
-
 	t := newTail(f, d)
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer cancel(nil)
+	d.start(ctx, &background)
+	background.Add(1)
+	go func() {
+		defer background.Done()
+		if err := f.keepSaved(ctx, t); err != nil {
+			cancel(err)
+		}
+	}()
+
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	var saved time.Time
+	woken := false
 	for {
-		more, err := t.look(ctx)
+		more, err := t.look(ctx, woken)
 		if err != nil && ctx.Err() == nil {
 			logger.Warnf("reading feed %s: %s", f.name, err)
-		}
-		pause := saveIdle
-		if d.worked() {
-			pause = saveEvery
-		}
-		if p := t.position(); p.After(f.position) && f.now().Sub(saved) >= pause {
-			err := f.save(ctx, p)
-			switch {
-			case errors.Is(err, ErrSuperseded):
-				return err
-			case err == nil:
-				f.position, saved = p, f.now()
-				d.saved()
-			case ctx.Err() == nil:
-				logger.Warnf("saving the cursor of feed %s: %s", f.name, err)
-			}
 		}
 		if more && err == nil {
 			continue
 		}
+		woken = false
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			if err := context.Cause(ctx); errors.Is(err, ErrSuperseded) {
+				return err
+			}
+			return ctx.Err()
 		case <-ticker.C:
 		case <-wake:
+			woken = true
 			d.recheck()
+		}
+	}
+}
+
+// keepSaved writes the cursor while it moves: often while changes are done,
+// seldom while there are none. It returns when another process has taken the
+// cursor, and nil when ctx ends.
+func (f *Feed) keepSaved(ctx context.Context, t *tail) error {
+	ticker := time.NewTicker(saveEvery)
+	defer ticker.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if !t.out.worked() && time.Since(last) < saveIdle {
+			continue
+		}
+		position := t.position()
+		if !position.After(f.position) {
+			continue
+		}
+		err := f.save(ctx, position)
+		switch {
+		case errors.Is(err, ErrSuperseded):
+			return err
+		case err == nil:
+			f.position, last = position, time.Now()
+			t.out.saved()
+		case ctx.Err() == nil:
+			logger.Warnf("saving the cursor of feed %s: %s", f.name, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package scyllastate
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,12 +15,15 @@ import (
 const (
 	// feedWorkers is how many CIDs are worked on at the same time.
 	feedWorkers = 32
-	// maxOpen bounds the changes that are read and not done. When so many
-	// are open, reading waits: a full tracker slows the feed down.
-	maxOpen = 4096
-	// firstRetry and lastRetry bound the growing pause before a CID whose
-	// change is pending or failed is looked at again.
+	// maxOpen bounds the changes that are read and not done, and with them
+	// the memory. When so many are open, reading waits: a full tracker slows
+	// the feed down.
+	maxOpen = 1 << 16
+	// firstRetry is the pause before a CID whose change is not done is looked
+	// at again. It grows up to lastLook while others work on it, and up to
+	// lastRetry after errors.
 	firstRetry = 25 * time.Millisecond
+	lastLook   = time.Second
 	lastRetry  = 30 * time.Second
 )
 
@@ -34,12 +38,18 @@ type dispatcher struct {
 	mu      sync.Mutex
 	changes map[changeKey]*change
 	tasks   map[string]*task
+	// open has the changes that are not done, oldest first, and some that
+	// are.
+	open    openChanges
 	unsaved bool
 }
 
+// change is one row of the feed.
 type change struct {
-	prev gocql.UUID
-	done bool
+	at    time.Time
+	prev  gocql.UUID
+	taken time.Time
+	done  bool
 }
 
 // task is the work on one CID: all its open changes.
@@ -47,7 +57,6 @@ type task struct {
 	cid   string
 	keys  []changeKey
 	tries int
-	since time.Time
 	timer *time.Timer
 	// pending is set while the task waits for the writer of a change.
 	pending bool
@@ -92,14 +101,16 @@ func (d *dispatcher) put(ctx context.Context, key changeKey, prev gocql.UUID) er
 	select {
 	case d.slots <- struct{}{}:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.changes[key] = &change{prev: prev}
+	c := &change{at: key.at.Time(), prev: prev, taken: time.Now()}
+	d.changes[key] = c
+	d.open.add(c)
 	t := d.tasks[key.cid]
 	if t == nil {
-		t = &task{cid: key.cid, since: time.Now()}
+		t = &task{cid: key.cid}
 		d.tasks[key.cid] = t
 		d.ready <- t
 	}
@@ -111,14 +122,15 @@ func (d *dispatcher) put(ctx context.Context, key changeKey, prev gocql.UUID) er
 func (d *dispatcher) work(ctx context.Context, t *task) {
 	d.mu.Lock()
 	keys := t.keys
-	open := make([]gocql.UUID, len(keys))
+	open := make([]change, len(keys))
 	for i, k := range keys {
-		open[i] = d.changes[k].prev
+		open[i] = *d.changes[k]
 	}
 	d.mu.Unlock()
 
 	settled, err := d.act(ctx, t, open)
-	if err != nil && ctx.Err() == nil {
+	waiting := errors.Is(err, state.ErrNotYet)
+	if err != nil && !waiting && ctx.Err() == nil {
 		logger.Warnf("working on a change (try %d): %s", t.tries+1, err)
 	}
 
@@ -134,26 +146,29 @@ func (d *dispatcher) work(ctx context.Context, t *task) {
 			left = append(left, k)
 		}
 	}
-	arrived := t.keys[len(keys):]
-	t.keys = append(left, arrived...)
+	t.keys = append(left, t.keys[len(keys):]...) // some may have arrived
 	switch {
 	case len(t.keys) == 0:
 		delete(d.tasks, t.cid)
 	case len(left) == 0:
-		t.tries, t.since = 0, time.Now()
+		t.tries = 0
 		d.ready <- t
+	case err == nil:
+		t.pending = true
+		d.later(t, fenceAfter/2)
+	case waiting:
+		t.pending = false
+		d.later(t, lastLook)
 	default:
-		t.pending = err == nil
-		d.later(t)
+		t.pending = false
+		d.later(t, lastRetry)
 	}
 }
 
-// later puts the task back after a pause. The caller holds the lock.
-func (d *dispatcher) later(t *task) {
-	wait := min(firstRetry<<min(t.tries, 16), lastRetry)
-	if t.pending {
-		wait = min(wait, fenceAfter/2)
-	}
+// later puts the task back after a pause that grows up to the given one. The
+// caller holds the lock.
+func (d *dispatcher) later(t *task, longest time.Duration) {
+	wait := min(firstRetry<<min(t.tries, 16), longest)
 	t.tries++
 	t.timer = time.AfterFunc(wait, func() {
 		d.mu.Lock()
@@ -180,71 +195,81 @@ func (d *dispatcher) recheck() {
 // act reads the pin, finds which of the changes are settled, and hands on the
 // pin as it is if there is one. It fences the writer of a change that has been
 // pending for long.
-func (d *dispatcher) act(ctx context.Context, t *task, prevs []gocql.UUID) ([]bool, error) {
+func (d *dispatcher) act(ctx context.Context, t *task, open []change) ([]bool, error) {
 	c, err := api.CastCid([]byte(t.cid))
 	if err != nil {
-		logger.Errorf("dropping a change whose key 0x%x is no CID: %s", t.cid, err)
-		done := make([]bool, len(prevs))
-		for i := range done {
-			done[i] = true
-		}
-		return done, nil
+		logger.Errorf("passing over a change whose key 0x%x is no CID: %s", t.cid, err)
+		return allDone(open), nil
 	}
 	now, err := d.store.readRow(ctx, c, gocql.Quorum)
 	if err != nil {
 		return nil, err
 	}
-	settled, all := settle(now, prevs)
-	if !all && time.Since(t.since) >= fenceAfter {
-		if now, err = d.store.fence(ctx, c, now); err != nil {
-			return nil, err
+	settled := settle(now, open)
+	for i, s := range settled {
+		if !s && time.Since(open[i].taken) >= fenceAfter {
+			if now, err = d.store.fence(ctx, c, now); err != nil {
+				return nil, err
+			}
+			settled = settle(now, open)
+			break
 		}
-		settled, _ = settle(now, prevs)
 	}
-	any := false
-	for _, s := range settled {
-		any = any || s
-	}
-	if !any {
+	if !anyOf(settled) {
 		return settled, nil
 	}
 	pin, err := now.decode(c)
 	if err != nil {
-		return nil, err
+		// Whoever replaces the row tells every peer: nothing is lost by going
+		// on, and standing here would hold up all other changes.
+		logger.Errorf("passing over a change: %s", err)
+		return settled, nil
 	}
 	return settled, d.handle(ctx, state.Change{Cid: c, Pin: pin})
 }
 
-// settle tells for each change, given the revision that its writer wanted to
-// replace, whether that writer has written or cannot write any more. all is
-// true when every one is.
-func settle(now row, prevs []gocql.UUID) (settled []bool, all bool) {
-	settled, all = make([]bool, len(prevs)), true
-	for i, prev := range prevs {
+func allDone(open []change) []bool {
+	out := make([]bool, len(open))
+	for i := range out {
+		out[i] = true
+	}
+	return out
+}
+
+func anyOf(settled []bool) bool {
+	for _, s := range settled {
+		if s {
+			return true
+		}
+	}
+	return false
+}
+
+// settle tells for each change whether its writer has written or cannot write
+// any more.
+func settle(now row, open []change) []bool {
+	settled := make([]bool, len(open))
+	for i, c := range open {
 		if now.absent() {
 			// A row that was there and is gone was removed, and its
 			// marker has run out.
-			settled[i] = prev != gocql.UUID{}
+			settled[i] = c.prev != gocql.UUID{}
 		} else {
-			settled[i] = later(now.rev, prev)
+			settled[i] = later(now.rev, c.prev)
 		}
-		all = all && settled[i]
 	}
-	return settled, all
+	return settled
 }
 
 // oldest is the time of the oldest change that is not done.
 func (d *dispatcher) oldest() (time.Time, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var oldest time.Time
-	found := false
-	for k, c := range d.changes {
-		if at := k.at.Time(); !c.done && (!found || at.Before(oldest)) {
-			oldest, found = at, true
-		}
+	c := d.open.oldest()
+	if c == nil {
+		return time.Time{}, false
 	}
-	return oldest, found
+	return c.at, true
 }
 
 // worked reports whether changes were done since the last call of saved.
@@ -266,7 +291,7 @@ func (d *dispatcher) forget(upTo time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for k, c := range d.changes {
-		if c.done && !k.at.Time().After(upTo) {
+		if c.done && !c.at.After(upTo) {
 			delete(d.changes, k)
 		}
 	}

@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -26,9 +27,11 @@ type changeKey struct {
 type tail struct {
 	feed *Feed
 	out  *dispatcher
-
 	// newest is, for each source, the time of the newest row seen.
 	newest map[string]time.Time
+	looks  int
+
+	mu sync.Mutex
 	// final is the time up to which every row has been seen.
 	final time.Time
 }
@@ -41,22 +44,26 @@ func newTail(f *Feed, d *dispatcher) *tail {
 	return t
 }
 
-// catchUp is the time that one look takes at most when the feed was not read for
-// long, so that the cursor moves meanwhile.
-const catchUp = 10 * slotLength
-
 // look makes both passes. It returns true when there is more to read at once.
-func (t *tail) look(ctx context.Context) (more bool, err error) {
+// The feeds of changes for every peer are read by every peer: unless all is
+// set, they are looked at in one look of sharedEvery only.
+func (t *tail) look(ctx context.Context, all bool) (more bool, err error) {
 	now := t.feed.now()
 	settled := now.Add(-t.feed.store.lim.window())
 	if err := t.feed.store.clock.check(); err != nil {
 		settled = t.final // this clock must not decide that no row is late
 	}
-	if settled.Sub(t.final) > catchUp {
-		// What lies further back than the window gets no more rows.
-		return true, t.finish(ctx, t.final.Add(catchUp))
+	if settled.Sub(t.final) > slotLength {
+		// What lies further back than the window gets no more rows. One slot
+		// at a time, so that the cursor moves meanwhile.
+		return true, t.finish(ctx, t.final.Add(slotLength))
 	}
-	for _, s := range t.feed.sources {
+	t.looks++
+	sources := t.feed.sources
+	if !all && t.looks%sharedEvery != 0 {
+		sources = sources[:1]
+	}
+	for _, s := range sources {
 		from := t.newest[s].Add(-t.feed.store.lim.skew())
 		if from.Before(t.final) {
 			from = t.final
@@ -78,7 +85,9 @@ func (t *tail) finish(ctx context.Context, upTo time.Time) error {
 			return err
 		}
 	}
+	t.mu.Lock()
 	t.final = upTo
+	t.mu.Unlock()
 	t.out.forget(upTo)
 	return nil
 }
@@ -113,10 +122,14 @@ func (t *tail) read(ctx context.Context, source string, after, upTo time.Time) e
 	return nil
 }
 
-// position is the time up to which everything was seen and is done.
+// position is the time up to which everything was seen and is done. It may be
+// called while a look goes on.
 func (t *tail) position() time.Time {
-	if oldest, ok := t.out.oldest(); ok && !oldest.After(t.final) {
+	t.mu.Lock()
+	final := t.final
+	t.mu.Unlock()
+	if oldest, ok := t.out.oldest(); ok && !oldest.After(final) {
 		return oldest.Add(-tick)
 	}
-	return t.final
+	return final
 }

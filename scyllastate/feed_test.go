@@ -250,6 +250,128 @@ func TestFeedAfterLongAbsence(t *testing.T) {
 	}
 }
 
+// TestFeedPassesUnreadableRows shows that a row which cannot be decoded holds up
+// neither other changes nor the cursor, and that its repair is delivered.
+func TestFeedPassesUnreadableRows(t *testing.T) {
+	s := openQuick(t, testConfig(t))
+	self := statetest.Peer("self")
+	broken, fine := held("broken", self), held("fine", self)
+	feed, err := s.Feed(t.Context(), self)
+	must(t, err)
+	must(t, s.Add(t.Context(), broken))
+	corrupt(t, s, broken.Cid)
+	r := consumeFeed(t, feed, nil)
+	must(t, s.Add(t.Context(), fine))
+	r.wait(t, fine.Cid, &fine)
+	written := time.Now()
+	waitFor(t, "the cursor to pass", func() bool {
+		position, _, err := feed.cursor(t.Context())
+		must(t, err)
+		return position.After(written)
+	})
+	if _, n := r.seen(broken.Cid); n > 0 {
+		t.Error("a pin that cannot be read was delivered")
+	}
+	must(t, s.Add(t.Context(), broken))
+	r.wait(t, broken.Cid, &broken)
+}
+
+// TestFeedDoesNotWaitForOthersWork shows that changes whose work goes on
+// elsewhere, however many, do not hold up the next one.
+func TestFeedDoesNotWaitForOthersWork(t *testing.T) {
+	s := newTestStore(t)
+	self := statetest.Peer("self")
+	slow := make(map[api.Cid]bool)
+	batch := s.Batching()
+	for i := range 4 * feedWorkers {
+		pin := held(fmt.Sprint("slow", i), self)
+		slow[pin.Cid] = true
+		must(t, batch.Add(t.Context(), pin))
+	}
+	var mu sync.Mutex
+	asked := make(map[api.Cid]bool)
+	free := false
+	r := consumeFailing(t, s, self, func(ch state.Change) error {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[ch.Cid] = true
+		if slow[ch.Cid] && !free {
+			return state.ErrNotYet
+		}
+		return nil
+	})
+	must(t, batch.Commit(t.Context()))
+	waitFor(t, "all to be asked", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(asked) == len(slow)
+	})
+	fine := held("fine", self)
+	must(t, s.Add(t.Context(), fine))
+	r.wait(t, fine.Cid, &fine)
+	mu.Lock()
+	free = true
+	mu.Unlock()
+	for c := range slow {
+		waitFor(t, "the slow ones", func() bool {
+			_, n := r.seen(c)
+			return n > 0
+		})
+	}
+}
+
+// TestFeedWaitsForTheClock shows that a peer whose clock is wrong neither takes
+// a position nor moves it: what lies before a position is never read again.
+func TestFeedWaitsForTheClock(t *testing.T) {
+	s := openQuick(t, testConfig(t))
+	self := statetest.Peer("self")
+	wrong := func(by time.Duration) {
+		s.clock.mu.Lock()
+		defer s.clock.mu.Unlock()
+		s.clock.skew = by
+	}
+	wrong(time.Hour)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	var clockErr *ClockError
+	if _, err := s.Feed(ctx, self); !errors.As(err, &clockErr) {
+		t.Fatalf("Feed = %v", err)
+	}
+	s.stop() // nobody measures from here on
+	s.done.Wait()
+	wrong(0)
+	feed, err := s.Feed(t.Context(), self)
+	must(t, err)
+	tail := newTail(feed, newDispatcher(s, nil))
+	feed.now = func() time.Time { return time.Now().Add(time.Hour) }
+	wrong(time.Hour)
+	for range 2 * sharedEvery {
+		if _, err := tail.look(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p := tail.position(); !p.Equal(feed.position) {
+		t.Errorf("a wrong clock moved the position by %s", p.Sub(feed.position))
+	}
+}
+
+// TestFeedPositionInTheFuture: a clock was wrong when the cursor was written.
+// All changes are read again, none is passed.
+func TestFeedPositionInTheFuture(t *testing.T) {
+	s := newTestStore(t)
+	self := statetest.Peer("self")
+	feed, err := s.Feed(t.Context(), self)
+	must(t, err)
+	pin := held("a", self)
+	must(t, s.Add(t.Context(), pin))
+	must(t, feed.save(t.Context(), time.Now().Add(time.Hour)))
+	again, err := s.Feed(t.Context(), self)
+	must(t, err)
+	if back := time.Since(again.position); back < feedTTL-time.Minute {
+		t.Errorf("the feed goes on %s back", back)
+	}
+}
+
 // TestFeedHasOneReader starts a second process with the same peer ID.
 func TestFeedHasOneReader(t *testing.T) {
 	conf := testConfig(t)

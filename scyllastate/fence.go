@@ -5,29 +5,55 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-// fence gives the row a new revision and the same content, so that a writer
+// fence gives the row a new revision and leaves the pin alone, so that a writer
 // that was stopped before its conditional update fails it and starts again. It
 // returns the row as it is afterwards, which may be that of yet another writer.
-// A row that is absent, or a marker, becomes a marker.
+// A row that is absent becomes a marker. After an error the row may have been
+// fenced; it can be repeated.
 func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
-	w := &write{cid: c, old: old, rev: nextRev(time.Now(), old.rev)}
-	if old.pin != nil {
-		next, err := newContent(c, old.pin)
-		if err != nil {
-			return row{}, err
-		}
-		w.next = next
+	if err := s.clock.check(); err != nil {
+		return row{}, err
 	}
-	applied, now, err := s.swap(ctx, w)
+	ctx = scylla.WithTrail(ctx)
+	w := &write{cid: c, old: old, rev: nextRev(time.Now(), old.rev)}
+	var applied bool
+	var now row
+	var err error
+	if old.pin == nil {
+		applied, now, err = s.cas(ctx, w)
+	} else {
+		applied, now, err = s.condition(s.db.Query(casFence, w.rev, old.rev, c.Bytes(), old.rev, sentinel).WithContext(ctx))
+	}
+	s.at(afterCAS, w)
 	if err != nil {
-		return row{}, fmt.Errorf("fencing the writer of %s: %w", c, err)
+		return row{}, fmt.Errorf("fencing the writer of %s: %w", c, scylla.Describe(ctx, err))
 	}
 	if applied {
 		now = row{rev: w.rev, prev: old.rev, pin: old.pin}
 		logger.Infof("fenced a writer of %s that has not finished", c)
 	}
 	return now, nil
+}
+
+// condition runs a conditional update of pins once. It returns the row as it is
+// when the update was not applied.
+func (s *Store) condition(q *gocql.Query) (applied bool, now row, err error) {
+	got := make(map[string]any, 3)
+	applied, err = q.RetryPolicy(scylla.NoRetry()).MapScanCAS(got)
+	if err != nil || applied {
+		return applied, row{}, err
+	}
+	if rev, ok := got["rev"].(gocql.UUID); ok {
+		now.rev = rev
+	}
+	if pin, ok := got["pin"].([]byte); ok && len(pin) > 0 {
+		now.pin = pin
+	}
+	return false, now, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -39,7 +40,7 @@ type intent struct {
 	Rev         gocql.UUID
 	Prev        *gocql.UUID
 	Kind        int8
-	Traceparent *string
+	Traceparent string
 }
 
 // newIntents makes a row for each feed that the write concerns.
@@ -90,16 +91,15 @@ func everywhereFeed(c api.Cid) string {
 	return "*/" + strconv.Itoa(int(key[len(key)-1])%everywhereShards)
 }
 
-// traceparent is the W3C trace context of the span in ctx, nil without one
+// traceparent is the W3C trace context of the span in ctx, empty without one
 // that is sampled.
-func traceparent(ctx context.Context) *string {
+func traceparent(ctx context.Context) string {
 	span := trace.FromContext(ctx)
 	if span == nil || !span.SpanContext().IsSampled() {
-		return nil
+		return ""
 	}
 	sc := span.SpanContext()
-	text := "00-" + hex.EncodeToString(sc.TraceID[:]) + "-" + hex.EncodeToString(sc.SpanID[:]) + "-01"
-	return &text
+	return "00-" + hex.EncodeToString(sc.TraceID[:]) + "-" + hex.EncodeToString(sc.SpanID[:]) + "-01"
 }
 
 // appender writes intents. Those for one feed that wait at the same moment
@@ -110,6 +110,8 @@ type appender struct {
 	deadline time.Duration
 	stmt     string
 	now      func() time.Time
+	// check fails while the clock is wrong.
+	check func() error
 
 	mu      sync.Mutex
 	waiting map[string][]*waiter
@@ -117,13 +119,14 @@ type appender struct {
 
 // waiter is an intent and the one that waits for it.
 type waiter struct {
+	ctx    context.Context
 	intent intent
 	done   chan<- error
 }
 
-func newAppender(session *gocql.Session, deadline time.Duration) *appender {
+func newAppender(session *gocql.Session, deadline time.Duration, check func() error) *appender {
 	stmt, _ := changesTable.Insert()
-	return &appender{session: session, deadline: deadline, stmt: stmt, now: time.Now, waiting: make(map[string][]*waiter)}
+	return &appender{session: session, deadline: deadline, stmt: stmt, now: time.Now, check: check, waiting: make(map[string][]*waiter)}
 }
 
 // append returns when all rows are durable, each not later than the write
@@ -134,7 +137,7 @@ func (a *appender) append(ctx context.Context, rows []intent) error {
 	a.mu.Lock()
 	for _, r := range rows {
 		queue, busy := a.waiting[r.Feed]
-		a.waiting[r.Feed] = append(queue, &waiter{intent: r, done: done})
+		a.waiting[r.Feed] = append(queue, &waiter{ctx: ctx, intent: r, done: done})
 		if !busy {
 			go a.drain(r.Feed)
 		}
@@ -147,7 +150,7 @@ func (a *appender) append(ctx context.Context, rows []intent) error {
 				return err
 			}
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ctx.Err()
 		}
 	}
 	return nil
@@ -169,9 +172,12 @@ func (a *appender) drain(feed string) {
 			size += intentBytes + len(queue[n].intent.Cid)
 			n++
 		}
-		batch := queue[:n:n]
+		batch := slices.DeleteFunc(queue[:n:n], func(w *waiter) bool { return w.ctx.Err() != nil }) // it left
 		a.waiting[feed] = queue[n:]
 		a.mu.Unlock()
+		if len(batch) == 0 {
+			continue
+		}
 
 		err := a.write(batch)
 		for _, w := range batch {
@@ -181,18 +187,29 @@ func (a *appender) drain(feed string) {
 }
 
 // write appends one batch, again when it failed or came too late: readers look
-// for rows that arrive late only as long as the deadline allows.
+// for rows that arrive late only as long as the deadline allows, and only if the
+// rows carry the right time.
 func (a *appender) write(batch []*waiter) error {
 	var err error
-	for range maxAppends {
+	for try := range maxAppends {
+		if err = a.check(); err != nil {
+			return err
+		}
 		at := a.now()
-		if err = a.send(batch, at); err == nil {
-			// Wall time and not the monotonic clock, which some systems
-			// stop while the machine sleeps.
-			if a.now().Round(0).Sub(at.Round(0)) <= a.deadline {
-				return nil
-			}
+		err = a.send(batch, at)
+		if err == nil {
+			err = a.check()
+		}
+		switch late := elapsed(at, a.now()) > a.deadline; {
+		case err == nil && !late:
+			return nil
+		case err == nil:
 			err = fmt.Errorf("the append took longer than the write deadline (%s)", a.deadline)
+		case scylla.Permanent(err):
+			return err
+		}
+		if e := pause(context.Background(), try); e != nil {
+			return e
 		}
 	}
 	return err
@@ -216,7 +233,14 @@ func (a *appender) send(batch []*waiter, at time.Time) error {
 
 // values are the columns of changesTable, in its order.
 func values(i intent, slot int64, at time.Time) []any {
-	return []any{i.Feed, slot, newUUID(at), i.Cid, i.Rev, i.Prev, i.Kind, i.Traceparent}
+	var prev, trace any = gocql.UnsetValue, gocql.UnsetValue // a null would be a tombstone
+	if i.Prev != nil {
+		prev = *i.Prev
+	}
+	if i.Traceparent != "" {
+		trace = i.Traceparent
+	}
+	return []any{i.Feed, slot, newUUID(at), i.Cid, i.Rev, prev, i.Kind, trace}
 }
 
 // slotOf is the partition of a feed that the time falls into.

@@ -2,11 +2,13 @@ package scyllastate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"sync/atomic"
 
+	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/observations"
 	"go.opencensus.io/stats"
@@ -48,7 +50,7 @@ func (s *Store) List(ctx context.Context, out chan<- api.Pin) error {
 			}
 			return nil
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ctx.Err()
 		}
 	})
 	if err != nil {
@@ -72,34 +74,55 @@ func (s *Store) scan(ctx context.Context, f func(context.Context, api.Cid, []byt
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return context.Cause(ctx) // it may have ended between two pieces
+	return ctx.Err() // it may have ended between two pieces
 }
 
+// scanRange reads one piece. A server gives up on a page that is full of removed
+// pins; the rest of the piece is then read in two halves.
 func (s *Store) scanRange(ctx context.Context, r tokenRange, f func(context.Context, api.Cid, []byte) error) error {
+	done, err := s.scanPiece(ctx, r, f)
+	var overwhelmed *gocql.RequestErrReadFailure
+	rest := tokenRange{done, r.upTo}
+	if !errors.As(err, &overwhelmed) || uint64(rest.upTo)-uint64(rest.after) <= 1 {
+		return err
+	}
+	middle := rest.after + int64((uint64(rest.upTo)-uint64(rest.after))/2)
+	if err := s.scanRange(ctx, tokenRange{rest.after, middle}, f); err != nil {
+		return err
+	}
+	return s.scanRange(ctx, tokenRange{middle, rest.upTo}, f)
+}
+
+// scanPiece reads one piece and returns up to which token it came.
+func (s *Store) scanPiece(ctx context.Context, r tokenRange, f func(context.Context, api.Cid, []byte) error) (done int64, err error) {
 	ctx = scylla.WithTrail(ctx)
 	iter := s.db.Query(selectRange+s.db.Dialect.Scan(), r.after, r.upTo).WithContext(ctx).
 		Consistency(s.read).Idempotent(true).PageSize(listPage).Iter()
-	var key, value []byte
-	for iter.Scan(&key, &value) {
-		if len(value) == 0 {
-			continue // the marker of a removed pin
+	var (
+		token      int64
+		key, value []byte
+	)
+	done = r.after
+	for iter.Scan(&token, &key, &value) {
+		if len(value) > 0 { // else the marker of a removed pin
+			c, err := api.CastCid(key)
+			if err != nil {
+				err = fmt.Errorf("the key 0x%x of pins is no CID: %w", key, err)
+			} else {
+				err = f(ctx, c, value)
+			}
+			if err != nil {
+				_ = iter.Close() // err is the reason
+				return done, err
+			}
 		}
-		c, err := api.CastCid(key)
-		if err != nil {
-			err = fmt.Errorf("the key 0x%x of pins is no CID: %w", key, err)
-		} else {
-			err = f(ctx, c, value)
-		}
-		if err != nil {
-			_ = iter.Close() // err is the reason
-			return err
-		}
+		done = token
 		key, value = nil, nil // the pin may keep them
 	}
 	if err := iter.Close(); err != nil {
-		return fmt.Errorf("reading pins: %w", scylla.Describe(ctx, err))
+		return done, fmt.Errorf("reading pins: %w", scylla.Describe(ctx, err))
 	}
-	return nil
+	return r.upTo, nil
 }
 
 // tokenRange is a piece of the ring, (after, upTo].

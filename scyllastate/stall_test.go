@@ -93,6 +93,41 @@ func TestStalledCreateCannotResurrect(t *testing.T) {
 	}
 }
 
+// TestStalledBeyondTheMarker stops a creation for so long that the marker of a
+// later unpin is gone: the condition "there is no row" would hold again. The
+// writer must start again instead.
+func TestStalledBeyondTheMarker(t *testing.T) {
+	conf := testConfig(t)
+	slow, other := openStore(t, conf), openStore(t, conf)
+	slow.conf.UnpinGrace, other.conf.UnpinGrace = 4*time.Second, 4*time.Second // a TTL counts in whole seconds
+	pin := held("a", statetest.Peer("p"))
+	st := stallAt(slow, beforeCAS)
+	refused := errors.New("asked again")
+	asked := 0
+	result := make(chan error, 1)
+	go func() {
+		result <- slow.Update(t.Context(), pin.Cid, func(*api.Pin) (*api.Pin, error) {
+			if asked++; asked > 1 {
+				return nil, refused
+			}
+			return &pin, nil
+		})
+	}()
+	st.await(t)
+	must(t, other.Add(t.Context(), pin))
+	must(t, other.Rm(t.Context(), pin.Cid))
+	waitFor(t, "the marker to run out", func() bool {
+		r, err := other.readRow(t.Context(), pin.Cid, other.read)
+		must(t, err)
+		return r.absent()
+	})
+	st.release()
+	if err := <-result; !errors.Is(err, refused) {
+		t.Fatalf("the stopped write ended with %v", err)
+	}
+	wantPin(t, other, pin.Cid, nil)
+}
+
 // TestStalledUpdateLosesToNewer stops an overwrite before its conditional
 // update and lets a newer one be acknowledged. The stopped one is decided again
 // for the newer pin.

@@ -51,9 +51,10 @@ const (
 	// is none when the row is new.
 	casPut    = "UPDATE pins SET rev = ?, prev = ?, pin = ?, rf_min = ?, rf_max = ?, created = ?, peers = ? WHERE cid = ? IF rev = ? AND pin != ?"
 	casRemove = "UPDATE pins USING TTL ? SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ? IF rev = ? AND pin != ?"
+	casFence  = "UPDATE pins SET rev = ?, prev = ? WHERE cid = ? IF rev = ? AND pin != ?"
 
 	// One range of the ring; the dialect may append to it.
-	selectRange = "SELECT cid, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
+	selectRange = "SELECT token(cid), cid, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 
 	selectChanges = "SELECT at, cid, rev, prev FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
 

@@ -56,7 +56,7 @@ func Open(ctx context.Context, conf *Config) (*Store, error) {
 type limits struct{ writeDeadline, clockSkew time.Duration }
 
 // skew is the largest difference of two clocks that both may write.
-func (l limits) skew() time.Duration { return 2 * l.clockSkew }
+func (l limits) skew() time.Duration { return 2 * (l.clockSkew + scylla.SkewError) }
 
 // window is how late a row can appear after the time it carries.
 func (l limits) window() time.Duration { return l.writeDeadline + l.skew() }
@@ -65,31 +65,13 @@ func open(ctx context.Context, conf *Config, lim limits) (*Store, error) {
 	if err := conf.ValidateAll(); err != nil {
 		return nil, err
 	}
-	db, err := scylla.Open(ctx, conf.session())
-	if err != nil {
-		return nil, err
-	}
-	s, err := newStore(ctx, db, conf, lim)
-	if err != nil {
-		db.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-func newStore(ctx context.Context, db *scylla.DB, conf *Config, lim limits) (*Store, error) {
-	if err := prepareSchema(ctx, db, conf.Schema); err != nil {
-		return nil, err
-	}
 	absent, err := lru.New[string, struct{}](maxHints)
 	if err != nil {
 		return nil, fmt.Errorf("making the hint cache: %w", err)
 	}
 	s := &Store{
-		db:     db,
 		conf:   *conf,
 		lim:    lim,
-		clock:  newClock(db, lim.clockSkew),
 		read:   gocql.Quorum,
 		absent: absent,
 		at:     func(point, *write) {},
@@ -97,10 +79,17 @@ func newStore(ctx context.Context, db *scylla.DB, conf *Config, lim limits) (*St
 	if conf.Consistency == ConsistencyLocalReads {
 		s.read = gocql.LocalQuorum
 	}
-	s.intents = newAppender(db.Session, lim.writeDeadline)
-	if err := s.clock.measure(ctx); err != nil {
+	s.db, err = scylla.Open(ctx, conf.session(), func(ctx context.Context, db *scylla.DB) error {
+		s.clock = newClock(db, lim.clockSkew)
+		if err := s.clock.measure(ctx); err != nil {
+			return err
+		}
+		return prepareSchema(ctx, db, conf.Schema)
+	})
+	if err != nil {
 		return nil, err
 	}
+	s.intents = newAppender(s.db.Session, lim.writeDeadline, s.clock.check)
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.done.Add(1)
@@ -144,6 +133,6 @@ func (s *Store) Close() error {
 // Engine names the database and its version.
 func (s *Store) Engine() string { return s.db.Dialect.String() }
 
-// resolveTime is how long a write with a lost answer tries to learn its outcome
-// after the caller's context may have ended.
+// resolveTime is how long a write with a lost answer tries to learn its outcome,
+// also when the context of its caller has ended.
 func (s *Store) resolveTime() time.Duration { return 2 * s.conf.RequestTimeout }

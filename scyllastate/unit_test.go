@@ -76,18 +76,52 @@ func TestSettle(t *testing.T) {
 		{"an old read", row{rev: one}, two, false},
 		{"replacement of a marker that ran out", row{}, one, true},
 	} {
-		settled, all := settle(tt.now, []gocql.UUID{tt.prev})
-		if settled[0] != tt.want || all != tt.want {
+		settled := settle(tt.now, []change{{prev: tt.prev}})
+		if settled[0] != tt.want {
 			t.Errorf("%s: settled %t", tt.name, settled[0])
 		}
 	}
 }
 
-// TestClock shows that a writer beyond the bound refuses, says how far it is
-// off, and writes again once it is right.
+// fakeClock is a clock whose parts the test sets.
+type fakeClock struct {
+	*clock
+	measured time.Duration
+	wallNow  time.Time
+	steadyAt time.Duration
+}
+
+func newFakeClock(t *testing.T) *fakeClock {
+	t.Helper()
+	f := &fakeClock{wallNow: time.Unix(1_700_000_000, 0)}
+	f.clock = &clock{
+		bound:   500 * time.Millisecond,
+		ask:     func(context.Context) (time.Duration, error) { return f.measured, nil },
+		wall:    func() time.Time { return f.wallNow },
+		steady:  func() time.Duration { return f.steadyAt },
+		suspect: make(chan struct{}, 1),
+	}
+	return f
+}
+
+func (f *fakeClock) pass(d time.Duration) {
+	f.wallNow = f.wallNow.Add(d)
+	f.steadyAt += d
+}
+
+func (f *fakeClock) want(t *testing.T, what, text string) {
+	t.Helper()
+	err := f.check()
+	if (err == nil) != (text == "") || err != nil && !strings.Contains(err.Error(), text) {
+		t.Errorf("%s: %v, want %q", what, err, text)
+	}
+}
+
+// TestClock shows that a clock beyond the bound is refused, with how far it is
+// off, and that a right one counts again.
 func TestClock(t *testing.T) {
-	skew := time.Duration(0)
-	c := &clock{bound: 500 * time.Millisecond, ask: func(context.Context) (time.Duration, error) { return skew, nil }}
+	f := newFakeClock(t)
+	f.want(t, "never measured", "was not measured")
 	for _, tt := range []struct {
 		skew time.Duration
 		text string
@@ -97,21 +131,40 @@ func TestClock(t *testing.T) {
 		{-700 * time.Millisecond, "700ms behind the database's"},
 		{400 * time.Millisecond, ""},
 	} {
-		skew = tt.skew
-		if err := c.measure(t.Context()); err != nil {
-			t.Fatal(err)
+		f.measured = tt.skew
+		must(t, f.measure(t.Context()))
+		f.want(t, tt.skew.String(), tt.text)
+	}
+	f.pass(measureValid + time.Second)
+	f.want(t, "not measured for long", "was not measured")
+}
+
+// TestClockThatIsSet shows that a clock which is set counts as wrong at once,
+// without a measurement, and right when it is set back.
+func TestClockThatIsSet(t *testing.T) {
+	f := newFakeClock(t)
+	must(t, f.measure(t.Context()))
+	f.pass(time.Minute)
+	f.want(t, "time passed", "")
+	for _, step := range []time.Duration{time.Hour, -time.Hour, 600 * time.Millisecond} {
+		f.wallNow = f.wallNow.Add(step)
+		f.want(t, "set by "+step.String(), step.Abs().String())
+		select {
+		case <-f.suspect:
+		default:
+			t.Error("nobody is told to measure again")
 		}
-		err := c.check()
-		if (err == nil) != (tt.text == "") || err != nil && !strings.Contains(err.Error(), tt.text) {
-			t.Errorf("skew %s: %v", tt.skew, err)
-		}
+		f.wallNow = f.wallNow.Add(-step)
+		f.want(t, "set back", "")
 	}
 }
 
 // TestWrongClockWritesNothing shows it on the store.
 func TestWrongClockWritesNothing(t *testing.T) {
 	s := newTestStore(t)
-	s.clock.skew.Store(int64(time.Minute))
+	s.clock.mu.Lock()
+	s.clock.skew = time.Minute
+	s.clock.mu.Unlock()
 	pin := statetest.Samples(t)[0].Pin
 	var wrong *ClockError
 	if err := s.Add(t.Context(), pin); !errors.As(err, &wrong) {

@@ -36,6 +36,8 @@ type write struct {
 	next *content
 	// feeds are those of everybody who must know.
 	feeds []string
+	// read is when old was read.
+	read time.Time
 }
 
 // Update implements state.Updater.
@@ -81,6 +83,7 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 	assumed := s.absent.Remove(c.KeyString())
 	var old row
 	var err error
+	read := time.Now()
 	if !assumed {
 		if old, err = s.readRow(ctx, c, gocql.Quorum); err != nil {
 			return err
@@ -88,14 +91,15 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 	}
 	for try := range maxConflicts {
 		current, next, err := decide(old)
-		if assumed && (err != nil || next == nil) {
-			// A refusal must not rest on an assumption.
-			if old, err = s.readRow(ctx, c, gocql.Quorum); err != nil {
+		if try == 0 && (err != nil || next == nil && current == nil) {
+			// A refusal must not rest on an assumption; and an earlier write
+			// whose outcome is unknown must not appear after "there is nothing
+			// to remove": reading at SERIAL finishes it or rules it out.
+			if old, err = s.readRow(ctx, c, gocql.Serial); err != nil {
 				return err
 			}
 			current, next, err = decide(old)
 		}
-		assumed = false
 		if err != nil || next == nil && current == nil {
 			return err
 		}
@@ -103,10 +107,12 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 		if err != nil {
 			return err
 		}
+		w.read = read
 		s.at(beforeIntents, w)
 		if err := s.intents.append(ctx, newIntents(ctx, w)); err != nil {
 			return fmt.Errorf("announcing the pin of %s: %w", c, err)
 		}
+		read = time.Now()
 		var applied bool
 		if applied, old, err = s.swap(ctx, w); err != nil || applied {
 			return err
@@ -135,7 +141,11 @@ func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err 
 	ctx = scylla.WithTrail(ctx)
 	s.at(beforeCAS, w)
 	if ctx.Err() != nil {
-		return false, row{}, fmt.Errorf("writing the pin of %s: %w", w.cid, context.Cause(ctx))
+		return false, row{}, fmt.Errorf("writing the pin of %s: %w", w.cid, ctx.Err())
+	}
+	if s.stale(w) {
+		now, err = s.readRow(ctx, w.cid, gocql.Quorum)
+		return false, now, err
 	}
 	applied, now, err = s.cas(ctx, w)
 	s.at(afterCAS, w)
@@ -166,19 +176,7 @@ func (s *Store) cas(ctx context.Context, w *write) (bool, row, error) {
 		q = s.db.Query(casPut, w.rev, prev, n.value, n.pin.ReplicationFactorMin, n.pin.ReplicationFactorMax,
 			n.created(), n.peers(), w.cid.Bytes(), assert, sentinel)
 	}
-	got := make(map[string]any, 3)
-	applied, err := q.WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(got)
-	if err != nil || applied {
-		return applied, row{}, err
-	}
-	var now row
-	if rev, ok := got["rev"].(gocql.UUID); ok {
-		now.rev = rev
-	}
-	if pin, ok := got["pin"].([]byte); ok && len(pin) > 0 {
-		now.pin = pin
-	}
-	return false, now, nil
+	return s.condition(q.WithContext(ctx))
 }
 
 // resolve finds out what became of a conditional update whose answer was lost.
@@ -191,6 +189,9 @@ func (s *Store) resolve(ctx context.Context, w *write, cause error) (bool, error
 	defer cancel()
 	logger.Debugf("the outcome of writing %s is open, asking again: %s", w.cid, cause)
 	for try := 0; ; try++ {
+		if s.stale(w) {
+			return false, fmt.Errorf("writing the pin of %s: %w: %w", w.cid, state.ErrOutcomeUnknown, cause)
+		}
 		applied, _, err := s.cas(ctx, w)
 		if applied {
 			return true, nil
@@ -210,12 +211,18 @@ func (s *Store) resolve(ctx context.Context, w *write, cause error) (bool, error
 	}
 }
 
+// stale reports whether the row was read so long ago that the marker of a
+// removal in between may have run out: the condition would then hold again.
+func (s *Store) stale(w *write) bool {
+	return elapsed(w.read, time.Now()) > s.conf.UnpinGrace/2
+}
+
 // pause waits a random time that grows with the number of the try.
 func pause(ctx context.Context, try int) error {
 	longest := min(10*time.Millisecond<<min(try, 10), time.Second)
 	select {
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	case <-time.After(rand.N(longest)):
 		return nil
 	}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 )
@@ -16,8 +17,13 @@ type Change struct {
 	Pin *api.Pin
 }
 
-// Handler is called with one Change. An error asks for it again.
+// Handler acts on one Change. An error asks for it again. A Handler MUST NOT
+// wait for work that others do: it returns ErrNotYet, and is asked again soon.
 type Handler func(context.Context, Change) error
+
+// ErrNotYet is what a Handler returns while the work on a Change goes on
+// elsewhere. It is no failure.
+var ErrNotYet = errors.New("the work on the change is not done yet")
 
 // Feed delivers, to one peer, every change of a pin that concerns it: pins it
 // is or was allocated to, and pins that every peer holds.

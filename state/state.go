@@ -35,6 +35,6 @@ type Updater interface {
 }
 
 // ErrOutcomeUnknown says that a write may or may not have been made: the
-// database did not answer in time and could not be asked afterwards. The caller
-// reads the pin, or writes again.
+// database did not answer in time and could not be asked afterwards. Reading the
+// pin does not settle it, the next write does.
 var ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")

@@ -65,7 +65,7 @@ func (d Dialect) CreateKeyspace(keyspace string, replicas map[string]int) string
 		fmt.Fprintf(&b, ", '%s': %d", strings.ReplaceAll(dc, "'", "''"), replicas[dc])
 	}
 	b.WriteString("} AND durable_writes = true")
-	if d.Engine == ScyllaDB && d.hasTablets() && !d.lwtOnTablets() {
+	if d.Engine == ScyllaDB && !d.lwtOnTablets() {
 		b.WriteString(" AND tablets = {'enabled': false}")
 	}
 	return b.String()

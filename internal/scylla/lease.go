@@ -58,8 +58,11 @@ func (db *DB) AcquireLease(ctx context.Context, name string) (*Lease, error) {
 		}
 		if until.Before(time.Now()) {
 			taken, err := l.take(ctx, epoch)
+			if err != nil && Permanent(err) {
+				return nil, fmt.Errorf("taking the lease %s: %w", name, err)
+			}
 			if err != nil {
-				logger.Debugf("taking the lease %s: %s", name, err)
+				logger.Warnf("taking the lease %s, trying again: %s", name, err)
 			}
 			if taken {
 				return l, nil

@@ -1,6 +1,7 @@
 package scylla
 
 import (
+	"context"
 	"os"
 	"testing"
 	"time"
@@ -20,9 +21,11 @@ func testConfig(tb testing.TB) Config {
 	}
 }
 
+func noSetup(context.Context, *DB) error { return nil }
+
 func openDB(tb testing.TB, conf Config) *DB {
 	tb.Helper()
-	db, err := Open(tb.Context(), conf)
+	db, err := Open(tb.Context(), conf, noSetup)
 	if err != nil {
 		tb.Fatal(err)
 	}

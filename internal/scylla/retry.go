@@ -33,8 +33,9 @@ func (retryPolicy) Attempt(q gocql.RetryableQuery) bool {
 // GetRetryType sends a request that timed out or met an overloaded node to the
 // next host, and gives up on what another host would refuse as well.
 func (retryPolicy) GetRetryType(err error) gocql.RetryType {
-	if Permanent(err) || errors.Is(err, gocql.ErrNotFound) {
-		return gocql.Rethrow
+	var limited *gocql.RequestErrRateLimitReached
+	if Permanent(err) || errors.Is(err, gocql.ErrNotFound) || errors.As(err, &limited) {
+		return gocql.Rethrow // sending it again adds to the load that is refused
 	}
 	return gocql.RetryNextHost
 }

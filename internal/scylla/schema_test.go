@@ -60,7 +60,7 @@ func TestApplySchemaAtOnce(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			db, err := Open(t.Context(), conf)
+			db, err := Open(t.Context(), conf, noSetup)
 			if err == nil {
 				err = db.ApplySchema(t.Context(), files)
 				db.Close()

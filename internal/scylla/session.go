@@ -31,17 +31,27 @@ const (
 
 // Open connects, and waits until it can: it tries again with growing pauses
 // until conf.ConnectTimeout has passed or ctx ends, and logs each attempt. A
-// mistake that waiting cannot mend ends it at once with a PermanentError.
-func Open(ctx context.Context, conf Config) (*DB, error) {
+// mistake that waiting cannot mend ends it at once with a PermanentError. setup
+// does what else must work before the database counts as ready, such as the
+// schema; when it fails the whole is tried again.
+func Open(ctx context.Context, conf Config, setup func(context.Context, *DB) error) (*DB, error) {
 	if conf.ConnectTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, conf.ConnectTimeout,
 			fmt.Errorf("no connection within connect_timeout (%s)", conf.ConnectTimeout))
 		defer cancel()
 	}
+	if conf.Password != "" && conf.TLS == nil {
+		logger.Warn("the password of the database travels in clear text: set state.scylla.tls.enabled")
+	}
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
 		db, err := open(ctx, conf)
+		if err == nil {
+			if err = setup(ctx, db); err != nil {
+				db.Close()
+			}
+		}
 		if err == nil {
 			logger.Infof("connected to %s, data centre %s, %d nodes, keyspace %s", db.Dialect, db.LocalDC, db.Nodes, db.Keyspace)
 			return db, nil
@@ -117,6 +127,9 @@ func (db *DB) survey(ctx context.Context, conf Config) error {
 	if err := session.Query(version).WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&db.Dialect.Version); err != nil {
 		return fmt.Errorf("asking the server for its version: %w", Describe(ctx, err))
 	}
+	if db.Dialect.Engine == ScyllaDB && !db.Dialect.hasTablets() {
+		return &PermanentError{Text: fmt.Sprintf("this is ScyllaDB %s: use 2025.4 or newer (2025.1 works on keyspaces without tablets)", db.Dialect.Version)}
+	}
 	if db.LocalDC, err = localDC(conf.LocalDC, nodes); err != nil {
 		return err
 	}
@@ -148,13 +161,13 @@ func (db *DB) survey(ctx context.Context, conf Config) error {
 // checkTablets refuses an existing keyspace whose tables cannot be updated
 // conditionally.
 func (db *DB) checkTablets(ctx context.Context, session *gocql.Session) error {
-	if db.Dialect.Engine != ScyllaDB || !db.Dialect.hasTablets() || db.Dialect.lwtOnTablets() {
+	if db.Dialect.Engine != ScyllaDB || db.Dialect.lwtOnTablets() {
 		return nil
 	}
-	var tablets int
+	var tablets *int // null: the keyspace has none; 0: as many as the server likes
 	err := session.Query("SELECT initial_tablets FROM system_schema.scylla_keyspaces WHERE keyspace_name = ?", db.Keyspace).
 		WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&tablets)
-	if err == nil && tablets > 0 {
+	if err == nil && tablets != nil {
 		return &PermanentError{Text: fmt.Sprintf("the keyspace %s uses tablets, and conditional updates work with tablets from ScyllaDB 2025.4 (this is %s): upgrade, or create the keyspace with tablets = {'enabled': false}", db.Keyspace, db.Dialect.Version)}
 	}
 	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
@@ -251,7 +264,7 @@ func connect(ctx context.Context, cc *gocql.ClusterConfig) (*gocql.Session, erro
 	case strings.Contains(err.Error(), "authentication required"):
 		return nil, &PermanentError{Text: "the database wants a user name and a password: set state.scylla.username and password", Err: err}
 	case cause != nil:
-		return nil, cause
+		return nil, fmt.Errorf("%w; last failed connection: %w", err, cause)
 	}
 	return nil, err
 }

@@ -65,7 +65,7 @@ func TestOpenWaitsAndSaysWhy(t *testing.T) {
 	port := l.Addr().(*net.TCPAddr).Port
 	_ = l.Close() // nobody listens there now
 	conf := Config{Hosts: []string{"127.0.0.1"}, Port: port, Keyspace: "k", RequestTimeout: time.Second, ConnectTimeout: 700 * time.Millisecond}
-	_, err = Open(t.Context(), conf)
+	_, err = Open(t.Context(), conf, noSetup)
 	for _, part := range []string{"127.0.0.1:", "connect_timeout (700ms)", "connection refused"} {
 		if !strings.Contains(text(err), part) {
 			t.Errorf("%q does not name %q", text(err), part)
@@ -76,7 +76,7 @@ func TestOpenWaitsAndSaysWhy(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	gaveUp := errors.New("gave up")
 	cancel(gaveUp)
-	if _, err = Open(ctx, conf); !errors.Is(err, gaveUp) {
+	if _, err = Open(ctx, conf, noSetup); !errors.Is(err, gaveUp) {
 		t.Errorf("Open ended with %v", err)
 	}
 }
@@ -98,7 +98,7 @@ func TestOpenMistakes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			conf := good
 			tt.change(&conf)
-			_, err := Open(t.Context(), conf)
+			_, err := Open(t.Context(), conf, noSetup)
 			if !Permanent(err) || !strings.Contains(text(err), tt.text) {
 				t.Errorf("permanent %t, %q", Permanent(err), text(err))
 			}
@@ -112,7 +112,7 @@ func TestOpenRefusesPlainTextWhenTLSIsWanted(t *testing.T) {
 	conf := testConfig(t)
 	conf.TLS = &TLS{}
 	conf.ConnectTimeout = 2 * time.Second
-	if db, err := Open(t.Context(), conf); err == nil {
+	if db, err := Open(t.Context(), conf, noSetup); err == nil {
 		db.Close()
 		t.Fatal("a connection without TLS was accepted")
 	}

@@ -73,6 +73,8 @@ type Consensus struct {
 	mu      sync.RWMutex
 	trusted map[peer.ID]struct{}
 
+	removals removals
+
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when the feed is not read any more

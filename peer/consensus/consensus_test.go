@@ -86,7 +86,7 @@ func (f *feed) Consume(ctx context.Context, handle state.Handler) error {
 type PinTracker struct {
 	mu     sync.Mutex
 	calls  []string
-	status []api.TrackerStatus // one for each Status call, the last one stays
+	status api.TrackerStatus // what Status answers
 	err    error
 }
 
@@ -108,10 +108,7 @@ func (p *PinTracker) Status(_ context.Context, in api.Cid, out *api.PinInfo) err
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out.Cid = in
-	out.Status = p.status[0]
-	if len(p.status) > 1 {
-		p.status = p.status[1:]
-	}
+	out.Status = p.status
 	return nil
 }
 
@@ -158,7 +155,7 @@ func newFixture(t *testing.T, opts consensus.Options) *fixture {
 		self:    h.ID(),
 		pins:    &pinset{Store: store},
 		feed:    &feed{ch: make(chan state.Change), errs: make(chan error), lost: make(chan error)},
-		tracker: &PinTracker{status: []api.TrackerStatus{api.TrackerStatusUnpinned}},
+		tracker: &PinTracker{status: api.TrackerStatusUnpinned},
 		monitor: &PeerMonitor{},
 		lost:    make(chan error, 1),
 	}
@@ -282,30 +279,50 @@ func TestAct(t *testing.T) {
 }
 
 // TestActIsDoneWhenContentIsGone shows that an unpin counts only when the
-// tracker reports it done, and is asked for again when it failed or the tracker
-// refused it.
+// tracker reports it done, that nobody waits for it, and that it is asked for
+// again when it failed, was refused, or something else took its place.
 func TestActIsDoneWhenContentIsGone(t *testing.T) {
 	f := newFixture(t, consensus.Options{})
 	gone := state.Change{Cid: statetest.Cid("gone")}
-	deliver := func(status ...api.TrackerStatus) error {
+	untrack := "Untrack " + gone.Cid.String()
+	deliver := func(status api.TrackerStatus) ([]string, error) {
 		f.tracker.mu.Lock()
 		f.tracker.status = status
 		f.tracker.mu.Unlock()
 		f.feed.ch <- gone
-		return <-f.feed.errs
+		err := <-f.feed.errs
+		return f.tracker.take(), err
 	}
-	if err := deliver(api.TrackerStatusUnpinQueued, api.TrackerStatusUnpinning, api.TrackerStatusUnpinned); err != nil {
-		t.Error(err)
+	for _, step := range []struct {
+		status api.TrackerStatus
+		told   bool // the tracker is told in this step
+		done   bool
+		notYet bool
+	}{
+		{status: api.TrackerStatusUnpinQueued, told: true, notYet: true},
+		{status: api.TrackerStatusUnpinning, notYet: true},
+		{status: api.TrackerStatusUnpinError}, // failed
+		{status: api.TrackerStatusUnpinning, told: true, notYet: true},
+		{status: api.TrackerStatusPinQueued}, // a recovery came in between
+		{status: api.TrackerStatusUnpinned, told: true, done: true},
+		{status: api.TrackerStatusUnpinned, told: true, done: true}, // another change
+	} {
+		calls, err := deliver(step.status)
+		if (err == nil) != step.done || errors.Is(err, state.ErrNotYet) != step.notYet {
+			t.Errorf("%s: %v", step.status, err)
+		}
+		if told := slices.Contains(calls, untrack); told != step.told {
+			t.Errorf("%s: told %t, want %t", step.status, told, step.told)
+		}
 	}
-	if n := len(f.tracker.status); n != 1 {
-		t.Errorf("the change was done %d looks too early", n-1)
-	}
-	if err := deliver(api.TrackerStatusUnpinning, api.TrackerStatusUnpinError); err == nil {
-		t.Error("a failed unpin counts as done")
-	}
+	f.tracker.mu.Lock()
 	f.tracker.err = errors.New("queue is full")
-	if err := deliver(api.TrackerStatusUnpinned); err == nil {
-		t.Error("a refused unpin counts as done")
+	f.tracker.mu.Unlock()
+	for range 2 { // refused, and asked for again
+		calls, err := deliver(api.TrackerStatusUnpinned)
+		if err == nil || errors.Is(err, state.ErrNotYet) || !slices.Contains(calls, untrack) {
+			t.Errorf("a refused unpin: %v, %q", err, calls)
+		}
 	}
 }
 

@@ -138,7 +138,6 @@ func TestLock(t *testing.T) {
 	}{
 		{scylla, []string{"daemon"}},
 		{scylla, []string{"init", "--force"}},
-		{crdt, []string{"daemon"}},
 		{crdt, []string{"state", "export"}},
 		{crdt, []string{"state", "import", "--force"}},
 		{crdt, []string{"state", "cleanup", "--force"}},
