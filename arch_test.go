@@ -59,6 +59,8 @@ var rooms = []room{
 		why: "a server for tests knows nothing of what is tested"},
 	{name: "internal/e2e/...", ours: []string{"internal/cqltest/..."}, only: []string{},
 		why: "tests of whole processes see them from outside"},
+	{name: "bench", ours: []string{"state/...", "scyllastate/...", "internal/scylla", "internal/cqltest/..."},
+		why: "a command that measures the others from outside"},
 	{name: "internal/cli/...", ours: []string{"state", "scyllastate/...", "peer/...", "internal/scylla", "internal/cli/..."},
 		why: "the place where everything is wired, except what is for tests"},
 	{name: "cmd/...", ours: []string{"internal/cli/..."}, only: []string{},
@@ -70,7 +72,7 @@ var rooms = []room{
 var importTesting = []string{"state/statetest", "internal/cqltest"}
 
 // cqlText are the places where CQL may stand in files that are not tests.
-var cqlText = []string{"scyllastate/statements.go", "internal/scylla/...", "internal/cqltest/..."}
+var cqlText = []string{"scyllastate/statements.go", "internal/scylla/...", "internal/cqltest/...", "bench/..."}
 
 const maxLines = 600
 

@@ -10,6 +10,7 @@
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
 //	internal/cqltest a real CQL server for tests and for the demo
+//	bench            the store beside a bare driver loop, and a peer at two sizes
 //	internal/e2e     tests of the built binaries with a real Kubo
 //
 // Imports point one way: cmd to internal/cli, which wires everything; peer to

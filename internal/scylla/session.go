@@ -255,7 +255,8 @@ func connect(ctx context.Context, cc *gocql.ClusterConfig) (*gocql.Session, erro
 	if r.err == nil {
 		return r.session, nil
 	}
-	err := r.err
+	// Its text ends with a line break, and it wraps nothing.
+	err := errors.New(strings.TrimSpace(r.err.Error()))
 	cause := last.get()
 	code, ok := Code(cause)
 	switch {
