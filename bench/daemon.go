@@ -26,7 +26,7 @@ import (
 const (
 	readyTimeout = 2 * time.Minute
 	stopTimeout  = 30 * time.Second
-	pollEvery    = 5 * time.Millisecond
+	pollEvery    = 2 * time.Millisecond
 )
 
 // service is an ipfs-cluster-service with a folder of its own, over upstream's
@@ -163,7 +163,7 @@ func (d *daemon) wait(ctx context.Context, timer <-chan time.Time) error {
 	case <-timer:
 		return nil
 	case <-d.Exited():
-		return fmt.Errorf("the daemon has ended (%v); the end of its log:\n%s", d.Wait(), d.log.tail())
+		return errors.Join(fmt.Errorf("the daemon has ended; the end of its log:\n%s", d.log.tail()), d.Wait())
 	case <-ctx.Done():
 		return fmt.Errorf("%w; the end of the daemon's log:\n%s", context.Cause(ctx), d.log.tail())
 	}

@@ -32,18 +32,17 @@ type settings struct {
 	Starts       int           // of each daemon
 	MemoryRuns   int           // of both daemons
 	RecoverEvery time.Duration // pin_recover_interval of the daemons
-	Rounds       int           // of every operation, each with one turn per side
+	Rounds       int           // of every operation, with a short turn of each side
 	Ops          int           // of a turn with many clients
 	SingleOps    int           // of a turn with one client
-	Clients      int
-	Listed       int // pins that a List returns
-	ListTurns    int // listings in one turn
+	Clients      int           // when they are many
+	Listed       int           // pins that a List returns
 }
 
 func defaults() settings {
 	return settings{
-		Pins: 100_000, Starts: 5, MemoryRuns: 2, RecoverEvery: 15 * time.Second,
-		Rounds: 9, Ops: 2000, SingleOps: 200, Clients: 64, Listed: 20_000, ListTurns: 4,
+		Pins: 100_000, Starts: 10, MemoryRuns: 2, RecoverEvery: 15 * time.Second,
+		Rounds: 30, Ops: 640, SingleOps: 60, Clients: 64, Listed: 20_000,
 	}
 }
 
@@ -51,13 +50,16 @@ func defaults() settings {
 func quick() settings {
 	return settings{
 		Pins: 2000, Starts: 1, MemoryRuns: 1, RecoverEvery: 2 * time.Second,
-		Rounds: 1, Ops: 200, SingleOps: 20, Clients: 64, Listed: 2000, ListTurns: 1,
+		Rounds: 2, Ops: 200, SingleOps: 20, Clients: 64, Listed: 2000,
 	}
 }
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx, os.Args[1:], os.Stdout)
+	if ctx.Err() != nil && err != nil {
+		err = fmt.Errorf("stopped by a signal: %w", err)
+	}
 	cancel()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

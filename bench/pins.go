@@ -108,7 +108,7 @@ func fillSome(ctx context.Context, db *scylla.DB, series string, from, to int, h
 		}
 		for feed, b := range batches {
 			b.Entries = append(b.Entries, gocql.BatchEntry{Stmt: insertChange, Idempotent: true,
-				Args: []any{feed, now.Unix() / slotSeconds, gocql.TimeUUID(), s.cid, rev, nil, kindPin, nil}})
+				Args: []any{feed, now.Unix() / slotSeconds, gocql.TimeUUID(), s.cid, rev, gocql.UnsetValue, kindPin, gocql.UnsetValue}})
 		}
 	}
 	for _, b := range batches {

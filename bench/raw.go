@@ -66,7 +66,11 @@ func (r *raw) writeRows(feed string, first feedRow, more <-chan feedRow) {
 	defer cancel()
 	at := time.Now()
 	values := func(row feedRow) []any {
-		return []any{feed, at.Unix() / slotSeconds, gocql.UUIDFromTime(at), row.cid, row.rev, row.prev, row.kind, nil}
+		var prev any = gocql.UnsetValue
+		if row.prev != nil {
+			prev = *row.prev
+		}
+		return []any{feed, at.Unix() / slotSeconds, gocql.UUIDFromTime(at), row.cid, row.rev, prev, row.kind, gocql.UnsetValue}
 	}
 	var err error
 	if len(batch) == 1 {
@@ -173,8 +177,9 @@ func (r *raw) list(ctx context.Context) (int, error) {
 		g.Go(func() error {
 			iter := r.db.Query(selectRange+r.db.Dialect.Scan(), after, upTo).WithContext(ctx).
 				Consistency(gocql.Quorum).Idempotent(true).PageSize(page).Iter()
+			var token int64
 			var key, value []byte
-			for iter.Scan(&key, &value) {
+			for iter.Scan(&token, &key, &value) {
 				if len(value) > 0 {
 					total.Add(1)
 				}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -83,6 +82,12 @@ func (r *report) save(file string) error {
 // print writes the report as tables for people.
 func (r *report) print(w io.Writer) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	width := 0
+	for _, t := range r.Tables {
+		for _, row := range t.Rows {
+			width = max(width, len(row.Name))
+		}
+	}
 	fmt.Fprintf(w, "\n%s, %d processors shared by server and clients, %s, took %s\n",
 		r.Engine, r.CPUs, r.Go, time.Duration(r.TookSeconds*float64(time.Second)).Round(time.Second))
 	if r.Quick {
@@ -90,9 +95,9 @@ func (r *report) print(w io.Writer) error {
 	}
 	for _, t := range r.Tables {
 		fmt.Fprintf(w, "\n%s\n%s\n", t.Title, t.Note)
-		fmt.Fprintf(out, "\t%s\t%s\tunit\tratio\tof each round\t\n", t.Left, t.Right)
+		fmt.Fprintf(out, "%-*s\t%s\t%s\t\tratio\thalf of the rounds\t\n", width, "", t.Left, t.Right)
 		for _, row := range t.Rows {
-			fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%.2f\t%s\t\n", row.Name,
+			fmt.Fprintf(out, "%-*s\t%s\t%s\t%s\t%.2f\t%s\t\n", width, row.Name,
 				number(row.Values[0].Median), number(row.Values[1].Median), row.Unit, row.RatioOfMedians, row.spread())
 		}
 		if err := out.Flush(); err != nil {
@@ -102,13 +107,14 @@ func (r *report) print(w io.Writer) error {
 	return nil
 }
 
-// spread shows the ratios of the rounds.
+// spread shows the ratios that were found in half of the rounds.
 func (r *row) spread() string {
 	of := ratios(r.Values[0].Rounds, r.Values[1].Rounds)
 	if len(of) < 2 {
 		return "one round"
 	}
-	return fmt.Sprintf("%.2f to %.2f", slices.Min(of), slices.Max(of))
+	low, high := middleHalf(of)
+	return fmt.Sprintf("%.2f to %.2f", low, high)
 }
 
 // number prints a value with three digits, or more when it is large.

@@ -69,22 +69,16 @@ func (s *server) config() (*scyllastate.Config, error) {
 // session opens a driver session with the settings of a store that has conf,
 // and makes the tables.
 func (s *server) session(ctx context.Context, conf *scyllastate.Config) (*scylla.DB, error) {
-	db, err := scylla.Open(ctx, scylla.Config{
+	return scylla.Open(ctx, scylla.Config{
 		Hosts: conf.Hosts, Port: conf.Port, Keyspace: conf.Keyspace, CreateKeyspace: true,
 		RequestTimeout: conf.RequestTimeout, ConnectTimeout: conf.ConnectTimeout,
+	}, func(ctx context.Context, db *scylla.DB) error {
+		files, err := scylla.ReadMigrations(schema.Files)
+		if err != nil {
+			return err
+		}
+		return db.ApplySchema(ctx, files)
 	})
-	if err != nil {
-		return nil, err
-	}
-	files, err := scylla.ReadMigrations(schema.Files)
-	if err == nil {
-		err = db.ApplySchema(ctx, files)
-	}
-	if err != nil {
-		db.Close()
-		return nil, err
-	}
-	return db, nil
 }
 
 // requests is the number of requests that the server has had from sessions in

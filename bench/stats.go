@@ -16,6 +16,16 @@ func median(values []float64) float64 {
 	return (sorted[half-1] + sorted[half]) / 2
 }
 
+// middleHalf are the bounds between which half of the values lie.
+func middleHalf(values []float64) (low, high float64) {
+	if len(values) == 0 {
+		return 0, 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	quarter := len(sorted) / 4
+	return sorted[quarter], sorted[len(sorted)-1-quarter]
+}
+
 // ratio is a/b, and 0 when there is no b.
 func ratio(a, b float64) float64 {
 	if b == 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
@@ -60,26 +61,27 @@ func measureStore(ctx context.Context, srv *server, set settings) (tables []tabl
 	if err != nil {
 		return nil, err
 	}
-	note := "Both sides in turns on the same tables, %d rounds. The store's ratio is what it costs."
-	many := table{Title: fmt.Sprintf("Store operations, %d clients", set.Clients), Left: "store", Right: "bare driver",
-		Note: fmt.Sprintf("Throughput, below 1 means that the store is slower. "+note, set.Rounds)}
-	counts := table{Title: "Requests per operation at the server, as it counts them", Left: "store", Right: "bare driver",
-		Note: fmt.Sprintf("%d clients; feed rows that wait for one feed at the same moment share a request.", set.Clients)}
-	single := table{Title: "Store operations, 1 client", Left: "store", Right: "bare driver",
-		Note: fmt.Sprintf("Median latency, above 1 means that the store is slower. "+note, set.Rounds), Rows: []row{list}}
-	if many.Rows, counts.Rows, err = l.measure(ctx, set.Clients, set.Ops); err != nil {
-		return nil, err
-	}
-	rows, countsSingle, err := l.measure(ctx, 1, set.SingleOps)
+	many := table{Title: fmt.Sprintf("Store operations, %d clients: throughput", set.Clients), Left: "store", Right: "bare driver",
+		Note: fmt.Sprintf("Same statements, same tables, %d rounds in turns. A ratio below 1 is what the store costs.", set.Rounds)}
+	single := table{Title: "Store operations, 1 client: median latency", Left: "store", Right: "bare driver",
+		Note: fmt.Sprintf("The same, %d rounds. A ratio above 1 is what the store costs.", set.Rounds), Rows: []row{list}}
+	client := table{Title: fmt.Sprintf("Processor time of the client per operation, %d clients", set.Clients), Left: "store", Right: "bare driver",
+		Note: "The work of the driver is on both sides. Other load on the machine changes it least."}
+	counts := table{Title: fmt.Sprintf("Requests per operation, %d clients", set.Clients), Left: "store", Right: "bare driver",
+		Note: "As the server counts them. Feed rows that wait for one feed at the same moment share a request."}
+	countsSingle := table{Title: "Requests per operation, 1 client", Left: "store", Right: "bare driver", Note: "As the server counts them."}
+	got, err := l.measure(ctx, set.Clients, set.Ops)
 	if err != nil {
 		return nil, err
 	}
-	single.Rows = append(single.Rows, rows...)
-	tables = []table{many, single}
-	if len(counts.Rows) > 0 {
-		countsOfOne := counts
-		countsOfOne.Note, countsOfOne.Rows = "1 client.", countsSingle
-		tables = append(tables, counts, countsOfOne)
+	many.Rows, client.Rows, counts.Rows = got.rate, got.cpu, got.requests
+	if got, err = l.measure(ctx, 1, set.SingleOps); err != nil {
+		return nil, err
+	}
+	single.Rows, countsSingle.Rows = append(single.Rows, got.latency...), got.requests
+	tables = []table{many, client, single}
+	if l.db.Dialect.Engine == scylla.Cassandra {
+		tables = append(tables, counts, countsSingle)
 	}
 	return tables, nil
 }
@@ -95,41 +97,43 @@ func (l *load) measureList(ctx context.Context) (row, error) {
 			side := sideOfTurn(round+1, turn)
 			runtime.GC()
 			begin := time.Now()
-			for range l.set.ListTurns {
-				n, err := lists[side](ctx)
-				if err != nil {
-					return row{}, err
-				}
-				if n != l.set.Listed {
-					return row{}, fmt.Errorf("a listing has %d pins, want %d", n, l.set.Listed)
-				}
+			n, err := lists[side](ctx)
+			if err != nil {
+				return row{}, err
+			}
+			if n != l.set.Listed {
+				return row{}, fmt.Errorf("a listing has %d pins, want %d", n, l.set.Listed)
 			}
 			if took := time.Since(begin); round >= 0 {
-				out.add(side, took.Seconds()*1000/float64(l.set.ListTurns))
+				out.add(side, took.Seconds()*1000)
 			}
 		}
 	}
-	say("List: %s", out.lastPair())
+	say("List: done")
 	return out, nil
 }
 
+// measured has a row for each operation.
+type measured struct {
+	rate, latency, cpu []row
+	// requests means nothing on an engine that does not count them.
+	requests []row
+}
+
 // measure makes all operations with a number of clients, round after round.
-// counts is empty on an engine that does not count requests.
-func (l *load) measure(ctx context.Context, clients, pins int) (rows, counts []row, err error) {
+func (l *load) measure(ctx context.Context, clients, pins int) (out measured, err error) {
 	ops := operations(l.store, l.raw)
-	rows, counts = make([]row, len(ops)), make([]row, len(ops))
-	for i, op := range ops {
-		rows[i] = row{Name: op.name, Unit: "ops/s"}
-		if clients == 1 {
-			rows[i].Unit = "ms"
-		}
-		counts[i] = row{Name: op.name, Unit: "requests"}
+	for _, op := range ops {
+		out.rate = append(out.rate, row{Name: op.name, Unit: "ops/s"})
+		out.latency = append(out.latency, row{Name: op.name, Unit: "ms"})
+		out.cpu = append(out.cpu, row{Name: op.name, Unit: "µs"})
+		out.requests = append(out.requests, row{Name: op.name, Unit: "requests"})
 	}
 	for round := -1; round < l.set.Rounds; round++ { // the first warms up
 		var own [2][]*sample
 		for side := range own {
 			if own[side], err = l.samples(pins); err != nil {
-				return nil, nil, err
+				return measured{}, err
 			}
 		}
 		for i, op := range ops {
@@ -137,25 +141,22 @@ func (l *load) measure(ctx context.Context, clients, pins int) (rows, counts []r
 				side := sideOfTurn(round+1+i, turn)
 				got, err := l.turn(ctx, op, side, clients, own[side])
 				if err != nil {
-					return nil, nil, fmt.Errorf("%s: %w", op.name, err)
+					return measured{}, fmt.Errorf("%s: %w", op.name, err)
 				}
 				if round < 0 {
 					continue
 				}
-				if clients == 1 {
-					rows[i].add(side, got.latency)
-				} else {
-					rows[i].add(side, got.rate)
-				}
-				counts[i].add(side, got.requests)
+				out.rate[i].add(side, got.rate)
+				out.latency[i].add(side, got.latency)
+				out.cpu[i].add(side, got.cpu)
+				out.requests[i].add(side, got.requests)
 			}
 		}
-		say("%d clients, round %d of %d", clients, round+1, l.set.Rounds)
+		if (round+1)%5 == 0 {
+			say("operations, clients %d: round %d of %d", clients, round+1, l.set.Rounds)
+		}
 	}
-	if l.db.Dialect.Engine != scylla.Cassandra {
-		counts = nil
-	}
-	return rows, counts, nil
+	return out, nil
 }
 
 // samples makes pins that nobody has used, on two peers each.
@@ -177,6 +178,7 @@ func (l *load) samples(n int) ([]*sample, error) {
 type outcome struct {
 	rate     float64 // operations per second
 	latency  float64 // median, in ms
+	cpu      float64 // of this process per operation, in µs
 	requests float64 // per operation
 }
 
@@ -192,7 +194,15 @@ func (l *load) turn(ctx context.Context, op operation, side, clients int, pins [
 	if err != nil {
 		return outcome{}, err
 	}
+	cpuBefore, err := ownCPU()
+	if err != nil {
+		return outcome{}, err
+	}
 	took, each, err := drive(ctx, clients, pins, op.times, call)
+	if err != nil {
+		return outcome{}, err
+	}
+	cpuAfter, err := ownCPU()
 	if err != nil {
 		return outcome{}, err
 	}
@@ -203,7 +213,19 @@ func (l *load) turn(ctx context.Context, op operation, side, clients int, pins [
 	n := float64(len(each))
 	// Each node was asked once in between.
 	sent := float64(after - before - int64(l.db.Nodes))
-	return outcome{rate: n / took.Seconds(), latency: median(each), requests: sent / n}, nil
+	return outcome{
+		rate: n / took.Seconds(), latency: median(each),
+		cpu: float64((cpuAfter - cpuBefore).Microseconds()) / n, requests: sent / n,
+	}, nil
+}
+
+// ownCPU is the processor time that this process has used.
+func ownCPU() (time.Duration, error) {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0, fmt.Errorf("reading the processor time: %w", err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
 // drive calls f for every pin, so many times over, from a number of clients.

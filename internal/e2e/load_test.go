@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // fate is what a client knows of a CID from the answers it got.
@@ -190,4 +191,26 @@ func (l *load) agree(state, ipfs map[string]bool) error {
 		return fmt.Errorf("IPFS lacks %d pins of the pinset and has %d that are not in it", missing, extra)
 	}
 	return nil
+}
+
+// untilIPFSAgrees waits until k has what is in the pinset by p, and returns the
+// pinset.
+func (l *load) untilIPFSAgrees(t *testing.T, p *peer, k *ipfs) map[string]bool {
+	t.Helper()
+	var state map[string]bool
+	var listed time.Time
+	eventually(t, 3*time.Minute, "IPFS has what is in the pinset", func() error {
+		// Requests that were cut off may still change the pinset. To list it
+		// takes more than to list what IPFS has.
+		if err := l.agree(state, k.pinned(t)); err != nil && time.Since(listed) < 5*time.Second {
+			return err
+		}
+		var err error
+		if state, err = p.allocations(); err != nil {
+			return err
+		}
+		listed = time.Now()
+		return l.agree(state, k.pinned(t))
+	})
+	return state
 }

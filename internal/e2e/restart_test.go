@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,9 +49,8 @@ func TestStatelessRestart(t *testing.T) {
 	p.stop(t)
 	p.start(t)
 	p.waitReady(t)
-	if err := p.allPinned(); err != nil {
-		t.Errorf("status right after a restart: %v", err)
-	}
+	// It looks again at the newest changes, which takes a moment.
+	eventually(t, 10*time.Second, "status after a restart", p.allPinned)
 	if err := onlyPinned(k1.pinned(t), cids, before); err != nil {
 		t.Errorf("a restart has changed IPFS: %v", err)
 	}
@@ -73,4 +73,49 @@ func TestStatelessRestart(t *testing.T) {
 		eventually(t, time.Minute, "everything has status pinned", peer.allPinned)
 		peer.stop(t)
 	}
+}
+
+// A Kubo hangs when pins and unpins are acknowledged, for longer than a peer
+// looks back in its feed when it starts. The peer is killed before Kubo goes
+// on. After its next start Kubo has what is in the pinset.
+func TestIPFSDown(t *testing.T) {
+	const longStop = 18 * time.Second
+	k := startKubo(t)
+	p := newPeer(t, on(t, cqltest.Start(t)), k, nil)
+	p.start(t)
+	p.waitReady(t)
+	const n = 20 // of each kind
+	cids := k.addBlocks(t, "TestIPFSDown", 2*n)
+	removed, added := cids[:n], cids[n:]
+	for _, cid := range removed {
+		if err := p.pin(cid, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, time.Minute, "the first pins", func() error { return onlyPinned(k.pinned(t), cids, removed) })
+
+	if err := k.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for _, cid := range removed {
+		if err := p.unpin(cid); err != nil {
+			t.Error(err)
+		}
+	}
+	// The length of the stop is what is tested. Changes that go on make the
+	// peer write its position again and again.
+	for _, cid := range added {
+		<-time.After(longStop / n)
+		if err := p.pin(cid, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	p.daemon.Kill()
+	if err := k.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	p.start(t)
+	p.waitReady(t)
+	eventually(t, time.Minute, "IPFS has what is in the pinset", func() error { return onlyPinned(k.pinned(t), cids, added) })
+	p.stop(t)
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -20,21 +21,14 @@ var fenceLine = regexp.MustCompile(`fenced a writer of \S+`)
 // on it, or refused, and nothing is left of it.
 func TestStoppedWriter(t *testing.T) {
 	const (
-		timeout     = 2 * time.Second
-		minRounds   = 2
-		maxRounds   = 8
-		perRound    = 100
-		perRoundAll = 10 * clients
+		rounds = 2
+		own    = 10 // pins and unpins of the other peer in each round
 	)
 	db := on(t, cqltest.Start(t))
-	config := map[string]string{
-		"CLUSTER_SCYLLA_REQUESTTIMEOUT": timeout.String(),
-		"CLUSTER_SCYLLA_WRITEDEADLINE":  timeout.String(),
-	}
+	config := map[string]string{"CLUSTER_SCYLLA_REQUESTTIMEOUT": "2s"}
 	k1, k2 := startKubo(t), startKubo(t)
-	stopped := newPeer(t, db, k1, config)
+	stopped, other := newPeer(t, db, k1, config), newPeer(t, db, k2, config)
 	stopped.start(t)
-	other := newPeer(t, db, k2, config)
 	other.start(t)
 	stopped.waitReady(t)
 	other.waitReady(t)
@@ -43,62 +37,35 @@ func TestStoppedWriter(t *testing.T) {
 		k2.addBlocks(t, name, n)
 		return k1.addBlocks(t, name, n)
 	}
-	early, late := blocks("early", minRounds*10), blocks("late", minRounds*10)
+	early, late := blocks("early", rounds*own), blocks("late", rounds*own)
 	for _, cid := range early {
 		if err := stopped.pin(cid, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	everywhere := url.Values{"replication-min": {"-1"}, "replication-max": {"-1"}}
-	l := newLoad(blocks("load", maxRounds*perRoundAll), everywhere)
-
-	fences := func() int { return len(fenceLine.FindAllString(other.daemon.text(t), -1)) }
-	round := 0
-	for ; round < minRounds || fences() == 0; round++ {
-		if round == maxRounds {
-			t.Fatalf("no writer was stopped between intents and CAS in %d rounds", round)
-		}
-		want := l.pins.Load() + perRound
+	l := newLoad(blocks("load", 60*clients), everywhere)
+	for round := range rounds {
 		stop, done := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(done)
 			l.run(t, &stopped.rest, 0.2, stop)
 		}()
-		err := poll(time.Minute, func() error {
-			if n := l.pins.Load(); n < want {
-				return fmt.Errorf("%d of %d pins are acknowledged", n, want)
-			}
-			return nil
-		})
-		if err == nil {
-			err = stopped.daemon.Signal(syscall.SIGSTOP)
-		}
+		resume := stopAmidWrite(t, l, stopped, other)
 		close(stop)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// This long a stop is what is tested: the request, its repetitions
-		// and the deadline of the append have all run out, and the other peer
-		// has given up waiting for the writer.
-		pause := time.After(4 * timeout)
-		if round < minRounds {
-			for i := 10 * round; i < 10*(round+1); i++ {
-				if err := other.unpin(early[i]); err != nil {
-					t.Errorf("unpinning through the other peer: %v", err)
-				}
-				if err := other.pin(late[i], nil); err != nil {
-					t.Errorf("pinning through the other peer: %v", err)
-				}
+		for i := own * round; i < own*(round+1); i++ {
+			if err := other.unpin(early[i]); err != nil {
+				t.Errorf("unpinning through the other peer: %v", err)
+			}
+			if err := other.pin(late[i], nil); err != nil {
+				t.Errorf("pinning through the other peer: %v", err)
 			}
 		}
-		<-pause
 		before := l.pins.Load() + l.unpins.Load()
-		if err := stopped.daemon.Signal(syscall.SIGCONT); err != nil {
-			t.Fatal(err)
-		}
+		resume()
 		<-done
 		t.Logf("round %d: %d requests were acknowledged after the stop; the other peer has fenced %d writers so far",
-			round, l.pins.Load()+l.unpins.Load()-before, fences())
+			round, l.pins.Load()+l.unpins.Load()-before, other.fences(t))
 	}
 	l.report(t)
 	if n := l.cut.Load(); n > 0 {
@@ -116,31 +83,79 @@ func TestStoppedWriter(t *testing.T) {
 			t.Errorf("%s: in the pinset: %v, and its request (unpin: %v) was refused: %v", cid, state[cid], d.unpin, d.err)
 		}
 	}
-	for i := range late {
-		if state[early[i]] || !state[late[i]] {
-			t.Errorf("of the writes of the other peer, the unpin (%v) or the pin (%v) has no effect", state[early[i]], state[late[i]])
-		}
-	}
 	for _, side := range []struct {
 		name string
 		p    *peer
 		k    *ipfs
 	}{{"the stopped peer", stopped, k1}, {"the other peer", other, k2}} {
-		eventually(t, 2*time.Minute, "IPFS of "+side.name+" has what is in the pinset", func() error {
-			if state, err = side.p.allocations(); err != nil {
-				return err
+		t.Log("comparing the pinset with IPFS of ", side.name)
+		state = l.untilIPFSAgrees(t, side.p, side.k)
+		l.checkState(t, state)
+		pins := side.k.pinned(t)
+		for i := range late {
+			if state[early[i]] || pins[early[i]] || !state[late[i]] || !pins[late[i]] {
+				t.Errorf("a write of the other peer has no effect: %s is unpinned (pinset %v, IPFS %v), %s is pinned (%v, %v)",
+					early[i], state[early[i]], pins[early[i]], late[i], state[late[i]], pins[late[i]])
 			}
-			pins := side.k.pinned(t)
-			for i := range late {
-				if pins[early[i]] || !pins[late[i]] {
-					return fmt.Errorf("IPFS has the unpinned %s (%v) or lacks %s", early[i], pins[early[i]], late[i])
-				}
-			}
-			return l.agree(state, pins)
-		})
+		}
 		eventually(t, time.Minute, "everything has status pinned", side.p.allPinned)
 	}
-	l.checkState(t, state)
 	stopped.stop(t)
 	other.stop(t)
+}
+
+// fences counts the writers that this peer has fenced.
+func (p *peer) fences(t *testing.T) int {
+	return len(fenceLine.FindAllString(p.daemon.text(t), -1))
+}
+
+// stopAmidWrite stops a peer under load when a write of it is between its
+// intents and its CAS, which shows when the other peer fences it. resume lets
+// it go on, when it has been stopped for longer than every timeout.
+func stopAmidWrite(t *testing.T, l *load, stopped, other *peer) (resume func()) {
+	t.Helper()
+	const (
+		pins  = 100 // between two stops
+		tries = 8
+		// A change is fenced when it was pending for 2 s.
+		fenceWithin = 5 * time.Second
+		// All of these have passed: the timeout of a request, its
+		// repetitions, and the write deadline of 10 s.
+		longStop = 13 * time.Second
+	)
+	signal := func(sig syscall.Signal) {
+		t.Helper()
+		if err := stopped.daemon.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for try := 1; ; try++ {
+		want := l.pins.Load() + pins
+		eventually(t, 2*time.Minute, "the load goes on", func() error {
+			if n := l.pins.Load(); n < want {
+				return fmt.Errorf("%d of %d pins are acknowledged", n, want)
+			}
+			return nil
+		})
+		fences := other.fences(t)
+		begin := time.Now()
+		signal(syscall.SIGSTOP)
+		err := poll(fenceWithin, func() error {
+			if other.fences(t) == fences {
+				return errors.New("no write was stopped between its intents and its CAS")
+			}
+			return nil
+		})
+		if err != nil && try < tries {
+			signal(syscall.SIGCONT)
+			continue
+		}
+		if err != nil {
+			t.Errorf("stopped %d times: %v", try, err)
+		}
+		return func() {
+			<-time.After(longStop - time.Since(begin)) // the length of the stop is what is tested
+			signal(syscall.SIGCONT)
+		}
+	}
 }

@@ -264,6 +264,8 @@ func connect(ctx context.Context, cc *gocql.ClusterConfig) (*gocql.Session, erro
 		return nil, &PermanentError{Text: "the database refused the user name or the password: correct state.scylla.username and password", Err: cause}
 	case strings.Contains(err.Error(), "authentication required"):
 		return nil, &PermanentError{Text: "the database wants a user name and a password: set state.scylla.username and password", Err: err}
+	case cause != nil && strings.Contains(err.Error(), cause.Error()):
+		return nil, cause // the driver's text around it adds nothing
 	case cause != nil:
 		return nil, fmt.Errorf("%w; last failed connection: %w", err, cause)
 	}
