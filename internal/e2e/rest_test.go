@@ -91,11 +91,11 @@ func (r *rest) allocations() (map[string]bool, error) {
 		if err := json.Unmarshal(value, &pin); err != nil {
 			return err
 		}
-		if c := pin.Cid.String(); pins[c] {
+		c := pin.Cid.String()
+		if pins[c] {
 			return fmt.Errorf("%s is listed twice", c)
-		} else {
-			pins[c] = true
 		}
+		pins[c] = true
 		return nil
 	})
 	return pins, err
