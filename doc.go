@@ -6,6 +6,7 @@
 //	state/statetest  the conformance suite of that contract
 //	scyllastate      the store on CQL: configuration, tables, statements
 //	peer/consensus   ipfs-cluster's consensus component over a store and a feed
+//	peer/tracker     upstream's pin tracker, recovering this peer's pins only
 //	cmd              main packages, one per binary
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours

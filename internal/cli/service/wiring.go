@@ -17,6 +17,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/monitor/pubsubmon"
 	"github.com/ipfs-cluster/ipfs-cluster/observations"
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
+	clusterstate "github.com/ipfs-cluster/ipfs-cluster/state"
 	ds "github.com/ipfs/go-datastore"
 	"github.com/libp2p/go-libp2p-kad-dht/dual"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -25,6 +26,7 @@ import (
 	"go.opencensus.io/tag"
 	"go.uber.org/multierr"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
@@ -116,7 +118,7 @@ func (p *clusterPeer) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("setting up consensus: %w", err)
 	}
-	tracker := stateless.New(cfgs.Statelesstracker, clusterHost.ID(), cfgs.Cluster.Peername, cons.State)
+	pinTracker := p.newTracker(cons.State)
 
 	// The other backends derive their peers from the metrics of the monitor:
 	// a monitor that asked them for peers would ask itself without end.
@@ -130,11 +132,20 @@ func (p *clusterPeer) start(ctx context.Context) error {
 	}
 
 	p.cluster, err = ipfscluster.NewCluster(ctx, clusterHost, bandwidth, dht, p.clusterConfig(), p.datastore,
-		cons, apis, connector, tracker, monitor, allocator, informers, tracer)
+		cons, apis, connector, pinTracker, monitor, allocator, informers, tracer)
 	if err != nil {
 		return fmt.Errorf("starting cluster: %w", err)
 	}
 	return nil
+}
+
+// newTracker makes the pin tracker over the pinset.
+func (p *clusterPeer) newTracker(pinset func(context.Context) (clusterstate.ReadOnly, error)) ipfscluster.PinTracker {
+	cfgs := p.cfg.Configs()
+	if p.cfg.backend == backendScylla {
+		return tracker.New(cfgs.Statelesstracker, p.host.ID(), cfgs.Cluster.Peername, pinset)
+	}
+	return stateless.New(cfgs.Statelesstracker, p.host.ID(), cfgs.Cluster.Peername, pinset)
 }
 
 // clusterConfig returns the configuration of the cluster, a copy, so that what
