@@ -2,8 +2,9 @@ package e2e
 
 import (
 	"fmt"
-	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,9 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gocql/gocql"
+
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate/schema"
 )
 
 // attemptLines matches the log lines of attempts to connect that fail because
@@ -111,41 +113,8 @@ func TestTwoDaemonsEmptyServer(t *testing.T) {
 	two.start(t)
 	one.waitReady(t)
 	two.waitReady(t)
-
-	files, err := fs.Glob(schema.Files, "*.cql")
-	if err != nil {
-		t.Fatal(err)
-	}
 	session := server.Session(t)
-	column := func(query string, args ...any) (values []string) {
-		t.Helper()
-		iter := session.Query(query, args...).Iter()
-		for value := ""; iter.Scan(&value); {
-			values = append(values, value)
-		}
-		if err := iter.Close(); err != nil {
-			t.Fatal(err)
-		}
-		slices.Sort(values)
-		return values
-	}
-	if history := column("SELECT name FROM " + db.keyspace + ".schema_history"); !slices.Equal(history, files) {
-		t.Errorf("schema_history has %v, the binary %v", history, files)
-	}
-	tables := []string{"leases", "schema_history"}
-	for _, file := range files {
-		text, err := fs.ReadFile(schema.Files, file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`(?m)^CREATE TABLE IF NOT EXISTS (\w+)`).FindAllSubmatch(text, -1) {
-			tables = append(tables, string(m[1]))
-		}
-	}
-	slices.Sort(tables)
-	if found := column("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", db.keyspace); !slices.Equal(found, tables) {
-		t.Errorf("the keyspace has the tables %v, want %v", found, tables)
-	}
+	checkSchema(t, session, db.keyspace)
 
 	cid := k.addBlocks(t, "TestTwoDaemonsEmptyServer", 1)[0]
 	if err := one.pin(cid, nil); err != nil {
@@ -162,5 +131,64 @@ func TestTwoDaemonsEmptyServer(t *testing.T) {
 			return p.allPinned()
 		})
 		p.stop(t)
+	}
+
+	// More processes and more tries, for the moments that two rarely meet.
+	const tries, processes = 3, 6
+	for try := range tries {
+		keyspace := server.Keyspace(t)
+		var all []*daemon
+		for i := range processes {
+			log := filepath.Join(one.dir, fmt.Sprintf("export-%d-%d.log", try, i))
+			all = append(all, start(t, log, one.service(t, map[string]string{"CLUSTER_SCYLLA_KEYSPACE": keyspace}, "state", "export")))
+		}
+		for i, d := range all {
+			if err := d.Wait(); err != nil {
+				t.Errorf("process %d of %d that make the keyspace at once: %v", i, processes, err)
+			}
+		}
+		checkSchema(t, session, keyspace)
+	}
+}
+
+// checkSchema fails the test unless the keyspace has every table of the schema
+// files once, and a record of each file.
+func checkSchema(t *testing.T, session *gocql.Session, keyspace string) {
+	t.Helper()
+	column := func(query string, args ...any) (values []string) {
+		t.Helper()
+		iter := session.Query(query, args...).Iter()
+		for value := ""; iter.Scan(&value); {
+			values = append(values, value)
+		}
+		if err := iter.Close(); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(values)
+		return values
+	}
+	const dir = "../../scyllastate/schema"
+	paths, err := filepath.Glob(filepath.Join(dir, "*.cql"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("schema files in %s: %v (%v)", dir, paths, err)
+	}
+	var files []string
+	tables := []string{"leases", "schema_history"}
+	for _, path := range paths {
+		files = append(files, filepath.Base(path))
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^CREATE TABLE IF NOT EXISTS (\w+)`).FindAllSubmatch(text, -1) {
+			tables = append(tables, string(m[1]))
+		}
+	}
+	slices.Sort(tables)
+	if found := column("SELECT name FROM " + keyspace + ".schema_history"); !slices.Equal(found, files) {
+		t.Errorf("schema_history has %v, want %v", found, files)
+	}
+	if found := column("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", keyspace); !slices.Equal(found, tables) {
+		t.Errorf("the keyspace has the tables %v, want %v", found, tables)
 	}
 }
