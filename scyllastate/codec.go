@@ -37,7 +37,7 @@ func (r row) decode(c api.Cid) (*api.Pin, error) {
 func decodePin(c api.Cid, value []byte) (api.Pin, error) {
 	var pin api.Pin
 	if err := pin.ProtoUnmarshal(value); err != nil {
-		return api.Pin{}, fmt.Errorf("the stored pin of %s is corrupt: %w; add it again, or import it from an export, to replace the row", c, err)
+		return api.Pin{}, fmt.Errorf("the stored pin of %s is corrupt: %w; ipfs-cluster-service state import replaces the row", c, err)
 	}
 	pin.Cid = c
 	return pin, nil

@@ -153,6 +153,11 @@ func (db *DB) history(ctx context.Context) (map[int]applied, error) {
 		out[version] = a
 	}
 	if err := iter.Close(); err != nil {
+		if code, ok := Code(err); ok && code == gocql.ErrCodeInvalid {
+			// Another process is making the table right now: Cassandra lists
+			// it before it can be read.
+			return nil, nil
+		}
 		return nil, fmt.Errorf("reading the schema history: %w", Describe(ctx, err))
 	}
 	return out, nil
