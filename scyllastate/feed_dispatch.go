@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -199,7 +200,7 @@ func (d *dispatcher) act(ctx context.Context, t *task, open []change) ([]bool, e
 	c, err := api.CastCid([]byte(t.cid))
 	if err != nil {
 		logger.Errorf("passing over a change whose key 0x%x is no CID: %s", t.cid, err)
-		return allDone(open), nil
+		return slices.Repeat([]bool{true}, len(open)), nil
 	}
 	now, err := d.store.readRow(ctx, c, gocql.Quorum)
 	if err != nil {
@@ -215,7 +216,7 @@ func (d *dispatcher) act(ctx context.Context, t *task, open []change) ([]bool, e
 			break
 		}
 	}
-	if !anyOf(settled) {
+	if !slices.Contains(settled, true) {
 		return settled, nil
 	}
 	pin, err := now.decode(c)
@@ -226,23 +227,6 @@ func (d *dispatcher) act(ctx context.Context, t *task, open []change) ([]bool, e
 		return settled, nil
 	}
 	return settled, d.handle(ctx, state.Change{Cid: c, Pin: pin})
-}
-
-func allDone(open []change) []bool {
-	out := make([]bool, len(open))
-	for i := range out {
-		out[i] = true
-	}
-	return out
-}
-
-func anyOf(settled []bool) bool {
-	for _, s := range settled {
-		if s {
-			return true
-		}
-	}
-	return false
 }
 
 // settle tells for each change whether its writer has written or cannot write

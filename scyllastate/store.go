@@ -130,9 +130,6 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Engine names the database and its version.
-func (s *Store) Engine() string { return s.db.Dialect.String() }
-
 // resolveTime is how long a write with a lost answer tries to learn its outcome,
 // also when the context of its caller has ended.
 func (s *Store) resolveTime() time.Duration { return 2 * s.conf.RequestTimeout }
