@@ -23,7 +23,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 )
 
 // settings are the sizes of a run. All of them are in the report.
@@ -128,18 +127,4 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 // say prints a line of progress.
 func say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
-}
-
-// startTimeout bounds the start of a server of our own.
-const startTimeout = 10 * time.Minute
-
-func startEngine(ctx context.Context) (*engine.Engine, error) {
-	opts, err := engine.OptionsFromEnv()
-	if err != nil {
-		return nil, err
-	}
-	opts.Progress = os.Stderr
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	return engine.Start(ctx, opts)
 }

@@ -1,23 +1,17 @@
 package cqltest
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gocql/gocql"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 )
-
-// startTimeout bounds the start of a server, the download of its jars or
-// image included.
-const startTimeout = 10 * time.Minute
 
 // Server is a CQL server for tests. Its methods may be called from several
 // tests at once.
@@ -45,24 +39,13 @@ func Start(tb testing.TB) *Server {
 	defer shared.Unlock()
 	if !shared.tried {
 		shared.tried = true
-		shared.engine, shared.err = startShared(tb.Context())
+		shared.engine, shared.err = engine.StartFromEnv(tb.Context())
 	}
 	if shared.err != nil {
 		unavailable(tb, shared.err)
 	}
 	e := shared.engine
 	return &Server{name: e.Name(), hosts: e.Hosts(), port: e.Port()}
-}
-
-func startShared(ctx context.Context) (*engine.Engine, error) {
-	opts, err := engine.OptionsFromEnv()
-	if err != nil {
-		return nil, err
-	}
-	opts.Progress = os.Stderr
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	return engine.Start(ctx, opts)
 }
 
 // Main runs the tests of a package and stops the server they shared. Its

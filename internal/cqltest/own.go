@@ -38,7 +38,7 @@ func Reserve(tb testing.TB, opts engine.Options) *Own {
 // Run starts the reserved server and returns when it answers.
 func (o *Own) Run(tb testing.TB) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), startTimeout)
+	ctx, cancel := context.WithTimeout(tb.Context(), engine.StartTimeout)
 	defer cancel()
 	if err := o.cluster.Start(ctx); err != nil {
 		unavailable(tb, err)

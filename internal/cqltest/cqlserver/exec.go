@@ -14,12 +14,7 @@ import (
 
 // start starts the server that the environment asks for.
 func start(ctx context.Context) (*engine.Engine, error) {
-	opts, err := engine.OptionsFromEnv()
-	if err != nil {
-		return nil, err
-	}
-	opts.Progress = os.Stderr
-	e, err := engine.Start(ctx, opts)
+	e, err := engine.StartFromEnv(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 )
 
 // Kind names an engine, in the values that the variable DEMO_ENGINE takes.
@@ -57,6 +58,23 @@ func OptionsFromEnv() (Options, error) {
 		*v.into = n
 	}
 	return o.withDefaults()
+}
+
+// StartTimeout bounds the start of a server, the download of what it needs
+// included.
+const StartTimeout = 10 * time.Minute
+
+// StartFromEnv starts the server that the environment asks for and tells of its
+// progress on stderr.
+func StartFromEnv(ctx context.Context) (*Engine, error) {
+	opts, err := OptionsFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	opts.Progress = os.Stderr
+	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	defer cancel()
+	return Start(ctx, opts)
 }
 
 func (o Options) withDefaults() (Options, error) {
