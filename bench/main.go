@@ -22,7 +22,6 @@ import (
 	"runtime"
 	"syscall"
 	"time"
-
 )
 
 // settings are the sizes of a run. All of them are in the report.
