@@ -10,7 +10,7 @@ TEST_FLAGS := -race -gcflags=github.com/boltdb/bolt=-d=checkptr=0 -p 2 -timeout 
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: need-engine tools build ## pin a real file with its pinset in a real CQL server, show it, clean up
@@ -38,6 +38,11 @@ test: need-engine need-cc tools ## all tests on a real CQL server; ends with a c
 	@echo "testing; the first run compiles for minutes"
 	@CQL_REQUIRED=1 bin/cqlserver exec -- go test -json $(TEST_FLAGS) ./... | bin/testreport
 
+.PHONY: test-upstream
+test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store and consensus (15 minutes)
+	@go build -o bin/testreport ./internal/cqltest/testreport
+	@CQL_REQUIRED=1 UPSTREAM_FULL=1 bin/cqlserver exec -- go test -json -count=1 -timeout 40m ./internal/upstream | bin/testreport
+
 .PHONY: bench
 bench: need-engine bin-cqlserver build ## readiness, memory and the store's cost, side by side (10 minutes; BENCH_FLAGS=-quick)
 	@go build -o bin/bench ./bench
@@ -49,22 +54,25 @@ build: need-go ## bin/ipfs-cluster-service
 	@go build -o bin/ipfs-cluster-service ./cmd/ipfs-cluster-service
 
 .PHONY: check
-check: need-go ## format, vet, lint, import rules, go.mod, shell syntax
+check: need-go ## format, vet, lint, import rules, documentation, go.mod, shell syntax
 	@echo "gofmt"
 	@unformatted=$$(git ls-files -z -co --exclude-standard '*.go' | xargs -0 -r ls -d 2>/dev/null | xargs -r gofmt -l); \
 	[[ -z $$unformatted ]] || { echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; }
 	@echo "go vet"
 	@go vet ./...
-	@echo "import rules"
-	@go test -count=1 .
+	@echo "import rules, documentation"
+	@go test -count=1 . ./internal/docs
+	@go test -count=1 -run 'TestConfigurationPage|TestUndocumentedField' ./scyllastate
 	@echo "golangci-lint (minutes the first time)"
 	@cd tools/lint && go build -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@bin/golangci-lint run ./...
+	@cd tools/compose && ../../bin/golangci-lint run -c ../../.golangci.yml ./...
 	@echo "go mod tidy"
 	@go mod tidy -diff
 	@echo "shell syntax"
 	@for script in demo/need demo/run.sh .ci/run; do bash -n "$$script"; done
-	@if command -v shellcheck >/dev/null; then shellcheck demo/need demo/run.sh .ci/run; fi
+	@sh -n deploy/entrypoint.sh
+	@if command -v shellcheck >/dev/null; then shellcheck demo/need demo/run.sh .ci/run deploy/entrypoint.sh; fi
 
 .PHONY: clean
 clean: ## remove bin and .build

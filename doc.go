@@ -13,6 +13,10 @@
 //	internal/cqltest a real CQL server for tests and for the demo
 //	bench            the store beside a bare driver loop, and a peer at two sizes
 //	internal/e2e     tests of the built binaries with a real Kubo
+//	internal/upstream  upstream's own tests on our store and consensus
+//	internal/compose   tests of docker-compose.yml and the image's start script
+//	internal/consumer  tests of a module outside that imports this one
+//	internal/docs      tests that the documentation tells the truth
 //
 // Imports point one way: cmd to internal/cli, which wires everything; peer to
 // state; scyllastate to state and internal/scylla; state to upstream's api and

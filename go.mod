@@ -13,6 +13,7 @@ require (
 	github.com/ipfs/boxo v0.39.0
 	github.com/ipfs/go-cid v0.6.1
 	github.com/ipfs/go-datastore v0.9.1
+	github.com/ipfs/go-ds-crdt v0.6.8
 	github.com/ipfs/go-fs-lock v0.1.1
 	github.com/ipfs/go-log/v2 v2.9.1
 	github.com/kelseyhightower/envconfig v1.4.0
@@ -27,6 +28,7 @@ require (
 	github.com/testcontainers/testcontainers-go/modules/scylladb v0.38.0
 	github.com/ugorji/go/codec v1.2.12
 	github.com/urfave/cli v1.22.17
+	github.com/vmihailenco/msgpack/v5 v5.4.1
 	go.opencensus.io v0.24.0
 	go.uber.org/goleak v1.3.0
 	go.uber.org/multierr v1.11.0
@@ -127,7 +129,6 @@ require (
 	github.com/ipfs/go-cidutil v0.1.1 // indirect
 	github.com/ipfs/go-ds-badger v0.3.4 // indirect
 	github.com/ipfs/go-ds-badger3 v0.1.5 // indirect
-	github.com/ipfs/go-ds-crdt v0.6.8 // indirect
 	github.com/ipfs/go-ds-leveldb v0.5.2 // indirect
 	github.com/ipfs/go-ds-pebble v0.5.11 // indirect
 	github.com/ipfs/go-dsqueue v0.2.0 // indirect
@@ -244,6 +245,7 @@ require (
 	github.com/tklauser/numcpus v0.6.1 // indirect
 	github.com/tv42/httpunix v0.0.0-20150427012821-b75d8614f926 // indirect
 	github.com/uber/jaeger-client-go v2.25.0+incompatible // indirect
+	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
 	github.com/whyrusleeping/cbor-gen v0.3.1 // indirect
 	github.com/whyrusleeping/chunker v0.0.0-20181014151217-fe64bd25879f // indirect
 	github.com/whyrusleeping/go-keyspace v0.0.0-20160322163242-5b898ac5add1 // indirect

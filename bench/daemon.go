@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -56,6 +57,7 @@ func newService(ctx context.Context, binary, dir string, index int, conf *scylla
 		"HOME":                                     dir,
 		"IPFS_CLUSTER_PATH":                        filepath.Join(dir, "cluster"),
 		"IPFS_CLUSTER_LOG_LEVEL":                   "info,cluster:debug",
+		"CLUSTER_SECRET":                           hex.EncodeToString(conf.Secret),
 		"CLUSTER_MDNSINTERVAL":                     "0",
 		"CLUSTER_PINRECOVERINTERVAL":               recoverEvery.String(),
 		"CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS":   listen(0),

@@ -62,6 +62,8 @@ func (s *server) config() (*scyllastate.Config, error) {
 	}
 	conf.Hosts, conf.Port = s.Hosts(), s.Port()
 	conf.Keyspace = "bench_" + strings.ToLower(rand.Text())
+	conf.Secret = make([]byte, 32)
+	_, _ = rand.Read(conf.Secret) // documented to never fail
 	s.keyspaces = append(s.keyspaces, conf.Keyspace)
 	return conf, nil
 }

@@ -38,6 +38,7 @@ const (
 	DefaultHost           = "127.0.0.1"
 	DefaultPort           = 9042
 	DefaultKeyspace       = "ipfs_cluster"
+	DefaultClusterName    = "ipfs-cluster"
 	DefaultConsistency    = ConsistencyLinearizable
 	DefaultSchema         = SchemaApply
 	DefaultRequestTimeout = 10 * time.Second
@@ -58,55 +59,77 @@ type Config struct {
 	Hosts []string
 	// Port is the CQL port of all nodes.
 	Port int
-	// Keyspace holds the tables: a lower-case letter, then up to 47
-	// lower-case letters, digits and underscores.
+	// Keyspace is the name of the keyspace with the tables, the same for all
+	// peers of a cluster: a lower-case letter, then up to 47 lower-case
+	// letters, digits and underscores.
 	Keyspace string
+	// ClusterName is the name of the ipfs-cluster whose pinset this is. A
+	// keyspace belongs to the cluster that first opened it, by this name and
+	// by the secret of the cluster, and is refused to any other.
+	ClusterName string
 	// LocalDC is the data centre this peer talks to. It may be empty when
-	// the database has only one.
+	// the database has only one. Requests never move to another one by
+	// themselves.
 	LocalDC string
 	// Replication is the number of replicas in each data centre, used when
 	// the keyspace is created. Empty means three per data centre, or as many
 	// as it has nodes.
 	Replication map[string]int
 
-	// Username and Password authenticate this peer. Both or none are set.
+	// Username is the role of this peer. It is set together with Password or
+	// not at all.
 	Username string
+	// Password is the password of that role. It is never displayed or logged.
 	Password string
 	// TLS encrypts the connections.
 	TLS TLSConfig
 
-	// Consistency is ConsistencyLinearizable or ConsistencyLocalReads.
+	// Consistency is ConsistencyLinearizable, or ConsistencyLocalReads: what
+	// clients read may then lack what another data centre has just written.
 	Consistency string
-	// Schema is SchemaApply or SchemaVerify.
+	// Schema is SchemaApply, to create the keyspace and tables that are
+	// missing, or SchemaVerify, to refuse to start when something is missing,
+	// for a role without rights on the schema.
 	Schema string
 
 	// ConnectTimeout is how long a start waits for the database. 0 waits for
 	// ever.
 	ConnectTimeout time.Duration
-	// RequestTimeout bounds one request to the database.
+	// RequestTimeout is the limit for one request to the database. It should
+	// be longer than the timeouts of the server itself.
 	RequestTimeout time.Duration
-	// UnpinGrace is how long the marker of an unpin stays in the database.
+	// UnpinGrace is how long the marker of an unpin stays in the database,
+	// longer than any peer may be paused in the middle of a write.
 	UnpinGrace time.Duration
 
 	// TrustAll trusts every peer, whatever TrustedPeers says.
 	TrustAll bool
-	// TrustedPeers may use the RPC endpoints that are closed to others.
+	// TrustedPeers are the IDs of the peers that may use the RPC methods that
+	// are closed to others. In service.json "*" stands for every peer that
+	// knows the secret of the cluster.
 	TrustedPeers []peer.ID
+
+	// Secret is the secret of the cluster, which all its peers share. It is
+	// not part of this section: whoever opens the Store takes it from
+	// cluster.secret. The database gets a fingerprint of it only.
+	Secret []byte
 }
 
 // TLSConfig says how connections to the database are encrypted. The
 // certificate of the server is always verified. File names are relative to the
 // folder of service.json.
 type TLSConfig struct {
-	// Enabled turns encryption on.
+	// Enabled turns encryption on. The certificate and the name of the server
+	// are then always verified.
 	Enabled bool
-	// CAFile holds the certificates of the authorities that are accepted, in
-	// PEM format. Empty means those of the operating system.
+	// CAFile is a file with the certificates of the authorities that are
+	// accepted, in PEM format. Empty means those of the operating system.
 	CAFile string
-	// CertFile and KeyFile hold the certificate of this peer and its key, in
-	// PEM format. Both or none are set.
+	// CertFile is the certificate of this peer, in PEM format. It is set
+	// together with KeyFile or not at all.
 	CertFile string
-	KeyFile  string
+	// KeyFile is the key of that certificate, in PEM format.
+	KeyFile string
 	// ServerName is the name the certificates of the servers must carry.
 	// Empty means the name or address that is dialled.
 	ServerName string
@@ -129,6 +152,7 @@ func defaultSettings() Config {
 		Hosts:          []string{DefaultHost},
 		Port:           DefaultPort,
 		Keyspace:       DefaultKeyspace,
+		ClusterName:    DefaultClusterName,
 		Replication:    map[string]int{},
 		Consistency:    DefaultConsistency,
 		Schema:         DefaultSchema,
@@ -140,9 +164,9 @@ func defaultSettings() Config {
 }
 
 // set replaces all settings but keeps the Saver, whose channel the
-// configuration manager already listens on.
+// configuration manager already listens on, and the secret of the cluster.
 func (cfg *Config) set(settings Config) {
-	settings.Saver = cfg.Saver
+	settings.Saver, settings.Secret = cfg.Saver, cfg.Secret
 	*cfg = settings
 }
 

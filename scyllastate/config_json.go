@@ -22,6 +22,7 @@ type configJSON struct {
 	Hosts          []string       `json:"hosts"`
 	Port           int            `json:"port"`
 	Keyspace       string         `json:"keyspace"`
+	ClusterName    string         `json:"cluster_name"`
 	LocalDC        string         `json:"local_dc"`
 	Replication    map[string]int `json:"replication"`
 	Username       string         `json:"username,omitempty"`
@@ -82,6 +83,7 @@ func (cfg *Config) toJSON() *configJSON {
 		Hosts:          append([]string{}, cfg.Hosts...),
 		Port:           cfg.Port,
 		Keyspace:       cfg.Keyspace,
+		ClusterName:    cfg.ClusterName,
 		LocalDC:        cfg.LocalDC,
 		Replication:    copyReplication(cfg.Replication),
 		Username:       cfg.Username,
@@ -102,6 +104,7 @@ func (jcfg *configJSON) parse() (Config, error) {
 		Hosts:       make([]string, 0, len(jcfg.Hosts)),
 		Port:        jcfg.Port,
 		Keyspace:    jcfg.Keyspace,
+		ClusterName: jcfg.ClusterName,
 		LocalDC:     jcfg.LocalDC,
 		Replication: copyReplication(jcfg.Replication),
 		Username:    jcfg.Username,

@@ -54,6 +54,9 @@ func (cfg *Config) Validate() error {
 	if !regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`).MatchString(cfg.Keyspace) {
 		return badField("keyspace", "%q cannot be used: start with a lower-case letter and go on with at most 47 lower-case letters, digits or underscores, without quotes", cfg.Keyspace)
 	}
+	if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString(cfg.ClusterName) {
+		return badField("cluster_name", "%q cannot be used: start with a letter or digit and go on with at most 63 letters, digits, dots, dashes or underscores", cfg.ClusterName)
+	}
 	if !isDataCentre(cfg.LocalDC) && cfg.LocalDC != "" {
 		return badField("local_dc", "%q is not the name of a data centre: it has quotes, control characters or spaces around it", cfg.LocalDC)
 	}

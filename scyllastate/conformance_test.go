@@ -20,6 +20,9 @@ func TestConformance(t *testing.T) {
 	}
 	t.Run("contract", func(t *testing.T) { statetest.Run(t, suite) })
 	t.Run("strict", func(t *testing.T) { statetest.RunStrict(t, suite) })
+	t.Run("updater", func(t *testing.T) {
+		statetest.RunUpdater(t, func(tb testing.TB) statetest.UpdatingStore { return newTestStore(tb) })
+	})
 }
 
 // corrupt writes bytes that are no pin into the row of c.

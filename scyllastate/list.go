@@ -43,21 +43,39 @@ func (s *Store) List(ctx context.Context, out chan<- api.Pin) error {
 		if err != nil {
 			return err
 		}
-		select {
-		case out <- pin:
-			if n := total.Add(1); n%500_000 == 0 {
-				logger.Infof("listing the pinset: %d pins so far", n)
-			}
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := send(ctx, out, pin); err != nil {
+			return err
 		}
+		if n := total.Add(1); n%500_000 == 0 {
+			logger.Infof("listing the pinset: %d pins so far", n)
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("listing the pinset, incomplete after %d pins: %w", total.Load(), err)
 	}
 	stats.Record(ctx, observations.Pins.M(total.Load()))
 	return nil
+}
+
+// Keys sends the CID of every pin to out and closes it. Unlike List it does not
+// look at the pins, so that it also names those that cannot be decoded.
+func (s *Store) Keys(ctx context.Context, out chan<- api.Cid) error {
+	defer close(out)
+	err := s.scan(ctx, func(ctx context.Context, c api.Cid, _ []byte) error { return send(ctx, out, c) })
+	if err != nil {
+		return fmt.Errorf("listing the CIDs of the pinset: %w", err)
+	}
+	return nil
+}
+
+func send[T any](ctx context.Context, out chan<- T, v T) error {
+	select {
+	case out <- v:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // scan calls f for each pin, from several goroutines. An error of f or of the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate/schema"
 )
 
 func TestMain(m *testing.M) { os.Exit(cqltest.Main(m)) }
@@ -37,7 +38,7 @@ func openQuick(tb testing.TB, conf *Config) *Store {
 
 func openLimited(tb testing.TB, conf *Config, lim limits) *Store {
 	tb.Helper()
-	s, err := open(context.Background(), conf, lim)
+	s, err := open(context.Background(), conf, lim, schema.Files)
 	if err != nil {
 		tb.Fatal(err)
 	}

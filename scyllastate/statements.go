@@ -58,6 +58,10 @@ const (
 
 	selectChanges = "SELECT at, cid, rev, prev FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
 
+	// The row id of the one row of cluster is ownerRow.
+	selectOwner = "SELECT name, fingerprint, claimed, claimed_by FROM cluster WHERE id = ?"
+	writeOwner  = "UPDATE cluster SET name = ?, fingerprint = ?, claimed = ?, claimed_by = ? WHERE id = ? IF fingerprint = ? AND name = ?"
+
 	selectCursor = "SELECT position, incarnation FROM cursors WHERE feed = ? AND consumer = ?"
 	claimCursor  = "UPDATE cursors SET position = ?, incarnation = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
 	moveCursor   = "UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"

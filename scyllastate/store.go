@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -46,9 +47,11 @@ var (
 )
 
 // Open connects to the database, waiting for it as conf.ConnectTimeout says,
-// and creates or checks the schema. The caller closes the Store.
+// creates or checks the schema, and checks that the keyspace belongs to the
+// cluster of conf; an unclaimed one does from then on. The caller closes the
+// Store.
 func Open(ctx context.Context, conf *Config) (*Store, error) {
-	return open(ctx, conf, limits{writeDeadline: writeDeadline, clockSkew: maxClockSkew})
+	return open(ctx, conf, limits{writeDeadline: writeDeadline, clockSkew: maxClockSkew}, schema.Files)
 }
 
 // limits bound how late a row of the feed can become visible. All peers must
@@ -61,7 +64,7 @@ func (l limits) skew() time.Duration { return 2 * (l.clockSkew + scylla.SkewErro
 // window is how late a row can appear after the time it carries.
 func (l limits) window() time.Duration { return l.writeDeadline + l.skew() }
 
-func open(ctx context.Context, conf *Config, lim limits) (*Store, error) {
+func open(ctx context.Context, conf *Config, lim limits, files fs.FS) (*Store, error) {
 	if err := conf.ValidateAll(); err != nil {
 		return nil, err
 	}
@@ -84,7 +87,10 @@ func open(ctx context.Context, conf *Config, lim limits) (*Store, error) {
 		if err := s.clock.measure(ctx); err != nil {
 			return err
 		}
-		return prepareSchema(ctx, db, conf.Schema)
+		if err := prepareSchema(ctx, db, conf.Schema, files); err != nil {
+			return err
+		}
+		return checkOwner(ctx, db, conf)
 	})
 	if err != nil {
 		return nil, err
@@ -101,15 +107,15 @@ func open(ctx context.Context, conf *Config, lim limits) (*Store, error) {
 }
 
 // prepareSchema creates what is missing, or checks that nothing is.
-func prepareSchema(ctx context.Context, db *scylla.DB, mode string) error {
-	files, err := scylla.ReadMigrations(schema.Files)
+func prepareSchema(ctx context.Context, db *scylla.DB, mode string, files fs.FS) error {
+	migrations, err := scylla.ReadMigrations(files)
 	if err != nil {
 		return err
 	}
 	if mode == SchemaApply {
-		return db.ApplySchema(ctx, files)
+		return db.ApplySchema(ctx, migrations)
 	}
-	missing, err := db.CheckSchema(ctx, files)
+	missing, err := db.CheckSchema(ctx, migrations)
 	if err != nil {
 		return err
 	}

@@ -14,62 +14,79 @@ import (
 
 func TestMain(m *testing.M) {
 	code := cqltest.Main(m)
-	if err := os.RemoveAll(programs.built); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		code = max(code, 1)
+	if dir, err := builds(); err == nil { // an error has failed a test
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			code = max(code, 1)
+		}
 	}
 	os.Exit(code)
 }
 
-// The programs under test, by their file names.
+// The programs, by their files. Help texts show the name of the file.
 const (
 	service = "ipfs-cluster-service"
 	ctl     = "ipfs-cluster-ctl"
 	kubo    = "ipfs"
+	stock   = "stock/" + service // upstream's
+	// plain is ours without the race detector, which finds races of upstream
+	// with itself where it opens datastores for a moment.
+	plain = "plain/" + service
 )
 
-// programs is the folder of the binaries. All tests of this process share it
-// because a build takes minutes when caches are cold.
-var programs struct {
-	sync.Once
-	dir   string
-	built string // dir, if it must be removed
-	err   error
+// builds returns the folder of the programs that this process builds, which all
+// its tests share because a build takes minutes when caches are cold.
+var builds = sync.OnceValues(func() (string, error) {
+	return os.MkdirTemp("", "ipfs-cluster-scylla-e2e-")
+})
+
+// sources says of each program how it is built: once, when it is asked for.
+var sources = map[string]func() error{
+	// Raft's database, bolt, fails the pointer checks that come with -race.
+	service: source(service, "../..", "-race", "-gcflags=github.com/boltdb/bolt=-d=checkptr=0", "./cmd/ipfs-cluster-service"),
+	plain:   source(plain, "../..", "./cmd/ipfs-cluster-service"),
+	ctl:     source(ctl, "../..", "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-ctl"),
+	kubo:    source(kubo, "../../tools/kubo", "github.com/ipfs/kubo/cmd/ipfs"),
+	stock:   source(stock, "../..", "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-service"),
 }
 
-// program returns the path of a binary. The first call builds all of them,
-// unless E2E_BIN names a folder.
+// source builds a program in a module, which is relative to this package.
+func source(name, module string, args ...string) func() error {
+	return sync.OnceValue(func() error {
+		dir, err := builds()
+		if err != nil {
+			return err
+		}
+		cmd := exec.Command("go", append([]string{"build", "-o", filepath.Join(dir, name)}, args...)...)
+		cmd.Dir = module
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+		}
+		return nil
+	})
+}
+
+// program returns the path of a program: in the folder that E2E_BIN names,
+// where stock is not looked for, or built.
 func program(t *testing.T, name string) string {
 	t.Helper()
-	programs.Do(func() {
-		if programs.dir = os.Getenv("E2E_BIN"); programs.dir != "" {
-			programs.dir, programs.err = filepath.Abs(programs.dir)
-			return
-		}
-		programs.dir, programs.err = os.MkdirTemp("", "ipfs-cluster-scylla-e2e-")
-		programs.built = programs.dir
-		for _, b := range []struct {
-			module string // relative to this package
-			args   []string
-		}{
-			{"../..", []string{"-race", "-o", filepath.Join(programs.dir, service), "./cmd/ipfs-cluster-service"}},
-			{"../..", []string{"-o", filepath.Join(programs.dir, ctl), "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-ctl"}},
-			{"../../tools/kubo", []string{"-o", filepath.Join(programs.dir, kubo), "github.com/ipfs/kubo/cmd/ipfs"}},
-		} {
-			if programs.err != nil {
-				return
-			}
-			cmd := exec.Command("go", append([]string{"build"}, b.args...)...)
-			cmd.Dir = b.module
-			if out, err := cmd.CombinedOutput(); err != nil {
-				programs.err = fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
-			}
-		}
-	})
-	if programs.err != nil {
-		t.Fatal("no programs to test: ", programs.err)
+	dir := os.Getenv("E2E_BIN")
+	if dir != "" && name == plain {
+		name = service
 	}
-	path := filepath.Join(programs.dir, name)
+	if dir == "" || name == stock {
+		if err := sources[name](); err != nil {
+			t.Fatal("no program to test: ", err)
+		}
+		var err error
+		if dir, err = builds(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path, err := filepath.Abs(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("no %s to test: %v", name, err)
 	}

@@ -169,14 +169,14 @@ func run(t *testing.T, cmd *exec.Cmd) outcome {
 	return got
 }
 
-// mustRun runs a program that must exit with 0, and returns its stdout.
-func mustRun(t *testing.T, cmd *exec.Cmd) string {
+// mustRun runs a program that must exit with 0.
+func mustRun(t *testing.T, cmd *exec.Cmd) outcome {
 	t.Helper()
 	got := run(t, cmd)
 	if got.code != 0 {
 		t.Fatalf("%s: exit code %d; stdout:\n%s\nstderr:\n%s", strings.Join(cmd.Args, " "), got.code, tail(got.stdout), tail(got.stderr))
 	}
-	return got.stdout
+	return got
 }
 
 func exitCode(t *testing.T, err error) int {

@@ -84,7 +84,7 @@ func TestExportImport(t *testing.T) {
 
 	// As the error says, an import mends the row.
 	writePins(t, file, []string{corrupt})
-	mustRun(t, p.service(t, nil, "state", "import", "-f", file))
+	mustRun(t, p.service(t, nil, "state", "import", "--keyspace", db.keyspace, file))
 	want = append(want, corrupt)
 	eventually(t, time.Minute, "the mended pin is pinned", func() error {
 		return onlyPinned(k.pinned(t), cids, want)

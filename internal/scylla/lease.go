@@ -42,11 +42,7 @@ type Lease struct {
 // AcquireLease waits until the named lease is free or has run out, and takes
 // it. It ends with ctx.
 func (db *DB) AcquireLease(ctx context.Context, name string) (*Lease, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown host"
-	}
-	l := &Lease{db: db, name: name, holder: fmt.Sprintf("%s pid %d %s", host, os.Getpid(), gocql.MustRandomUUID())}
+	l := &Lease{db: db, name: name, holder: fmt.Sprintf("%s %s", Process(), gocql.MustRandomUUID())}
 	told := ""
 	for {
 		holder, epoch, until, err := l.read(ctx)
@@ -77,6 +73,16 @@ func (db *DB) AcquireLease(ctx context.Context, name string) (*Lease, error) {
 		case <-time.After(leasePause):
 		}
 	}
+}
+
+// Process names this process for people who read it in a table: the host and
+// the process ID.
+func Process() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return fmt.Sprintf("%s pid %d", host, os.Getpid())
 }
 
 // read returns who holds the lease. The epoch is nil when nobody ever did.

@@ -31,10 +31,13 @@ const (
 	selectHistory = "SELECT version, name, checksum, min_binary FROM schema_history"
 	insertHistory = "INSERT INTO schema_history (version, name, checksum, min_binary, applied, applied_by) VALUES (?, ?, ?, ?, ?, ?) IF NOT EXISTS"
 	selectTable   = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?"
+	selectColumn  = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ? AND column_name = ?"
 )
 
 // Migration is one schema file: NNNN_what.cql. Its statements end with a
-// semicolon at the end of a line and can be run twice. A line
+// semicolon at the end of a line and can be run twice: CREATE TABLE IF NOT
+// EXISTS, or ALTER TABLE t ADD column type, which is passed over when the
+// column is there (ScyllaDB knows no ADD IF NOT EXISTS). A line
 // "-- min_binary: N" says that binaries whose newest file is older than N
 // must not run on this schema.
 type Migration struct {
@@ -49,6 +52,7 @@ var (
 	fileName    = regexp.MustCompile(`^(\d{4})_[a-z0-9_]+\.cql$`)
 	minBinary   = regexp.MustCompile(`(?m)^-- min_binary: (\d+)$`)
 	createTable = regexp.MustCompile(`^CREATE TABLE IF NOT EXISTS (\w+)`)
+	addColumn   = regexp.MustCompile(`^ALTER TABLE (\w+) ADD (\w+) \w`)
 )
 
 // ReadMigrations reads the schema files of fsys in order. Versions count up
@@ -207,6 +211,9 @@ func (db *DB) ApplySchema(ctx context.Context, files []Migration) error {
 // ddl runs one schema statement and waits until every node knows the result.
 func (db *DB) ddl(ctx context.Context, statement string) error {
 	ctx = WithTrail(ctx)
+	if done, err := db.columnExists(ctx, statement); err != nil || done {
+		return err
+	}
 	text := db.Dialect.Options(statement)
 	if m := createTable.FindStringSubmatch(statement); m != nil {
 		text += db.Dialect.TableID(db.Keyspace, m[1])
@@ -218,6 +225,20 @@ func (db *DB) ddl(ctx context.Context, statement string) error {
 		return fmt.Errorf("waiting until every node knows %q: %w", firstLine(statement), err)
 	}
 	return nil
+}
+
+// columnExists reports whether the statement adds a column that is there.
+func (db *DB) columnExists(ctx context.Context, statement string) (bool, error) {
+	m := addColumn.FindStringSubmatch(statement)
+	if m == nil {
+		return false, nil
+	}
+	var column string
+	err := db.Query(selectColumn, db.Keyspace, m[1], m[2]).WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&column)
+	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
+		return false, fmt.Errorf("looking for the column %s of %s: %w", m[2], m[1], Describe(ctx, err))
+	}
+	return err == nil, nil
 }
 
 func firstLine(s string) string {

@@ -94,7 +94,7 @@ func TestCheckSchema(t *testing.T) {
 	conf := testConfig(t)
 	db := openDB(t, conf)
 	one := map[string]string{"0001_first.cql": firstFile}
-	two := map[string]string{"0001_first.cql": firstFile, "0002_second.cql": "-- min_binary: 2\nALTER TABLE one ADD IF NOT EXISTS w int;"}
+	two := map[string]string{"0001_first.cql": firstFile, "0002_second.cql": "-- min_binary: 2\nALTER TABLE one ADD w int;"}
 
 	missing, err := db.CheckSchema(t.Context(), migrations(t, two))
 	if err != nil || len(missing) != 2 {
@@ -172,5 +172,27 @@ func TestSkew(t *testing.T) {
 	}
 	if skew.Abs() > 100*time.Millisecond {
 		t.Errorf("the clock of this machine is %s off the clock of this machine", skew)
+	}
+}
+
+// TestApplySchemaAfterDeath shows that a file is applied by whoever follows a
+// process that died in the middle of it.
+func TestApplySchemaAfterDeath(t *testing.T) {
+	conf := testConfig(t)
+	db := openDB(t, conf)
+	one := map[string]string{"0001_first.cql": firstFile}
+	if err := db.ApplySchema(t.Context(), migrations(t, one)); err != nil {
+		t.Fatal(err)
+	}
+	const added = "ALTER TABLE one ADD w int"
+	if err := db.ddl(t.Context(), added); err != nil {
+		t.Fatal(err)
+	}
+	two := map[string]string{"0001_first.cql": firstFile, "0002_second.cql": added + ";\nALTER TABLE one ADD x int;"}
+	if err := db.ApplySchema(t.Context(), migrations(t, two)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Query("UPDATE one SET w = 1, x = 2 WHERE k = 1").Exec(); err != nil {
+		t.Error(err)
 	}
 }

@@ -150,7 +150,7 @@ func samePin(t tester, got, want api.Pin) {
 	}
 }
 
-func asJSON(pin api.Pin) string {
+func asJSON(pin any) string {
 	b, err := json.Marshal(pin)
 	if err != nil {
 		return fmt.Sprintf("%+v", pin)

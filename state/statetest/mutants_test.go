@@ -22,6 +22,8 @@ type mutant struct {
 	caught string // the subtest that has to fail
 	strict bool   // caught is a subtest of RunStrict
 	suite  Suite
+	// updater is set instead of suite for a subtest of RunUpdater.
+	updater func(testing.TB) UpdatingStore
 }
 
 // TestMutants proves that the suite can fail. It starts itself once for each
@@ -48,6 +50,8 @@ func TestMutants(t *testing.T) {
 				t.Errorf("%s does not notice", m.caught)
 			case !strings.Contains(out, failed):
 				t.Errorf("want a failure of %s, got %v:\n%s", m.caught, err, out)
+			default:
+				t.Logf("caught by %s", m.caught)
 			}
 		})
 	}
@@ -58,6 +62,9 @@ func runMutant(t *testing.T, name string) {
 	for _, m := range append(sound(), mutants()...) {
 		switch {
 		case m.name != name:
+		case m.updater != nil:
+			RunUpdater(t, m.updater)
+			return
 		case m.strict:
 			RunStrict(t, m.suite)
 			return
@@ -97,6 +104,7 @@ func sound() []mutant {
 			return faultyBatching{faulty: faulty{Store: b}, commit: b.Commit}
 		})},
 		{name: "no bug, strict", strict: true, suite: strictSuite()},
+		{name: "no bug, updater", updater: func(tb testing.TB) UpdatingStore { return newRegister(tb, registerBugs{}) }},
 	}
 }
 
@@ -110,6 +118,7 @@ func mutants() []mutant {
 	all = append(all, batchMutants()...)
 	all = append(all, contextMutants()...)
 	all = append(all, concurrencyMutants()...)
+	all = append(all, updaterMutants()...)
 	return append(all, strictMutants()...)
 }
 
@@ -128,7 +137,7 @@ func strictMutants() []mutant {
 		"list/reader leaves", "list/corrupt pin", "crud/undefined cid", "crud/unreadable pin",
 		"snapshot/cut short", "snapshot/bad records", "batch/commit forgets",
 	} {
-		all = append(all, mutant{"dsstate in " + test, test, true, suite})
+		all = append(all, mutant{name: "dsstate in " + test, caught: test, strict: true, suite: suite})
 	}
 	return all
 }

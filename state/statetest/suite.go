@@ -1,7 +1,8 @@
 // Package statetest is the conformance suite of the contract in package state.
 //
-// An implementation calls Run from its own tests, and RunStrict if it keeps
-// the points that upstream's dsstate does not keep:
+// An implementation calls Run from its own tests, RunStrict if it keeps the
+// points that upstream's dsstate does not keep, and RunUpdater if it is a
+// state.Updater too:
 //
 //	func TestConformance(t *testing.T) {
 //		statetest.Run(t, statetest.Suite{New: newStore, NewBatching: newBatching})

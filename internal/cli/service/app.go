@@ -43,14 +43,21 @@ type command struct {
 }
 
 // Main runs the command line args, the name of the program first, and returns
-// the exit code: 0, or 1 after an error, which it has written to stderr.
+// the exit code: 0, or another one after an error, which it has written to
+// stderr. As under upstream's command that is 3 when there is no such
+// subcommand or help topic, and otherwise 1.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	cmd := &command{stdin: bufio.NewReader(stdin), stdout: stdout, stderr: stderr}
-	if err := cmd.app().Run(args); err != nil {
-		fmt.Fprintf(stderr, "error %s\n", err)
-		return 1
+	err := cmd.app().Run(args)
+	if err == nil {
+		return 0
 	}
-	return 0
+	fmt.Fprintf(stderr, "error %s\n", err)
+	var coded cli.ExitCoder
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
+	return 1
 }
 
 func (cmd *command) app() *cli.App {
@@ -105,10 +112,11 @@ func (cmd *command) app() *cli.App {
 	return app
 }
 
-// before reads the global flags.
+// before reads the global flags. A folder that is set to nothing is the one in
+// which the command runs, as under upstream's command.
 func (cmd *command) before(c *cli.Context) error {
 	folder := c.String("config")
-	if folder == "" {
+	if folder == "" && !c.IsSet("config") {
 		return errors.New("finding the configuration folder: there is no home folder, use --config")
 	}
 	folder, err := filepath.Abs(folder)
@@ -136,9 +144,9 @@ func homeFolder() string {
 // usageError names the help instead of printing it between the error and the
 // user.
 func usageError(c *cli.Context, err error, _ bool) error {
-	name := programName
+	name := c.App.Name // with the names of the commands above this one
 	if c.Command.Name != "" {
-		name += " " + c.Command.FullName()
+		name += " " + c.Command.Name
 	}
 	return fmt.Errorf("reading the command line: %w, see %s --help", err, name)
 }

@@ -5,7 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"sort"
+	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -14,45 +15,19 @@ import (
 	"github.com/urfave/cli"
 )
 
-// TestFlags compares the names of all flags with those of upstream's command
-// v1.1.6. This project adds one.
-func TestFlags(t *testing.T) {
-	want := map[string][]string{
-		"":             {"config, c", "debug, d", "force, f", "loglevel, l"},
-		"init":         {"consensus", "custom-secret, s", "datastore", "force, f", "peers", "randomports", "state"}, // state is ours
-		"daemon":       {"bootstrap, j", "leave, x", "no-trust", "stats", "tracing", "upgrade, u"},
-		"state":        nil,
-		"state export": {"file, f"},
-		"state import": {"allocations, allocs", "force, f", "replication-max, rmax", "replication-min, rmin"},
-		// "state crdt" of upstream is not there.
-		"state cleanup": {"force, f"},
-		"version":       nil,
-	}
-	got := make(map[string][]string)
-	names := func(flags []cli.Flag) []string {
-		var names []string
-		for _, f := range flags {
-			names = append(names, f.GetName())
-		}
-		sort.Strings(names)
-		return names
-	}
+// TestUsageErrorOfEveryCommand looks for commands whose help would bury what is
+// wrong. TestFlagsOfStock of package e2e compares their flags with upstream's.
+func TestUsageErrorOfEveryCommand(t *testing.T) {
 	var walk func(prefix string, commands []cli.Command)
 	walk = func(prefix string, commands []cli.Command) {
 		for _, c := range commands {
-			got[prefix+c.Name] = names(c.Flags)
 			if c.OnUsageError == nil {
-				t.Errorf("command %s has no OnUsageError: its help would bury the error", prefix+c.Name)
+				t.Errorf("command %s has no OnUsageError", prefix+c.Name)
 			}
 			walk(prefix+c.Name+" ", c.Subcommands)
 		}
 	}
-	app := (&command{}).app()
-	got[""] = names(app.Flags)
-	walk("", app.Commands)
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("flags are\n%v, want\n%v", got, want)
-	}
+	walk("", (&command{}).app().Commands)
 }
 
 func TestFlagEnvironment(t *testing.T) {
@@ -80,6 +55,26 @@ func TestDefaultFolder(t *testing.T) {
 	}
 }
 
+// A folder that is set to nothing is the current one.
+func TestEmptyFolder(t *testing.T) {
+	for _, env := range []bool{false, true} {
+		folder := t.TempDir()
+		t.Chdir(folder)
+		if env {
+			t.Setenv("IPFS_CLUSTER_PATH", "")
+			var stderr bytes.Buffer
+			if code := Main([]string{programName, "--loglevel", "fatal", "init"}, strings.NewReader(""), &stderr, &stderr); code != 0 {
+				t.Fatalf("exit code %d: %s", code, stderr.String())
+			}
+		} else {
+			mustRun(t, "", "init")
+		}
+		if _, err := os.Stat(filepath.Join(folder, "service.json")); err != nil {
+			t.Errorf("by the environment %t: %v", env, err)
+		}
+	}
+}
+
 func TestUsageErrors(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
@@ -87,11 +82,11 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{nil, `running ipfs-cluster-service: no command given, see the list above`},
 		{[]string{"demon"}, `running ipfs-cluster-service: there is no command "demon", see ipfs-cluster-service --help`},
-		{[]string{"state", "exprt"}, `running ipfs-cluster-service state: there is no command "exprt", see ipfs-cluster-service state --help`},
 		{[]string{"--confg"}, `reading the command line: flag provided but not defined: -confg, see ipfs-cluster-service --help`},
 		{[]string{"init", "--stat"}, `reading the command line: flag provided but not defined: -stat, see ipfs-cluster-service init --help`},
 		{[]string{"state", "import", "--rmin", "x"}, `reading the command line: invalid value "x" for flag -rmin: parse error, see ipfs-cluster-service state import --help`},
-		{[]string{"--config", "", "version"}, `finding the configuration folder: there is no home folder, use --config`},
+		{[]string{"state", "crdt", "--fil"}, `reading the command line: flag provided but not defined: -fil, see ipfs-cluster-service state crdt --help`},
+		{[]string{"state", "crdt", "dot", "--fil"}, `reading the command line: flag provided but not defined: -fil, see ipfs-cluster-service state crdt dot --help`},
 		{[]string{"--loglevel", "a:b:c", "version"}, `setting the log level: "a:b:c" is neither "level" nor "component:level"`},
 		{[]string{"--loglevel", "crdt:loud", "version"}, `setting the log level of crdt: "loud" is unknown, use debug, info, warn or error`},
 	} {
@@ -101,13 +96,32 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-func TestVersion(t *testing.T) {
-	first, second, _ := strings.Cut(mustRun(t, t.TempDir(), "version").stdout, "\n")
-	if first != version.Version.String() {
-		t.Errorf("first line is %q, want upstream's %q", first, version.Version)
+// A name that there is no command or no help for has an exit code of its own.
+func TestUnknownNames(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"state", "exprt"}, `running ipfs-cluster-service state: there is no command "exprt", see ipfs-cluster-service state --help`},
+		{[]string{"state", "crdt", "nfo"}, `running ipfs-cluster-service state crdt: there is no command "nfo", see ipfs-cluster-service state crdt --help`},
+		{[]string{"help", "demon"}, `No help topic for 'demon'`},
+	} {
+		got := run(t, t.TempDir(), "", tc.args...)
+		if got.code != 3 || got.stderr != "error "+tc.want+"\n" {
+			t.Errorf("%v: exit code %d, want 3; stderr is\n%swant\nerror %s", tc.args, got.code, got.stderr, tc.want)
+		}
 	}
-	if !strings.HasPrefix(second, "ipfs-cluster-scylla ") {
-		t.Errorf("second line is %q, want ipfs-cluster-scylla and a version", second)
+}
+
+func TestVersion(t *testing.T) {
+	one := mustRun(t, t.TempDir(), "version").stdout
+	if want := version.Version.String() + "\n"; one != want {
+		t.Errorf("version prints %q, want upstream's %q", one, want)
+	}
+	all := mustRun(t, t.TempDir(), "version", "--all").stdout
+	want := regexp.MustCompile("^" + regexp.QuoteMeta(one) + "ipfs-cluster-scylla \\S+\n" + regexp.QuoteMeta(runtime.Version()) + "\n$")
+	if !want.MatchString(all) {
+		t.Errorf("version --all prints %q, want three lines like %s", all, want)
 	}
 }
 

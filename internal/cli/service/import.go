@@ -32,9 +32,11 @@ func (cmd *command) importCommand() cli.Command {
 
    With a scylla state the pins are added to the pinset in the database, which
    all peers share. A pin that is there already is replaced, and no pin is
-   removed. The peers may be running; they act on the imported pins as on any
-   other. After an error, correct its cause and run the import again: pins that
-   are imported twice do no harm.
+   removed. When the keyspace holds pins, the command says how many and wants
+   its name before it writes: at the prompt, or from scripts with --keyspace.
+   The peers may be running; they act on the imported pins as on any other.
+   After an error, correct its cause and run the import again: pins that are
+   imported twice do no harm.
 
    With a crdt or raft consensus the pinset of this peer is REPLACED: it is
    removed first. The daemon must be stopped.
@@ -58,6 +60,7 @@ func (cmd *command) importCommand() cli.Command {
 				Name:  "allocations, allocs",
 				Usage: "Overwrite allocations for all pins on import. Comma-separated list of peer IDs",
 			},
+			keyspaceFlag(),
 		},
 		Action: cmd.importPins,
 	}
@@ -69,21 +72,14 @@ func (cmd *command) importPins(c *cli.Context) error {
 		return err
 	}
 	path := c.Args().First()
-	confirmed := func(question string) (bool, error) {
-		if forced(c) {
-			return true, nil
-		}
-		return cmd.confirm(question)
-	}
 	return cmd.withState(
 		func(cfg *scyllastate.Config) error {
-			yes, err := confirmed(fmt.Sprintf("The pins will be added to keyspace %s, which all peers of the cluster share. "+
-				"Pins that are there already will be replaced, none will be removed.", cfg.Keyspace))
-			if err != nil || !yes {
-				return err
-			}
-			return cmd.withInput(path, func(r io.Reader) error {
-				return withStore(cfg, func(ctx context.Context, store *scyllastate.Store) error {
+			return withStore(cfg, func(ctx context.Context, store *scyllastate.Store) error {
+				yes, err := cmd.confirmImport(ctx, c, cfg, store)
+				if err != nil || !yes {
+					return err
+				}
+				return cmd.withInput(path, func(r io.Reader) error {
 					n, err := addPins(ctx, r, store.Batching(), opts, newProgress(cmd.stderr, "imported"))
 					if err != nil {
 						return err
@@ -94,7 +90,10 @@ func (cmd *command) importPins(c *cli.Context) error {
 			})
 		},
 		func(manager cmdutils.StateManager) error {
-			yes, err := confirmed("The pinset (state) of this peer will be replaced.")
+			if err := noKeyspace(c); err != nil {
+				return err
+			}
+			yes, err := cmd.confirmUnlessForced(c, "The pinset (state) of this peer will be replaced.")
 			if err != nil || !yes {
 				return err
 			}
@@ -107,6 +106,24 @@ func (cmd *command) importPins(c *cli.Context) error {
 			})
 		},
 	)
+}
+
+// confirmImport asks whether the pins may be written into the keyspace. One
+// that holds pins wants more than a yes.
+func (cmd *command) confirmImport(ctx context.Context, c *cli.Context, cfg *scyllastate.Config, store *scyllastate.Store) (bool, error) {
+	n, err := countPins(ctx, store, newProgress(cmd.stderr, "counted"))
+	if err != nil {
+		return false, fmt.Errorf("importing state: %w", err)
+	}
+	if n == 0 {
+		return cmd.confirmUnlessForced(c, fmt.Sprintf("The pins will be added to the keyspace %s, which holds none.", cfg.Keyspace))
+	}
+	err = cmd.confirmKeyspace(c, cfg, fmt.Sprintf("The keyspace %s holds %d pins of the cluster %q, which all its peers share. "+
+		"Those that are imported will be replaced, none will be removed.", cfg.Keyspace, n, cfg.ClusterName))
+	if err != nil {
+		return false, fmt.Errorf("importing state: %w", err)
+	}
+	return true, nil
 }
 
 // importOptions reads the flags that change every pin.

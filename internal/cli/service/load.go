@@ -56,6 +56,7 @@ func (cfg *peerConfig) load(path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	cfg.backend = backend
+	cfg.scylla.Secret = cfg.Configs().Cluster.Secret
 	if backend != backendScylla {
 		return nil
 	}

@@ -120,10 +120,14 @@ func TestDaemonBadBootstrap(t *testing.T) {
 		`reading --bootstrap: "/ip4/127.0.0.1/tcp/9096" does not end in /p2p/ and a peer ID`)
 }
 
-func TestScyllaHasNothingToCleanUp(t *testing.T) {
-	folder := initWith(t, nil)
-	checkRefused(t, run(t, folder, "", "state", "cleanup", "--force"),
-		"cleaning state: the pinset is in keyspace ipfs_cluster of the database, which all peers share: this peer has nothing to remove")
+// --keyspace protects nothing where there is no keyspace, and adopt is for one.
+func TestKeyspaceIsForScylla(t *testing.T) {
+	crdt := t.TempDir()
+	mustRun(t, crdt, "init")
+	const want = "reading the command line: --keyspace is for a scylla state, and this peer has none: leave it out"
+	checkRefused(t, run(t, crdt, "", "state", "cleanup", "--force", "--keyspace", "ipfs_cluster"), want)
+	checkRefused(t, run(t, crdt, "", "state", "import", "--force", "--keyspace", "ipfs_cluster", os.DevNull), want)
+	checkRefused(t, run(t, crdt, "", "state", "adopt"), "adopting the keyspace: this peer has no scylla state")
 }
 
 // TestLock holds the lock and starts what must not run beside another process.

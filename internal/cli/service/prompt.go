@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/urfave/cli"
 )
 
 // confirm asks question and tells whether the answer is yes. No answer, also
@@ -25,6 +27,14 @@ func (cmd *command) confirm(question string) (bool, error) {
 		fmt.Fprintln(cmd.stdout, "Please press either 'y' or 'n'")
 	}
 	return false, nil
+}
+
+// confirmUnlessForced is confirm, and yes with --force.
+func (cmd *command) confirmUnlessForced(c *cli.Context, question string) (bool, error) {
+	if forced(c) {
+		return true, nil
+	}
+	return cmd.confirm(question)
 }
 
 // ask writes prompt and returns the next line of the input without the spaces

@@ -21,57 +21,20 @@ func (cmd *command) stateCommand() cli.Command {
 			cmd.exportCommand(),
 			cmd.importCommand(),
 			cmd.cleanupCommand(),
+			cmd.adoptCommand(),
+			cmd.crdtCommand(),
 		},
-		Action: func(c *cli.Context) error {
-			if name := c.Args().First(); name != "" {
-				return fmt.Errorf("running %s state: there is no command %q, see %s state --help", programName, name, programName)
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
+		Action: groupAction,
 	}
 }
 
-func (cmd *command) cleanupCommand() cli.Command {
-	return cli.Command{
-		Name:         "cleanup",
-		Usage:        "remove persistent data (only for \"crdt\" and \"raft\" consensus)",
-		OnUsageError: usageError,
-		Description: `
-   Removes all data of the consensus in this peer, including its copy of the
-   pinset. The next start is like a first one: the peer may need to bootstrap
-   and gets the pinset from other peers.
-
-   A peer with a scylla state has nothing to remove: its pinset is in the
-   database, which all peers share.
-`,
-		Flags: []cli.Flag{
-			cli.BoolFlag{
-				Name:  "force, f",
-				Usage: "skip confirmation prompt",
-			},
-		},
-		Action: cmd.cleanup,
+// groupAction is for a command that has nothing but subcommands. Upstream's
+// ends with the same exit code for a name that it does not know.
+func groupAction(c *cli.Context) error {
+	if name := c.Args().First(); name != "" {
+		return cli.NewExitError(fmt.Sprintf("running %s: there is no command %q, see %s --help", c.App.Name, name, c.App.Name), 3)
 	}
-}
-
-func (cmd *command) cleanup(c *cli.Context) error {
-	return cmd.withState(cmd.noScyllaCleanup, func(manager cmdutils.StateManager) error {
-		if !forced(c) {
-			yes, err := cmd.confirm("The peer state will be removed.  Existing pins may be lost.")
-			if err != nil || !yes {
-				return err
-			}
-		}
-		if err := manager.Clean(); err != nil {
-			return fmt.Errorf("cleaning state: %w", err)
-		}
-		logger.Info("data correctly cleaned up")
-		return nil
-	})
-}
-
-func (cmd *command) noScyllaCleanup(cfg *scyllastate.Config) error {
-	return fmt.Errorf("cleaning state: the pinset is in keyspace %s of the database, which all peers share: this peer has nothing to remove", cfg.Keyspace)
+	return cli.ShowSubcommandHelp(c)
 }
 
 // withState reads the configuration and calls the function that belongs to
@@ -91,9 +54,9 @@ func (cmd *command) withState(inDatabase func(*scyllastate.Config) error, local 
 		return err
 	}
 	defer lock.Close()
-	manager, err := cmdutils.NewStateManagerWithHelper(cfg.ConfigHelper)
+	manager, err := newStateManager(cfg)
 	if err != nil {
-		return fmt.Errorf("creating state manager: %w", err)
+		return err
 	}
 	return local(manager)
 }

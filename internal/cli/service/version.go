@@ -2,25 +2,40 @@ package service
 
 import (
 	"fmt"
+	"io"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/ipfs-cluster/ipfs-cluster/version"
 	"github.com/urfave/cli"
 )
 
-const modulePath = "github.com/ipfs-cluster/ipfs-cluster-scylla"
+const (
+	moduleName = "ipfs-cluster-scylla"
+	modulePath = "github.com/ipfs-cluster/" + moduleName
+)
 
 func (cmd *command) versionCommand() cli.Command {
 	return cli.Command{
 		Name:  "version",
 		Usage: "Prints the ipfs-cluster version",
 		Description: `
-   The first line is the version of IPFS Cluster, as upstream's command prints
-   it. The second line is the version of the scylla state.
+   Prints the version of IPFS Cluster, as upstream's command does. --all adds
+   the versions of the scylla state and of the Go tools that built it.
 `,
 		OnUsageError: usageError,
-		Action: func(*cli.Context) error {
-			_, err := fmt.Fprintf(cmd.stdout, "%s\nipfs-cluster-scylla %s\n", version.Version, moduleVersion())
+		Flags: []cli.Flag{
+			cli.BoolFlag{
+				Name:  "all",
+				Usage: "add the versions of the scylla state and of Go",
+			},
+		},
+		Action: func(c *cli.Context) error {
+			text := version.Version.String() + "\n"
+			if c.Bool("all") {
+				text += fmt.Sprintf("%s %s\n%s\n", moduleName, moduleVersion(), runtime.Version())
+			}
+			_, err := io.WriteString(cmd.stdout, text)
 			return err
 		},
 	}

@@ -1,0 +1,60 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
+	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+)
+
+func (cmd *command) adoptCommand() cli.Command {
+	return cli.Command{
+		Name:         "adopt",
+		Usage:        "make the keyspace of another cluster, or secret, that of this one (only for \"scylla\" state)",
+		OnUsageError: usageError,
+		Description: `
+   A keyspace belongs to the cluster that first used it: peers with another
+   secret or another "cluster_name" are refused. After the secret or the name of
+   a cluster was changed, stop all its peers, run this command once, and start
+   them with the new configuration. No pin is changed.
+
+   The command says whose keyspace it is and wants its name: at the prompt, or
+   from scripts with --keyspace.
+`,
+		Flags:  []cli.Flag{keyspaceFlag()},
+		Action: cmd.adopt,
+	}
+}
+
+func (cmd *command) adopt(c *cli.Context) error {
+	return cmd.withState(
+		func(cfg *scyllastate.Config) error {
+			ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
+			defer stop()
+			changed := false
+			err := scyllastate.Adopt(ctx, cfg, func(present scyllastate.Owner) error {
+				changed = true
+				return cmd.confirmKeyspace(c, cfg, fmt.Sprintf("The keyspace %s belongs to the cluster %q since %s (by %s). Its peers will be refused.",
+					cfg.Keyspace, present.Name, present.Claimed.UTC().Format(time.RFC3339), present.ClaimedBy))
+			})
+			if err != nil {
+				return fmt.Errorf("adopting the keyspace: %w", nameSignal(ctx, err))
+			}
+			if changed {
+				fmt.Fprintf(cmd.stderr, "the keyspace %s belongs to this cluster, %q, from now on\n", cfg.Keyspace, cfg.ClusterName)
+			} else {
+				fmt.Fprintf(cmd.stderr, "the keyspace %s belongs to this cluster, %q, already\n", cfg.Keyspace, cfg.ClusterName)
+			}
+			return nil
+		},
+		func(cmdutils.StateManager) error {
+			return errors.New("adopting the keyspace: this peer has no scylla state")
+		},
+	)
+}

@@ -1,0 +1,88 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
+	"github.com/ipfs-cluster/ipfs-cluster/state/dsstate"
+	"go.uber.org/multierr"
+)
+
+// crdtState reads and writes the pinset of a stopped peer with the crdt
+// consensus. Upstream's manager closes the datastore while goroutines of its
+// own still read it, which ends some runs with a panic.
+type crdtState struct {
+	cmdutils.StateManager
+	cfg *peerConfig
+}
+
+// newStateManager returns what works on the pinset of a stopped peer that keeps
+// it itself.
+func newStateManager(cfg *peerConfig) (cmdutils.StateManager, error) {
+	manager, err := cmdutils.NewStateManagerWithHelper(cfg.ConfigHelper)
+	if err != nil {
+		return nil, fmt.Errorf("creating state manager: %w", err)
+	}
+	if cfg.backend == backendCRDT {
+		return &crdtState{manager, cfg}, nil
+	}
+	return manager, nil
+}
+
+// ExportState writes all pins to w, one JSON object a line.
+func (s *crdtState) ExportState(w io.Writer) error {
+	return s.with(func(ctx context.Context, st *dsstate.BatchingState) error {
+		pins := make(chan api.Pin, 1024)
+		listed := make(chan error, 1)
+		go func() { listed <- st.List(ctx, pins) }()
+		enc := json.NewEncoder(w)
+		var writeErr error
+		for pin := range pins { // to the end: List would wait for a reader
+			if writeErr == nil {
+				writeErr = enc.Encode(pin)
+			}
+		}
+		return multierr.Append(writeErr, <-listed)
+	})
+}
+
+// ImportState replaces all pins by those in r, changed as opts says.
+func (s *crdtState) ImportState(r io.Reader, opts api.PinOptions) error {
+	if err := s.Clean(); err != nil {
+		return err
+	}
+	return s.with(func(ctx context.Context, st *dsstate.BatchingState) error {
+		for item := range readPins(ctx, r) {
+			if item.err != nil {
+				return item.err
+			}
+			if err := override(&item.pin, opts); err != nil {
+				return fmt.Errorf("line %d: %w", item.line, err)
+			}
+			if err := st.Add(ctx, item.pin); err != nil {
+				return fmt.Errorf("line %d: %w", item.line, err)
+			}
+		}
+		return st.Commit(ctx)
+	})
+}
+
+// with calls f with the pinset. Nothing uses the datastore when with returns.
+func (s *crdtState) with(f func(context.Context, *dsstate.BatchingState) error) (err error) {
+	store, closeStore, err := openCRDT(s.cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = multierr.Append(err, closeStore()) }()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	st, err := dsstate.NewBatching(ctx, store.dag, "", dsstate.DefaultHandle())
+	if err != nil {
+		return err
+	}
+	return f(ctx, st)
+}

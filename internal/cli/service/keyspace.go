@@ -1,0 +1,89 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+)
+
+func keyspaceFlag() cli.Flag {
+	return cli.StringFlag{
+		Name:  "keyspace",
+		Usage: "`NAME` of the keyspace, instead of typing it at the prompt (only for \"scylla\" state)",
+	}
+}
+
+// noKeyspace refuses --keyspace where there is none, so that nobody believes
+// that it protects something.
+func noKeyspace(c *cli.Context) error {
+	if c.IsSet("keyspace") {
+		return errors.New("reading the command line: --keyspace is for a scylla state, and this peer has none: leave it out")
+	}
+	return nil
+}
+
+// confirmKeyspace says what is about to happen to a keyspace that all peers
+// share, and returns an error unless the user names it. --force is not enough:
+// a script that was written for a peer's own pinset must not reach that of
+// everybody.
+func (cmd *command) confirmKeyspace(c *cli.Context, cfg *scyllastate.Config, what string) error {
+	name := c.String("keyspace")
+	switch {
+	case c.IsSet("keyspace"):
+		fmt.Fprintln(cmd.stderr, what)
+	case forced(c):
+		return fmt.Errorf("%s --force is not enough for that: add --keyspace %s", what, cfg.Keyspace)
+	default:
+		var err error
+		if name, err = cmd.ask(what + " Type the name of the keyspace to go on: "); err != nil {
+			return err
+		}
+	}
+	if name != cfg.Keyspace {
+		return fmt.Errorf("%q is not the name of the keyspace, %s: nothing was changed", name, cfg.Keyspace)
+	}
+	return nil
+}
+
+// countPins counts all pins, also those that cannot be decoded.
+func countPins(ctx context.Context, store keyLister, progress *progress) (int, error) {
+	n := 0
+	err := eachKey(ctx, store, func(api.Cid) error {
+		n++
+		progress.tick(n)
+		return nil
+	})
+	return n, err
+}
+
+// keyLister is what is needed of a store to find its pins.
+type keyLister interface {
+	Keys(ctx context.Context, out chan<- api.Cid) error
+}
+
+// eachKey calls f with the CID of each pin until f fails.
+func eachKey(ctx context.Context, store keyLister, f func(api.Cid) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	keys := make(chan api.Cid, 1024)
+	listed := make(chan error, 1)
+	go func() { listed <- store.Keys(ctx, keys) }()
+	var failed error
+	for key := range keys {
+		if failed != nil {
+			continue // until Keys has noticed that ctx ended
+		}
+		if failed = f(key); failed != nil {
+			cancel()
+		}
+	}
+	if err := <-listed; failed == nil {
+		return err
+	}
+	return failed
+}

@@ -1,0 +1,125 @@
+package compose
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// dockerfile is what the tests look at of a Dockerfile.
+type dockerfile struct {
+	from       []string
+	packages   []string // of go build
+	copies     []string // single files that are copied from the repository
+	user       string
+	data       string // the volume
+	env        map[string]string
+	ports      []int
+	entrypoint []string
+	command    []string
+}
+
+func readDockerfile(t *testing.T) dockerfile {
+	t.Helper()
+	d, err := parseDockerfile(read(t, "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// continued is the end of a line that goes on in the next one.
+var continued = regexp.MustCompile(`\\\n\s*`)
+
+// parseDockerfile reads the instructions that the Dockerfile of this
+// repository uses. An instruction that it does not know is an error.
+func parseDockerfile(text string) (dockerfile, error) {
+	d := dockerfile{env: make(map[string]string)}
+	for line := range strings.SplitSeq(continued.ReplaceAllString(text, ""), "\n") {
+		instruction, rest, _ := strings.Cut(line, " ")
+		words := strings.Fields(rest)
+		var err error
+		switch instruction {
+		case "", "#", "WORKDIR":
+		case "FROM":
+			d.from = append(d.from, words[0])
+			d.user, d.command, d.entrypoint = "", nil, nil // of the new stage
+		case "RUN":
+			if i := slices.Index(words, "build"); i > 0 && words[i-1] == "go" {
+				d.packages = append(d.packages, packageArgs(words[i+1:])...)
+			}
+		case "COPY":
+			if !strings.Contains(rest, "--from=") && words[0] != "." {
+				words = slices.DeleteFunc(words, func(w string) bool { return strings.HasPrefix(w, "--") })
+				d.copies = append(d.copies, words[:len(words)-1]...)
+			}
+		case "ENV":
+			name, value, _ := strings.Cut(rest, "=")
+			d.env[name] = value
+		case "USER":
+			d.user = rest
+		case "VOLUME":
+			d.data = rest
+		case "EXPOSE":
+			for _, w := range words {
+				port, convErr := strconv.Atoi(w)
+				d.ports, err = append(d.ports, port), convErr
+			}
+		case "ENTRYPOINT":
+			err = json.Unmarshal([]byte(rest), &d.entrypoint)
+		case "CMD":
+			err = json.Unmarshal([]byte(rest), &d.command)
+		default:
+			err = fmt.Errorf("no test knows this instruction")
+		}
+		if err != nil {
+			return dockerfile{}, fmt.Errorf("Dockerfile: %s: %w", line, err)
+		}
+	}
+	return d, nil
+}
+
+// packageArgs returns the packages among the arguments of go build.
+func packageArgs(args []string) []string {
+	var packages []string
+	for i := 0; i < len(args); i++ {
+		switch {
+		case args[i] == "-o":
+			i++
+		case !strings.HasPrefix(args[i], "-"):
+			packages = append(packages, args[i])
+		}
+	}
+	return packages
+}
+
+// checkDockerfile returns what is wrong with a Dockerfile.
+func checkDockerfile(text string) []string {
+	d, err := parseDockerfile(text)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var problems []string
+	for _, image := range d.from {
+		if !exactTag.MatchString(image) {
+			problems = append(problems, "base image "+image+" has no exact tag")
+		}
+	}
+	if len(d.from) < 2 {
+		problems = append(problems, "the image holds what it was built with: use two stages")
+	}
+	if d.user == "" || d.user == "root" || d.user == "0" {
+		problems = append(problems, "the service runs as root")
+	}
+	if d.data == "" || d.env["IPFS_CLUSTER_PATH"] != d.data {
+		problems = append(problems, fmt.Sprintf("IPFS_CLUSTER_PATH is %q, the volume is %q", d.env["IPFS_CLUSTER_PATH"], d.data))
+	}
+	if len(d.entrypoint) == 0 || len(d.command) == 0 {
+		problems = append(problems, "ENTRYPOINT or CMD is missing")
+	}
+	return problems
+}

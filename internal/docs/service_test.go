@@ -1,0 +1,92 @@
+package docs
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/service"
+)
+
+// subcommand is ipfs-cluster-service or one of its subcommands, as its help
+// shows it. A flag that the help hides does not exist for the documentation.
+type subcommand struct {
+	// flags by name, dashes included; true when a value follows.
+	flags map[string]bool
+	// below are its subcommands.
+	below map[string]*subcommand
+}
+
+// readService asks the program itself, all the way down.
+func readService(t *testing.T, names ...string) *subcommand {
+	t.Helper()
+	args := append(append([]string{"ipfs-cluster-service"}, names...), "--help")
+	var stdout, stderr bytes.Buffer
+	if code := service.Main(args, strings.NewReader(""), &stdout, &stderr); code != 0 {
+		t.Fatalf("%v: exit code %d: %s", args, code, stderr.String())
+	}
+	c := &subcommand{
+		flags: map[string]bool{"--help": false, "-h": false},
+		below: make(map[string]*subcommand),
+	}
+	section := ""
+	for _, line := range strings.Split(stdout.String(), "\n") {
+		if line != "" && line[0] != ' ' {
+			section = line
+			continue
+		}
+		// Names, two spaces, what it is for.
+		spec, _, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if spec == "" {
+			continue
+		}
+		for _, name := range strings.Split(spec, ", ") {
+			switch section {
+			case "OPTIONS:", "GLOBAL OPTIONS:":
+				flag, value, _ := strings.Cut(name, " ")
+				c.flags[flag] = value != ""
+			case "COMMANDS:":
+				if name == "help" || name == "h" {
+					c.below[name] = &subcommand{}
+					continue
+				}
+				c.below[name] = readService(t, append(names, name)...)
+			}
+		}
+	}
+	if len(names) == 0 && (len(c.below) < 3 || len(c.flags) < 5) {
+		t.Fatalf("the help of %v was not understood: %+v", args, c)
+	}
+	return c
+}
+
+// check returns the first word of args that the program would refuse.
+func (c *subcommand) check(args []string) error {
+	for i := 0; i < len(args); i++ {
+		word := args[i]
+		if isPlaceholder(word) {
+			continue
+		}
+		if strings.HasPrefix(word, "-") && word != "-" {
+			name, _, assigned := strings.Cut(word, "=")
+			takesValue, ok := c.flags[name]
+			if !ok {
+				return fmt.Errorf("there is no flag %s", name)
+			}
+			if takesValue && !assigned {
+				i++
+			}
+			continue
+		}
+		if len(c.below) == 0 {
+			continue // an argument
+		}
+		below, ok := c.below[word]
+		if !ok {
+			return fmt.Errorf("there is no command %s", word)
+		}
+		return below.check(args[i+1:])
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ipfs/go-cid"
+	"github.com/multiformats/go-multihash"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+)
+
+// A keyspace that all peers share is not emptied or overwritten by accident:
+// who does it names it.
+func TestSharedKeyspace(t *testing.T) {
+	t.Parallel()
+	server := cqltest.Start(t)
+	db := on(t, server)
+	p := newPeer(t, db, nil, nil)
+	file := filepath.Join(p.dir, "pins.json")
+	cids := make([]string, 5)
+	for i := range cids {
+		cids[i] = rawCid(t, fmt.Sprintf("TestSharedKeyspace %d", i))
+	}
+	pins := writePins(t, file, cids)
+	exported := func() []string {
+		t.Helper()
+		out := filepath.Join(p.dir, "exported.json")
+		mustRun(t, p.service(t, nil, "state", "export", "--file", out))
+		return readLines(t, out)
+	}
+	answer := func(text string, args ...string) outcome {
+		t.Helper()
+		cmd := p.service(t, nil, args...)
+		cmd.Stdin = strings.NewReader(text)
+		return run(t, cmd)
+	}
+
+	if got := mustRun(t, p.service(t, nil, "state", "cleanup", "--force")); !strings.Contains(got.stderr, "holds no pins") {
+		t.Errorf("cleaning an empty keyspace says %s", got.stderr)
+	}
+	if got := answer("n\n", "state", "import", file); got.code != 0 || len(exported()) != 0 {
+		t.Errorf("an import that was not confirmed: exit code %d, %d pins", got.code, len(exported()))
+	}
+	mustRun(t, p.service(t, nil, "state", "import", "--force", file))
+	corruptRow(t, server.Session(t), db.keyspace, cids[0]) // it counts and goes like any other
+
+	const holds = ` holds 5 pins of the cluster "ipfs-cluster"`
+	removes := `All 5 pins of the cluster "ipfs-cluster" will be removed from the keyspace ` + db.keyspace
+	for _, test := range []struct {
+		stdin string
+		args  []string
+		want  []string
+	}{
+		{"", []string{"state", "import", "--force", file}, []string{holds, "add --keyspace " + db.keyspace}},
+		{"", []string{"--force", "state", "cleanup"}, []string{removes, "add --keyspace " + db.keyspace}},
+		{"", []string{"state", "cleanup", "--keyspace", "other"}, []string{`"other" is not the name of the keyspace, ` + db.keyspace + ": nothing was changed"}},
+		{"", []string{"state", "cleanup", "--keyspace", ""}, []string{`"" is not the name`}},
+		{"y\n", []string{"state", "cleanup"}, []string{`"y" is not the name`}},
+		{"", []string{"state", "cleanup"}, []string{`"" is not the name`}},
+		{"yes\n", []string{"state", "import", file}, []string{`"yes" is not the name`}},
+	} {
+		got := answer(test.stdin, test.args...)
+		checkRefused(t, got, test.want...)
+	}
+	if got := answer(db.keyspace+"\n", "state", "import", file); got.code != 0 || !strings.Contains(got.stdout, holds) {
+		t.Errorf("an import with the name at the prompt: exit code %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if got := exported(); !slices.Equal(got, pins) {
+		t.Errorf("exported %v, want %v", got, pins)
+	}
+	corruptRow(t, server.Session(t), db.keyspace, cids[0])
+	if got := answer(db.keyspace+"\n", "state", "cleanup"); got.code != 0 || !strings.Contains(got.stdout, removes) || !strings.Contains(got.stderr, "5 pins removed") {
+		t.Errorf("a cleanup with the name at the prompt: exit code %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if got := exported(); len(got) != 0 {
+		t.Errorf("%d pins are left", len(got))
+	}
+}
+
+// rawCid is the CID of a block of text.
+func rawCid(t *testing.T, text string) string {
+	t.Helper()
+	hash, err := multihash.Sum([]byte(text), multihash.SHA2_256, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cid.NewCidV1(cid.Raw, hash).String()
+}
+
+// A peer of another cluster does not touch the keyspace, until it is adopted.
+func TestForeignKeyspace(t *testing.T) {
+	t.Parallel()
+	server := cqltest.Start(t)
+	db := on(t, server)
+	first := newPeer(t, db, nil, nil)
+	mustRun(t, first.service(t, nil, "state", "export"))
+
+	secret := strings.Repeat("fedcba9876543210", 4)
+	second := newPeer(t, db, nil, map[string]string{"CLUSTER_SECRET": secret})
+	for _, args := range [][]string{{"daemon"}, {"state", "export"}, {"state", "cleanup", "--keyspace", db.keyspace}} {
+		got := run(t, second.service(t, nil, args...))
+		checkRefused(t, got, "the keyspace "+db.keyspace+` belongs to a cluster "ipfs-cluster" with another secret`, "state adopt")
+		if strings.Contains(got.stderr, secret) {
+			t.Error("the secret is shown")
+		}
+	}
+	third := newPeer(t, db, nil, map[string]string{"CLUSTER_SCYLLA_CLUSTERNAME": "staging"})
+	checkRefused(t, run(t, third.service(t, nil, "daemon")),
+		"the keyspace "+db.keyspace+` belongs to the cluster "ipfs-cluster"`, `this peer is of the cluster "staging"`, "state.scylla.cluster_name")
+
+	checkRefused(t, run(t, second.service(t, nil, "state", "adopt", "--keyspace", "other")), "nothing was changed")
+	mustRun(t, first.service(t, nil, "state", "export"))
+	mustRun(t, second.service(t, nil, "state", "adopt", "--keyspace", db.keyspace))
+	mustRun(t, second.service(t, nil, "state", "export"))
+	checkRefused(t, run(t, first.service(t, nil, "state", "export")), "with another secret")
+	if got := mustRun(t, second.service(t, nil, "state", "adopt")); !strings.Contains(got.stderr, "already") {
+		t.Errorf("adopting one's own keyspace says %s", got.stderr)
+	}
+}

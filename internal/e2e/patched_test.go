@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/upstream"
+)
+
+// Upstream's own service with the patch of contrib keeps its pinset in the
+// database. Our binary and that one work on each other's folder and keyspace.
+func TestPatchedService(t *testing.T) {
+	server := cqltest.Start(t)
+	copied, err := upstream.New(t.Context(), filepath.Join(t.TempDir(), "ipfs-cluster"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	patched, err := copied.Service(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPatchedInit(t, patched)
+
+	db := on(t, server)
+	k := startKubo(t)
+	p := newPeer(t, db, k, nil)
+	// with is a command line for the peer with the patched binary.
+	with := func(args ...string) *exec.Cmd {
+		cmd := p.service(t, nil, args...)
+		cmd.Path = patched
+		return cmd
+	}
+	begin := func() {
+		t.Helper()
+		p.starts++
+		p.daemon = start(t, filepath.Join(p.dir, fmt.Sprintf("patched-%d.log", p.starts)), with("daemon"))
+		p.waitReady(t)
+	}
+	blocks := k.addBlocks(t, "TestPatchedService", 2)
+	kept, removed := blocks[0], blocks[1]
+	session := server.Session(t)
+
+	begin()
+	for _, cid := range blocks {
+		if err := p.pin(cid, nil); err != nil {
+			t.Fatal(err)
+		}
+		if !inTable(t, session, db.keyspace, cid) {
+			t.Errorf("%s is not in the table when its pin is acknowledged", cid)
+		}
+	}
+	eventually(t, time.Minute, "both are pinned", func() error { return onlyPinned(k.pinned(t), blocks, blocks) })
+	p.stop(t)
+
+	begin()
+	if got, err := p.allocations(); err != nil || !maps.Equal(got, map[string]bool{kept: true, removed: true}) {
+		t.Errorf("after a restart: %v (%v), want both pins", got, err)
+	}
+	if err := p.unpin(removed); err != nil {
+		t.Fatal(err)
+	}
+	if inTable(t, session, db.keyspace, removed) {
+		t.Errorf("%s is in the table when its unpin is acknowledged", removed)
+	}
+	eventually(t, time.Minute, "the removed pin leaves Kubo", func() error {
+		return onlyPinned(k.pinned(t), blocks, []string{kept})
+	})
+	p.stop(t)
+
+	exported := mustRun(t, with("state", "export")).stdout
+	if !strings.Contains(exported, kept) || strings.Count(exported, "\n") != 1 {
+		t.Errorf("state export of the patched service gives %q, want one pin, of %s", exported, kept)
+	}
+	checkRefused(t, run(t, with("state", "cleanup", "-f")), "shared by all peers")
+	if !inTable(t, session, db.keyspace, kept) {
+		t.Error("state cleanup of the patched service has removed a pin")
+	}
+
+	p.start(t) // our binary
+	p.waitReady(t)
+	if got, err := p.allocations(); err != nil || !maps.Equal(got, map[string]bool{kept: true}) {
+		t.Errorf("our binary sees %v (%v), want the pin that the patched service left", got, err)
+	}
+	p.stop(t)
+}
+
+// checkPatchedInit checks what sections the patched service writes.
+func checkPatchedInit(t *testing.T, patched string) {
+	t.Helper()
+	folder := t.TempDir()
+	cmd := exec.Command(patched, "--config", folder, "init", "--consensus", "scylla")
+	cmd.Env = environ(folder, nil)
+	mustRun(t, cmd)
+	text, err := os.ReadFile(filepath.Join(folder, "service.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sections map[string]map[string]any
+	if err := json.Unmarshal(text, &sections); err != nil {
+		t.Fatal(err)
+	}
+	if state := slices.Collect(maps.Keys(sections["state"])); !slices.Equal(state, []string{"scylla"}) {
+		t.Errorf("init of the patched service writes the states %q, want scylla", state)
+	}
+	for _, section := range []string{"consensus", "datastore"} {
+		if len(sections[section]) != 0 {
+			t.Errorf("init of the patched service writes the section %s: %v", section, sections[section])
+		}
+	}
+}
+
+// inTable tells whether the table has a pin of a CID. A removed pin leaves a
+// row without one.
+func inTable(t *testing.T, session *gocql.Session, keyspace, cid string) bool {
+	t.Helper()
+	c, err := api.DecodeCid(cid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pin []byte
+	err = session.Query("SELECT pin FROM "+keyspace+".pins WHERE cid = ?", c.Bytes()).Scan(&pin)
+	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return len(pin) > 0
+}
