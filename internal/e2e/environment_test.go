@@ -64,14 +64,14 @@ func TestEnvironmentOfStock(t *testing.T) {
 func initBoth(t *testing.T, flags []string, vars map[string]string) map[string]any {
 	t.Helper()
 	homes := make(map[string]string)
-	for _, name := range []string{stock, plain} {
+	for _, name := range []string{stock, service} {
 		homes[name] = t.TempDir()
 		cmd := command(t, name, homes[name], "", flags...)
 		cmd.Env = environ(homes[name], vars)
 		mustRun(t, cmd)
 	}
 	for _, file := range []string{"service.json", "identity.json"} {
-		if theirs, ours := readConfig(t, homes[stock], file), readConfig(t, homes[plain], file); !bytes.Equal(theirs, ours) {
+		if theirs, ours := readConfig(t, homes[stock], file), readConfig(t, homes[service], file); !bytes.Equal(theirs, ours) {
 			t.Fatalf("with %q and %v stock writes the %s\n%s\nours\n%s", flags, vars, file, theirs, ours)
 		}
 	}

@@ -124,7 +124,7 @@ func (p *peer) sameOutput(t *testing.T, args ...string) []string {
 	sorted := func(name string) []string {
 		return slices.Sorted(strings.Lines(mustRun(t, p.as(t, name, args...)).stdout))
 	}
-	theirs, ours := sorted(stock), sorted(plain)
+	theirs, ours := sorted(stock), sorted(service)
 	if !slices.Equal(theirs, ours) {
 		t.Errorf("%v of stock prints\n%s\nof ours\n%s", args, strings.Join(theirs, ""), strings.Join(ours, ""))
 	}
@@ -176,7 +176,7 @@ func TestFoldersOfStock(t *testing.T) {
 			if err := os.WriteFile(file, []byte(strings.Join(exported, "")), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{stock, plain} {
+			for _, name := range []string{stock, service} {
 				mustRun(t, p.as(t, name, "state", "cleanup", "--force"))
 				if left := p.sameOutput(t, "state", "export"); len(left) > 0 {
 					t.Errorf("%s state cleanup leaves\n%s", name, strings.Join(left, ""))
@@ -225,9 +225,9 @@ func checkCRDTCommands(t *testing.T, p *peer) {
 		}
 	}
 	info("false")
-	mustRun(t, p.as(t, plain, "state", "crdt", "mark-dirty"))
+	mustRun(t, p.as(t, service, "state", "crdt", "mark-dirty"))
 	info("true")
-	mustRun(t, p.as(t, plain, "state", "crdt", "mark-clean"))
+	mustRun(t, p.as(t, service, "state", "crdt", "mark-clean"))
 	info("false")
 	dot := p.sameOutput(t, "state", "crdt", "dot")
 	if nodes := strings.Count(strings.Join(dot, ""), "[label="); nodes != 5 {

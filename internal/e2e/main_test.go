@@ -29,9 +29,6 @@ const (
 	ctl     = "ipfs-cluster-ctl"
 	kubo    = "ipfs"
 	stock   = "stock/" + service // upstream's
-	// plain is ours without the race detector, which finds races of upstream
-	// with itself where it opens datastores for a moment.
-	plain = "plain/" + service
 )
 
 // builds returns the folder of the programs that this process builds, which all
@@ -44,7 +41,6 @@ var builds = sync.OnceValues(func() (string, error) {
 var sources = map[string]func() error{
 	// Raft's database, bolt, fails the pointer checks that come with -race.
 	service: source(service, "../..", "-race", "-gcflags=github.com/boltdb/bolt=-d=checkptr=0", "./cmd/ipfs-cluster-service"),
-	plain:   source(plain, "../..", "./cmd/ipfs-cluster-service"),
 	ctl:     source(ctl, "../..", "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-ctl"),
 	kubo:    source(kubo, "../../tools/kubo", "github.com/ipfs/kubo/cmd/ipfs"),
 	stock:   source(stock, "../..", "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-service"),
@@ -71,9 +67,6 @@ func source(name, module string, args ...string) func() error {
 func program(t *testing.T, name string) string {
 	t.Helper()
 	dir := os.Getenv("E2E_BIN")
-	if dir != "" && name == plain {
-		name = service
-	}
 	if dir == "" || name == stock {
 		if err := sources[name](); err != nil {
 			t.Fatal("no program to test: ", err)

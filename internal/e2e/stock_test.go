@@ -40,8 +40,8 @@ var hidden = map[string][]string{"daemon": {"--leave", "-x"}}
 func TestFlagsOfStock(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()                             // default values are in it
-	mustRun(t, command(t, stock, home, "", "init")) // stock's state crdt helps no one else
-	theirs, ours := readHelp(t, stock, home), readHelp(t, plain, home)
+	mustRun(t, command(t, stock, home, "", "init")) // stock shows the help of state crdt to such a peer only
+	theirs, ours := readHelp(t, stock, home), readHelp(t, service, home)
 	for _, add := range additions {
 		lines := ours[add.command]
 		if i := slices.Index(lines, add.entry); i >= 0 {
@@ -80,7 +80,7 @@ func TestFlagsOfStock(t *testing.T) {
 	}
 	for path, names := range hidden {
 		for _, name := range names {
-			for _, program := range []string{stock, plain} {
+			for _, program := range []string{stock, service} {
 				got := run(t, command(t, program, home, "", path, name, "--help"))
 				if got.code != 0 || !strings.HasPrefix(got.stdout, "NAME:") {
 					t.Errorf("%s %s %s --help: exit code %d, want 0 and the help:\n%s%s", program, path, name, got.code, got.stdout, got.stderr)
@@ -223,7 +223,7 @@ func TestOutcomesOfStock(t *testing.T) {
 	limit := make(chan struct{}, 8)
 	var group sync.WaitGroup
 	for _, test := range tests {
-		for name, result := range map[string]*string{stock: &test.theirs, plain: &test.ours} {
+		for name, result := range map[string]*string{stock: &test.theirs, service: &test.ours} {
 			s := script{program: program(t, name), home: t.TempDir(), stdin: test.stdin, inits: test.inits, args: test.args}
 			group.Go(func() {
 				limit <- struct{}{}
@@ -262,8 +262,12 @@ type script struct {
 // then.
 func (s *script) run() (seen string, err error) {
 	if s.inits != "" {
-		if got, err := s.outcome(s.inits, ""); err != nil || got.code != 0 {
-			return "", fmt.Errorf("%s: exit code %d (%v)\n%s", s.inits, got.code, err, got.stderr)
+		got, err := s.outcome(s.inits, "")
+		if err != nil {
+			return "", err
+		}
+		if got.code != 0 {
+			return "", fmt.Errorf("%s: exit code %d\n%s", s.inits, got.code, got.stderr)
 		}
 	}
 	got, err := s.outcome(s.args, s.stdin)

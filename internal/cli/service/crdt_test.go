@@ -3,6 +3,7 @@ package service
 import (
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -99,4 +100,26 @@ func files(t *testing.T, folder string) string {
 		t.Fatal(err)
 	}
 	return strings.Join(names, " ")
+}
+
+// Nothing works on a datastore that a command has closed: it would end some
+// runs with a panic.
+func TestCRDTCommandsStopTheirGoroutines(t *testing.T) {
+	folder := t.TempDir()
+	mustRun(t, folder, "init")
+	file := filepath.Join(t.TempDir(), "pins.json")
+	writeFile(t, file, `{"cid":"QmaNJ5acV31sx8jq626qTpAWW4DXKw34aGhx53dECLvXbY"}`)
+	for _, args := range [][]string{
+		{"state", "import", "--force", file},
+		{"state", "export"},
+		{"state", "crdt", "info"},
+		{"state", "cleanup", "--force"},
+	} {
+		mustRun(t, folder, args...)
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		if left := regexp.MustCompile(`(go-ds-crdt|blockstore)\..*`).Find(stacks); left != nil {
+			t.Errorf("%v leaves a goroutine in %s", args, left)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -36,17 +37,8 @@ func newStateManager(cfg *peerConfig) (cmdutils.StateManager, error) {
 // ExportState writes all pins to w, one JSON object a line.
 func (s *crdtState) ExportState(w io.Writer) error {
 	return s.with(func(ctx context.Context, st *dsstate.BatchingState) error {
-		pins := make(chan api.Pin, 1024)
-		listed := make(chan error, 1)
-		go func() { listed <- st.List(ctx, pins) }()
-		enc := json.NewEncoder(w)
-		var writeErr error
-		for pin := range pins { // to the end: List would wait for a reader
-			if writeErr == nil {
-				writeErr = enc.Encode(pin)
-			}
-		}
-		return multierr.Append(writeErr, <-listed)
+		_, err := exportPins(ctx, st, w, newProgress(io.Discard, "exported"))
+		return err
 	})
 }
 
@@ -56,18 +48,21 @@ func (s *crdtState) ImportState(r io.Reader, opts api.PinOptions) error {
 		return err
 	}
 	return s.with(func(ctx context.Context, st *dsstate.BatchingState) error {
-		for item := range readPins(ctx, r) {
-			if item.err != nil {
-				return item.err
+		// As lenient as upstream, unlike readPins.
+		for dec := json.NewDecoder(r); ; {
+			var pin api.Pin
+			if err := dec.Decode(&pin); errors.Is(err, io.EOF) {
+				return st.Commit(ctx)
+			} else if err != nil {
+				return fmt.Errorf("reading a pin: %w", err)
 			}
-			if err := override(&item.pin, opts); err != nil {
-				return fmt.Errorf("line %d: %w", item.line, err)
+			if err := override(&pin, opts); err != nil {
+				return err
 			}
-			if err := st.Add(ctx, item.pin); err != nil {
-				return fmt.Errorf("line %d: %w", item.line, err)
+			if err := st.Add(ctx, pin); err != nil {
+				return err
 			}
 		}
-		return st.Commit(ctx)
 	})
 }
 

@@ -58,10 +58,11 @@ func (cmd *command) export(c *cli.Context) error {
 			return withStore(cfg, func(ctx context.Context, store *scyllastate.Store) error {
 				return to(func(w io.Writer) error {
 					n, err := exportPins(ctx, store, w, newProgress(cmd.stderr, "exported"))
-					if err == nil {
-						fmt.Fprintf(cmd.stderr, "%d pins exported\n", n)
+					if err != nil {
+						return fmt.Errorf("exporting state: %w", err)
 					}
-					return err
+					fmt.Fprintf(cmd.stderr, "%d pins exported\n", n)
+					return nil
 				})
 			})
 		},
@@ -102,7 +103,7 @@ func exportPins(ctx context.Context, st state.Store, w io.Writer, progress *prog
 		err = writeErr
 	}
 	if err != nil {
-		return n, fmt.Errorf("exporting state: the export is not complete, it ended after %d pins: %w", n, err)
+		return n, fmt.Errorf("the export is not complete, it ended after %d pins: %w", n, err)
 	}
 	return n, nil
 }

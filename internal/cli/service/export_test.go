@@ -104,7 +104,7 @@ func TestExportReportsWhatItCouldNotList(t *testing.T) {
 	if n != 2 || !errors.Is(err, corrupt) {
 		t.Errorf("got %d and %v, want 2 and the error of List", n, err)
 	}
-	if want := "exporting state: the export is not complete, it ended after 2 pins: corrupt pin"; err.Error() != want {
+	if want := "the export is not complete, it ended after 2 pins: corrupt pin"; err.Error() != want {
 		t.Errorf("error is %q, want %q", err, want)
 	}
 }

@@ -74,12 +74,12 @@ func (cmd *command) importPins(c *cli.Context) error {
 	path := c.Args().First()
 	return cmd.withState(
 		func(cfg *scyllastate.Config) error {
-			return withStore(cfg, func(ctx context.Context, store *scyllastate.Store) error {
-				yes, err := cmd.confirmImport(ctx, c, cfg, store)
-				if err != nil || !yes {
-					return err
-				}
-				return cmd.withInput(path, func(r io.Reader) error {
+			return cmd.withInput(path, func(r io.Reader) error {
+				return withStore(cfg, func(ctx context.Context, store *scyllastate.Store) error {
+					yes, err := cmd.confirmImport(ctx, c, cfg, store)
+					if err != nil || !yes {
+						return err
+					}
 					n, err := addPins(ctx, r, store.Batching(), opts, newProgress(cmd.stderr, "imported"))
 					if err != nil {
 						return err

@@ -248,14 +248,19 @@ func TestImportRefusesOptions(t *testing.T) {
 	}
 }
 
+// With a scylla state the database is asked what is there before the user is
+// (TestSharedKeyspace), but not when there is no file.
 func TestImportAsksFirst(t *testing.T) {
-	folder := initWith(t, nil)
+	const missing = "reading import file: open missing.json: no such file or directory"
+	checkRefused(t, run(t, initWith(t, nil), "", "state", "import", "missing.json"), missing)
+	crdt := t.TempDir()
+	mustRun(t, crdt, "init")
 	for _, answer := range []string{"n\n", ""} {
-		got := run(t, folder, answer, "state", "import", "missing.json")
-		want := "The pins will be added to keyspace ipfs_cluster, which all peers of the cluster share. Pins that are there already will be replaced, none will be removed. Continue? [y/n]: "
+		got := run(t, crdt, answer, "state", "import", "missing.json")
+		want := "The pinset (state) of this peer will be replaced. Continue? [y/n]: "
 		if got.code != 0 || got.stdout != want {
 			t.Errorf("exit code %d, stdout %q; want 0, %q", got.code, got.stdout, want)
 		}
 	}
-	checkRefused(t, run(t, folder, "y\n", "state", "import", "missing.json"), "reading import file: open missing.json: no such file or directory")
+	checkRefused(t, run(t, crdt, "y\n", "state", "import", "missing.json"), missing)
 }
