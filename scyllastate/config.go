@@ -110,8 +110,8 @@ type Config struct {
 	TrustedPeers []peer.ID
 
 	// Secret is the secret of the cluster, which all its peers share. It is
-	// not part of this section: whoever opens the Store takes it from
-	// cluster.secret. The database gets a fingerprint of it only.
+	// not part of this section: whoever opens a Store sets it, to what
+	// cluster.secret holds. The database gets a keyed hash of it only.
 	Secret []byte
 }
 

@@ -1,6 +1,7 @@
 package scyllastate
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -93,6 +94,17 @@ func (cfg *Config) ValidateAll() error {
 	}
 	if tls.KeyFile != "" && tls.CertFile == "" {
 		return badField("tls.cert_file", "is empty but tls.key_file is set: set both, or none")
+	}
+	return nil
+}
+
+// validateComplete checks also what is not part of service.json's section.
+func (cfg *Config) validateComplete() error {
+	if err := cfg.ValidateAll(); err != nil {
+		return err
+	}
+	if len(cfg.Secret) == 0 {
+		return errors.New("cluster.secret is empty, and a keyspace belongs to the cluster with its secret: make one with \"openssl rand -hex 32\" and give it to all peers")
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 
 	"github.com/gocql/gocql"
@@ -38,7 +39,11 @@ func (s *Store) List(ctx context.Context, out chan<- api.Pin) error {
 	defer span.End()
 
 	var total atomic.Int64
-	err := s.scan(ctx, func(ctx context.Context, c api.Cid, value []byte) error {
+	err := s.scan(ctx, func(ctx context.Context, key, value []byte) error {
+		c, err := castKey(key)
+		if err != nil {
+			return err
+		}
 		pin, err := decodePin(c, value)
 		if err != nil {
 			return err
@@ -59,14 +64,55 @@ func (s *Store) List(ctx context.Context, out chan<- api.Pin) error {
 }
 
 // Keys sends the CID of every pin to out and closes it. Unlike List it does not
-// look at the pins, so that it also names those that cannot be decoded.
+// look at the pins, so that it also names those that cannot be decoded. A row
+// whose key is no CID is passed over, and Keys returns an error at the end.
 func (s *Store) Keys(ctx context.Context, out chan<- api.Cid) error {
 	defer close(out)
-	err := s.scan(ctx, func(ctx context.Context, c api.Cid, _ []byte) error { return send(ctx, out, c) })
+	var bad atomic.Int64
+	var first atomic.Pointer[error]
+	err := s.scan(ctx, func(ctx context.Context, key, _ []byte) error {
+		c, err := castKey(key)
+		if err != nil {
+			bad.Add(1)
+			first.CompareAndSwap(nil, &err)
+			return nil
+		}
+		return send(ctx, out, c)
+	})
+	if err == nil && bad.Load() > 0 {
+		err = fmt.Errorf("%d rows were passed over, one of them because %w", bad.Load(), *first.Load())
+	}
 	if err != nil {
 		return fmt.Errorf("listing the CIDs of the pinset: %w", err)
 	}
 	return nil
+}
+
+// Count returns the number of rows that hold a pin, whatever is in them. It
+// reads the whole pinset, and calls progress after each row with the number so
+// far, one call at a time.
+func (s *Store) Count(ctx context.Context, progress func(n int)) (int, error) {
+	var mu sync.Mutex
+	n := 0
+	err := s.scan(ctx, func(context.Context, []byte, []byte) error {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		progress(n)
+		return nil
+	})
+	if err != nil {
+		return n, fmt.Errorf("counting the pins: %w", err)
+	}
+	return n, nil
+}
+
+func castKey(key []byte) (api.Cid, error) {
+	c, err := api.CastCid(key)
+	if err != nil {
+		return api.CidUndef, fmt.Errorf("the key 0x%x of pins is no CID: %w", key, err)
+	}
+	return c, nil
 }
 
 func send[T any](ctx context.Context, out chan<- T, v T) error {
@@ -78,9 +124,9 @@ func send[T any](ctx context.Context, out chan<- T, v T) error {
 	}
 }
 
-// scan calls f for each pin, from several goroutines. An error of f or of the
+// scan calls f for each row that holds a pin, from several goroutines. An error of f or of the
 // database ends it.
-func (s *Store) scan(ctx context.Context, f func(context.Context, api.Cid, []byte) error) error {
+func (s *Store) scan(ctx context.Context, f func(ctx context.Context, key, value []byte) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(4, s.db.Nodes*readersPerNode))
 	for _, r := range tokenRanges(max(1, s.db.Nodes) * rangesPerNode) {
@@ -97,7 +143,7 @@ func (s *Store) scan(ctx context.Context, f func(context.Context, api.Cid, []byt
 
 // scanRange reads one piece. A server gives up on a page that is full of removed
 // pins; the rest of the piece is then read in two halves.
-func (s *Store) scanRange(ctx context.Context, r tokenRange, f func(context.Context, api.Cid, []byte) error) error {
+func (s *Store) scanRange(ctx context.Context, r tokenRange, f func(ctx context.Context, key, value []byte) error) error {
 	done, err := s.scanPiece(ctx, r, f)
 	var overwhelmed *gocql.RequestErrReadFailure
 	rest := tokenRange{done, r.upTo}
@@ -112,7 +158,7 @@ func (s *Store) scanRange(ctx context.Context, r tokenRange, f func(context.Cont
 }
 
 // scanPiece reads one piece and returns up to which token it came.
-func (s *Store) scanPiece(ctx context.Context, r tokenRange, f func(context.Context, api.Cid, []byte) error) (done int64, err error) {
+func (s *Store) scanPiece(ctx context.Context, r tokenRange, f func(ctx context.Context, key, value []byte) error) (done int64, err error) {
 	ctx = scylla.WithTrail(ctx)
 	iter := s.db.Query(selectRange+s.db.Dialect.Scan(), r.after, r.upTo).WithContext(ctx).
 		Consistency(s.read).Idempotent(true).PageSize(listPage).Iter()
@@ -123,13 +169,7 @@ func (s *Store) scanPiece(ctx context.Context, r tokenRange, f func(context.Cont
 	done = r.after
 	for iter.Scan(&token, &key, &value) {
 		if len(value) > 0 { // else the marker of a removed pin
-			c, err := api.CastCid(key)
-			if err != nil {
-				err = fmt.Errorf("the key 0x%x of pins is no CID: %w", key, err)
-			} else {
-				err = f(ctx, c, value)
-			}
-			if err != nil {
+			if err := f(ctx, key, value); err != nil {
 				_ = iter.Close() // err is the reason
 				return done, err
 			}

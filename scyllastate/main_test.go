@@ -20,6 +20,7 @@ func testConfig(tb testing.TB) *Config {
 	if err := conf.Default(); err != nil {
 		tb.Fatal(err)
 	}
+	conf.Secret = []byte("the secret of the cluster under test")
 	conf.Hosts, conf.Port, conf.Keyspace = server.Hosts(), server.Port(), server.Keyspace(tb)
 	return conf
 }
@@ -27,7 +28,7 @@ func testConfig(tb testing.TB) *Config {
 // openStore opens a store on the keyspace of conf and closes it with the test.
 func openStore(tb testing.TB, conf *Config) *Store {
 	tb.Helper()
-	return openLimited(tb, conf, limits{writeDeadline: writeDeadline, clockSkew: maxClockSkew})
+	return openLimited(tb, conf, production())
 }
 
 // openQuick opens a store whose feed settles within half a second.
@@ -38,7 +39,7 @@ func openQuick(tb testing.TB, conf *Config) *Store {
 
 func openLimited(tb testing.TB, conf *Config, lim limits) *Store {
 	tb.Helper()
-	s, err := open(context.Background(), conf, lim, schema.Files)
+	s, err := open(context.Background(), conf, options{limits: lim, schema: schema.Files})
 	if err != nil {
 		tb.Fatal(err)
 	}

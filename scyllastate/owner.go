@@ -43,74 +43,116 @@ func (o Owner) same(other Owner) bool {
 	return o.Name == other.Name && o.fingerprint == other.fingerprint
 }
 
-// checkOwner refuses the keyspace of another cluster, and claims one that has
-// no owner. Two clusters that share a keyspace would take each other's pins for
-// their own, and allocate them to peers that the other cannot reach.
-func checkOwner(ctx context.Context, db *scylla.DB, conf *Config) error {
-	wanted := conf.owner()
+// checkOwner refuses the keyspace of another cluster than wanted, and reports
+// whether the keyspace has an owner. Two clusters that share a keyspace would
+// take each other's pins for their own, and allocate them to peers that the
+// other cannot reach.
+func checkOwner(ctx context.Context, db *scylla.DB, wanted Owner) (claimed bool, err error) {
+	found, err := readOwner(ctx, db)
+	switch {
+	case err != nil:
+		return false, err
+	case found.Name == "":
+		return false, nil
+	case found.same(wanted):
+		return true, nil
+	case found.Name != wanted.Name:
+		return true, &scylla.PermanentError{Text: fmt.Sprintf(
+			"the keyspace %s belongs to the cluster %q (since %s, by %s), this peer is of the cluster %q: correct state.scylla.keyspace or state.scylla.cluster_name",
+			db.Keyspace, found.Name, found.Claimed.UTC().Format(time.RFC3339), found.ClaimedBy, wanted.Name)}
+	default:
+		return true, &scylla.PermanentError{Text: fmt.Sprintf(
+			"the keyspace %s belongs to a cluster %q with another secret (since %s, by %s): correct cluster.secret, or name another keyspace in state.scylla.keyspace; "+
+				"if the secret of the cluster was changed, stop all its peers and run \"ipfs-cluster-service state adopt\"",
+			db.Keyspace, found.Name, found.Claimed.UTC().Format(time.RFC3339), found.ClaimedBy)}
+	}
+}
+
+// claimKeyspace makes wanted the owner of a keyspace that has none.
+func claimKeyspace(ctx context.Context, db *scylla.DB, wanted Owner) error {
 	for range 3 { // the second time the row is there, whoever wrote it
-		found, err := readOwner(ctx, db)
-		if err != nil {
+		claimed, err := checkOwner(ctx, db, wanted)
+		if err != nil || claimed {
 			return err
 		}
-		switch {
-		case found.same(wanted):
-			return nil
-		case found.Name == "":
-			// Another process may be faster; the row then tells which.
-			if err := wanted.replace(ctx, db, found); err != nil {
-				return err
-			}
-		case found.Name != wanted.Name:
-			return &scylla.PermanentError{Text: fmt.Sprintf(
-				"the keyspace %s belongs to the cluster %q (since %s, by %s), this peer is of the cluster %q: correct state.scylla.keyspace or state.scylla.cluster_name",
-				db.Keyspace, found.Name, found.Claimed.UTC().Format(time.RFC3339), found.ClaimedBy, wanted.Name)}
-		default:
-			return &scylla.PermanentError{Text: fmt.Sprintf(
-				"the keyspace %s belongs to a cluster %q with another secret (since %s, by %s): correct cluster.secret, or name another keyspace in state.scylla.keyspace; "+
-					"if the secret of the cluster was changed, stop all its peers and run \"ipfs-cluster-service state adopt\"",
-				db.Keyspace, found.Name, found.Claimed.UTC().Format(time.RFC3339), found.ClaimedBy)}
+		if err := wanted.replace(ctx, db, Owner{}); err != nil {
+			return err
 		}
 	}
 	return fmt.Errorf("claiming the keyspace %s: no claim is to be seen", db.Keyspace)
 }
 
-// Adopt makes a keyspace that belongs to another cluster that of conf, for a
-// cluster whose secret or name was changed. It calls confirm with the present
-// owner and changes nothing when the answer is an error, which it returns. No
-// peer of the other cluster must be running: they notice at their next start
-// only.
+// Adopt makes the keyspace that of conf, for a cluster whose secret or name was
+// changed. It calls confirm with the present owner, whose name is empty when
+// there is none, and changes nothing when the answer is an error, which it
+// returns; a keyspace that belongs to conf already is left alone without a
+// question. It creates nothing, and refuses a keyspace whose peers still run:
+// they would not notice before their next start.
 func Adopt(ctx context.Context, conf *Config, confirm func(present Owner) error) error {
-	if err := conf.ValidateAll(); err != nil {
+	if err := conf.validateComplete(); err != nil {
 		return err
 	}
-	db, err := scylla.Open(ctx, conf.session(), func(ctx context.Context, db *scylla.DB) error {
-		return prepareSchema(ctx, db, conf.Schema, schema.Files)
+	db, err := scylla.Open(ctx, conf.session(false), func(ctx context.Context, db *scylla.DB) error {
+		return prepareSchema(ctx, db, SchemaVerify, schema.Files)
 	})
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	wanted := conf.owner()
 	present, err := readOwner(ctx, db)
-	if err != nil {
+	if err != nil || present.same(wanted) {
 		return err
 	}
-	if present.Name != "" && !present.same(conf.owner()) {
-		if err := confirm(present); err != nil {
-			return err
-		}
-		if err := conf.owner().replace(ctx, db, present); err != nil {
-			return err
+	if err := refuseBusy(ctx, db); err != nil {
+		return err
+	}
+	if err := confirm(present); err != nil {
+		return err
+	}
+	if err := wanted.replace(ctx, db, present); err != nil {
+		return err
+	}
+	claimed, err := checkOwner(ctx, db, wanted) // somebody else may have been faster
+	if err == nil && !claimed {
+		err = fmt.Errorf("claiming the keyspace %s: no claim is to be seen", db.Keyspace)
+	}
+	return err
+}
+
+// quiet is how long the cursor of a peer stands before the peer counts as
+// stopped: a running one moves it every ten seconds, and keeps it behind the
+// time in which changes can still appear.
+const quiet = time.Minute
+
+// refuseBusy returns an error when a peer reads its changes.
+func refuseBusy(ctx context.Context, db *scylla.DB) error {
+	ctx = scylla.WithTrail(ctx)
+	iter := db.Query(selectCursors).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
+	var feed, busy string
+	var position time.Time
+	for iter.Scan(&feed, &position) {
+		if time.Since(position) < quiet {
+			busy = feed
 		}
 	}
-	return checkOwner(ctx, db, conf) // somebody else may have been faster
+	if err := iter.Close(); err != nil {
+		return fmt.Errorf("looking for running peers: %w", scylla.Describe(ctx, err))
+	}
+	if busy != "" {
+		return fmt.Errorf("the peer %s uses the keyspace %s: stop all its peers and wait a minute", busy, db.Keyspace)
+	}
+	return nil
 }
 
 // readOwner returns the owner of the keyspace, without a name when there is
 // none.
 func readOwner(ctx context.Context, db *scylla.DB) (Owner, error) {
-	ctx = scylla.WithTrail(ctx)
 	var o Owner
+	if there, err := db.HasTable(ctx, "cluster"); err != nil || !there {
+		return o, err
+	}
+	ctx = scylla.WithTrail(ctx)
 	err := db.Query(selectOwner, ownerRow).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).
 		Scan(&o.Name, &o.fingerprint, &o.Claimed, &o.ClaimedBy)
 	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
@@ -119,18 +161,23 @@ func readOwner(ctx context.Context, db *scylla.DB) (Owner, error) {
 	return o, nil
 }
 
-// replace makes o the owner if it is still old. The caller reads who it is now:
-// neither a refusal nor a lost answer tells.
+// replace makes o the owner if it is still old. Only an error says what became
+// of it: the caller reads who the owner is now.
 func (o Owner) replace(ctx context.Context, db *scylla.DB, old Owner) error {
 	ctx = scylla.WithTrail(ctx)
 	var oldName, oldFingerprint any // null: there is no row
 	if old.Name != "" {
 		oldName, oldFingerprint = old.Name, old.fingerprint
 	}
-	_, err := db.Query(writeOwner, o.Name, o.fingerprint, time.Now(), scylla.Process(), ownerRow, oldFingerprint, oldName).
+	applied, err := db.Query(writeOwner, o.Name, o.fingerprint, time.Now(), scylla.Process(), ownerRow, oldFingerprint, oldName).
 		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
-	if err != nil {
+	switch {
+	case err == nil && applied:
+		logger.Infof("the keyspace %s belongs to the cluster %q from now on", db.Keyspace, o.Name)
+	case err != nil && (scylla.NotSent(err) || scylla.Rejected(err)):
 		return fmt.Errorf("claiming the keyspace %s: %w", db.Keyspace, scylla.Describe(ctx, err))
+	case err != nil:
+		logger.Warnf("claiming the keyspace %s: looking whether it worked after: %s", db.Keyspace, scylla.Describe(ctx, err))
 	}
 	return nil
 }

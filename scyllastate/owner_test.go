@@ -1,13 +1,17 @@
 package scyllastate
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
 // TestOwner shows that a keyspace serves the cluster that opened it first, and
@@ -27,7 +31,7 @@ func TestOwner(t *testing.T) {
 		{"theirs", "secret", `the keyspace ` + conf.Keyspace + ` belongs to the cluster "ours"`},
 		{"theirs", "another", `this peer is of the cluster "theirs": correct state.scylla.keyspace or state.scylla.cluster_name`},
 		{"ours", "another", `belongs to a cluster "ours" with another secret`},
-		{"ours", "", `state adopt`},
+		{"ours", "a third", `state adopt`},
 	} {
 		s, err := Open(t.Context(), other(tt.name, tt.secret))
 		if err == nil {
@@ -101,7 +105,8 @@ func TestOwnerAtOnce(t *testing.T) {
 }
 
 // TestUnclaimedKeyspace shows that a keyspace from before the table cluster
-// existed goes to whoever opens it next, also without rights on the schema.
+// existed goes to the next peer that opens it, also without rights on the
+// schema, but not to a tool.
 func TestUnclaimedKeyspace(t *testing.T) {
 	conf := testConfig(t)
 	s := openStore(t, conf)
@@ -109,9 +114,88 @@ func TestUnclaimedKeyspace(t *testing.T) {
 		t.Fatal(err)
 	}
 	conf.Schema, conf.ClusterName = SchemaVerify, "next"
+	tool, err := OpenExisting(t.Context(), conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, tool.Close())
+	if owner, err := readOwner(t.Context(), s.db); err != nil || owner.Name != "" {
+		t.Errorf("a tool made %+v the owner, %v", owner, err)
+	}
 	openStore(t, conf)
-	owner, err := readOwner(t.Context(), s.db)
-	if err != nil || owner.Name != "next" {
+	if owner, err := readOwner(t.Context(), s.db); err != nil || owner.Name != "next" {
 		t.Errorf("the owner is %+v, %v", owner, err)
 	}
+}
+
+// TestForeignPeerChangesNothing shows that a peer which is refused has not
+// brought the tables to its version first, and that tools make nothing.
+func TestForeignPeerChangesNothing(t *testing.T) {
+	conf := testConfig(t)
+	s := openStore(t, conf)
+	foreign := *conf
+	foreign.Secret = []byte("another")
+	if _, err := openVersion(t, &foreign, nextVersion(t, current(t)+1)); err == nil || !strings.Contains(err.Error(), "another secret") {
+		t.Errorf("a peer with another secret and a newer schema: %v", err)
+	}
+	var versions int
+	if err := s.db.Query("SELECT COUNT(*) FROM schema_history").Scan(&versions); err != nil || versions != current(t) {
+		t.Errorf("schema_history has %d versions, %v; want %d", versions, err, current(t))
+	}
+	openStore(t, conf)
+
+	nowhere := *conf
+	nowhere.Keyspace += "_not"
+	for what, err := range map[string]error{
+		"OpenExisting": func() error { _, err := OpenExisting(t.Context(), &nowhere); return err }(),
+		"Adopt":        Adopt(t.Context(), &nowhere, func(Owner) error { t.Error("was asked"); return nil }),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "the keyspace "+nowhere.Keyspace+" does not exist") {
+			t.Errorf("%s of a keyspace that does not exist: %v", what, err)
+		}
+	}
+}
+
+// TestFingerprint shows that the secret is not in the database, and that its
+// fingerprint is the same in every version.
+func TestFingerprint(t *testing.T) {
+	conf := testConfig(t)
+	conf.Secret = []byte("0123456789abcdef0123456789abcdef")
+	s := openStore(t, conf)
+	row := make(map[string]any)
+	must(t, s.db.Query("SELECT * FROM cluster WHERE id = ?", ownerRow).MapScan(row))
+	text := fmt.Sprint(row)
+	for _, form := range []string{string(conf.Secret), hex.EncodeToString(conf.Secret), base64.StdEncoding.EncodeToString(conf.Secret)} {
+		if strings.Contains(text, form) {
+			t.Errorf("the secret is in %s", text)
+		}
+	}
+	const want = "484d2fd6bf48c2d6642c71f18c92d708d177ac0f0a8ca57306e5fdd489d71913"
+	if row["fingerprint"] != want {
+		t.Errorf("the fingerprint is %v, want %s: peers of other versions would be refused", row["fingerprint"], want)
+	}
+	conf.Secret = nil
+	if _, err := Open(t.Context(), conf); err == nil || !strings.Contains(err.Error(), "cluster.secret is empty") {
+		t.Errorf("opening without a secret: %v", err)
+	}
+}
+
+// TestAdoptBesideRunningPeer shows that a keyspace is not adopted under a peer
+// that uses it.
+func TestAdoptBesideRunningPeer(t *testing.T) {
+	conf := testConfig(t)
+	s := openStore(t, conf)
+	id := statetest.Peer("running")
+	if _, err := s.Feed(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	moved := *conf
+	moved.ClusterName = "moved"
+	err := Adopt(t.Context(), &moved, func(Owner) error { t.Error("was asked"); return nil })
+	if err == nil || !strings.Contains(err.Error(), "the peer "+id.String()+" uses the keyspace") {
+		t.Errorf("adopting beside a peer that has just started: %v", err)
+	}
+	must(t, s.db.Query("UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ?",
+		time.Now().Add(-quiet), id.String(), id.String()).Exec())
+	must(t, Adopt(t.Context(), &moved, func(Owner) error { return nil }))
 }

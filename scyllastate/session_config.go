@@ -2,13 +2,13 @@ package scyllastate
 
 import "github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 
-// session says how to reach the cluster.
-func (cfg *Config) session() scylla.Config {
+// session says how to reach the cluster, and whether the keyspace may be made.
+func (cfg *Config) session(create bool) scylla.Config {
 	out := scylla.Config{
 		Hosts:          cfg.Hosts,
 		Port:           cfg.Port,
 		Keyspace:       cfg.Keyspace,
-		CreateKeyspace: cfg.Schema == SchemaApply,
+		CreateKeyspace: create && cfg.Schema == SchemaApply,
 		LocalDC:        cfg.LocalDC,
 		Replication:    cfg.Replication,
 		Username:       cfg.Username,

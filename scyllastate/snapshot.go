@@ -39,13 +39,17 @@ const writers = 64
 func (s *Store) Marshal(w io.Writer) error {
 	enc := codec.NewEncoder(w, dsstate.DefaultHandle())
 	var mu sync.Mutex
-	err := s.scan(context.Background(), func(_ context.Context, c api.Cid, value []byte) error {
+	err := s.scan(context.Background(), func(_ context.Context, key, value []byte) error {
+		c, err := castKey(key)
+		if err != nil {
+			return err
+		}
 		if _, err := decodePin(c, value); err != nil {
 			return err
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		return enc.Encode(entry{Key: dshelp.NewKeyFromBinary(c.Bytes()).BaseNamespace(), Value: value})
+		return enc.Encode(entry{Key: dshelp.NewKeyFromBinary(key).BaseNamespace(), Value: value})
 	})
 	if err != nil {
 		return fmt.Errorf("writing the pinset: %w", err)

@@ -62,7 +62,8 @@ const (
 	selectOwner = "SELECT name, fingerprint, claimed, claimed_by FROM cluster WHERE id = ?"
 	writeOwner  = "UPDATE cluster SET name = ?, fingerprint = ?, claimed = ?, claimed_by = ? WHERE id = ? IF fingerprint = ? AND name = ?"
 
-	selectCursor = "SELECT position, incarnation FROM cursors WHERE feed = ? AND consumer = ?"
-	claimCursor  = "UPDATE cursors SET position = ?, incarnation = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
-	moveCursor   = "UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
+	selectCursor  = "SELECT position, incarnation FROM cursors WHERE feed = ? AND consumer = ?"
+	selectCursors = "SELECT feed, position FROM cursors"
+	claimCursor   = "UPDATE cursors SET position = ?, incarnation = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
+	moveCursor    = "UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
 )

@@ -48,15 +48,30 @@ var (
 
 // Open connects to the database, waiting for it as conf.ConnectTimeout says,
 // creates or checks the schema, and checks that the keyspace belongs to the
-// cluster of conf; an unclaimed one does from then on. The caller closes the
-// Store.
+// cluster of conf; one without an owner does from then on. The caller closes
+// the Store.
 func Open(ctx context.Context, conf *Config) (*Store, error) {
-	return open(ctx, conf, limits{writeDeadline: writeDeadline, clockSkew: maxClockSkew}, schema.Files)
+	return open(ctx, conf, options{limits: production(), schema: schema.Files})
+}
+
+// OpenExisting is Open for tools that look into a pinset: it creates nothing,
+// and a keyspace without an owner stays without.
+func OpenExisting(ctx context.Context, conf *Config) (*Store, error) {
+	return open(ctx, conf, options{limits: production(), schema: schema.Files, existing: true})
+}
+
+// options are what differs between the ways to open a Store.
+type options struct {
+	limits
+	schema   fs.FS
+	existing bool // creates and claims nothing
 }
 
 // limits bound how late a row of the feed can become visible. All peers must
 // have the same: they are constants, and variable only in tests.
 type limits struct{ writeDeadline, clockSkew time.Duration }
+
+func production() limits { return limits{writeDeadline: writeDeadline, clockSkew: maxClockSkew} }
 
 // skew is the largest difference of two clocks that both may write.
 func (l limits) skew() time.Duration { return 2 * (l.clockSkew + scylla.SkewError) }
@@ -64,8 +79,8 @@ func (l limits) skew() time.Duration { return 2 * (l.clockSkew + scylla.SkewErro
 // window is how late a row can appear after the time it carries.
 func (l limits) window() time.Duration { return l.writeDeadline + l.skew() }
 
-func open(ctx context.Context, conf *Config, lim limits, files fs.FS) (*Store, error) {
-	if err := conf.ValidateAll(); err != nil {
+func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
+	if err := conf.validateComplete(); err != nil {
 		return nil, err
 	}
 	absent, err := lru.New[string, struct{}](maxHints)
@@ -74,7 +89,7 @@ func open(ctx context.Context, conf *Config, lim limits, files fs.FS) (*Store, e
 	}
 	s := &Store{
 		conf:   *conf,
-		lim:    lim,
+		lim:    opts.limits,
 		read:   gocql.Quorum,
 		absent: absent,
 		at:     func(point, *write) {},
@@ -82,20 +97,17 @@ func open(ctx context.Context, conf *Config, lim limits, files fs.FS) (*Store, e
 	if conf.Consistency == ConsistencyLocalReads {
 		s.read = gocql.LocalQuorum
 	}
-	s.db, err = scylla.Open(ctx, conf.session(), func(ctx context.Context, db *scylla.DB) error {
-		s.clock = newClock(db, lim.clockSkew)
+	s.db, err = scylla.Open(ctx, conf.session(!opts.existing), func(ctx context.Context, db *scylla.DB) error {
+		s.clock = newClock(db, opts.clockSkew)
 		if err := s.clock.measure(ctx); err != nil {
 			return err
 		}
-		if err := prepareSchema(ctx, db, conf.Schema, files); err != nil {
-			return err
-		}
-		return checkOwner(ctx, db, conf)
+		return prepare(ctx, db, conf, opts)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.intents = newAppender(s.db.Session, lim.writeDeadline, s.clock.check)
+	s.intents = newAppender(s.db.Session, s.lim.writeDeadline, s.clock.check)
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.done.Add(1)
@@ -104,6 +116,21 @@ func open(ctx context.Context, conf *Config, lim limits, files fs.FS) (*Store, e
 		s.clock.watch(background)
 	}()
 	return s, nil
+}
+
+// prepare makes the keyspace ready. Whose it is comes first: a peer that is
+// refused must not have changed the tables.
+func prepare(ctx context.Context, db *scylla.DB, conf *Config, opts options) error {
+	if _, err := checkOwner(ctx, db, conf.owner()); err != nil {
+		return err
+	}
+	if opts.existing {
+		return prepareSchema(ctx, db, SchemaVerify, opts.schema)
+	}
+	if err := prepareSchema(ctx, db, conf.Schema, opts.schema); err != nil {
+		return err
+	}
+	return claimKeyspace(ctx, db, conf.owner())
 }
 
 // prepareSchema creates what is missing, or checks that nothing is.
@@ -121,7 +148,7 @@ func prepareSchema(ctx context.Context, db *scylla.DB, mode string, files fs.FS)
 	}
 	if len(missing) > 0 {
 		return &scylla.PermanentError{Text: fmt.Sprintf(
-			"the keyspace %s lacks schema file %s and this peer may not apply it (schema: verify): start one peer of this version with schema: apply",
+			"the keyspace %s lacks schema file %s, which may not be applied here: start one peer of this version with schema: apply",
 			db.Keyspace, missing[0].Name)}
 	}
 	return nil

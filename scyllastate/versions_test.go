@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate/schema"
@@ -49,7 +50,7 @@ func nextVersion(tb testing.TB, minBinary int) fs.FS {
 
 func openVersion(tb testing.TB, conf *Config, files fs.FS) (*Store, error) {
 	tb.Helper()
-	s, err := open(context.Background(), conf, limits{writeDeadline: writeDeadline, clockSkew: maxClockSkew}, files)
+	s, err := open(context.Background(), conf, options{limits: production(), schema: files})
 	if err == nil {
 		tb.Cleanup(func() { _ = s.Close() })
 	}
@@ -81,16 +82,26 @@ func TestMixedVersions(t *testing.T) {
 	}
 
 	both := map[string]*Store{"old": old, "next": next}
+	feeds := map[string]*recorder{
+		"old":  consume(t, old, statetest.Peer("old")),
+		"next": consume(t, next, statetest.Peer("next")),
+	}
 	for name, s := range both {
 		for who, writer := range both {
 			pin := pins[0]
 			pin.Name = fmt.Sprintf("written by %s for %s", who, name)
+			pin.ReplicationFactorMin, pin.ReplicationFactorMax = 1, 1
+			pin.Allocations = []peer.ID{statetest.Peer(name)}
 			if err := writer.Add(t.Context(), pin); err != nil {
 				t.Fatalf("%s writes: %v", who, err)
 			}
 			if got, err := s.Get(t.Context(), pin.Cid); err != nil || got.Name != pin.Name {
 				t.Errorf("%s reads %q, %v; want %q", name, got.Name, err, pin.Name)
 			}
+			waitFor(t, name+" to be told what "+who+" wrote", func() bool {
+				seen, _ := feeds[name].seen(pin.Cid)
+				return seen != nil && seen.Name == pin.Name
+			})
 		}
 		if n := count(t, s); n != len(pins) {
 			t.Errorf("%s lists %d pins, want %d", name, n, len(pins))

@@ -25,7 +25,8 @@ type Updater interface {
 	// pinset) and stores what f returns (nil: remove it), provided that
 	// nobody changed the pin in between. Otherwise f is called again with
 	// the pin as it is then: f MUST be free of side effects and MUST NOT
-	// keep or change its argument. An error of f ends the update, nothing
+	// keep or change its argument. Other writers MUST NOT be held up while f
+	// runs. An error of f ends the update, nothing
 	// is written, and Update returns that error as it is.
 	//
 	// When Update returns nil the change is durable. When it returns an

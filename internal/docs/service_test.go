@@ -9,8 +9,8 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/service"
 )
 
-// subcommand is ipfs-cluster-service or one of its subcommands, as its help
-// shows it. A flag that the help hides does not exist for the documentation.
+// subcommand is a program or one of its subcommands. Of ours it is as the help
+// shows it: a flag that the help hides does not exist for the documentation.
 type subcommand struct {
 	// flags by name, dashes included; true when a value follows.
 	flags map[string]bool
@@ -26,10 +26,7 @@ func readService(t *testing.T, names ...string) *subcommand {
 	if code := service.Main(args, strings.NewReader(""), &stdout, &stderr); code != 0 {
 		t.Fatalf("%v: exit code %d: %s", args, code, stderr.String())
 	}
-	c := &subcommand{
-		flags: map[string]bool{"--help": false, "-h": false},
-		below: make(map[string]*subcommand),
-	}
+	c := newSubcommand()
 	section := ""
 	for _, line := range strings.Split(stdout.String(), "\n") {
 		if line != "" && line[0] != ' ' {

@@ -101,7 +101,7 @@ func TestBadStartOnServer(t *testing.T) {
 		{"replicas in an unknown DC", map[string]any{"replication": map[string]int{"nowhere": 1}},
 			[]string{"state.scylla.replication", `"nowhere"`}},
 		{"schema that may not be created", map[string]any{"schema": "verify"},
-			[]string{"keyspace " + db.keyspace + " does not exist", "schema: verify"}},
+			[]string{"keyspace " + db.keyspace + " does not exist", "schema: apply"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p.setConfig(t, test.config)

@@ -2,10 +2,14 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/multiformats/go-multihash"
@@ -39,12 +43,17 @@ func TestSharedKeyspace(t *testing.T) {
 		return run(t, cmd)
 	}
 
+	for _, args := range [][]string{{"state", "export"}, {"state", "cleanup", "--keyspace", db.keyspace}, {"state", "adopt", "--keyspace", db.keyspace}} {
+		checkRefused(t, run(t, p.service(t, nil, args...)), "the keyspace "+db.keyspace+" does not exist")
+	}
+	got := answer("n\n", "state", "import", file)
+	if got.code != 0 || len(exported()) != 0 {
+		t.Errorf("an import that was not confirmed: exit code %d, %d pins", got.code, len(exported()))
+	}
 	if got := mustRun(t, p.service(t, nil, "state", "cleanup", "--force")); !strings.Contains(got.stderr, "holds no pins") {
 		t.Errorf("cleaning an empty keyspace says %s", got.stderr)
 	}
-	if got := answer("n\n", "state", "import", file); got.code != 0 || len(exported()) != 0 {
-		t.Errorf("an import that was not confirmed: exit code %d, %d pins", got.code, len(exported()))
-	}
+	checkRefused(t, run(t, p.service(t, nil, "state", "import", "--keyspace", "other", file)), `"other" is not the name`)
 	mustRun(t, p.service(t, nil, "state", "import", "--force", file))
 	corruptRow(t, server.Session(t), db.keyspace, cids[0]) // it counts and goes like any other
 
@@ -56,7 +65,8 @@ func TestSharedKeyspace(t *testing.T) {
 		want  []string
 	}{
 		{"", []string{"state", "import", "--force", file}, []string{holds, "add --keyspace " + db.keyspace}},
-		{"", []string{"--force", "state", "cleanup"}, []string{removes, "add --keyspace " + db.keyspace}},
+		{"", []string{"state", "cleanup", "--force"}, []string{removes, "add --keyspace " + db.keyspace}},
+		{"", []string{"--force", "state", "cleanup"}, []string{`"" is not the name`}},
 		{"", []string{"state", "cleanup", "--keyspace", "other"}, []string{`"other" is not the name of the keyspace, ` + db.keyspace + ": nothing was changed"}},
 		{"", []string{"state", "cleanup", "--keyspace", ""}, []string{`"" is not the name`}},
 		{"y\n", []string{"state", "cleanup"}, []string{`"y" is not the name`}},
@@ -72,6 +82,24 @@ func TestSharedKeyspace(t *testing.T) {
 	if got := exported(); !slices.Equal(got, pins) {
 		t.Errorf("exported %v, want %v", got, pins)
 	}
+
+	// Ctrl-C at the prompt.
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	cmd := p.service(t, nil, "state", "cleanup")
+	cmd.Stdin = read
+	prompt := start(t, filepath.Join(p.dir, "prompt.log"), cmd)
+	read.Close()
+	eventually(t, runTimeout, "the command asks", func() error {
+		return prompt.logged(t, regexp.MustCompile("Type the name of the keyspace"), 1)
+	})
+	if code, took := prompt.interrupt(t, syscall.SIGINT); code != 1 || took > 5*time.Second || len(exported()) != len(pins) {
+		t.Errorf("Ctrl-C at the prompt: exit code %d after %s", code, took)
+	}
+
 	corruptRow(t, server.Session(t), db.keyspace, cids[0])
 	if got := answer(db.keyspace+"\n", "state", "cleanup"); got.code != 0 || !strings.Contains(got.stdout, removes) || !strings.Contains(got.stderr, "5 pins removed") {
 		t.Errorf("a cleanup with the name at the prompt: exit code %d, %s%s", got.code, got.stdout, got.stderr)
@@ -97,7 +125,7 @@ func TestForeignKeyspace(t *testing.T) {
 	server := cqltest.Start(t)
 	db := on(t, server)
 	first := newPeer(t, db, nil, nil)
-	mustRun(t, first.service(t, nil, "state", "export"))
+	mustRun(t, first.service(t, nil, "state", "import", "-f", os.DevNull))
 
 	secret := strings.Repeat("fedcba9876543210", 4)
 	second := newPeer(t, db, nil, map[string]string{"CLUSTER_SECRET": secret})

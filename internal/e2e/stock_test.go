@@ -145,6 +145,7 @@ func TestOutcomesOfStock(t *testing.T) {
 	t.Parallel()
 	const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	const pin = `{"cid":"QmaNJ5acV31sx8jq626qTpAWW4DXKw34aGhx53dECLvXbY"}` + "\n"
+	const everywhere = `{"cid":"QmaNJ5acV31sx8jq626qTpAWW4DXKw34aGhx53dECLvXbY","replication_factor_min":-1,"replication_factor_max":-1}` + "\n"
 	const address = "/ip4/192.0.2.1/tcp/9096/p2p/QmPSoSaPXpyunaBwHs1rZBKYSqRV4bLRk32VGYLuvdrypL"
 	type comparison struct {
 		args  string
@@ -197,6 +198,10 @@ func TestOutcomesOfStock(t *testing.T) {
 		{args: "state cleanup", inits: "init"},
 		{args: "state cleanup", inits: "init --consensus raft", stdin: "y\n"},
 		{args: "state cleanup --force", inits: "init"},
+		{args: "-f init", inits: "init"},
+		{args: "-f state import", inits: "init"},
+		{args: "-f state cleanup", inits: "init"},
+		{args: "state import -f --rmin 2", inits: "init", stdin: everywhere},
 		{args: "state crdt info"},
 		{args: "state crdt info", inits: "init --datastore leveldb"},
 		{args: "state crdt dot", inits: "init"},

@@ -52,7 +52,7 @@ var (
 	fileName    = regexp.MustCompile(`^(\d{4})_[a-z0-9_]+\.cql$`)
 	minBinary   = regexp.MustCompile(`(?m)^-- min_binary: (\d+)$`)
 	createTable = regexp.MustCompile(`^CREATE TABLE IF NOT EXISTS (\w+)`)
-	addColumn   = regexp.MustCompile(`^ALTER TABLE (\w+) ADD (\w+) \w`)
+	addColumn   = regexp.MustCompile(`^ALTER TABLE (\w+) ADD (\w+) [\w<>]+$`)
 )
 
 // ReadMigrations reads the schema files of fsys in order. Versions count up
@@ -79,6 +79,11 @@ func ReadMigrations(fsys fs.FS) ([]Migration, error) {
 		}
 		sum := sha256.Sum256(text)
 		mig := Migration{Version: version, Name: name, Checksum: hex.EncodeToString(sum[:]), MinBinary: 1, Statements: statements(string(text))}
+		for _, s := range mig.Statements {
+			if !createTable.MatchString(s) && !addColumn.MatchString(s) {
+				return nil, fmt.Errorf("schema file %s: %q is neither CREATE TABLE IF NOT EXISTS nor ALTER TABLE … ADD of one column, which can be run twice", name, firstLine(s))
+			}
+		}
 		if b := minBinary.FindStringSubmatch(string(text)); b != nil {
 			if mig.MinBinary, err = strconv.Atoi(b[1]); err != nil {
 				return nil, fmt.Errorf("schema file %s: min_binary: %w", name, err)
@@ -141,13 +146,8 @@ func (db *DB) CheckSchema(ctx context.Context, files []Migration) ([]Migration, 
 // history reads the applied files; a keyspace without the table has none.
 func (db *DB) history(ctx context.Context) (map[int]applied, error) {
 	ctx = WithTrail(ctx)
-	var table string
-	err := db.Query(selectTable, db.Keyspace, "schema_history").WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&table)
-	if errors.Is(err, gocql.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("looking for the schema history: %w", Describe(ctx, err))
+	if there, err := db.HasTable(ctx, "schema_history"); err != nil || !there {
+		return nil, err
 	}
 	out := make(map[int]applied)
 	iter := db.Query(selectHistory).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
@@ -165,6 +165,17 @@ func (db *DB) history(ctx context.Context) (map[int]applied, error) {
 		return nil, fmt.Errorf("reading the schema history: %w", Describe(ctx, err))
 	}
 	return out, nil
+}
+
+// HasTable reports whether the keyspace has a table of that name.
+func (db *DB) HasTable(ctx context.Context, table string) (bool, error) {
+	ctx = WithTrail(ctx)
+	var found string
+	err := db.Query(selectTable, db.Keyspace, table).WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&found)
+	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
+		return false, fmt.Errorf("looking for the table %s: %w", table, Describe(ctx, err))
+	}
+	return err == nil, nil
 }
 
 // ApplySchema brings the keyspace up to the given files. Several processes may
@@ -211,15 +222,18 @@ func (db *DB) ApplySchema(ctx context.Context, files []Migration) error {
 // ddl runs one schema statement and waits until every node knows the result.
 func (db *DB) ddl(ctx context.Context, statement string) error {
 	ctx = WithTrail(ctx)
-	if done, err := db.columnExists(ctx, statement); err != nil || done {
+	done, err := db.columnExists(ctx, statement)
+	if err != nil {
 		return err
 	}
-	text := db.Dialect.Options(statement)
-	if m := createTable.FindStringSubmatch(statement); m != nil {
-		text += db.Dialect.TableID(db.Keyspace, m[1])
-	}
-	if err := db.Query(text).WithContext(ctx).RetryPolicy(NoRetry()).Exec(); err != nil {
-		return fmt.Errorf("running %q: %w", firstLine(statement), Describe(ctx, err))
+	if !done {
+		text := db.Dialect.Options(statement)
+		if m := createTable.FindStringSubmatch(statement); m != nil {
+			text += db.Dialect.TableID(db.Keyspace, m[1])
+		}
+		if err := db.Query(text).WithContext(ctx).RetryPolicy(NoRetry()).Exec(); err != nil {
+			return fmt.Errorf("running %q: %w", firstLine(statement), Describe(ctx, err))
+		}
 	}
 	if err := db.AwaitSchemaAgreement(ctx); err != nil {
 		return fmt.Errorf("waiting until every node knows %q: %w", firstLine(statement), err)

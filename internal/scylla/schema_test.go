@@ -40,8 +40,11 @@ func TestReadMigrations(t *testing.T) {
 		t.Errorf("second statement %q", got[0].Statements[1])
 	}
 	for name, files := range map[string]fstest.MapFS{
-		"gap":  {"0002_x.cql": {Data: []byte("x;")}},
-		"name": {"1_x.cql": {Data: []byte("x;")}},
+		"gap":         {"0002_x.cql": {Data: []byte(firstFile)}},
+		"name":        {"1_x.cql": {Data: []byte(firstFile)}},
+		"two columns": {"0001_x.cql": {Data: []byte("ALTER TABLE one ADD a int, b int;")}},
+		"drop":        {"0001_x.cql": {Data: []byte("ALTER TABLE one DROP a;")}},
+		"insert":      {"0001_x.cql": {Data: []byte("INSERT INTO one (k) VALUES (1);")}},
 	} {
 		if _, err := ReadMigrations(files); err == nil {
 			t.Errorf("%s: no error", name)

@@ -142,7 +142,7 @@ func (db *DB) survey(ctx context.Context, conf Config) error {
 	case !errors.Is(err, gocql.ErrNotFound):
 		return fmt.Errorf("looking for the keyspace %s: %w", conf.Keyspace, Describe(ctx, err))
 	case !conf.CreateKeyspace:
-		return &PermanentError{Text: fmt.Sprintf("the keyspace %s does not exist and this peer may not create it (schema: verify): start one peer with schema: apply and a role that may create it", conf.Keyspace)}
+		return &PermanentError{Text: fmt.Sprintf("the keyspace %s does not exist and may not be created here: correct state.scylla.keyspace, or start one peer with schema: apply and a role that may create it", conf.Keyspace)}
 	}
 	replicas, err := replication(conf.Replication, nodes)
 	if err != nil {

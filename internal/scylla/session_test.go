@@ -92,7 +92,7 @@ func TestOpenMistakes(t *testing.T) {
 	}{
 		{"unknown data centre", func(c *Config) { c.LocalDC = "nowhere" }, `no data centre "nowhere"`},
 		{"too many replicas", func(c *Config) { c.Replication = map[string]int{"dc1": 99} }, "asks for 99 replicas"},
-		{"missing keyspace", func(c *Config) { c.CreateKeyspace = false }, "does not exist and this peer may not create it"},
+		{"missing keyspace", func(c *Config) { c.CreateKeyspace = false }, "does not exist and may not be created here"},
 		{"missing CA", func(c *Config) { c.TLS = &TLS{CAFile: "/nonexistent/ca.pem"} }, "reading the CA of the database"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"golang.org/x/sync/errgroup"
@@ -133,7 +134,7 @@ func testUpdateAnotherCid(t *testing.T, s UpdatingStore) {
 }
 
 // testUpdateOvertaken lets somebody else change the pin while the function
-// decides. It must be asked again, even if the pin looks as it did before.
+// decides: here the function itself plays that part. It must be asked again, even if the pin looks as it did before.
 func testUpdateOvertaken(t *testing.T, s UpdatingStore) {
 	ctx := t.Context()
 	for _, test := range []struct {
@@ -195,8 +196,8 @@ func testUpdateCounter(t *testing.T, s UpdatingStore) {
 	p := named("a", "a")
 	p.ShardSize = 0
 	var g errgroup.Group
-	var start sync.WaitGroup
-	start.Add(writers)
+	all := make(chan struct{}) // closed when every writer has read the pin
+	var reading atomic.Int64
 	for range writers {
 		g.Go(func() error {
 			waited := false
@@ -204,8 +205,14 @@ func testUpdateCounter(t *testing.T, s UpdatingStore) {
 				err := s.Update(t.Context(), p.Cid, func(current *api.Pin) (*api.Pin, error) {
 					if !waited {
 						waited = true
-						start.Done()
-						start.Wait()
+						if reading.Add(1) == writers {
+							close(all)
+						}
+						select {
+						case <-all:
+						case <-time.After(patience):
+							return nil, errors.New("another Update waits until this one has decided")
+						}
 					}
 					next := p
 					if current != nil {

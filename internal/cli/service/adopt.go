@@ -37,19 +37,8 @@ func (cmd *command) adopt(c *cli.Context) error {
 		func(cfg *scyllastate.Config) error {
 			ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
 			defer stop()
-			changed := false
-			err := scyllastate.Adopt(ctx, cfg, func(present scyllastate.Owner) error {
-				changed = true
-				return cmd.confirmKeyspace(c, cfg, fmt.Sprintf("The keyspace %s belongs to the cluster %q since %s (by %s). Its peers will be refused.",
-					cfg.Keyspace, present.Name, present.Claimed.UTC().Format(time.RFC3339), present.ClaimedBy))
-			})
-			if err != nil {
+			if err := cmd.adoptKeyspace(ctx, c, cfg); err != nil {
 				return fmt.Errorf("adopting the keyspace: %w", nameSignal(ctx, err))
-			}
-			if changed {
-				fmt.Fprintf(cmd.stderr, "the keyspace %s belongs to this cluster, %q, from now on\n", cfg.Keyspace, cfg.ClusterName)
-			} else {
-				fmt.Fprintf(cmd.stderr, "the keyspace %s belongs to this cluster, %q, already\n", cfg.Keyspace, cfg.ClusterName)
 			}
 			return nil
 		},
@@ -57,4 +46,25 @@ func (cmd *command) adopt(c *cli.Context) error {
 			return errors.New("adopting the keyspace: this peer has no scylla state")
 		},
 	)
+}
+
+func (cmd *command) adoptKeyspace(ctx context.Context, c *cli.Context, cfg *scyllastate.Config) error {
+	if err := checkKeyspaceFlag(c, cfg); err != nil {
+		return err
+	}
+	changed := "already"
+	err := scyllastate.Adopt(ctx, cfg, func(present scyllastate.Owner) error {
+		changed = "from now on"
+		text := fmt.Sprintf("The keyspace %s belongs to no cluster.", cfg.Keyspace)
+		if present.Name != "" {
+			text = fmt.Sprintf("The keyspace %s belongs to the cluster %q since %s (by %s). Its peers, which must be stopped, will be refused.",
+				cfg.Keyspace, present.Name, present.Claimed.UTC().Format(time.RFC3339), present.ClaimedBy)
+		}
+		return cmd.confirmKeyspace(ctx, c, cfg, text)
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.stderr, "the keyspace %s belongs to this cluster, %q, %s\n", cfg.Keyspace, cfg.ClusterName, changed)
+	return nil
 }

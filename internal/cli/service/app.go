@@ -150,8 +150,3 @@ func usageError(c *cli.Context, err error, _ bool) error {
 	}
 	return fmt.Errorf("reading the command line: %w, see %s --help", err, name)
 }
-
-// forced tells whether the global or the local --force is set.
-func forced(c *cli.Context) bool {
-	return c.Bool("force") || c.GlobalBool("force")
-}

@@ -65,7 +65,7 @@ func (p *clusterPeer) openBackend() error {
 func (p *clusterPeer) openScylla() error {
 	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
 	defer stop()
-	store, err := connect(ctx, p.cfg.scylla)
+	store, err := connect(ctx, p.cfg.scylla, scyllastate.Open)
 	if err != nil {
 		return err
 	}
@@ -80,10 +80,13 @@ func (p *clusterPeer) openScylla() error {
 	return nil
 }
 
+// opener is scyllastate.Open or scyllastate.OpenExisting.
+type opener func(context.Context, *scyllastate.Config) (*scyllastate.Store, error)
+
 // connect opens the database, waiting for it when it is down. ctx ends with a
 // signal.
-func connect(ctx context.Context, cfg *scyllastate.Config) (*scyllastate.Store, error) {
-	store, err := scyllastate.Open(ctx, cfg)
+func connect(ctx context.Context, cfg *scyllastate.Config, open opener) (*scyllastate.Store, error) {
+	store, err := open(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("opening the pinset: %w", nameSignal(ctx, err))
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
 	"github.com/urfave/cli"
+	"go.uber.org/multierr"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -46,7 +47,7 @@ func (cmd *command) cleanupCommand() cli.Command {
 func (cmd *command) cleanup(c *cli.Context) error {
 	return cmd.withState(
 		func(cfg *scyllastate.Config) error {
-			return withStore(cfg, func(ctx context.Context, store *scyllastate.Store) error {
+			return withStore(cfg, scyllastate.OpenExisting, func(ctx context.Context, store *scyllastate.Store) error {
 				return cmd.cleanKeyspace(ctx, c, cfg, store)
 			})
 		},
@@ -54,7 +55,7 @@ func (cmd *command) cleanup(c *cli.Context) error {
 			if err := noKeyspace(c); err != nil {
 				return err
 			}
-			yes, err := cmd.confirmUnlessForced(c, "The peer state will be removed.  Existing pins may be lost.")
+			yes, err := cmd.confirmUnlessForced(context.Background(), c, "The peer state will be removed.  Existing pins may be lost.")
 			if err != nil || !yes {
 				return err
 			}
@@ -69,7 +70,10 @@ func (cmd *command) cleanup(c *cli.Context) error {
 
 // cleanKeyspace removes every pin of the keyspace when the user names it.
 func (cmd *command) cleanKeyspace(ctx context.Context, c *cli.Context, cfg *scyllastate.Config, store *scyllastate.Store) error {
-	n, err := countPins(ctx, store, newProgress(cmd.stderr, "counted"))
+	if err := checkKeyspaceFlag(c, cfg); err != nil {
+		return fmt.Errorf("cleaning state: %w", err)
+	}
+	n, err := store.Count(ctx, newProgress(cmd.stderr, "counted").tick)
 	if err != nil {
 		return fmt.Errorf("cleaning state: %w", err)
 	}
@@ -77,7 +81,7 @@ func (cmd *command) cleanKeyspace(ctx context.Context, c *cli.Context, cfg *scyl
 		fmt.Fprintf(cmd.stderr, "the keyspace %s holds no pins\n", cfg.Keyspace)
 		return nil
 	}
-	err = cmd.confirmKeyspace(c, cfg, fmt.Sprintf("All %d pins of the cluster %q will be removed from the keyspace %s, for all its peers, which will unpin the content.",
+	err = cmd.confirmKeyspace(ctx, c, cfg, fmt.Sprintf("All %d pins of the cluster %q will be removed from the keyspace %s, for all its peers, which will unpin the content.",
 		n, cfg.ClusterName, cfg.Keyspace))
 	if err != nil {
 		return fmt.Errorf("cleaning state: %w", err)
@@ -89,8 +93,9 @@ func (cmd *command) cleanKeyspace(ctx context.Context, c *cli.Context, cfg *scyl
 	return nil
 }
 
-// removePins removes every pin that keys lists from st, and returns how many
-// are durably removed, also with an error.
+// removePins removes from st every pin that keys lists, and returns how many
+// are durably removed, also with an error. What it cannot list does not keep it
+// from removing the rest.
 func removePins(ctx context.Context, keys keyLister, st state.BatchingStore, progress *progress) (removed int, err error) {
 	listed := 0
 	commit := func() error {
@@ -101,17 +106,18 @@ func removePins(ctx context.Context, keys keyLister, st state.BatchingStore, pro
 		progress.tick(removed)
 		return nil
 	}
+	var writeErr error
 	err = eachKey(ctx, keys, func(c api.Cid) error {
-		if err := st.Rm(ctx, c); err != nil {
-			return err
+		if writeErr = st.Rm(ctx, c); writeErr != nil {
+			return writeErr
 		}
 		if listed++; listed%removeBatch == 0 {
-			return commit()
+			writeErr = commit()
 		}
-		return nil
+		return writeErr
 	})
-	if err != nil {
-		return removed, err
+	if writeErr == nil && listed > removed {
+		err = multierr.Append(err, commit())
 	}
-	return listed, commit()
+	return removed, err
 }

@@ -56,9 +56,7 @@ func (s *crdtState) ImportState(r io.Reader, opts api.PinOptions) error {
 			} else if err != nil {
 				return fmt.Errorf("reading a pin: %w", err)
 			}
-			if err := override(&pin, opts); err != nil {
-				return err
-			}
+			overwrite(&pin, opts)
 			if err := st.Add(ctx, pin); err != nil {
 				return err
 			}

@@ -55,7 +55,7 @@ func (cmd *command) export(c *cli.Context) error {
 	}
 	return cmd.withState(
 		func(cfg *scyllastate.Config) error {
-			return withStore(cfg, func(ctx context.Context, store *scyllastate.Store) error {
+			return withStore(cfg, scyllastate.OpenExisting, func(ctx context.Context, store *scyllastate.Store) error {
 				return to(func(w io.Writer) error {
 					n, err := exportPins(ctx, store, w, newProgress(cmd.stderr, "exported"))
 					if err != nil {

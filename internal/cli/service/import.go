@@ -75,7 +75,7 @@ func (cmd *command) importPins(c *cli.Context) error {
 	return cmd.withState(
 		func(cfg *scyllastate.Config) error {
 			return cmd.withInput(path, func(r io.Reader) error {
-				return withStore(cfg, func(ctx context.Context, store *scyllastate.Store) error {
+				return withStore(cfg, scyllastate.Open, func(ctx context.Context, store *scyllastate.Store) error {
 					yes, err := cmd.confirmImport(ctx, c, cfg, store)
 					if err != nil || !yes {
 						return err
@@ -93,7 +93,7 @@ func (cmd *command) importPins(c *cli.Context) error {
 			if err := noKeyspace(c); err != nil {
 				return err
 			}
-			yes, err := cmd.confirmUnlessForced(c, "The pinset (state) of this peer will be replaced.")
+			yes, err := cmd.confirmUnlessForced(context.Background(), c, "The pinset (state) of this peer will be replaced.")
 			if err != nil || !yes {
 				return err
 			}
@@ -111,14 +111,20 @@ func (cmd *command) importPins(c *cli.Context) error {
 // confirmImport asks whether the pins may be written into the keyspace. One
 // that holds pins wants more than a yes.
 func (cmd *command) confirmImport(ctx context.Context, c *cli.Context, cfg *scyllastate.Config, store *scyllastate.Store) (bool, error) {
-	n, err := countPins(ctx, store, newProgress(cmd.stderr, "counted"))
+	if err := checkKeyspaceFlag(c, cfg); err != nil {
+		return false, fmt.Errorf("importing state: %w", err)
+	}
+	n, err := store.Count(ctx, newProgress(cmd.stderr, "counted").tick)
 	if err != nil {
 		return false, fmt.Errorf("importing state: %w", err)
 	}
-	if n == 0 {
-		return cmd.confirmUnlessForced(c, fmt.Sprintf("The pins will be added to the keyspace %s, which holds none.", cfg.Keyspace))
+	if n == 0 && c.IsSet("keyspace") {
+		return true, nil
 	}
-	err = cmd.confirmKeyspace(c, cfg, fmt.Sprintf("The keyspace %s holds %d pins of the cluster %q, which all its peers share. "+
+	if n == 0 {
+		return cmd.confirmUnlessForced(ctx, c, fmt.Sprintf("The pins will be added to the keyspace %s, which holds none.", cfg.Keyspace))
+	}
+	err = cmd.confirmKeyspace(ctx, c, cfg, fmt.Sprintf("The keyspace %s holds %d pins of the cluster %q, which all its peers share. "+
 		"Those that are imported will be replaced, none will be removed.", cfg.Keyspace, n, cfg.ClusterName))
 	if err != nil {
 		return false, fmt.Errorf("importing state: %w", err)
@@ -219,8 +225,18 @@ func addPins(ctx context.Context, r io.Reader, st state.BatchingStore, opts api.
 	return read, nil
 }
 
-// override changes pin as opts says.
+// override changes pin as opts says, and refuses what no peer would accept.
 func override(pin *api.Pin, opts api.PinOptions) error {
+	overwrite(pin, opts)
+	if pin.ReplicationFactorMin > pin.ReplicationFactorMax {
+		return fmt.Errorf("the pin of %s would have replication factors %d to %d: use --replication-min and --replication-max together",
+			pin.Cid, pin.ReplicationFactorMin, pin.ReplicationFactorMax)
+	}
+	return nil
+}
+
+// overwrite changes pin as opts says.
+func overwrite(pin *api.Pin, opts api.PinOptions) {
 	if opts.ReplicationFactorMin > 0 {
 		pin.ReplicationFactorMin = opts.ReplicationFactorMin
 	}
@@ -231,9 +247,4 @@ func override(pin *api.Pin, opts api.PinOptions) error {
 		// Allocations by the user are not stored; these are what counts.
 		pin.Allocations = opts.UserAllocations
 	}
-	if pin.ReplicationFactorMin > pin.ReplicationFactorMax {
-		return fmt.Errorf("the pin of %s would have replication factors %d to %d: use --replication-min and --replication-max together",
-			pin.Cid, pin.ReplicationFactorMin, pin.ReplicationFactorMax)
-	}
-	return nil
 }

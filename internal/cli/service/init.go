@@ -113,8 +113,8 @@ func (cmd *command) init(c *cli.Context) (err error) {
 		}
 		defer lock.Close()
 	}
-	if configExists && !forced(c) {
-		yes, err := cmd.confirm("The configuration file will be overwritten.")
+	if configExists && !c.Bool("force") {
+		yes, err := cmd.confirm(context.Background(), "The configuration file will be overwritten.")
 		if err != nil || !yes {
 			return err
 		}
@@ -179,7 +179,7 @@ func (cmd *command) fillConfig(c *cli.Context, cfg *initConfig, peers []ma.Multi
 		return fmt.Errorf("applying environment variables to configuration: %w", err)
 	}
 	if c.Bool("custom-secret") && cfg.manager.Source == "" {
-		text, err := cmd.ask("Enter cluster secret (32-byte hex string): ")
+		text, err := cmd.ask(context.Background(), "Enter cluster secret (32-byte hex string): ")
 		if err != nil {
 			return err
 		}

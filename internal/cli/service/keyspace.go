@@ -27,38 +27,38 @@ func noKeyspace(c *cli.Context) error {
 	return nil
 }
 
-// confirmKeyspace says what is about to happen to a keyspace that all peers
-// share, and returns an error unless the user names it. --force is not enough:
-// a script that was written for a peer's own pinset must not reach that of
-// everybody.
-func (cmd *command) confirmKeyspace(c *cli.Context, cfg *scyllastate.Config, what string) error {
-	name := c.String("keyspace")
-	switch {
-	case c.IsSet("keyspace"):
-		fmt.Fprintln(cmd.stderr, what)
-	case forced(c):
-		return fmt.Errorf("%s --force is not enough for that: add --keyspace %s", what, cfg.Keyspace)
-	default:
-		var err error
-		if name, err = cmd.ask(what + " Type the name of the keyspace to go on: "); err != nil {
-			return err
-		}
+// checkKeyspaceFlag refuses a --keyspace that is not that of service.json.
+func checkKeyspaceFlag(c *cli.Context, cfg *scyllastate.Config) error {
+	if !c.IsSet("keyspace") {
+		return nil
 	}
+	return checkKeyspaceName(c.String("keyspace"), cfg)
+}
+
+func checkKeyspaceName(name string, cfg *scyllastate.Config) error {
 	if name != cfg.Keyspace {
 		return fmt.Errorf("%q is not the name of the keyspace, %s: nothing was changed", name, cfg.Keyspace)
 	}
 	return nil
 }
 
-// countPins counts all pins, also those that cannot be decoded.
-func countPins(ctx context.Context, store keyLister, progress *progress) (int, error) {
-	n := 0
-	err := eachKey(ctx, store, func(api.Cid) error {
-		n++
-		progress.tick(n)
-		return nil
-	})
-	return n, err
+// confirmKeyspace says what is about to happen to a keyspace that all peers
+// share, and returns an error unless the user names it. --force is not enough:
+// a script that was written for a peer's own pinset must not reach that of
+// everybody.
+func (cmd *command) confirmKeyspace(ctx context.Context, c *cli.Context, cfg *scyllastate.Config, what string) error {
+	if c.IsSet("keyspace") {
+		fmt.Fprintln(cmd.stderr, what)
+		return checkKeyspaceFlag(c, cfg)
+	}
+	if c.Bool("force") {
+		return fmt.Errorf("%s --force is not enough for that: add --keyspace %s", what, cfg.Keyspace)
+	}
+	name, err := cmd.ask(ctx, what+" Type the name of the keyspace to go on: ")
+	if err != nil {
+		return err
+	}
+	return checkKeyspaceName(name, cfg)
 }
 
 // keyLister is what is needed of a store to find its pins.

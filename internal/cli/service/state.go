@@ -63,10 +63,10 @@ func (cmd *command) withState(inDatabase func(*scyllastate.Config) error, local 
 
 // withStore opens the database and calls f. A signal ends its context, also
 // while the database is waited for.
-func withStore(cfg *scyllastate.Config, f func(context.Context, *scyllastate.Store) error) (err error) {
+func withStore(cfg *scyllastate.Config, open opener, f func(context.Context, *scyllastate.Store) error) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
 	defer stop()
-	store, err := connect(ctx, cfg)
+	store, err := connect(ctx, cfg, open)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ func scyllaConsensus(t *testing.T, h host.Host) Consensus {
 	if err := cfg.ApplyEnvVars(); err != nil {
 		t.Fatal(err)
 	}
+	cfg.Secret = []byte("the secret of all peers of the test")
 	store, err := scyllastate.Open(ctx, cfg)
 	if err != nil {
 		t.Fatal("opening the pinset: ", err)

@@ -30,6 +30,7 @@ func newState(t *testing.T) state.State {
 		t.Fatal(err)
 	}
 	cfg.Keyspace, keyspaces = keyspaces[0], keyspaces[1:]
+	cfg.Secret = []byte("the secret of all peers of the test")
 	store, err := scyllastate.Open(ctx, cfg)
 	if err != nil {
 		t.Fatal("opening the pinset: ", err)

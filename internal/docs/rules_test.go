@@ -1,0 +1,106 @@
+package docs
+
+import "testing"
+
+// The checks are worth something only if each can fail.
+func TestCommandRulesCanFail(t *testing.T) {
+	pages := readPages(t)
+	known := readKnown(t, pages)
+	for _, test := range []struct {
+		text string
+		ok   bool
+	}{
+		{"`make`", true},
+		{"`make test`", true},
+		{"`make tset`", false},
+		{"`make check test`", true},
+		{"`make check tset`", false},
+		{"`CQL_NODES=3 make cql-up`", true},
+		{"`CQL_NODE=3 make cql-up`", false},
+		{"`CQL_NODES=3 make cql-pu`", false},
+		{"`make bench BENCH_FLAGS=-quick`", true},
+		{"`make` and `test it", false},
+		{"`make\ntest` it", true},
+		{"`make\ntset` it", false},
+		{"`make\n\ntest` it", false},
+		{"```\n$ make build && make tset\n```", false},
+		{"```sh\nmake tset # does\n```", false},
+		{"```sh\nmake test # tset\n```", true},
+		{"```sh\nmake \\\n  tset\n```", false},
+		{"```text\nmake tset\n```", true},
+		{"```json\n{\"make\": \"CQL_NODE\"}\n```", false},
+		{"`bin/ipfs-cluster-service`", true},
+		{"`bin/ipfs-cluster-servant`", false},
+		{"`go test -race ./scyllastate`", true},
+		{"`go test -race ./...`", true},
+		{"`go test ./internal/...`", true},
+		{"`go test ./scylla`", false},
+		{"`go test ./scylla/...`", false},
+		{"`go run ./docs`", false},
+		{"`go test -run TestLinks ./internal/docs`", true},
+		{"`go test -run=^TestLinks$ ./internal/docs/`", true},
+		{"`go test -run 'TestLink|TestLinks' ./internal/docs`", false},
+		{"`go test -run=^$ -fuzz FuzzDecodePin ./scyllastate`", true},
+		{"`go test -fuzz FuzzDecodePins ./scyllastate`", false},
+		{"`ipfs-cluster-service`", true},
+		{"`ipfs-cluster-service daemon`", true},
+		{"`ipfs-cluster-service demon`", false},
+		{"`bin/ipfs-cluster-service demon`", false},
+		{"`ipfs-cluster-service init --state scylla`", true},
+		{"`ipfs-cluster-service init --store scylla`", false},
+		{"`ipfs-cluster-service --loglevel info,scyllastate:debug daemon`", true},
+		{"`ipfs-cluster-service --loglevel info,scyllastate:debug demon`", false},
+		{"`ipfs-cluster-service --log-level=info daemon`", false},
+		{"`ipfs-cluster-service daemon >log && ipfs-cluster-service demon`", false},
+		{"`ipfs-cluster-service daemon 2>log # demon`", true},
+		{"`make check > log 2>&1`", true},
+		{"`ipfs-cluster-service -c folder state export -f pins.json`", true},
+		{"`ipfs-cluster-service -c folder state export -g pins.json`", false},
+		{"`ipfs-cluster-service state import pins.json`", true},
+		{"`ipfs-cluster-service state imprt pins.json`", false},
+		{"`ipfs-cluster-service state import --help`", true},
+		{"`ipfs-cluster-service state …`", true},
+		{"`CLUSTER_SCYLLA_HOSTS=db1 ipfs-cluster-service daemon`", true},
+		{"`CLUSTER_SCYLLA_HOST=db1 ipfs-cluster-service daemon`", false},
+		{"`./ipfs-cluster-service init`", true},
+		{"`./ipfs-cluster-service innit`", false},
+		{"`ipfs-cluster-ctl status`", true},
+		{"`ipfs-cluster-ctl stauts`", false},
+		{"`ipfs-cluster-ctl pin ls <cid>`", true},
+		{"`ipfs-cluster-ctl pin list`", false},
+		{"`./ipfs-cluster-ctl peers lst`", false},
+		{"`ipfs-cluster-ctl --host /ip4/127.0.0.1/tcp/9094 stauts`", false},
+		{"`ipfs-cluster-ctl pin add --name x -r 2 --local <cid>`", false},
+		{"`ipfs-cluster-ctl status --local --filter error`", true},
+		{"`docker compose up --build --detach --wait`", true},
+		{"`docker compose upp --build`", false},
+		{"`docker compose up --bulid`", false},
+		{"`docker compose up clutser`", false},
+		{"`docker compose --profile two down --volumes`", true},
+		{"`docker compose --profile three down`", false},
+		{"`docker compose exec cluster ipfs-cluster-ctl add /etc/os-release`", true},
+		{"`docker compose exec clutser ipfs-cluster-ctl status`", false},
+		{"`docker compose exec cluster ipfs-cluster-ctl stauts`", false},
+		{"`docker compose exec scylla cqlsh -e 'SELECT * FROM ipfs_cluster.pins'`", true},
+		{"```sh\ndocker compose exec scylla cqlhs\n```", false},
+		{"`docker ps`", false},
+		{"```\nmaek test\n```", false},
+		{"```\n(umask 077; echo \"A=$(openssl rand -hex 32)\" >.env)\n```", true},
+		{"```\n(umask 077; echo \"A=$(opnessl rand -hex 32)\" >.env)\n```", false},
+		{"```\n(umask 077; make tset)\n```", false},
+		{"```\n(umask 077; make test)\n```", true},
+		{"```console\n$ make test\n12 passed\n```", true},
+		{"```console\n$ maek test\n12 passed\n```", false},
+		{"```\nreplace github.com/gocql/gocql => github.com/scylladb/gocql v1.18.0\n```", true},
+		{"```\nexport SCYLLA=$HOME/x\ncd \"$SCYLLA\"/docs\n```", true},
+		{"`maek test`", true}, // is any code
+		{"`go tset ./scyllastate`", false},
+		{"CLUSTER_SCYLLA_… and IPFS_CLUSTER_PATH", true},
+		{"DEMO_ENGIN", false},
+	} {
+		problems := known.checkPage(parsePage("docs/x.md", test.text))
+		if (len(problems) == 0) != test.ok {
+			t.Errorf("%q: should be fine: %v, got %v", test.text, test.ok, problems)
+		}
+	}
+}
