@@ -39,6 +39,7 @@ func TestConfigEnv(t *testing.T) {
 		"tls.cert_file":   {"CLUSTER_SCYLLA_TLS_CERTFILE", "cert2", `"cert2"`},
 		"tls.key_file":    {"CLUSTER_SCYLLA_TLS_KEYFILE", "key2", `"key2"`},
 		"tls.server_name": {"CLUSTER_SCYLLA_TLS_SERVERNAME", "name2", `"name2"`},
+		"cluster_name":    {"CLUSTER_SCYLLA_CLUSTERNAME", "name3", `"name3"`},
 		"consistency":     {"CLUSTER_SCYLLA_CONSISTENCY", "local-reads", `"local-reads"`},
 		"schema":          {"CLUSTER_SCYLLA_SCHEMA", "verify", `"verify"`},
 		"connect_timeout": {"CLUSTER_SCYLLA_CONNECTTIMEOUT", "11s", `"11s"`},

@@ -21,6 +21,7 @@ const fullConfig = `{
   "hosts": ["db1.example", "10.0.0.2", "::1"],
   "port": 9142,
   "keyspace": "pins_2",
+  "cluster_name": "prod",
   "local_dc": "dc1",
   "replication": {"dc1": 3, "dc2": 2},
   "username": "cluster",
@@ -55,7 +56,7 @@ func TestConfigDefault(t *testing.T) {
 		t.Errorf("an empty object loads as\n%+v, want the default\n%+v", got, cfg)
 	}
 	want := Config{
-		Hosts: []string{"127.0.0.1"}, Port: 9042, Keyspace: "ipfs_cluster", Replication: map[string]int{},
+		Hosts: []string{"127.0.0.1"}, Port: 9042, Keyspace: "ipfs_cluster", ClusterName: "ipfs-cluster", Replication: map[string]int{},
 		Consistency: "linearizable", Schema: "apply",
 		RequestTimeout: 10 * time.Second,
 		UnpinGrace:     24 * time.Hour,
@@ -72,7 +73,7 @@ func TestConfigLoadJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Hosts: []string{"db1.example", "10.0.0.2", "::1"}, Port: 9142, Keyspace: "pins_2", LocalDC: "dc1",
+		Hosts: []string{"db1.example", "10.0.0.2", "::1"}, Port: 9142, Keyspace: "pins_2", ClusterName: "prod", LocalDC: "dc1",
 		Replication: map[string]int{"dc1": 3, "dc2": 2}, Username: "cluster", Password: "top-secret",
 		TLS:         TLSConfig{Enabled: true, CAFile: "ca.pem", CertFile: "/etc/peer.pem", KeyFile: "peer.key", ServerName: "db.example"},
 		Consistency: "local-reads", Schema: "verify", ConnectTimeout: time.Minute, RequestTimeout: 3 * time.Second,

@@ -15,7 +15,11 @@ func TestMain(m *testing.M) { os.Exit(cqltest.Main(m)) }
 // config of a store in a keyspace of its own.
 func testConfig(tb testing.TB) *Config {
 	tb.Helper()
-	server := cqltest.Start(tb)
+	return configOn(tb, cqltest.Start(tb))
+}
+
+func configOn(tb testing.TB, server *cqltest.Server) *Config {
+	tb.Helper()
 	conf := &Config{}
 	if err := conf.Default(); err != nil {
 		tb.Fatal(err)

@@ -21,9 +21,7 @@ import (
 // update arrives when the database goes on.
 func TestLostAnswers(t *testing.T) {
 	own := cqltest.StartOwn(t, engine.Options{})
-	conf := &Config{}
-	must(t, conf.Default())
-	conf.Hosts, conf.Port, conf.Keyspace = own.Hosts(), own.Port(), own.Keyspace(t)
+	conf := configOn(t, &own.Server)
 	conf.RequestTimeout = time.Second
 	s := openStore(t, conf)
 	self := statetest.Peer("self")

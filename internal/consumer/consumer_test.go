@@ -8,11 +8,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 )
 
 const module = "github.com/ipfs-cluster/ipfs-cluster-scylla"
+
+func TestMain(m *testing.M) { os.Exit(cqltest.Main(m)) }
 
 // goMod is what the tests look at of our go.mod.
 type goMod struct {
@@ -110,20 +115,6 @@ func TestConsumer(t *testing.T) {
 	if out, err := goCommand(dir, "build", "-mod=mod", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	out, err := exec.Command(program).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var defaults struct {
-		Hosts    []string `json:"hosts"`
-		Keyspace string   `json:"keyspace"`
-	}
-	if err := json.Unmarshal(out, &defaults); err != nil {
-		t.Fatalf("%v in %s", err, out)
-	}
-	if !slices.Equal(defaults.Hosts, []string{"127.0.0.1"}) || defaults.Keyspace != "ipfs_cluster" {
-		t.Errorf("the program prints %s, want the default configuration", out)
-	}
 	info, err := goCommand(dir, "version", "-m", program).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -131,19 +122,59 @@ func TestConsumer(t *testing.T) {
 	if !regexp.MustCompile(`=>\s+github\.com/scylladb/gocql\s`).Match(info) {
 		t.Errorf("the program is not built with the ScyllaDB fork of the driver:\n%s", info)
 	}
+	t.Run("defaults", func(t *testing.T) {
+		out, err := exec.Command(program).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var defaults struct {
+			Hosts    []string `json:"hosts"`
+			Keyspace string   `json:"keyspace"`
+		}
+		if err := json.Unmarshal(out, &defaults); err != nil {
+			t.Fatalf("%v in %s", err, out)
+		}
+		if !slices.Equal(defaults.Hosts, []string{"127.0.0.1"}) || defaults.Keyspace != "ipfs_cluster" {
+			t.Errorf("the program prints %s, want the default configuration", out)
+		}
+	})
+	t.Run("pin", func(t *testing.T) { checkPins(t, program) })
 }
 
-// TestConsumerWithoutReplace shows what README.md says of a module without the
-// replace line: it does not compile, it does not run with another driver.
-func TestConsumerWithoutReplace(t *testing.T) {
-	dir := newModule(t)
-	out, err := goCommand(dir, "build", "-mod=mod", "-o", filepath.Join(dir, "consumer"), ".").CombinedOutput()
-	if err == nil {
-		t.Fatal("a module without the replace line builds: README.md says that it does not")
+// checkPins lets the program pin in a keyspace of its own.
+func checkPins(t *testing.T, program string) {
+	t.Helper()
+	server := cqltest.Start(t)
+	keyspace := server.Keyspace(t)
+	pin := func(cid, secret string) (string, error) {
+		cmd := exec.Command(program, cid)
+		cmd.Env = append(os.Environ(),
+			"CLUSTER_SECRET="+secret,
+			"CLUSTER_SCYLLA_HOSTS="+strings.Join(server.Hosts(), ","),
+			"CLUSTER_SCYLLA_PORT="+strconv.Itoa(server.Port()),
+			"CLUSTER_SCYLLA_KEYSPACE="+keyspace)
+		out, err := cmd.CombinedOutput()
+		return strings.TrimSpace(string(out)), err
 	}
-	if !strings.Contains(string(out), "undefined: gocql.") {
-		t.Errorf("the build fails for another reason than the driver "+
-			"(it needs github.com/gocql/gocql itself from the module cache or a module proxy): %v\n%s", err, out)
+	const (
+		one = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+		two = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"
+	)
+	secret := strings.Repeat("0123456789abcdef", 4)
+	for i, cid := range []string{one, two} {
+		want := fmt.Sprintf("%s %d", cid, i+1)
+		if out, err := pin(cid, secret); err != nil || !strings.HasSuffix(out, want) {
+			t.Errorf("the program prints %q (%v), want %q", out, err, want)
+		}
+	}
+	var rows int
+	if err := server.Session(t).Query("SELECT count(pin) FROM " + keyspace + ".pins").Scan(&rows); err != nil || rows != 2 {
+		t.Errorf("the table has %d pins (%v), want 2", rows, err)
+	}
+	for secret, want := range map[string]string{"": "secret is empty", strings.Repeat("ab", 32): "another secret"} {
+		if out, err := pin(one, secret); err == nil || !strings.Contains(out, want) {
+			t.Errorf("with the secret %q the program prints %q (%v), want an error: %s", secret, out, err, want)
+		}
 	}
 }
 

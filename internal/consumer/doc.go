@@ -4,6 +4,6 @@
 // command by its version.
 //
 // The tests run the go command in modules of their own, in temporary folders.
-// What they need is in the module cache, except for the driver that the
-// replace line replaces: the first run on a machine downloads it.
+// All they need is in the module cache once our module has been built. The
+// program of the consumer pins in a real database (see package cqltest).
 package consumer

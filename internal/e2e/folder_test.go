@@ -4,15 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,44 +23,13 @@ import (
 // stock or with ours.
 func newLocalPeer(t *testing.T, name, consensus string, k *ipfs) *peer {
 	t.Helper()
-	host := ownAddress()
-	port := 9094 + 10*int(peersMade.Add(1))
-	listen := func(offset int) string { return fmt.Sprintf("/ip4/%s/tcp/%d", host, port+offset) }
-	p := &peer{
-		rest: rest{url: "http://" + net.JoinHostPort(host, strconv.Itoa(port)), client: newHTTPClient(t)},
-		dir:  t.TempDir(),
-		api:  listen(0),
-	}
-	p.folder = filepath.Join(p.dir, "cluster")
-	cmd := p.as(t, name, "init", "--consensus", consensus)
-	cmd.Env = environ(p.dir, map[string]string{
-		"CLUSTER_SECRET":                           clusterSecret,
-		"CLUSTER_MDNSINTERVAL":                     "0",
-		"CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS":   listen(0),
-		"CLUSTER_IPFSPROXY_LISTENMULTIADDRESS":     listen(1),
-		"CLUSTER_LISTENMULTIADDRESS":               listen(2),
-		"CLUSTER_PINSVCAPI_HTTPLISTENMULTIADDRESS": listen(3),
-		"CLUSTER_IPFSHTTP_NODEMULTIADDRESS":        k.api,
-		"CLUSTER_IPFSPROXY_NODEMULTIADDRESS":       k.api,
-	})
-	mustRun(t, cmd)
-	return p
-}
-
-// as is a command line of stock or of ours on the folder of this peer.
-func (p *peer) as(t *testing.T, name string, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command(program(t, name), append([]string{"--config", p.folder, "--loglevel", "info,restapilog:error,ipfshttp:error"}, args...)...)
-	cmd.Env = environ(p.dir, nil)
-	return cmd
+	return initPeer(t, name, k, nil, "--consensus", consensus)
 }
 
 // startAs starts the daemon of stock or of ours and waits until it is ready.
 func (p *peer) startAs(t *testing.T, name string, flags ...string) {
 	t.Helper()
-	p.starts++
-	log := filepath.Join(p.dir, fmt.Sprintf("peer-%d.log", p.starts))
-	p.daemon = start(t, log, p.as(t, name, append([]string{"daemon"}, flags...)...))
+	p.launch(t, p.as(t, name, append([]string{"daemon"}, flags...)...))
 	p.waitReady(t)
 }
 

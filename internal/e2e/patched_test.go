@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -45,8 +44,7 @@ func TestPatchedService(t *testing.T) {
 	}
 	begin := func() {
 		t.Helper()
-		p.starts++
-		p.daemon = start(t, filepath.Join(p.dir, fmt.Sprintf("patched-%d.log", p.starts)), with("daemon"))
+		p.launch(t, with("daemon"))
 		p.waitReady(t)
 	}
 	blocks := k.addBlocks(t, "TestPatchedService", 2)
@@ -89,12 +87,60 @@ func TestPatchedService(t *testing.T) {
 		t.Error("state cleanup of the patched service has removed a pin")
 	}
 
+	file := filepath.Join(p.dir, "pins.json")
+	writePins(t, file, []string{removed})
+	checkRefused(t, run(t, with("state", "import", "-f", file)), "the keyspace "+db.keyspace+" holds 1 pins", "is left as it is")
+	if inTable(t, session, db.keyspace, removed) {
+		t.Error("state import of the patched service has written into a keyspace that holds pins")
+	}
+	fresh := on(t, server)
+	empty := newPeer(t, fresh, k, nil)
+	inEmpty := func(args ...string) *exec.Cmd {
+		cmd := empty.service(t, nil, args...)
+		cmd.Path = patched
+		return cmd
+	}
+	checkRefused(t, run(t, inEmpty("state", "export")), fresh.keyspace)
+	mustRun(t, inEmpty("state", "import", "-f", file))
+	if exported := mustRun(t, empty.service(t, nil, "state", "export")).stdout; !strings.Contains(exported, removed) {
+		t.Errorf("after state import of the patched service the empty keyspace has %q", exported)
+	}
+
 	p.start(t) // our binary
 	p.waitReady(t)
 	if got, err := p.allocations(); err != nil || !maps.Equal(got, map[string]bool{kept: true}) {
 		t.Errorf("our binary sees %v (%v), want the pin that the patched service left", got, err)
 	}
 	p.stop(t)
+
+	begin()
+	checkPatchedLost(t, p, db, k)
+}
+
+// checkPatchedLost lets another process take the identity of a patched peer
+// that runs, which must end with an error.
+func checkPatchedLost(t *testing.T, p *peer, db database, k *ipfs) {
+	t.Helper()
+	const identity = "identity.json"
+	other := newPeer(t, db, k, nil)
+	text, err := os.ReadFile(filepath.Join(p.folder, identity))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(other.folder, identity), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other.start(t)
+	select {
+	case <-p.daemon.Exited():
+	case <-time.After(readyTimeout):
+		t.Fatal("the patched peer runs on when another process has its identity")
+	}
+	lines := strings.Split(strings.TrimSpace(p.daemon.text(t)), "\n")
+	checkRefused(t, outcome{code: exitCode(t, p.daemon.Wait()), stderr: lines[len(lines)-1]},
+		"error running cluster: ", "another process has taken over")
+	other.waitReady(t)
+	other.stop(t)
 }
 
 // checkPatchedInit checks what sections the patched service writes.

@@ -58,10 +58,22 @@ func ownAddress() string {
 	return fmt.Sprintf("127.%d.%d.%d", 1+pid>>16, pid>>8&255, pid&255)
 }
 
-// newPeer makes the folder of a peer. k may be nil for a peer that does not
-// come so far as to need IPFS. More variables of the environment change the
-// configuration that init writes.
+// newPeer makes the folder of a peer whose pinset is in db. k may be nil for a
+// peer that does not come so far as to need IPFS. More variables of the
+// environment change the configuration that init writes.
 func newPeer(t *testing.T, db database, k *ipfs, vars map[string]string) *peer {
+	t.Helper()
+	env := map[string]string{
+		"CLUSTER_SCYLLA_HOSTS":    strings.Join(db.hosts, ","),
+		"CLUSTER_SCYLLA_PORT":     strconv.Itoa(db.port),
+		"CLUSTER_SCYLLA_KEYSPACE": db.keyspace,
+	}
+	maps.Copy(env, vars)
+	return initPeer(t, service, k, env, "--state", "scylla")
+}
+
+// initPeer makes the folder of a peer with init of stock or of ours.
+func initPeer(t *testing.T, name string, k *ipfs, vars map[string]string, flags ...string) *peer {
 	t.Helper()
 	host := ownAddress()
 	port := 9094 + 10*int(peersMade.Add(1))
@@ -79,25 +91,31 @@ func newPeer(t *testing.T, db database, k *ipfs, vars map[string]string) *peer {
 		"CLUSTER_IPFSPROXY_LISTENMULTIADDRESS":     listen(1),
 		"CLUSTER_LISTENMULTIADDRESS":               listen(2),
 		"CLUSTER_PINSVCAPI_HTTPLISTENMULTIADDRESS": listen(3),
-		"CLUSTER_SCYLLA_HOSTS":                     strings.Join(db.hosts, ","),
-		"CLUSTER_SCYLLA_PORT":                      strconv.Itoa(db.port),
-		"CLUSTER_SCYLLA_KEYSPACE":                  db.keyspace,
 	}
 	if k != nil {
 		env["CLUSTER_IPFSHTTP_NODEMULTIADDRESS"] = k.api
 		env["CLUSTER_IPFSPROXY_NODEMULTIADDRESS"] = k.api
 	}
 	maps.Copy(env, vars)
-	mustRun(t, p.service(t, env, "init", "--state", "scylla"))
+	cmd := p.as(t, name, append([]string{"init"}, flags...)...)
+	cmd.Env = environ(p.dir, env)
+	mustRun(t, cmd)
 	return p
 }
 
-// service is a command line of ipfs-cluster-service for this peer. vars may
-// be nil.
-func (p *peer) service(t *testing.T, vars map[string]string, args ...string) *exec.Cmd {
+// as is a command line of stock or of ours for this peer.
+func (p *peer) as(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	args = append([]string{"--config", p.folder, "--loglevel", "info,restapilog:error,ipfshttp:error"}, args...)
-	cmd := exec.Command(program(t, service), args...)
+	cmd := exec.Command(program(t, name), args...)
+	cmd.Env = environ(p.dir, nil)
+	return cmd
+}
+
+// service is a command line of ours for this peer. vars may be nil.
+func (p *peer) service(t *testing.T, vars map[string]string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := p.as(t, service, args...)
 	cmd.Env = environ(p.dir, vars)
 	return cmd
 }
@@ -113,9 +131,14 @@ func (p *peer) ctl(t *testing.T, args ...string) outcome {
 // start starts the daemon.
 func (p *peer) start(t *testing.T) {
 	t.Helper()
+	p.launch(t, p.service(t, nil, "daemon"))
+}
+
+// launch starts a command line that is a daemon.
+func (p *peer) launch(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
 	p.starts++
-	log := filepath.Join(p.dir, fmt.Sprintf("peer-%d.log", p.starts))
-	p.daemon = start(t, log, p.service(t, nil, "daemon"))
+	p.daemon = start(t, filepath.Join(p.dir, fmt.Sprintf("peer-%d.log", p.starts)), cmd)
 }
 
 // waitReady waits until the daemon serves requests and can allocate pins.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,13 +42,56 @@ func checkLog(t *testing.T, name, text string) {
 		t.Errorf("%s has a crash: %s", name, found)
 	}
 	for _, report := range race.FindAllString(text, -1) {
-		// What follows tells who started the two goroutines.
-		accesses, _, _ := strings.Cut(report, "\nGoroutine ")
-		if strings.Contains(accesses, "/ipfs-cluster-scylla/") {
+		if strings.Contains(strings.Join(racers(report), "\n"), "/ipfs-cluster-scylla/") {
 			t.Errorf("%s has a data race:\n%s", name, report)
 		} else {
 			t.Logf("%s has a data race of upstream:\n%s", name, report)
 		}
+	}
+}
+
+// racers returns the functions that made the accesses of a race: of each stack
+// the first that is not of the standard library.
+func racers(report string) []string {
+	accesses, _, _ := strings.Cut(report, "\nGoroutine ") // who started them
+	var names []string
+	for _, stack := range strings.Split(accesses, " by ")[1:] {
+		for line := range strings.Lines(stack) {
+			name := strings.TrimSpace(line)
+			if domain, _, found := strings.Cut(name, "/"); found && strings.Contains(domain, ".") {
+				names = append(names, name)
+				break
+			}
+		}
+	}
+	return names
+}
+
+func TestRacers(t *testing.T) {
+	const report = `WARNING: DATA RACE
+Write at 0x00c003145528 by goroutine 355:
+  runtime.mapassign_faststr()
+      /go/src/internal/runtime/maps/runtime_faststr.go:263 +0x0
+  github.com/ipfs-cluster/ipfs-cluster/pintracker/optracker.(*OperationTracker).TrackNewOperation()
+      /mod/github.com/ipfs-cluster/ipfs-cluster@v1.1.6/pintracker/optracker/operationtracker.go:91 +0x6be
+  github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker.(*Tracker).RecoverAll()
+      /work/peer/tracker/tracker.go:44 +0xd0
+
+Previous read at 0x00c003145528 by goroutine 301:
+  internal/sync.(*HashTrieMap[go.shape.string]).Load()
+      /go/src/internal/sync/hashtriemap.go:60 +0x1
+  github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus.(*Consensus).act()
+      /work/peer/consensus/act.go:18 +0x267
+
+Goroutine 355 (running) created at:
+  go.uber.org/fx.New()
+==================`
+	want := []string{
+		"github.com/ipfs-cluster/ipfs-cluster/pintracker/optracker.(*OperationTracker).TrackNewOperation()",
+		"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus.(*Consensus).act()",
+	}
+	if got := racers(report); !slices.Equal(got, want) {
+		t.Errorf("the racers are %q, want %q", got, want)
 	}
 }
 

@@ -139,8 +139,8 @@ func TestTwoDaemonsEmptyServer(t *testing.T) {
 		keyspace := server.Keyspace(t)
 		var all []*daemon
 		for i := range processes {
-			log := filepath.Join(one.dir, fmt.Sprintf("export-%d-%d.log", try, i))
-			all = append(all, start(t, log, one.service(t, map[string]string{"CLUSTER_SCYLLA_KEYSPACE": keyspace}, "state", "export")))
+			log := filepath.Join(one.dir, fmt.Sprintf("import-%d-%d.log", try, i))
+			all = append(all, start(t, log, one.service(t, map[string]string{"CLUSTER_SCYLLA_KEYSPACE": keyspace}, "state", "import", "-f", os.DevNull)))
 		}
 		for i, d := range all {
 			if err := d.Wait(); err != nil {
