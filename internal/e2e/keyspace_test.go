@@ -92,7 +92,9 @@ func TestSharedKeyspace(t *testing.T) {
 	cmd := p.service(t, nil, "state", "cleanup")
 	cmd.Stdin = read
 	prompt := start(t, filepath.Join(p.dir, "prompt.log"), cmd)
-	read.Close()
+	if err := read.Close(); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, runTimeout, "the command asks", func() error {
 		return prompt.logged(t, regexp.MustCompile("Type the name of the keyspace"), 1)
 	})
