@@ -34,8 +34,7 @@ type registerBugs struct {
 
 func newRegister(tb testing.TB, bugs registerBugs) UpdatingStore {
 	tb.Helper()
-	s, _ := upstreamSuite().New(tb).(state.Store)
-	return &register{Store: s, revs: make(map[api.Cid]int), bugs: bugs}
+	return &register{Store: upstreamSuite().New(tb), revs: make(map[api.Cid]int), bugs: bugs}
 }
 
 func (r *register) Add(ctx context.Context, p api.Pin) error {
