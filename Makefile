@@ -40,7 +40,7 @@ test: need-engine need-cc tools ## all tests on a real CQL server; ends with a c
 	@CQL_REQUIRED=1 bin/cqlserver exec -- go test -json $(TEST_FLAGS) ./... | bin/testreport
 
 .PHONY: test-upstream
-test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store and consensus (15 minutes)
+test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store and consensus (10 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@CQL_REQUIRED=1 UPSTREAM_FULL=1 bin/cqlserver exec -- go test -json -count=1 -timeout 40m ./internal/upstream | bin/testreport
 
