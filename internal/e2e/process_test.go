@@ -75,13 +75,13 @@ Write at 0x00c003145528 by goroutine 355:
   github.com/ipfs-cluster/ipfs-cluster/pintracker/optracker.(*OperationTracker).TrackNewOperation()
       /mod/github.com/ipfs-cluster/ipfs-cluster@v1.1.6/pintracker/optracker/operationtracker.go:91 +0x6be
   github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker.(*Tracker).RecoverAll()
-      /work/peer/tracker/tracker.go:44 +0xd0
+      /src/peer/tracker/tracker.go:44 +0xd0
 
 Previous read at 0x00c003145528 by goroutine 301:
   internal/sync.(*HashTrieMap[go.shape.string]).Load()
       /go/src/internal/sync/hashtriemap.go:60 +0x1
   github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus.(*Consensus).act()
-      /work/peer/consensus/act.go:18 +0x267
+      /src/peer/consensus/act.go:18 +0x267
 
 Goroutine 355 (running) created at:
   go.uber.org/fx.New()
