@@ -113,11 +113,7 @@ func Adopt(ctx context.Context, conf *Config, confirm func(present Owner) error)
 	if err := wanted.replace(ctx, db, present); err != nil {
 		return err
 	}
-	claimed, err := checkOwner(ctx, db, wanted) // somebody else may have been faster
-	if err == nil && !claimed {
-		err = fmt.Errorf("claiming the keyspace %s: no claim is to be seen", db.Keyspace)
-	}
-	return err
+	return claimKeyspace(ctx, db, wanted) // somebody else may have been faster
 }
 
 // quiet is how long the cursor of a peer stands before the peer counts as

@@ -121,13 +121,14 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 // prepare makes the keyspace ready. Whose it is comes first: a peer that is
 // refused must not have changed the tables.
 func prepare(ctx context.Context, db *scylla.DB, conf *Config, opts options) error {
-	if _, err := checkOwner(ctx, db, conf.owner()); err != nil {
+	claimed, err := checkOwner(ctx, db, conf.owner())
+	if err != nil {
 		return err
 	}
 	if opts.existing {
 		return prepareSchema(ctx, db, SchemaVerify, opts.schema)
 	}
-	if err := prepareSchema(ctx, db, conf.Schema, opts.schema); err != nil {
+	if err := prepareSchema(ctx, db, conf.Schema, opts.schema); err != nil || claimed {
 		return err
 	}
 	return claimKeyspace(ctx, db, conf.owner())

@@ -178,14 +178,8 @@ func TestNextVersionVerifies(t *testing.T) {
 
 func count(tb testing.TB, s *Store) int {
 	tb.Helper()
-	keys := make(chan api.Cid)
-	failed := make(chan error, 1)
-	go func() { failed <- s.Keys(tb.Context(), keys) }()
-	n := 0
-	for range keys {
-		n++
-	}
-	if err := <-failed; err != nil {
+	n, err := s.Count(tb.Context(), func(int) {})
+	if err != nil {
 		tb.Fatal(err)
 	}
 	return n

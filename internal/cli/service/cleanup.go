@@ -48,7 +48,10 @@ func (cmd *command) cleanup(c *cli.Context) error {
 	return cmd.withState(
 		func(cfg *scyllastate.Config) error {
 			return withStore(cfg, scyllastate.OpenExisting, func(ctx context.Context, store *scyllastate.Store) error {
-				return cmd.cleanKeyspace(ctx, c, cfg, store)
+				if err := cmd.cleanKeyspace(ctx, c, cfg, store); err != nil {
+					return fmt.Errorf("cleaning state: %w", err)
+				}
+				return nil
 			})
 		},
 		func(manager cmdutils.StateManager) error {
@@ -71,11 +74,11 @@ func (cmd *command) cleanup(c *cli.Context) error {
 // cleanKeyspace removes every pin of the keyspace when the user names it.
 func (cmd *command) cleanKeyspace(ctx context.Context, c *cli.Context, cfg *scyllastate.Config, store *scyllastate.Store) error {
 	if err := checkKeyspaceFlag(c, cfg); err != nil {
-		return fmt.Errorf("cleaning state: %w", err)
+		return err
 	}
 	n, err := store.Count(ctx, newProgress(cmd.stderr, "counted").tick)
 	if err != nil {
-		return fmt.Errorf("cleaning state: %w", err)
+		return err
 	}
 	if n == 0 {
 		fmt.Fprintf(cmd.stderr, "the keyspace %s holds no pins\n", cfg.Keyspace)
@@ -84,19 +87,19 @@ func (cmd *command) cleanKeyspace(ctx context.Context, c *cli.Context, cfg *scyl
 	err = cmd.confirmKeyspace(ctx, c, cfg, fmt.Sprintf("All %d pins of the cluster %q will be removed from the keyspace %s, for all its peers, which will unpin the content.",
 		n, cfg.ClusterName, cfg.Keyspace))
 	if err != nil {
-		return fmt.Errorf("cleaning state: %w", err)
+		return err
 	}
-	if n, err = removePins(ctx, store, store.Batching(), newProgress(cmd.stderr, "removed")); err != nil {
-		return fmt.Errorf("cleaning state: %w (%d pins are removed)", err, n)
+	if n, err = removePins(ctx, store.Keys, store.Batching(), newProgress(cmd.stderr, "removed")); err != nil {
+		return fmt.Errorf("%w (%d pins are removed)", err, n)
 	}
 	fmt.Fprintf(cmd.stderr, "%d pins removed\n", n)
 	return nil
 }
 
-// removePins removes from st every pin that keys lists, and returns how many
-// are durably removed, also with an error. What it cannot list does not keep it
+// removePins removes from st every pin that keys sends, and returns how many
+// are durably removed, also with an error. What keys cannot send does not keep it
 // from removing the rest.
-func removePins(ctx context.Context, keys keyLister, st state.BatchingStore, progress *progress) (removed int, err error) {
+func removePins(ctx context.Context, keys func(context.Context, chan<- api.Cid) error, st state.BatchingStore, progress *progress) (removed int, err error) {
 	listed := 0
 	commit := func() error {
 		if err := st.Commit(ctx); err != nil {
@@ -107,7 +110,7 @@ func removePins(ctx context.Context, keys keyLister, st state.BatchingStore, pro
 		return nil
 	}
 	var writeErr error
-	err = eachKey(ctx, keys, func(c api.Cid) error {
+	err = each(ctx, keys, func(c api.Cid) error {
 		if writeErr = st.Rm(ctx, c); writeErr != nil {
 			return writeErr
 		}

@@ -74,7 +74,7 @@ func TestRemovePins(t *testing.T) {
 				}
 				return nil
 			}}
-			removed, err := removePins(t.Context(), s, s, quiet())
+			removed, err := removePins(t.Context(), s.Keys, s, quiet())
 			if removed != tc.removed || s.gone != tc.removed || s.commits != tc.commits || !errors.Is(err, tc.want) {
 				t.Errorf("%d pins reported removed, %d were, in %d commits, %v; want %d in %d, %v",
 					removed, s.gone, s.commits, err, tc.removed, tc.commits, tc.want)

@@ -97,14 +97,8 @@ func (cmd *command) crdtInfo(ctx context.Context, store *crdtStore) error {
 
 func (cmd *command) crdtDot(c *cli.Context) error {
 	return cmd.withCRDT(func(ctx context.Context, store *crdtStore) error {
-		write := func(w io.Writer) error { return store.dag.DotDAG(ctx, w) }
 		logger.Info("writing the CRDT-DAG as DOT, which takes long for a large one")
-		var err error
-		if path := c.String("file"); path != "" {
-			err = writeWhole(path, write)
-		} else {
-			err = writeBuffered(cmd.stdout, write)
-		}
+		err := cmd.writeOutput(c, func(w io.Writer) error { return store.dag.DotDAG(ctx, w) })
 		if err != nil {
 			return fmt.Errorf("generating graph: %w", err)
 		}

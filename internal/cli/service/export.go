@@ -47,16 +47,10 @@ func (cmd *command) exportCommand() cli.Command {
 }
 
 func (cmd *command) export(c *cli.Context) error {
-	to := func(write func(io.Writer) error) error {
-		if path := c.String("file"); path != "" {
-			return writeWhole(path, write)
-		}
-		return writeBuffered(cmd.stdout, write)
-	}
 	return cmd.withState(
 		func(cfg *scyllastate.Config) error {
 			return withStore(cfg, scyllastate.OpenExisting, func(ctx context.Context, store *scyllastate.Store) error {
-				return to(func(w io.Writer) error {
+				return cmd.writeOutput(c, func(w io.Writer) error {
 					n, err := exportPins(ctx, store, w, newProgress(cmd.stderr, "exported"))
 					if err != nil {
 						return fmt.Errorf("exporting state: %w", err)
@@ -67,7 +61,7 @@ func (cmd *command) export(c *cli.Context) error {
 			})
 		},
 		func(manager cmdutils.StateManager) error {
-			if err := to(manager.ExportState); err != nil {
+			if err := cmd.writeOutput(c, manager.ExportState); err != nil {
 				return fmt.Errorf("exporting state: %w", err)
 			}
 			logger.Info("state successfully exported")
@@ -79,33 +73,27 @@ func (cmd *command) export(c *cli.Context) error {
 // exportPins writes all pins of st to w, one JSON object a line, and returns
 // how many it wrote. After an error the output is not the whole pinset.
 func exportPins(ctx context.Context, st state.Store, w io.Writer, progress *progress) (n int, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	pins := make(chan api.Pin, 1024)
-	listed := make(chan error, 1)
-	go func() { listed <- st.List(ctx, pins) }()
-
 	enc := json.NewEncoder(w)
-	var writeErr error
-	for pin := range pins {
-		if writeErr != nil {
-			continue // until List has noticed that ctx ended
-		}
-		if writeErr = enc.Encode(pin); writeErr != nil {
-			cancel()
-			continue
+	err = each(ctx, st.List, func(pin api.Pin) error {
+		if err := enc.Encode(pin); err != nil {
+			return err
 		}
 		n++
 		progress.tick(n)
-	}
-	err = <-listed
-	if writeErr != nil {
-		err = writeErr
-	}
+		return nil
+	})
 	if err != nil {
 		return n, fmt.Errorf("the export is not complete, it ended after %d pins: %w", n, err)
 	}
 	return n, nil
+}
+
+// writeOutput lets write fill the file that --file names, or stdout.
+func (cmd *command) writeOutput(c *cli.Context, write func(io.Writer) error) error {
+	if path := c.String("file"); path != "" {
+		return writeWhole(path, write)
+	}
+	return writeBuffered(cmd.stdout, write)
 }
 
 // writeWhole lets write fill the file path, which is there with all its

@@ -77,8 +77,11 @@ func (cmd *command) importPins(c *cli.Context) error {
 			return cmd.withInput(path, func(r io.Reader) error {
 				return withStore(cfg, scyllastate.Open, func(ctx context.Context, store *scyllastate.Store) error {
 					yes, err := cmd.confirmImport(ctx, c, cfg, store)
-					if err != nil || !yes {
-						return err
+					if err != nil {
+						return fmt.Errorf("importing state: %w", err)
+					}
+					if !yes {
+						return nil
 					}
 					n, err := addPins(ctx, r, store.Batching(), opts, newProgress(cmd.stderr, "imported"))
 					if err != nil {
@@ -112,11 +115,11 @@ func (cmd *command) importPins(c *cli.Context) error {
 // that holds pins wants more than a yes.
 func (cmd *command) confirmImport(ctx context.Context, c *cli.Context, cfg *scyllastate.Config, store *scyllastate.Store) (bool, error) {
 	if err := checkKeyspaceFlag(c, cfg); err != nil {
-		return false, fmt.Errorf("importing state: %w", err)
+		return false, err
 	}
 	n, err := store.Count(ctx, newProgress(cmd.stderr, "counted").tick)
 	if err != nil {
-		return false, fmt.Errorf("importing state: %w", err)
+		return false, err
 	}
 	if n == 0 && c.IsSet("keyspace") {
 		return true, nil
@@ -126,10 +129,7 @@ func (cmd *command) confirmImport(ctx context.Context, c *cli.Context, cfg *scyl
 	}
 	err = cmd.confirmKeyspace(ctx, c, cfg, fmt.Sprintf("The keyspace %s holds %d pins of the cluster %q, which all its peers share. "+
 		"Those that are imported will be replaced, none will be removed.", cfg.Keyspace, n, cfg.ClusterName))
-	if err != nil {
-		return false, fmt.Errorf("importing state: %w", err)
-	}
-	return true, nil
+	return err == nil, err
 }
 
 // importOptions reads the flags that change every pin.

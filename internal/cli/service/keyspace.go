@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
@@ -59,31 +58,4 @@ func (cmd *command) confirmKeyspace(ctx context.Context, c *cli.Context, cfg *sc
 		return err
 	}
 	return checkKeyspaceName(name, cfg)
-}
-
-// keyLister is what is needed of a store to find its pins.
-type keyLister interface {
-	Keys(ctx context.Context, out chan<- api.Cid) error
-}
-
-// eachKey calls f with the CID of each pin until f fails.
-func eachKey(ctx context.Context, store keyLister, f func(api.Cid) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	keys := make(chan api.Cid, 1024)
-	listed := make(chan error, 1)
-	go func() { listed <- store.Keys(ctx, keys) }()
-	var failed error
-	for key := range keys {
-		if failed != nil {
-			continue // until Keys has noticed that ctx ended
-		}
-		if failed = f(key); failed != nil {
-			cancel()
-		}
-	}
-	if err := <-listed; failed == nil {
-		return err
-	}
-	return failed
 }
