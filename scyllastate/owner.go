@@ -151,7 +151,7 @@ func readOwner(ctx context.Context, db *scylla.DB) (Owner, error) {
 	ctx = scylla.WithTrail(ctx)
 	err := db.Query(selectOwner, ownerRow).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).
 		Scan(&o.Name, &o.fingerprint, &o.Claimed, &o.ClaimedBy)
-	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
+	if err != nil && !errors.Is(err, gocql.ErrNotFound) && !scylla.InTheMaking(err) {
 		return Owner{}, fmt.Errorf("reading the owner of the keyspace %s: %w", db.Keyspace, scylla.Describe(ctx, err))
 	}
 	return o, nil

@@ -157,9 +157,7 @@ func (db *DB) history(ctx context.Context) (map[int]applied, error) {
 		out[version] = a
 	}
 	if err := iter.Close(); err != nil {
-		if code, ok := Code(err); ok && code == gocql.ErrCodeInvalid {
-			// Another process is making the table right now: Cassandra lists
-			// it before it can be read.
+		if InTheMaking(err) {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("reading the schema history: %w", Describe(ctx, err))
@@ -167,7 +165,16 @@ func (db *DB) history(ctx context.Context) (map[int]applied, error) {
 	return out, nil
 }
 
-// HasTable reports whether the keyspace has a table of that name.
+// InTheMaking reports whether err, of reading a table that HasTable has found,
+// means that another process is making it right now: Cassandra lists a table
+// before it can be read. Nobody has written to it then.
+func InTheMaking(err error) bool {
+	code, ok := Code(err)
+	return ok && code == gocql.ErrCodeInvalid
+}
+
+// HasTable reports whether the keyspace has a table of that name. See
+// InTheMaking.
 func (db *DB) HasTable(ctx context.Context, table string) (bool, error) {
 	ctx = WithTrail(ctx)
 	var found string
