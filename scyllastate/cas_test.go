@@ -24,7 +24,7 @@ func TestConditionShapes(t *testing.T) {
 	try := func(what string, w *write, applied bool, want row) {
 		t.Helper()
 		w.cid = c
-		got, now, err := s.cas(t.Context(), w)
+		got, now, err := s.tables.swap(t.Context(), w)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
@@ -67,6 +67,7 @@ func TestConditionShapes(t *testing.T) {
 func TestMarkerRunsOut(t *testing.T) {
 	s := newTestStore(t)
 	s.conf.UnpinGrace = time.Second // shorter than service.json may say
+	s.tables = newCQLTables(s.db, s.conf.UnpinGrace)
 	gone, kept := statetest.Samples(t)[0].Pin, statetest.Samples(t)[1].Pin
 	gone.Cid, kept.Cid = statetest.Cid("gone"), statetest.Cid("kept")
 	ctx := t.Context()

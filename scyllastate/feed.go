@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -41,22 +42,29 @@ type Feed struct {
 	name        string
 	sources     []string
 	incarnation gocql.UUID
-	position    time.Time
-	now         func() time.Time
+	// position is where the stored cursor is, or where reading begins.
+	position time.Time
+	saved    atomic.Int64 // position in Unix seconds, for Lagging
+	now      func() time.Time
+	// follows is set when the feed is somebody else's, whose cursor stays.
+	follows bool
 }
 
-var _ state.Feed = (*Feed)(nil)
+var (
+	_ state.OwnFeed  = (*Feed)(nil)
+	_ state.Follower = (*Store)(nil)
+)
 
-// Feed opens the feed of a peer where it was left, and takes its cursor: a
+// OpenFeed opens the feed of a peer where it was left, and takes its cursor: a
 // process that read the feed before gets ErrSuperseded. The cursor of a peer
-// that never read starts now. Changes that are made after Feed returns are
+// that never read starts now. Changes that are made after OpenFeed returns are
 // delivered.
-func (s *Store) Feed(ctx context.Context, id peer.ID) (*Feed, error) {
+func (s *Store) OpenFeed(ctx context.Context, id peer.ID) (state.OwnFeed, error) {
 	f := &Feed{
 		store:       s,
 		name:        id.String(),
 		incarnation: gocql.MustRandomUUID(),
-		now:         time.Now,
+		now:         s.now,
 	}
 	f.sources = append(f.sources, f.name)
 	for shard := range everywhereShards {
@@ -67,6 +75,24 @@ func (s *Store) Feed(ctx context.Context, id peer.ID) (*Feed, error) {
 	}
 	return f, nil
 }
+
+// Follow implements state.Follower. The feed has no changes for every peer.
+func (s *Store) Follow(ctx context.Context, id peer.ID) (state.Feed, error) {
+	f := &Feed{store: s, name: id.String(), sources: []string{id.String()}, now: s.now, follows: true}
+	at, err := s.tables.readCursor(ctx, f.name, f.name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the cursor of feed %s: %w", f.name, err)
+	}
+	f.position = at.position
+	if oldest := s.now().Add(-feedTTL); f.position.Before(oldest) {
+		f.position = oldest
+	}
+	return f, nil
+}
+
+// Lagging implements state.OwnFeed: more than half of the time for which changes
+// are kept has passed since the stored cursor.
+func (f *Feed) Lagging() bool { return f.now().Sub(time.Unix(f.saved.Load(), 0)) > feedTTL/2 }
 
 // claim makes this process the only one that moves the cursor. It goes on until
 // it succeeds, ctx ends or trying is useless. A wrong clock makes it wait: it
@@ -83,27 +109,26 @@ func (f *Feed) claim(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			logger.Warnf("taking the cursor of feed %s, trying again: %s", f.name, err)
 		}
-		if pause(ctx, min(try+5, 10)) != nil {
+		if pause(ctx, f.store.random, min(try+5, 10)) != nil {
 			return errors.Join(ctx.Err(), err)
 		}
 	}
 }
 
 func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
-	ctx = scylla.WithTrail(ctx)
 	if err := f.store.clock.check(); err != nil {
 		return false, err
 	}
-	position, holder, err := f.cursor(ctx)
+	at, err := f.store.tables.readCursor(ctx, f.name, f.name)
 	if err != nil {
 		return false, err
 	}
 	now := f.now()
-	oldest := now.Add(-feedTTL)
+	oldest, position := now.Add(-feedTTL), at.position
 	switch {
-	case holder == nil:
+	case at.holder == nil:
 		position = now.Add(-f.store.lim.window())
-	case *holder == f.incarnation:
+	case *at.holder == f.incarnation:
 		return true, nil // an earlier try whose answer was lost
 	case position.After(now.Add(f.store.lim.skew())):
 		logger.Warnf("feed %s was read up to %s, which is in the future: a clock was wrong then; reading all changes again", f.name, position.Format(time.RFC3339))
@@ -113,33 +138,19 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 		position = oldest
 	}
 	f.position = position
-	done, err = f.store.db.Query(claimCursor, position, f.incarnation, f.name, f.name, holder).
-		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
-	return done, scylla.Describe(ctx, err)
-}
-
-func (f *Feed) cursor(ctx context.Context) (position time.Time, holder *gocql.UUID, err error) {
-	ctx = scylla.WithTrail(ctx)
-	err = f.store.db.Query(selectCursor, f.name, f.name).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).
-		Scan(&position, &holder)
-	if errors.Is(err, gocql.ErrNotFound) {
-		err = nil
-	}
-	return position, holder, scylla.Describe(ctx, err)
+	f.saved.Store(position.Unix())
+	return f.store.tables.claimCursor(ctx, f.name, f.name, cursor{position, &f.incarnation}, at.holder)
 }
 
 // save moves the stored cursor. A lost answer is no harm: the position only
 // says where to start again.
 func (f *Feed) save(ctx context.Context, position time.Time) error {
-	ctx = scylla.WithTrail(ctx)
-	got := make(map[string]any, 1)
-	applied, err := f.store.db.Query(moveCursor, position, f.name, f.name, f.incarnation).
-		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(got)
+	applied, err := f.store.tables.moveCursor(ctx, f.name, f.name, cursor{position, &f.incarnation})
 	if err != nil {
-		return scylla.Describe(ctx, err)
+		return err
 	}
 	if !applied {
-		return fmt.Errorf("feed %s: %w (incarnation %v)", f.name, ErrSuperseded, got["incarnation"])
+		return fmt.Errorf("feed %s: %w", f.name, ErrSuperseded)
 	}
 	return nil
 }
@@ -156,13 +167,15 @@ func (f *Feed) Consume(ctx context.Context, handle state.Handler) error {
 	defer background.Wait()
 	defer cancel(nil)
 	d.start(ctx, &background)
-	background.Add(1)
-	go func() {
-		defer background.Done()
-		if err := f.keepSaved(ctx, t); err != nil {
-			cancel(err)
-		}
-	}()
+	if !f.follows {
+		background.Add(1)
+		go func() {
+			defer background.Done()
+			if err := f.keepSaved(ctx, t); err != nil {
+				cancel(err)
+			}
+		}()
+	}
 
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
@@ -216,6 +229,7 @@ func (f *Feed) keepSaved(ctx context.Context, t *tail) error {
 			return err
 		case err == nil:
 			f.position, last = position, time.Now()
+			f.saved.Store(position.Unix())
 			t.out.saved()
 		case ctx.Err() == nil:
 			logger.Warnf("saving the cursor of feed %s: %s", f.name, err)

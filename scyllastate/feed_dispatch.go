@@ -51,6 +51,8 @@ type change struct {
 	prev  gocql.UUID
 	taken time.Time
 	done  bool
+	// traceparent is that of the write.
+	traceparent string
 }
 
 // task is the work on one CID: all its open changes.
@@ -92,7 +94,8 @@ func (d *dispatcher) start(ctx context.Context, wg *sync.WaitGroup) {
 }
 
 // put takes a change, unless it is known. It waits while too many are open.
-func (d *dispatcher) put(ctx context.Context, key changeKey, prev gocql.UUID) error {
+func (d *dispatcher) put(ctx context.Context, r changeRow) error {
+	key := changeKey{at: r.at, cid: string(r.cid)}
 	d.mu.Lock()
 	_, known := d.changes[key]
 	d.mu.Unlock()
@@ -106,7 +109,7 @@ func (d *dispatcher) put(ctx context.Context, key changeKey, prev gocql.UUID) er
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := &change{at: key.at.Time(), prev: prev, taken: time.Now()}
+	c := &change{at: key.at.Time(), prev: r.prev, taken: time.Now(), traceparent: r.traceparent}
 	d.changes[key] = c
 	d.open.add(c)
 	t := d.tasks[key.cid]
@@ -226,7 +229,21 @@ func (d *dispatcher) act(ctx context.Context, t *task, open []change) ([]bool, e
 		logger.Errorf("passing over a change: %s", err)
 		return settled, nil
 	}
-	return settled, d.handle(ctx, state.Change{Cid: c, Pin: pin})
+	return settled, d.handle(ctx, state.Change{
+		Cid: c, Pin: pin, Rev: state.Revision(now.rev), Traceparent: newestTrace(open),
+	})
+}
+
+// newestTrace is the trace context of the last of the writes that has one.
+func newestTrace(open []change) string {
+	var at time.Time
+	trace := ""
+	for _, c := range open {
+		if c.traceparent != "" && c.at.After(at) {
+			at, trace = c.at, c.traceparent
+		}
+	}
+	return trace
 }
 
 // settle tells for each change whether its writer has written or cannot write

@@ -2,13 +2,10 @@ package scyllastate
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/gocql/gocql"
-
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 // changesPage is the number of rows that one request returns.
@@ -94,29 +91,15 @@ func (t *tail) finish(ctx context.Context, upTo time.Time) error {
 
 // read hands on the rows of one source with a time in (after, upTo].
 func (t *tail) read(ctx context.Context, source string, after, upTo time.Time) error {
-	ctx = scylla.WithTrail(ctx)
 	for slot := slotOf(after); slot <= slotOf(upTo); slot++ {
-		iter := t.feed.store.db.Query(selectChanges, source, slot, gocql.MaxTimeUUID(after), gocql.MaxTimeUUID(upTo)).
-			WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(changesPage).Iter()
-		var (
-			key  changeKey
-			cid  []byte
-			rev  gocql.UUID
-			prev gocql.UUID
-		)
-		for iter.Scan(&key.at, &cid, &rev, &prev) {
-			key.cid = string(cid)
-			if at := key.at.Time(); at.After(t.newest[source]) {
+		err := t.feed.store.tables.readChanges(ctx, source, slot, after, upTo, func(r changeRow) error {
+			if at := r.at.Time(); at.After(t.newest[source]) {
 				t.newest[source] = at
 			}
-			if err := t.out.put(ctx, key, prev); err != nil {
-				_ = iter.Close() // ctx has ended
-				return err
-			}
-			prev = gocql.UUID{}
-		}
-		if err := iter.Close(); err != nil {
-			return fmt.Errorf("slot %d of %s: %w", slot, source, scylla.Describe(ctx, err))
+			return t.out.put(ctx, r)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -33,11 +33,14 @@ func consume(t *testing.T, s *Store, id peer.ID) *recorder {
 
 func consumeFailing(t *testing.T, s *Store, id peer.ID, fail func(state.Change) error) *recorder {
 	t.Helper()
-	feed, err := s.Feed(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return consumeFeed(t, feed, fail)
+	return consumeFeed(t, openFeed(t, s, id), fail)
+}
+
+func openFeed(t *testing.T, s *Store, id peer.ID) *Feed {
+	t.Helper()
+	feed, err := s.OpenFeed(t.Context(), id)
+	must(t, err)
+	return feed.(*Feed)
 }
 
 func consumeFeed(t *testing.T, feed *Feed, fail func(state.Change) error) *recorder {
@@ -172,8 +175,7 @@ func TestFeedCursorStaysBehindOpenChanges(t *testing.T) {
 	s := openQuick(t, conf)
 	self := statetest.Peer("self")
 	stuck, fine := held("stuck", self), held("fine", self)
-	feed, err := s.Feed(t.Context(), self)
-	must(t, err)
+	feed := openFeed(t, s, self)
 	r := consumeFeed(t, feed, func(ch state.Change) error {
 		if ch.Cid == stuck.Cid {
 			return errors.New("not now")
@@ -188,8 +190,9 @@ func TestFeedCursorStaysBehindOpenChanges(t *testing.T) {
 	r.wait(t, fine.Cid, &fine)
 	// The cursor comes up to the open change and stays there.
 	waitFor(t, "the cursor to come up to the open change", func() bool {
-		position, _, err := feed.cursor(t.Context())
+		at, err := s.tables.readCursor(t.Context(), feed.name, feed.name)
 		must(t, err)
+		position := at.position
 		if position.After(open) {
 			t.Fatalf("the cursor (%s) passed an open change (%s)", position, open)
 		}
@@ -206,8 +209,7 @@ func TestFeedFindsLateRows(t *testing.T) {
 	// The pin is there already, and its own feed row is not.
 	must(t, s.Add(t.Context(), late))
 	must(t, s.db.Query("TRUNCATE changes").Exec())
-	feed, err := s.Feed(t.Context(), self)
-	must(t, err)
+	feed := openFeed(t, s, self)
 	r := consumeFeed(t, feed, nil)
 	must(t, s.Add(t.Context(), fine))
 	r.wait(t, fine.Cid, &fine)
@@ -216,7 +218,7 @@ func TestFeedFindsLateRows(t *testing.T) {
 	if at.Before(feed.position) {
 		at = feed.position.Add(time.Millisecond)
 	}
-	must(t, s.db.Query(s.intents.stmt, values(intent{
+	must(t, s.db.Query(s.tables.(*cqlTables).insert, values(intent{
 		Feed: self.String(), Cid: late.Cid.Bytes(), Rev: newUUID(at), Kind: kindPin,
 	}, slotOf(at), at)...).Exec())
 	r.wait(t, late.Cid, &late)
@@ -227,8 +229,7 @@ func TestFeedAfterLongAbsence(t *testing.T) {
 	conf := testConfig(t)
 	s := openStore(t, conf)
 	self := statetest.Peer("self")
-	feed, err := s.Feed(t.Context(), self)
-	must(t, err)
+	feed := openFeed(t, s, self)
 	absent := 3 * time.Hour
 	must(t, feed.save(t.Context(), time.Now().Add(-absent)))
 	var pins []api.Pin
@@ -240,7 +241,7 @@ func TestFeedAfterLongAbsence(t *testing.T) {
 	must(t, s.db.Query("TRUNCATE changes").Exec())
 	for i, pin := range pins {
 		at := time.Now().Add(-absent + time.Duration(i+1)*absent/14)
-		must(t, s.db.Query(s.intents.stmt, values(intent{
+		must(t, s.db.Query(s.tables.(*cqlTables).insert, values(intent{
 			Feed: self.String(), Cid: pin.Cid.Bytes(), Rev: newUUID(at), Kind: kindPin,
 		}, slotOf(at), at)...).Exec())
 	}
@@ -256,8 +257,7 @@ func TestFeedPassesUnreadableRows(t *testing.T) {
 	s := openQuick(t, testConfig(t))
 	self := statetest.Peer("self")
 	broken, fine := held("broken", self), held("fine", self)
-	feed, err := s.Feed(t.Context(), self)
-	must(t, err)
+	feed := openFeed(t, s, self)
 	must(t, s.Add(t.Context(), broken))
 	corrupt(t, s, broken.Cid)
 	r := consumeFeed(t, feed, nil)
@@ -265,8 +265,9 @@ func TestFeedPassesUnreadableRows(t *testing.T) {
 	r.wait(t, fine.Cid, &fine)
 	written := time.Now()
 	waitFor(t, "the cursor to pass", func() bool {
-		position, _, err := feed.cursor(t.Context())
+		at, err := s.tables.readCursor(t.Context(), feed.name, feed.name)
 		must(t, err)
+		position := at.position
 		return position.After(written)
 	})
 	if _, n := r.seen(broken.Cid); n > 0 {
@@ -334,14 +335,13 @@ func TestFeedWaitsForTheClock(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	var clockErr *ClockError
-	if _, err := s.Feed(ctx, self); !errors.As(err, &clockErr) {
+	if _, err := s.OpenFeed(ctx, self); !errors.As(err, &clockErr) {
 		t.Fatalf("Feed = %v", err)
 	}
 	s.stop() // nobody measures from here on
 	s.done.Wait()
 	wrong(0)
-	feed, err := s.Feed(t.Context(), self)
-	must(t, err)
+	feed := openFeed(t, s, self)
 	tail := newTail(feed, newDispatcher(s, nil))
 	feed.now = func() time.Time { return time.Now().Add(time.Hour) }
 	wrong(time.Hour)
@@ -360,13 +360,11 @@ func TestFeedWaitsForTheClock(t *testing.T) {
 func TestFeedPositionInTheFuture(t *testing.T) {
 	s := newTestStore(t)
 	self := statetest.Peer("self")
-	feed, err := s.Feed(t.Context(), self)
-	must(t, err)
+	feed := openFeed(t, s, self)
 	pin := held("a", self)
 	must(t, s.Add(t.Context(), pin))
 	must(t, feed.save(t.Context(), time.Now().Add(time.Hour)))
-	again, err := s.Feed(t.Context(), self)
-	must(t, err)
+	again := openFeed(t, s, self)
 	if back := time.Since(again.position); back < feedTTL-time.Minute {
 		t.Errorf("the feed goes on %s back", back)
 	}
@@ -377,8 +375,7 @@ func TestFeedHasOneReader(t *testing.T) {
 	conf := testConfig(t)
 	self := statetest.Peer("self")
 	one, two := openQuick(t, conf), openQuick(t, conf)
-	feed, err := one.Feed(t.Context(), self)
-	must(t, err)
+	feed := openFeed(t, one, self)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- feed.Consume(t.Context(), func(context.Context, state.Change) error { return nil })

@@ -3,9 +3,7 @@ package scyllastate
 import (
 	"context"
 	"fmt"
-	"time"
 
-	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
@@ -21,14 +19,14 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 		return row{}, err
 	}
 	ctx = scylla.WithTrail(ctx)
-	w := &write{cid: c, old: old, rev: nextRev(time.Now(), old.rev)}
+	w := &write{cid: c, old: old, rev: nextRev(s.now(), old.rev)}
 	var applied bool
 	var now row
 	var err error
 	if old.pin == nil {
-		applied, now, err = s.cas(ctx, w)
+		applied, now, err = s.tables.swap(ctx, w)
 	} else {
-		applied, now, err = s.condition(s.db.Query(casFence, w.rev, old.rev, c.Bytes(), old.rev, sentinel).WithContext(ctx))
+		applied, now, err = s.tables.fence(ctx, w)
 	}
 	s.at(afterCAS, w)
 	if err != nil {
@@ -39,21 +37,4 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 		logger.Infof("fenced a writer of %s that has not finished", c)
 	}
 	return now, nil
-}
-
-// condition runs a conditional update of pins once. It returns the row as it is
-// when the update was not applied.
-func (s *Store) condition(q *gocql.Query) (applied bool, now row, err error) {
-	got := make(map[string]any, 3)
-	applied, err = q.RetryPolicy(scylla.NoRetry()).MapScanCAS(got)
-	if err != nil || applied {
-		return applied, row{}, err
-	}
-	if rev, ok := got["rev"].(gocql.UUID); ok {
-		now.rev = rev
-	}
-	if pin, ok := got["pin"].([]byte); ok && len(pin) > 0 {
-		now.pin = pin
-	}
-	return false, now, nil
 }

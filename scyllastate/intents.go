@@ -106,10 +106,11 @@ func traceparent(ctx context.Context) string {
 // travel in one batch, which is one mutation of one partition. There is no
 // timer: a row that comes alone leaves alone, at once.
 type appender struct {
-	session  *gocql.Session
+	tables   tables
 	deadline time.Duration
-	stmt     string
 	now      func() time.Time
+	// random is that of the Store.
+	random func(time.Duration) time.Duration
 	// check fails while the clock is wrong.
 	check func() error
 
@@ -124,9 +125,11 @@ type waiter struct {
 	done   chan<- error
 }
 
-func newAppender(session *gocql.Session, deadline time.Duration, check func() error) *appender {
-	stmt, _ := changesTable.Insert()
-	return &appender{session: session, deadline: deadline, stmt: stmt, now: time.Now, check: check, waiting: make(map[string][]*waiter)}
+func newAppender(s *Store) *appender {
+	return &appender{
+		tables: s.tables, deadline: s.lim.writeDeadline, now: s.now, random: s.random, check: s.clock.check,
+		waiting: make(map[string][]*waiter),
+	}
 }
 
 // append returns when all rows are durable, each not later than the write
@@ -208,7 +211,7 @@ func (a *appender) write(batch []*waiter) error {
 		case scylla.Permanent(err):
 			return err
 		}
-		if e := pause(context.Background(), try); e != nil {
+		if e := pause(context.Background(), a.random, try); e != nil {
 			return e
 		}
 	}
@@ -218,29 +221,11 @@ func (a *appender) write(batch []*waiter) error {
 func (a *appender) send(batch []*waiter, at time.Time) error {
 	ctx, cancel := context.WithTimeout(scylla.WithTrail(context.Background()), a.deadline)
 	defer cancel()
-	slot := slotOf(at)
-	if len(batch) == 1 {
-		return scylla.Describe(ctx, a.session.Query(a.stmt, values(batch[0].intent, slot, at)...).WithContext(ctx).
-			Consistency(gocql.Quorum).Idempotent(true).Exec())
+	rows := make([]intent, len(batch))
+	for i, w := range batch {
+		rows[i] = w.intent
 	}
-	b := a.session.Batch(gocql.UnloggedBatch).WithContext(ctx)
-	b.SetConsistency(gocql.Quorum)
-	for _, w := range batch {
-		b.Entries = append(b.Entries, gocql.BatchEntry{Stmt: a.stmt, Args: values(w.intent, slot, at), Idempotent: true})
-	}
-	return scylla.Describe(ctx, b.Exec())
-}
-
-// values are the columns of changesTable, in its order.
-func values(i intent, slot int64, at time.Time) []any {
-	var prev, trace any = gocql.UnsetValue, gocql.UnsetValue // a null would be a tombstone
-	if i.Prev != nil {
-		prev = *i.Prev
-	}
-	if i.Traceparent != "" {
-		trace = i.Traceparent
-	}
-	return []any{i.Feed, slot, newUUID(at), i.Cid, i.Rev, prev, i.Kind, trace}
+	return a.tables.appendChanges(ctx, rows, at)
 }
 
 // slotOf is the partition of a feed that the time falls into.

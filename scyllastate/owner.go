@@ -125,10 +125,10 @@ const quiet = time.Minute
 func refuseBusy(ctx context.Context, db *scylla.DB) error {
 	ctx = scylla.WithTrail(ctx)
 	iter := db.Query(selectCursors).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
-	var feed, busy string
+	var feed, consumer, busy string
 	var position time.Time
-	for iter.Scan(&feed, &position) {
-		if time.Since(position) < quiet {
+	for iter.Scan(&feed, &consumer, &position) {
+		if feed == consumer && time.Since(position) < quiet { // else no peer's own
 			busy = feed
 		}
 	}

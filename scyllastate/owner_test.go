@@ -186,7 +186,7 @@ func TestAdoptBesideRunningPeer(t *testing.T) {
 	conf := testConfig(t)
 	s := openStore(t, conf)
 	id := statetest.Peer("running")
-	if _, err := s.Feed(t.Context(), id); err != nil {
+	if _, err := s.OpenFeed(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	moved := *conf

@@ -127,7 +127,7 @@ func TestSchemaPageQueries(t *testing.T) {
 	pin := statetest.Samples(t)[0].Pin
 	pin.Cid = c
 
-	if _, err := s.Feed(t.Context(), id); err != nil { // leaves a cursor
+	if _, err := s.OpenFeed(t.Context(), id); err != nil { // leaves a cursor
 		t.Fatal(err)
 	}
 	// Both changes are in the feeds of one minute.
@@ -139,6 +139,7 @@ func TestSchemaPageQueries(t *testing.T) {
 		pin.ReplicationFactorMin, pin.ReplicationFactorMax, pin.Allocations = 1, 1, []peer.ID{id}
 		must(t, s.Add(t.Context(), pin))
 	}
+	putExampleRows(t, s, id, c, slot)
 	for _, text := range queries {
 		query := strings.ReplaceAll(text, "ipfs_cluster.", s.db.Keyspace+".")
 		query = strings.ReplaceAll(query, exampleSlot, fmt.Sprintf("slot = %d", slot))

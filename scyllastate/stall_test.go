@@ -99,7 +99,10 @@ func TestStalledCreateCannotResurrect(t *testing.T) {
 func TestStalledBeyondTheMarker(t *testing.T) {
 	conf := testConfig(t)
 	slow, other := openStore(t, conf), openStore(t, conf)
-	slow.conf.UnpinGrace, other.conf.UnpinGrace = 4*time.Second, 4*time.Second // a TTL counts in whole seconds
+	for _, s := range []*Store{slow, other} {
+		s.conf.UnpinGrace = 4 * time.Second // a TTL counts in whole seconds
+		s.tables = newCQLTables(s.db, s.conf.UnpinGrace)
+	}
 	pin := held("a", statetest.Peer("p"))
 	st := stallAt(slow, beforeCAS)
 	refused := errors.New("asked again")

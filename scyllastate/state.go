@@ -94,17 +94,5 @@ func (s *Store) readRow(ctx context.Context, c api.Cid, cons gocql.Consistency) 
 	if !c.Defined() {
 		return row{}, nil
 	}
-	ctx = scylla.WithTrail(ctx)
-	var r row
-	err := s.db.Query(selectPin, c.Bytes()).WithContext(ctx).Consistency(cons).Idempotent(true).Scan(&r.rev, &r.prev, &r.pin)
-	if errors.Is(err, gocql.ErrNotFound) {
-		return row{}, nil
-	}
-	if err != nil {
-		return row{}, fmt.Errorf("reading the pin of %s: %w", c, scylla.Describe(ctx, err))
-	}
-	if len(r.pin) == 0 {
-		r.pin = nil
-	}
-	return r, nil
+	return s.tables.readPin(ctx, c, cons)
 }

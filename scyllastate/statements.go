@@ -56,14 +56,44 @@ const (
 	// One range of the ring; the dialect may append to it.
 	selectRange = "SELECT token(cid), cid, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 
-	selectChanges = "SELECT at, cid, rev, prev FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
+	selectChanges = "SELECT at, cid, prev, traceparent FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
 
 	// The row id of the one row of cluster is ownerRow.
 	selectOwner = "SELECT name, fingerprint, claimed, claimed_by FROM cluster WHERE id = ?"
 	writeOwner  = "UPDATE cluster SET name = ?, fingerprint = ?, claimed = ?, claimed_by = ? WHERE id = ? IF fingerprint = ? AND name = ?"
 
 	selectCursor  = "SELECT position, incarnation FROM cursors WHERE feed = ? AND consumer = ?"
-	selectCursors = "SELECT feed, position FROM cursors"
+	selectCursors = "SELECT feed, consumer, position FROM cursors"
 	claimCursor   = "UPDATE cursors SET position = ?, incarnation = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
 	moveCursor    = "UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
+
+	// What the peers hold. There is no INSERT: a row without cells is none.
+	putPlacement     = "UPDATE placements USING TIMESTAMP ? SET rev = ?, status = ?, updated = ?, attempts = ?, size = ?, error = ? WHERE peer = ? AND bucket = ? AND cid = ?"
+	putSize          = "UPDATE placements USING TIMESTAMP ? SET size = ? WHERE peer = ? AND bucket = ? AND cid = ?"
+	dropPlacement    = "DELETE FROM placements USING TIMESTAMP ? WHERE peer = ? AND bucket = ? AND cid = ?"
+	selectPlacement  = "SELECT cid, rev, status, updated, attempts, size, error FROM placements WHERE peer = ? AND bucket = ? AND cid = ?"
+	selectPlacements = "SELECT cid, rev, status, updated, attempts, size, error FROM placements WHERE peer = ? AND bucket = ?"
+	selectPlacedKeys = "SELECT cid FROM placements WHERE peer = ? AND bucket = ?"
+
+	// Pins that every peer holds.
+	insertEverywhere     = "INSERT INTO everywhere (bucket, cid, rev) VALUES (?, ?, ?) USING TIMESTAMP ?"
+	deleteEverywhere     = "DELETE FROM everywhere USING TIMESTAMP ? WHERE bucket = ? AND cid = ?"
+	selectEverywhere     = "SELECT cid, rev, WRITETIME(rev) FROM everywhere WHERE bucket = ?"
+	selectEverywhereKeys = "SELECT cid FROM everywhere WHERE bucket = ?"
+
+	// When pins run out, and how far that was looked at.
+	insertExpiry   = "INSERT INTO expiries (slot, shard, cid, due) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?"
+	selectExpiries = "SELECT cid, due FROM expiries WHERE slot = ? AND shard = ?"
+	setPosition    = "UPDATE cursors USING TIMESTAMP ? SET position = ? WHERE feed = ? AND consumer = ?"
+
+	// The peers. Who a peer is changes by condition only, its heartbeats need
+	// none. writeMemberPresent is writeMember unless the peer was removed.
+	selectMembers      = "SELECT peer, name, role, addresses, incarnation, instance, leaving, removed, beat, beat_of, ttl, metrics FROM peers WHERE cluster = ?"
+	selectMember       = selectMembers + " AND peer = ?"
+	writeMember        = "UPDATE peers SET name = ?, role = ?, addresses = ?, incarnation = ?, instance = ?, leaving = ?, removed = ? WHERE cluster = ? AND peer = ? IF incarnation = ?"
+	writeMemberPresent = writeMember + " AND removed = null"
+	writeBeat          = "UPDATE peers USING TTL ? AND TIMESTAMP ? SET beat = ?, beat_of = ?, ttl = ?, metrics = ? WHERE cluster = ? AND peer = ?"
+
+	// selectRange with the revisions.
+	selectRevisions = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 )

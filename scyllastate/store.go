@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -23,10 +24,15 @@ const maxHints = 16 << 10
 
 // Store is the pinset in a CQL cluster. It is safe for concurrent use.
 type Store struct {
-	db    *scylla.DB
-	conf  Config
-	lim   limits
-	clock *clock
+	db     *scylla.DB
+	tables tables
+	conf   Config
+	lim    limits
+	clock  *clock
+	// now is the clock that is checked, and that everything written carries.
+	now func() time.Time
+	// random returns a time below the given one, by which tries are spread.
+	random func(time.Duration) time.Duration
 	// read is the consistency of Get, Has and List.
 	read gocql.Consistency
 	// absent remembers CIDs that a Get has just not found. It only chooses
@@ -90,6 +96,8 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 	s := &Store{
 		conf:   *conf,
 		lim:    opts.limits,
+		now:    time.Now,
+		random: rand.N[time.Duration],
 		read:   gocql.Quorum,
 		absent: absent,
 		at:     func(point, *write) {},
@@ -107,7 +115,8 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.intents = newAppender(s.db.Session, s.lim.writeDeadline, s.clock.check)
+	s.tables = newCQLTables(s.db, conf.UnpinGrace)
+	s.intents = newAppender(s)
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.done.Add(1)

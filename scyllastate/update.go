@@ -3,7 +3,6 @@ package scyllastate
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -31,7 +30,9 @@ const (
 type write struct {
 	cid api.Cid
 	old row
-	rev gocql.UUID
+	// current is the pin of old, nil when it is none.
+	current *api.Pin
+	rev     gocql.UUID
 	// next is nil when the pin is removed.
 	next *content
 	// feeds are those of everybody who must know.
@@ -83,7 +84,7 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 	assumed := s.absent.Remove(c.KeyString())
 	var old row
 	var err error
-	read := time.Now()
+	read := s.now()
 	if !assumed {
 		if old, err = s.readRow(ctx, c, gocql.Quorum); err != nil {
 			return err
@@ -109,15 +110,15 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 		}
 		w.read = read
 		s.at(beforeIntents, w)
-		if err := s.intents.append(ctx, newIntents(ctx, w)); err != nil {
+		if err := s.announce(ctx, w); err != nil {
 			return fmt.Errorf("announcing the pin of %s: %w", c, err)
 		}
-		read = time.Now()
+		read = s.now()
 		var applied bool
 		if applied, old, err = s.swap(ctx, w); err != nil || applied {
 			return err
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := pause(ctx, s.random, try); err != nil {
 			return fmt.Errorf("writing the pin of %s: %w", c, err)
 		}
 	}
@@ -132,7 +133,27 @@ func (s *Store) newWrite(c api.Cid, old row, current *api.Pin, next *content) (*
 	if next != nil {
 		holders = append(holders, &next.pin)
 	}
-	return &write{cid: c, old: old, rev: nextRev(time.Now(), old.rev), next: next, feeds: feedsFor(holders...)}, nil
+	return &write{cid: c, old: old, current: current, rev: nextRev(s.now(), old.rev), next: next, feeds: feedsFor(holders...)}, nil
+}
+
+// announce writes all that must be there before the pin is: the changes for
+// those whom it concerns, and the rows by which it is found without a walk over
+// the pinset. The row of an expiry that the current pin has is not repeated.
+func (s *Store) announce(ctx context.Context, w *write) error {
+	if w.next != nil {
+		next, current := &w.next.pin, w.current
+		if next.IsPinEverywhere() {
+			if err := s.indexEverywhere(ctx, w.cid, w.rev); err != nil {
+				return err
+			}
+		}
+		if due := next.ExpireAt; !due.IsZero() && (current == nil || !current.ExpireAt.Equal(due)) {
+			if err := s.indexExpiry(ctx, w.cid, due); err != nil {
+				return err
+			}
+		}
+	}
+	return s.intents.append(ctx, newIntents(ctx, w))
 }
 
 // swap makes the conditional write. It returns false and the row as it is when
@@ -147,7 +168,7 @@ func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err 
 		now, err = s.readRow(ctx, w.cid, gocql.Quorum)
 		return false, now, err
 	}
-	applied, now, err = s.cas(ctx, w)
+	applied, now, err = s.tables.swap(ctx, w)
 	s.at(afterCAS, w)
 	if err != nil {
 		if scylla.NotSent(err) || scylla.Rejected(err) {
@@ -159,24 +180,6 @@ func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err 
 		s.nudges.wake(w.feeds)
 	}
 	return applied, now, err
-}
-
-// cas sends the conditional update once.
-func (s *Store) cas(ctx context.Context, w *write) (bool, row, error) {
-	var assert any // null: the row must be absent
-	var prev any = gocql.UnsetValue
-	if !w.old.absent() {
-		assert, prev = w.old.rev, w.old.rev
-	}
-	var q *gocql.Query
-	if w.next == nil {
-		q = s.db.Query(casRemove, int(s.conf.UnpinGrace/time.Second), w.rev, prev, w.cid.Bytes(), assert, sentinel)
-	} else {
-		n := w.next
-		q = s.db.Query(casPut, w.rev, prev, n.value, n.pin.ReplicationFactorMin, n.pin.ReplicationFactorMax,
-			n.created(), n.peers(), w.cid.Bytes(), assert, sentinel)
-	}
-	return s.condition(q.WithContext(ctx))
 }
 
 // resolve finds out what became of a conditional update whose answer was lost.
@@ -192,7 +195,7 @@ func (s *Store) resolve(ctx context.Context, w *write, cause error) (bool, error
 		if s.stale(w) {
 			return false, fmt.Errorf("writing the pin of %s: %w: %w", w.cid, state.ErrOutcomeUnknown, cause)
 		}
-		applied, _, err := s.cas(ctx, w)
+		applied, _, err := s.tables.swap(ctx, w)
 		if applied {
 			return true, nil
 		}
@@ -205,7 +208,7 @@ func (s *Store) resolve(ctx context.Context, w *write, cause error) (bool, error
 				return false, fmt.Errorf("writing the pin of %s: %w: it was replaced meanwhile (first error: %w)", w.cid, state.ErrOutcomeUnknown, cause)
 			}
 		}
-		if pause(ctx, try) != nil {
+		if pause(ctx, s.random, try) != nil {
 			return false, fmt.Errorf("writing the pin of %s: %w: %w", w.cid, state.ErrOutcomeUnknown, cause)
 		}
 	}
@@ -214,16 +217,16 @@ func (s *Store) resolve(ctx context.Context, w *write, cause error) (bool, error
 // stale reports whether the row was read so long ago that the marker of a
 // removal in between may have run out: the condition would then hold again.
 func (s *Store) stale(w *write) bool {
-	return elapsed(w.read, time.Now()) > s.conf.UnpinGrace/2
+	return elapsed(w.read, s.now()) > s.conf.UnpinGrace/2
 }
 
 // pause waits a random time that grows with the number of the try.
-func pause(ctx context.Context, try int) error {
+func pause(ctx context.Context, random func(time.Duration) time.Duration, try int) error {
 	longest := min(10*time.Millisecond<<min(try, 10), time.Second)
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(rand.N(longest)):
+	case <-time.After(random(longest)):
 		return nil
 	}
 }

@@ -15,6 +15,12 @@ type Change struct {
 	// Pin is the pin as it is stored now, which may be newer than the write
 	// that caused this Change. It is nil when Cid is not in the pinset.
 	Pin *api.Pin
+	// Rev is the revision of Pin, or of its removal. It is zero when the
+	// pinset does not know the CID any more.
+	Rev Revision
+	// Traceparent is the W3C trace context of a write that caused this
+	// Change, empty when it was not sampled.
+	Traceparent string
 }
 
 // Handler acts on one Change. An error asks for it again. A Handler MUST NOT
@@ -24,6 +30,14 @@ type Handler func(context.Context, Change) error
 // ErrNotYet is what a Handler returns while the work on a Change goes on
 // elsewhere. It is no failure.
 var ErrNotYet = errors.New("the work on the change is not done yet")
+
+// OwnFeed is the Feed of the peer that runs in this process.
+type OwnFeed interface {
+	Feed
+	// Lagging reports that the peer is so far behind that it could lose
+	// changes if it got more.
+	Lagging() bool
+}
 
 // Feed delivers, to one peer, every change of a pin that concerns it: pins it
 // is or was allocated to, and pins that every peer holds.

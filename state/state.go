@@ -39,3 +39,26 @@ type Updater interface {
 // database did not answer in time and could not be asked afterwards. Reading the
 // pin does not settle it, the next write does.
 var ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
+
+// Revision identifies one version of the pin of a CID. It is a timeuuid: the
+// later write has the later time. The zero Revision belongs to a CID of which
+// the pinset knows nothing.
+type Revision [16]byte
+
+// Conditional changes pins for the background loops of the peers, which give way
+// to everybody else: what they decided on one version of a pin never replaces
+// another.
+type Conditional interface {
+	// GetVersion returns the pin of c and its revision, by a read that sees
+	// every acknowledged write. The pin is nil when c is not in the pinset.
+	GetVersion(ctx context.Context, c api.Cid) (*api.Pin, Revision, error)
+	// PutIf replaces the pin of pin.Cid if its revision is still rev, and
+	// returns ErrChanged, having changed nothing, if it is not. It never
+	// creates a pin. Errors are those of Updater.Update.
+	PutIf(ctx context.Context, pin api.Pin, rev Revision) error
+	// DeleteIf is PutIf for a removal.
+	DeleteIf(ctx context.Context, c api.Cid, rev Revision) error
+}
+
+// ErrChanged says that a pin is not the one any more that was to be changed.
+var ErrChanged = errors.New("the pin was changed meanwhile")

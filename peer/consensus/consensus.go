@@ -10,10 +10,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
 	"sync"
 
-	"github.com/ipfs-cluster/ipfs-cluster/api"
 	clusterstate "github.com/ipfs-cluster/ipfs-cluster/state"
 	logging "github.com/ipfs/go-log/v2"
 	rpc "github.com/libp2p/go-libp2p-gorpc"
@@ -30,15 +28,9 @@ var logger = logging.Logger("sharedstate")
 var (
 	// ErrNoLeader is returned by Leader: no peer leads.
 	ErrNoLeader = errors.New("the shared pinset has no leader among the peers")
-	// ErrRmPeer is returned by RmPeer: the peerset is that of the peers that
-	// send metrics.
-	ErrRmPeer = errors.New("peers are not removed by hand: stop the peer, it leaves the peerset when its last metric expires")
 	// errShutdown ends calls after Shutdown.
 	errShutdown = errors.New("the peer is shutting down")
 )
-
-// pingMetric is the metric whose senders are the peerset.
-const pingMetric = "ping"
 
 // protectTag protects the connections to trusted peers.
 const protectTag = "sharedstate"
@@ -49,8 +41,12 @@ type Options struct {
 	Store state.Store
 	// Updater writes to the same pinset.
 	Updater state.Updater
-	// Feed delivers the changes that concern this peer.
-	Feed state.Feed
+	// Feed delivers the changes that concern this peer, to Handle, from when
+	// the other components of the peer are ready.
+	Feed   state.Feed
+	Handle state.Handler
+	// Members knows the peers of the cluster.
+	Members Members
 	// TrustAll trusts every peer, TrustedPeers the given ones.
 	TrustAll     bool
 	TrustedPeers []peer.ID
@@ -59,21 +55,27 @@ type Options struct {
 	Lost func(error)
 }
 
+// Members are the peers of the cluster.
+type Members interface {
+	// Peers returns the peers that are alive, and this one unless it was
+	// removed, in order. It answers from memory.
+	Peers(ctx context.Context) ([]peer.ID, error)
+	// Remove takes a peer out of the cluster.
+	Remove(ctx context.Context, p peer.ID) error
+}
+
 // Consensus implements upstream's Consensus component. It is safe for
 // concurrent use.
 type Consensus struct {
 	host host.Host
 	opts Options
 
-	client chan struct{} // closed when rpc is set
+	client chan struct{} // closed when the components have their RPC client
 	once   sync.Once
-	rpc    *rpc.Client
 	ready  chan struct{}
 
 	mu      sync.RWMutex
 	trusted map[peer.ID]struct{}
-
-	removals removals
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -108,7 +110,7 @@ func (c *Consensus) run() {
 	case <-c.client:
 	}
 	c.ready <- struct{}{}
-	err := c.opts.Feed.Consume(c.ctx, c.act)
+	err := c.opts.Feed.Consume(c.ctx, c.opts.Handle)
 	if c.ctx.Err() != nil {
 		return
 	}
@@ -118,12 +120,10 @@ func (c *Consensus) run() {
 	}
 }
 
-// SetClient gives the component its way to the other components of the peer.
-func (c *Consensus) SetClient(client *rpc.Client) {
-	c.once.Do(func() {
-		c.rpc = client
-		close(c.client)
-	})
+// SetClient tells that the components of the peer are ready: the tracker gets
+// its client before the consensus does.
+func (c *Consensus) SetClient(*rpc.Client) {
+	c.once.Do(func() { close(c.client) })
 }
 
 // Ready returns a channel that gets one value when the component has its client.
@@ -151,8 +151,9 @@ func (c *Consensus) State(context.Context) (clusterstate.ReadOnly, error) {
 	return c.opts.Store, nil
 }
 
-// Clean does nothing: the pinset belongs to all peers. Upstream calls it by
-// itself when a peer leaves.
+// Clean does nothing: the pinset belongs to all peers, and the others need the
+// rows of this one to hand its pins over. Upstream calls it by itself when a
+// peer leaves.
 func (c *Consensus) Clean(context.Context) error { return nil }
 
 // WaitForSync returns at once: the pinset is always up to date.
@@ -161,37 +162,23 @@ func (c *Consensus) WaitForSync(context.Context) error { return nil }
 // Leader returns ErrNoLeader.
 func (c *Consensus) Leader(context.Context) (peer.ID, error) { return "", ErrNoLeader }
 
-// AddPeer does nothing: a peer that sends metrics is in the peerset. Any peer
-// may call it, so it must not grant anything.
+// AddPeer does nothing: a peer adds itself when it starts. Any peer may call it,
+// so it must not grant anything.
 func (c *Consensus) AddPeer(context.Context, peer.ID) error { return nil }
 
-// RmPeer returns ErrRmPeer.
-func (c *Consensus) RmPeer(context.Context, peer.ID) error { return ErrRmPeer }
-
-// Peers returns the peers with a valid ping metric, and always this one, in
-// order. An error means that they are not known now.
-func (c *Consensus) Peers(ctx context.Context) ([]peer.ID, error) {
-	ctx, span := trace.StartSpan(ctx, "consensus/Peers")
+// RmPeer takes a peer out of the cluster. It stops when it notices, and stays
+// out when it is started again. With repinning enabled a peer that is alive
+// hands its pins over first.
+func (c *Consensus) RmPeer(ctx context.Context, p peer.ID) error {
+	ctx, span := trace.StartSpan(ctx, "consensus/RmPeer")
 	defer span.End()
+	return c.opts.Members.Remove(ctx, p)
+}
 
-	select {
-	case <-c.client:
-	default:
-		return nil, errors.New("the peers are not known before the peer has started")
-	}
-	var metrics []api.Metric
-	if err := c.rpc.CallContext(ctx, "", "PeerMonitor", "LatestMetrics", pingMetric, &metrics); err != nil {
-		return nil, fmt.Errorf("asking the monitor for the peers: %w", err)
-	}
-	self := c.host.ID()
-	peers := []peer.ID{self}
-	for _, m := range metrics {
-		if m.Peer != self {
-			peers = append(peers, m.Peer)
-		}
-	}
-	sort.Sort(peer.IDSlice(peers))
-	return peers, nil
+// Peers returns the peers that are alive, and always this one unless it was
+// removed, in order. An error means that they are not known now.
+func (c *Consensus) Peers(ctx context.Context) ([]peer.ID, error) {
+	return c.opts.Members.Peers(ctx)
 }
 
 // IsTrustedPeer reports whether the peer may use the RPC endpoints that are

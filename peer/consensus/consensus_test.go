@@ -13,7 +13,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/datastore/inmem"
 	"github.com/ipfs-cluster/ipfs-cluster/state/dsstate"
 	libp2p "github.com/libp2p/go-libp2p"
-	rpc "github.com/libp2p/go-libp2p-gorpc"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"go.uber.org/goleak"
 
@@ -82,52 +81,18 @@ func (f *feed) Consume(ctx context.Context, handle state.Handler) error {
 	}
 }
 
-// PinTracker and PeerMonitor are the services of the peer that are called.
-type PinTracker struct {
-	mu     sync.Mutex
-	calls  []string
-	status api.TrackerStatus // what Status answers
-	err    error
-}
-
-func (p *PinTracker) call(what string, c api.Cid) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.calls = append(p.calls, what+" "+c.String())
-	return p.err
-}
-
-func (p *PinTracker) Track(_ context.Context, in api.Pin, _ *struct{}) error {
-	return p.call("Track", in.Cid)
-}
-func (p *PinTracker) Untrack(_ context.Context, in api.Pin, _ *struct{}) error {
-	return p.call("Untrack", in.Cid)
-}
-
-func (p *PinTracker) Status(_ context.Context, in api.Cid, out *api.PinInfo) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	out.Cid = in
-	out.Status = p.status
-	return nil
-}
-
-func (p *PinTracker) take() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	calls := p.calls
-	p.calls = nil
-	return calls
-}
-
-type PeerMonitor struct {
-	metrics []api.Metric
+// members are the peers of the cluster in memory.
+type members struct {
+	peers   []peer.ID
 	err     error
+	removed []peer.ID
 }
 
-func (p *PeerMonitor) LatestMetrics(_ context.Context, _ string, out *[]api.Metric) error {
-	*out = p.metrics
-	return p.err
+func (m *members) Peers(context.Context) ([]peer.ID, error) { return m.peers, m.err }
+
+func (m *members) Remove(_ context.Context, p peer.ID) error {
+	m.removed = append(m.removed, p)
+	return m.err
 }
 
 type fixture struct {
@@ -135,8 +100,7 @@ type fixture struct {
 	self    peer.ID
 	pins    *pinset
 	feed    *feed
-	tracker *PinTracker
-	monitor *PeerMonitor
+	members *members
 	lost    chan error
 }
 
@@ -155,21 +119,14 @@ func newFixture(t *testing.T, opts consensus.Options) *fixture {
 		self:    h.ID(),
 		pins:    &pinset{Store: store},
 		feed:    &feed{ch: make(chan state.Change), errs: make(chan error), lost: make(chan error)},
-		tracker: &PinTracker{status: api.TrackerStatusUnpinned},
-		monitor: &PeerMonitor{},
+		members: &members{},
 		lost:    make(chan error, 1),
 	}
-	opts.Store, opts.Updater, opts.Feed = f.pins, f.pins, f.feed
+	opts.Store, opts.Updater, opts.Feed, opts.Members = f.pins, f.pins, f.feed, f.members
 	opts.Lost = func(err error) { f.lost <- err }
 	f.Consensus = consensus.New(h, opts)
 	t.Cleanup(func() { _ = f.Shutdown(context.Background()) })
-	server := rpc.NewServer(nil, "/test")
-	for _, service := range []any{f.tracker, f.monitor} {
-		if err := server.Register(service); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f.SetClient(rpc.NewClientWithServer(nil, "/test", server))
+	f.SetClient(nil)
 	return f
 }
 
@@ -252,96 +209,38 @@ func TestLogUnpin(t *testing.T) {
 	}
 }
 
-// TestAct shows what each kind of change makes the tracker do.
-func TestAct(t *testing.T) {
-	f := newFixture(t, consensus.Options{})
-	mine, remote, gone := pinOf("mine", f.self), pinOf("remote", statetest.Peer("x")), pinOf("gone")
-	everywhere := pinOf("everywhere")
-	everywhere.ReplicationFactorMin, everywhere.ReplicationFactorMax = -1, -1
-	for _, tt := range []struct {
-		name   string
-		change state.Change
-		want   string
-	}{
-		{"allocated here", state.Change{Cid: mine.Cid, Pin: &mine}, "Track"},
-		{"everywhere", state.Change{Cid: everywhere.Cid, Pin: &everywhere}, "Track"},
-		{"allocated elsewhere", state.Change{Cid: remote.Cid, Pin: &remote}, "Untrack"},
-		{"removed", state.Change{Cid: gone.Cid}, "Untrack"},
-	} {
-		f.feed.ch <- tt.change
-		if err := <-f.feed.errs; err != nil {
-			t.Errorf("%s: %v", tt.name, err)
-		}
-		if got, want := f.tracker.take(), []string{tt.want + " " + tt.change.Cid.String()}; !slices.Equal(got, want) {
-			t.Errorf("%s: the tracker was told %q, want %q", tt.name, got, want)
-		}
+// TestHandle: what the feed delivers reaches the handler, and its error the feed.
+func TestHandle(t *testing.T) {
+	var got []api.Cid
+	full := errors.New("the queue is full")
+	f := newFixture(t, consensus.Options{Handle: func(_ context.Context, ch state.Change) error {
+		got = append(got, ch.Cid)
+		return full
+	}})
+	ch := state.Change{Cid: statetest.Cid("a")}
+	f.feed.ch <- ch
+	if err := <-f.feed.errs; !errors.Is(err, full) || !slices.Equal(got, []api.Cid{ch.Cid}) {
+		t.Errorf("handled %v, %v", got, err)
 	}
 }
 
-// TestActIsDoneWhenContentIsGone shows that an unpin counts only when the
-// tracker reports it done, that nobody waits for it, and that it is asked for
-// again when it failed, was refused, or something else took its place.
-func TestActIsDoneWhenContentIsGone(t *testing.T) {
-	f := newFixture(t, consensus.Options{})
-	gone := state.Change{Cid: statetest.Cid("gone")}
-	untrack := "Untrack " + gone.Cid.String()
-	deliver := func(status api.TrackerStatus) ([]string, error) {
-		f.tracker.mu.Lock()
-		f.tracker.status = status
-		f.tracker.mu.Unlock()
-		f.feed.ch <- gone
-		err := <-f.feed.errs
-		return f.tracker.take(), err
-	}
-	for _, step := range []struct {
-		status api.TrackerStatus
-		told   bool // the tracker is told in this step
-		done   bool
-		notYet bool
-	}{
-		{status: api.TrackerStatusUnpinQueued, told: true, notYet: true},
-		{status: api.TrackerStatusUnpinning, notYet: true},
-		{status: api.TrackerStatusUnpinError}, // failed
-		{status: api.TrackerStatusUnpinning, told: true, notYet: true},
-		{status: api.TrackerStatusPinQueued}, // a recovery came in between
-		{status: api.TrackerStatusUnpinned, told: true, done: true},
-		{status: api.TrackerStatusUnpinned, told: true, done: true}, // another change
-	} {
-		calls, err := deliver(step.status)
-		if (err == nil) != step.done || errors.Is(err, state.ErrNotYet) != step.notYet {
-			t.Errorf("%s: %v", step.status, err)
-		}
-		if told := slices.Contains(calls, untrack); told != step.told {
-			t.Errorf("%s: told %t, want %t", step.status, told, step.told)
-		}
-	}
-	f.tracker.mu.Lock()
-	f.tracker.err = errors.New("queue is full")
-	f.tracker.mu.Unlock()
-	for range 2 { // refused, and asked for again
-		calls, err := deliver(api.TrackerStatusUnpinned)
-		if err == nil || errors.Is(err, state.ErrNotYet) || !slices.Contains(calls, untrack) {
-			t.Errorf("a refused unpin: %v, %q", err, calls)
-		}
-	}
-}
-
-func TestPeers(t *testing.T) {
+// TestMembers: who is in the cluster is asked of the members.
+func TestMembers(t *testing.T) {
 	f := newFixture(t, consensus.Options{})
 	other := statetest.Peer("other")
-	for _, metrics := range [][]api.Metric{
-		{{Name: "ping", Peer: other}},
-		{{Name: "ping", Peer: other}, {Name: "ping", Peer: f.self}},
-	} {
-		f.monitor.metrics = metrics
-		peers, err := f.Peers(t.Context())
-		if err != nil || len(peers) != 2 || !slices.Contains(peers, f.self) || !slices.Contains(peers, other) {
-			t.Errorf("Peers = %v, %v", peers, err)
-		}
+	f.members.peers = []peer.ID{f.self, other}
+	if peers, err := f.Peers(t.Context()); err != nil || !slices.Equal(peers, f.members.peers) {
+		t.Errorf("Peers = %v, %v", peers, err)
 	}
-	f.monitor.err = errors.New("no answer")
-	if peers, err := f.Peers(t.Context()); err == nil {
-		t.Errorf("Peers = %v although they are not known", peers)
+	if err := f.RmPeer(t.Context(), other); err != nil || !slices.Equal(f.members.removed, []peer.ID{other}) {
+		t.Errorf("RmPeer = %v, removed %v", err, f.members.removed)
+	}
+	f.members.err = errors.New("the database is gone")
+	if _, err := f.Peers(t.Context()); !errors.Is(err, f.members.err) {
+		t.Error(err)
+	}
+	if err := f.RmPeer(t.Context(), other); !errors.Is(err, f.members.err) {
+		t.Error(err)
 	}
 }
 
@@ -374,9 +273,6 @@ func TestAddPeerGrantsNothing(t *testing.T) {
 	p := statetest.Peer("p")
 	if err := f.AddPeer(t.Context(), p); err != nil || f.IsTrustedPeer(t.Context(), p) {
 		t.Error("AddPeer grants trust", err)
-	}
-	if err := f.RmPeer(t.Context(), p); !errors.Is(err, consensus.ErrRmPeer) {
-		t.Error(err)
 	}
 }
 
@@ -430,9 +326,6 @@ func TestShutdownBeforeStart(t *testing.T) {
 	}
 	defer func() { _ = h.Close() }()
 	c := consensus.New(h, consensus.Options{})
-	if _, err := c.Peers(t.Context()); err == nil {
-		t.Error("the peers are known before the start")
-	}
 	if err := c.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

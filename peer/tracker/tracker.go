@@ -1,73 +1,61 @@
 // Package tracker is upstream's pin tracker for a pinset that is shared by all
-// peers: when it looks for pins to recover, it looks at the pins of this peer.
+// peers: it looks at the pins of this peer, and at those of the others only
+// when it is asked for them.
 package tracker
 
 import (
 	"context"
-	"errors"
-	"runtime/debug"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
 	clusterstate "github.com/ipfs-cluster/ipfs-cluster/state"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-// Tracker is a stateless.Tracker whose RecoverAll passes over the pins that
-// other peers hold. Upstream makes a status of each of them first, to find that
-// there is nothing to recover.
+// Pinset is where the pins are.
+type Pinset interface {
+	clusterstate.ReadOnly
+	state.OwnPins
+}
+
+// Tracker is a stateless.Tracker that lists the pins of its peer without a walk
+// over the pinset. Upstream makes a status of each pin there is, to find that
+// most of them are no work of this peer.
 type Tracker struct{ *stateless.Tracker }
 
-// New makes the tracker of the peer with the given ID and name over the pinset
-// that pinset returns.
-func New(cfg *stateless.Config, id peer.ID, name string, pinset func(context.Context) (clusterstate.ReadOnly, error)) *Tracker {
+// New makes the tracker of the peer with the given ID and name.
+func New(cfg *stateless.Config, id peer.ID, name string, pins Pinset) *Tracker {
 	return &Tracker{stateless.New(cfg, id, name, func(ctx context.Context) (clusterstate.ReadOnly, error) {
-		all, err := pinset(ctx)
-		if err != nil || ctx.Value(recovering{}) == nil {
-			return all, err
+		if ctx.Value(everything{}) != nil {
+			return pins, nil
 		}
-		return ownPins{ReadOnly: all, self: id}, nil
+		return ownPins{Pinset: pins, self: id}, nil
 	})}
 }
 
-// recovering marks the context of RecoverAll, which upstream hands on to the
-// function that gives it the pinset.
-type recovering struct{}
+// everything marks a context in which the pins of all peers are wanted.
+// Upstream hands the context on to the function that gives it the pinset.
+type everything struct{}
 
-// RecoverAll pins again what this peer should hold and IPFS does not, and
-// repeats what failed. It closes out.
-//
-// It reads the whole pinset, in constant memory but with garbage that the
-// runtime would keep for the next time, minutes away: it is given back.
-func (t *Tracker) RecoverAll(ctx context.Context, out chan<- api.PinInfo) error {
-	defer debug.FreeOSMemory()
-	return t.Tracker.RecoverAll(context.WithValue(ctx, recovering{}, true), out)
+// StatusAll sends the status of every pin that matches the filter to out and
+// closes it. Pins of other peers (remote) and those of no peer (sharded) are looked at
+// only if the filter matches them.
+func (t *Tracker) StatusAll(ctx context.Context, filter api.TrackerStatus, out chan<- api.PinInfo) error {
+	if filter.Match(api.TrackerStatusRemote | api.TrackerStatusSharded) {
+		ctx = context.WithValue(ctx, everything{}, true)
+	}
+	return t.Tracker.StatusAll(ctx, filter, out)
 }
 
 // ownPins is a pinset that lists the pins of one peer only. Get and Has see all.
 type ownPins struct {
-	clusterstate.ReadOnly
+	Pinset
 	self peer.ID
 }
 
 // List sends the pins that the peer holds to out and closes it.
 func (o ownPins) List(ctx context.Context, out chan<- api.Pin) error {
-	defer close(out)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	all := make(chan api.Pin)
-	listed := make(chan error, 1)
-	go func() { listed <- o.ReadOnly.List(ctx, all) }()
-	var left error
-	for pin := range all {
-		if left != nil || pin.Type == api.MetaType || pin.IsRemotePin(o.self) {
-			continue
-		}
-		select {
-		case out <- pin:
-		case <-ctx.Done():
-			left = ctx.Err()
-		}
-	}
-	return errors.Join(left, <-listed)
+	return o.ListOwn(ctx, o.self, out)
 }

@@ -2,7 +2,7 @@ package tracker
 
 import (
 	"context"
-	"errors"
+	"maps"
 	"slices"
 	"testing"
 
@@ -50,14 +50,28 @@ func pinAt(label string, peers ...peer.ID) api.Pin {
 	return p
 }
 
-// counted counts what is listed, and can fail.
-type counted struct {
-	clusterstate.ReadOnly
-	err error
+// pinset lists all pins, and those of one peer by another way.
+type pinset struct {
+	clusterstate.State
+	own  []api.Pin
+	walk int // calls of List
 }
 
-func (c counted) List(ctx context.Context, out chan<- api.Pin) error {
-	return errors.Join(c.ReadOnly.List(ctx, out), c.err)
+func (p *pinset) List(ctx context.Context, out chan<- api.Pin) error {
+	p.walk++
+	return p.State.List(ctx, out)
+}
+
+func (p *pinset) ListOwn(ctx context.Context, _ peer.ID, out chan<- api.Pin) error {
+	defer close(out)
+	for _, pin := range p.own {
+		select {
+		case out <- pin:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func newPinset(t *testing.T, pins ...api.Pin) clusterstate.State {
@@ -74,19 +88,21 @@ func newPinset(t *testing.T, pins ...api.Pin) clusterstate.State {
 	return st
 }
 
-// TestRecoverLooksAtOwnPins shows that a recovery pins what is missing here, and
-// that a status of everything still shows the pins of other peers.
-func TestRecoverLooksAtOwnPins(t *testing.T) {
+// TestOwnPins: a recovery, and a status of anything but what is remote, look at
+// the pins of this peer only; a status of everything still shows the others.
+func TestOwnPins(t *testing.T) {
 	self, other := statetest.Peer("self"), statetest.Peer("other")
 	everywhere := pinAt("everywhere")
 	everywhere.ReplicationFactorMin, everywhere.ReplicationFactorMax = -1, -1
+	meta := pinAt("meta")
+	meta.Type = api.MetaType
 	mine, remote := pinAt("mine", other, self), pinAt("remote", other)
-	st := newPinset(t, mine, everywhere, remote)
+	pins := &pinset{State: newPinset(t, mine, everywhere, remote, meta), own: []api.Pin{mine, everywhere}}
 	conf := &stateless.Config{}
 	if err := conf.Default(); err != nil {
 		t.Fatal(err)
 	}
-	tr := New(conf, self, "name", func(context.Context) (clusterstate.ReadOnly, error) { return st, nil })
+	tr := New(conf, self, "name", pins)
 	t.Cleanup(func() { _ = tr.Shutdown(context.Background()) })
 	ipfs := &IPFSConnector{pinned: make(chan api.Cid, 10)}
 	server := rpc.NewServer(nil, "/test")
@@ -95,18 +111,36 @@ func TestRecoverLooksAtOwnPins(t *testing.T) {
 	}
 	tr.SetClient(rpc.NewClientWithServer(nil, "/test", server))
 
-	all := make(chan api.PinInfo, 10)
-	if err := tr.StatusAll(t.Context(), api.TrackerStatusUndefined, all); err != nil {
-		t.Fatal(err)
-	}
-	status := make(map[api.Cid]api.TrackerStatus)
-	for info := range all {
-		status[info.Cid] = info.Status
-	}
-	if len(status) != 3 || status[remote.Cid] != api.TrackerStatusRemote {
-		t.Errorf("the status of everything is %v", status)
+	for _, tt := range []struct {
+		filter api.TrackerStatus
+		want   map[api.Cid]api.TrackerStatus
+		walks  int
+	}{
+		{api.TrackerStatusUndefined, map[api.Cid]api.TrackerStatus{
+			mine.Cid: api.TrackerStatusUnexpectedlyUnpinned, everywhere.Cid: api.TrackerStatusUnexpectedlyUnpinned,
+			remote.Cid: api.TrackerStatusRemote, meta.Cid: api.TrackerStatusSharded,
+		}, 1},
+		{api.TrackerStatusRemote, map[api.Cid]api.TrackerStatus{remote.Cid: api.TrackerStatusRemote}, 1},
+		{api.TrackerStatusSharded, map[api.Cid]api.TrackerStatus{meta.Cid: api.TrackerStatusSharded}, 1},
+		{api.TrackerStatusPinned | api.TrackerStatusUnexpectedlyUnpinned, map[api.Cid]api.TrackerStatus{
+			mine.Cid: api.TrackerStatusUnexpectedlyUnpinned, everywhere.Cid: api.TrackerStatusUnexpectedlyUnpinned,
+		}, 0},
+	} {
+		pins.walk = 0
+		all := make(chan api.PinInfo, 10)
+		if err := tr.StatusAll(t.Context(), tt.filter, all); err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[api.Cid]api.TrackerStatus)
+		for info := range all {
+			got[info.Cid] = info.Status
+		}
+		if !maps.Equal(got, tt.want) || pins.walk != tt.walks {
+			t.Errorf("status with filter %s: %v, %d walks over the pinset, want %v, %d", tt.filter, got, pins.walk, tt.want, tt.walks)
+		}
 	}
 
+	pins.walk = 0
 	recovered := make(chan api.PinInfo, 10)
 	if err := tr.RecoverAll(t.Context(), recovered); err != nil {
 		t.Fatal(err)
@@ -117,37 +151,10 @@ func TestRecoverLooksAtOwnPins(t *testing.T) {
 			t.Errorf("%s was pinned", c)
 		}
 	}
-}
-
-// TestOwnPins checks what the recovery lists.
-func TestOwnPins(t *testing.T) {
-	self, other := statetest.Peer("self"), statetest.Peer("other")
-	meta := pinAt("meta")
-	meta.Type = api.MetaType
-	mine := pinAt("mine", self)
-	st := newPinset(t, mine, pinAt("remote", other), meta)
-	broken := errors.New("the database is gone")
-	for _, listErr := range []error{nil, broken} {
-		own := ownPins{ReadOnly: counted{ReadOnly: st, err: listErr}, self: self}
-		out := make(chan api.Pin, 10)
-		if err := own.List(t.Context(), out); !errors.Is(err, listErr) {
-			t.Errorf("List = %v, want %v", err, listErr)
-		}
-		var got []api.Cid
-		for p := range out {
-			got = append(got, p.Cid)
-		}
-		if !slices.Equal(got, []api.Cid{mine.Cid}) {
-			t.Errorf("listed %v", got)
-		}
-		if ok, err := own.Has(t.Context(), statetest.Cid("remote")); !ok || err != nil {
-			t.Error("Has does not see everything", err)
-		}
+	if pins.walk != 0 {
+		t.Error("the recovery walked over the whole pinset")
 	}
-	// A reader that leaves ends it.
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := (ownPins{ReadOnly: st, self: self}).List(ctx, make(chan api.Pin)); !errors.Is(err, context.Canceled) {
-		t.Errorf("List = %v", err)
+	if info := tr.Status(t.Context(), remote.Cid); info.Status != api.TrackerStatusRemote {
+		t.Errorf("status of another peer's pin: %s", info.Status)
 	}
 }

@@ -3,21 +3,16 @@ package service
 import (
 	"context"
 	"fmt"
-	"os/signal"
 	"time"
 
 	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
 	"github.com/ipfs-cluster/ipfs-cluster/cmdutils"
 	"github.com/ipfs-cluster/ipfs-cluster/consensus/crdt"
 	"github.com/ipfs-cluster/ipfs-cluster/consensus/raft"
-	"github.com/ipfs-cluster/ipfs-cluster/datastore/inmem"
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
-
-var _ ipfscluster.Consensus = (*consensus.Consensus)(nil)
 
 // noReadyTimeout is for backends that are slow to get ready only where waiting
 // is right. A cluster that is not ready in time shuts down.
@@ -37,7 +32,7 @@ func (cfg *peerConfig) trust(peers []peer.ID) {
 // openBackend opens what holds the pinset, before the peer is on the network.
 func (p *clusterPeer) openBackend() error {
 	if p.cfg.backend == backendScylla {
-		return p.openScylla()
+		return p.joinShared()
 	}
 	if p.cfg.backend == backendRaft && p.joining {
 		if err := raft.CleanupRaft(p.cfg.Configs().Raft); err != nil {
@@ -57,26 +52,6 @@ func (p *clusterPeer) openBackend() error {
 	if name := p.cfg.GetDatastore(); name != "" {
 		logger.Infof("Datastore backend: %s", name)
 	}
-	return nil
-}
-
-// openScylla connects to the database and takes the feed of this peer. A signal
-// ends it while it waits.
-func (p *clusterPeer) openScylla() error {
-	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
-	defer stop()
-	store, err := connect(ctx, p.cfg.scylla, scyllastate.Open)
-	if err != nil {
-		return err
-	}
-	p.scylla = store
-	p.closeLater(store.Close)
-	p.feed, err = store.Feed(ctx, p.cfg.Identity().ID)
-	if err != nil {
-		return fmt.Errorf("opening the change feed: %w", nameSignal(ctx, err))
-	}
-	p.datastore = inmem.New() // for the DHT, whose records may get lost
-	p.closeLater(p.datastore.Close)
 	return nil
 }
 
@@ -101,26 +76,11 @@ func nameSignal(ctx context.Context, err error) error {
 	return fmt.Errorf("stopped by a signal: %w", err)
 }
 
-// newConsensus makes the component that keeps the pinset, on the host of p.
+// newConsensus makes the component that keeps the pinset of the other backends,
+// on the host of p.
 func (p *clusterPeer) newConsensus() (ipfscluster.Consensus, error) {
 	cfgs := p.cfg.Configs()
 	switch p.cfg.backend {
-	case backendScylla:
-		// The database has answered, so that the component is ready at once.
-		ipfscluster.ReadyTimeout = noReadyTimeout
-		return consensus.New(p.host, consensus.Options{
-			Store:        p.scylla,
-			Updater:      p.scylla,
-			Feed:         p.feed,
-			TrustAll:     p.cfg.scylla.TrustAll,
-			TrustedPeers: p.cfg.scylla.TrustedPeers,
-			Lost: func(err error) {
-				select {
-				case p.lost <- err:
-				default: // the first error is enough
-				}
-			},
-		}), nil
 	case backendRaft:
 		ipfscluster.ReadyTimeout = cfgs.Raft.WaitForLeaderTimeout + 5*time.Second
 		return raft.NewConsensus(p.host, cfgs.Raft, p.datastore, p.joining)

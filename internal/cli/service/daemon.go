@@ -13,6 +13,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/urfave/cli"
 	"go.uber.org/multierr"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
 )
 
 // errForcedExit ends the process without waiting for anything else.
@@ -54,6 +56,12 @@ func (cmd *command) daemonCommand() cli.Command {
 				Name:  "tracing",
 				Usage: "enable tracing collection",
 			},
+			cli.StringFlag{
+				Name:   "role",
+				Value:  string(role.Full),
+				EnvVar: "CLUSTER_ROLE",
+				Usage:  "what this peer does: \"full\", \"api\" (no IPFS daemon) or \"worker\" (no API), only for \"scylla\" state",
+			},
 			cli.BoolFlag{
 				Name:  "no-trust",
 				Usage: "do not trust bootstrap peers (only for \"crdt\" consensus and \"scylla\" state)",
@@ -74,6 +82,10 @@ func (cmd *command) daemon(c *cli.Context) (err error) {
 		return err
 	}
 	defer cfg.Manager().Shutdown()
+	part, err := cfg.role(c.String("role"))
+	if err != nil {
+		return err
+	}
 	lock, err := cmd.lock()
 	if err != nil {
 		return err
@@ -89,7 +101,7 @@ func (cmd *command) daemon(c *cli.Context) (err error) {
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &clusterPeer{cfg: cfg, joining: len(bootstraps) > 0, leave: c.Bool("leave"), lost: make(chan error, 1)}
+	p := &clusterPeer{cfg: cfg, role: part, folder: cmd.folder, joining: len(bootstraps) > 0, leave: c.Bool("leave"), lost: make(chan error, 1)}
 	defer func() {
 		cancel()
 		if !errors.Is(err, errForcedExit) {
@@ -158,6 +170,19 @@ func (cmd *command) runUntilShutdown(ctx context.Context, cluster runningCluster
 			return cause
 		}
 	}
+}
+
+// role reads what the peer is to do. Only a pinset that others keep, too, can do
+// without some of its peers' parts.
+func (cfg *peerConfig) role(text string) (role.Role, error) {
+	r, err := role.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("reading --role: %w", err)
+	}
+	if r != role.Full && cfg.backend != backendScylla {
+		return "", fmt.Errorf("reading --role: a peer with the role %s needs a scylla state, and this one has its pinset in %s", r, cfg.backend)
+	}
+	return r, nil
 }
 
 // join connects the peer to the given ones.

@@ -17,7 +17,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/monitor/pubsubmon"
 	"github.com/ipfs-cluster/ipfs-cluster/observations"
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
-	clusterstate "github.com/ipfs-cluster/ipfs-cluster/state"
 	ds "github.com/ipfs/go-datastore"
 	"github.com/libp2p/go-libp2p-kad-dht/dual"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -26,9 +25,8 @@ import (
 	"go.opencensus.io/tag"
 	"go.uber.org/multierr"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+	sharedpeer "github.com/ipfs-cluster/ipfs-cluster-scylla/peer"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
 )
 
 // clusterPeer is a peer while it is put together, and all that must be closed
@@ -38,9 +36,11 @@ type clusterPeer struct {
 	joining bool // other peers to join were named
 	leave   bool // leave the cluster at the end
 
+	role   role.Role
+	folder string // with its configuration
+
 	datastore ds.Datastore
-	scylla    *scyllastate.Store // nil for other backends, as feed
-	feed      state.Feed
+	shared    *sharedpeer.Peer // nil for other backends
 	host      host.Host
 	pubsub    *pubsub.PubSub
 	dht       *dual.DHT
@@ -102,50 +102,67 @@ func (p *clusterPeer) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	connector, err := ipfshttp.NewConnector(cfgs.Ipfshttp)
-	if err != nil {
-		return fmt.Errorf("creating IPFS Connector component: %w", err)
-	}
-	informers, err := p.newInformers()
-	if err != nil {
-		return err
-	}
 	allocator, err := p.newAllocator()
 	if err != nil {
 		return err
 	}
-	cons, err := p.newConsensus()
+	newComponents := p.newComponents
+	if p.shared != nil {
+		newComponents = p.newSharedComponents
+	}
+	c, err := newComponents(ctx)
 	if err != nil {
-		return fmt.Errorf("setting up consensus: %w", err)
+		return err
 	}
-	pinTracker := p.newTracker(cons.State)
-
-	// The other backends derive their peers from the metrics of the monitor:
-	// a monitor that asked them for peers would ask itself without end.
-	var peers func(context.Context) ([]peer.ID, error)
-	if p.cfg.backend == backendRaft {
-		peers = cons.Peers
-	}
-	monitor, err := pubsubmon.New(ctx, cfgs.Pubsubmon, ps, peers)
-	if err != nil {
-		return fmt.Errorf("setting up PeerMonitor: %w", err)
-	}
-
 	p.cluster, err = ipfscluster.NewCluster(ctx, clusterHost, bandwidth, dht, p.clusterConfig(), p.datastore,
-		cons, apis, connector, pinTracker, monitor, allocator, informers, tracer)
+		c.consensus, apis, c.connector, c.tracker, c.monitor, allocator, c.informers, tracer)
 	if err != nil {
 		return fmt.Errorf("starting cluster: %w", err)
+	}
+	if p.shared != nil {
+		p.shared.Start(clusterHost, allocator)
 	}
 	return nil
 }
 
-// newTracker makes the pin tracker over the pinset.
-func (p *clusterPeer) newTracker(pinset func(context.Context) (clusterstate.ReadOnly, error)) ipfscluster.PinTracker {
+// components are the parts of a cluster that depend on where the pinset is.
+type components struct {
+	consensus ipfscluster.Consensus
+	connector ipfscluster.IPFSConnector
+	tracker   ipfscluster.PinTracker
+	monitor   ipfscluster.PeerMonitor
+	informers []ipfscluster.Informer
+}
+
+// newComponents makes those of a peer that keeps the pinset itself.
+func (p *clusterPeer) newComponents(ctx context.Context) (*components, error) {
 	cfgs := p.cfg.Configs()
-	if p.cfg.backend == backendScylla {
-		return tracker.New(cfgs.Statelesstracker, p.host.ID(), cfgs.Cluster.Peername, pinset)
+	connector, err := ipfshttp.NewConnector(cfgs.Ipfshttp)
+	if err != nil {
+		return nil, fmt.Errorf("creating IPFS Connector component: %w", err)
 	}
-	return stateless.New(cfgs.Statelesstracker, p.host.ID(), cfgs.Cluster.Peername, pinset)
+	informers, err := p.newInformers()
+	if err != nil {
+		return nil, err
+	}
+	cons, err := p.newConsensus()
+	if err != nil {
+		return nil, fmt.Errorf("setting up consensus: %w", err)
+	}
+	// The crdt consensus derives its peers from the metrics of the monitor: a
+	// monitor that asked it for peers would ask itself without end.
+	var peers func(context.Context) ([]peer.ID, error)
+	if p.cfg.backend == backendRaft {
+		peers = cons.Peers
+	}
+	monitor, err := pubsubmon.New(ctx, cfgs.Pubsubmon, p.pubsub, peers)
+	if err != nil {
+		return nil, fmt.Errorf("setting up PeerMonitor: %w", err)
+	}
+	return &components{
+		consensus: cons, connector: connector, monitor: monitor, informers: informers,
+		tracker: stateless.New(cfgs.Statelesstracker, p.host.ID(), cfgs.Cluster.Peername, cons.State),
+	}, nil
 }
 
 // clusterConfig returns the configuration of the cluster, a copy, so that what
@@ -153,11 +170,17 @@ func (p *clusterPeer) newTracker(pinset func(context.Context) (clusterstate.Read
 func (p *clusterPeer) clusterConfig() *ipfscluster.Config {
 	cfg := *p.cfg.Configs().Cluster
 	cfg.LeaveOnShutdown = cfg.LeaveOnShutdown || p.leave
+	if p.shared != nil {
+		shareConfig(&cfg)
+	}
 	return &cfg
 }
 
 // newAPIs makes the APIs that service.json has sections for.
 func (p *clusterPeer) newAPIs(ctx context.Context) ([]ipfscluster.API, error) {
+	if p.role == role.Worker {
+		return nil, nil // it works for the others, nobody calls it
+	}
 	cfgs, manager := p.cfg.Configs(), p.cfg.Manager()
 	var apis []ipfscluster.API
 	if manager.IsLoadedFromJSON(config.API, cfgs.Restapi.ConfigKey()) {

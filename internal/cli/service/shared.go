@@ -1,0 +1,138 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs-cluster/ipfs-cluster/datastore/inmem"
+	"github.com/ipfs-cluster/ipfs-cluster/ipfsconn/ipfshttp"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/placement"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/reconcile"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+)
+
+// never is longer than a process lives. Upstream's walk over the whole pinset
+// cannot be turned off, only be put off.
+const never = 100 * 365 * 24 * time.Hour
+
+// joinShared connects to the database and takes the identity of this peer. A
+// signal ends it while it waits.
+func (p *clusterPeer) joinShared() error {
+	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
+	defer stop()
+	store, err := connect(ctx, p.cfg.scylla, scyllastate.Open)
+	if err != nil {
+		return err
+	}
+	p.closeLater(store.Close)
+	instance, err := p.instance()
+	if err != nil {
+		return err
+	}
+	cfgs := p.cfg.Configs()
+	p.shared, err = peer.Join(ctx, peer.Options{
+		Store: store, ID: p.cfg.Identity().ID, Instance: instance, Name: cfgs.Cluster.Peername, Role: p.role, Rejoin: p.joining,
+		PingInterval: cfgs.Cluster.MonitorPingInterval, RecoverInterval: cfgs.Cluster.PinRecoverInterval,
+		Repin:       func() bool { return !cfgs.Cluster.DisableRepinning },
+		OnlyTrusted: cfgs.Cluster.PinOnlyOnTrustedPeers, OnlyUntrusted: cfgs.Cluster.PinOnlyOnUntrustedPeers,
+		Follower: cfgs.Cluster.FollowerMode, ScrubEvery: reconcile.DefaultScrubEvery,
+		TrustAll: p.cfg.scylla.TrustAll, TrustedPeers: p.cfg.scylla.TrustedPeers,
+		Tracker: cfgs.Statelesstracker, Lost: p.stop,
+	})
+	if err != nil {
+		return nameSignal(ctx, err)
+	}
+	p.closeLater(p.shared.Close)
+	p.datastore = inmem.New() // for the DHT, whose records may get lost
+	p.closeLater(p.datastore.Close)
+	return nil
+}
+
+// instance names the place where this peer runs: a process that starts at the
+// place of another takes over at once, because the lock of the folder lets only
+// one run.
+func (p *clusterPeer) instance() (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("naming this host: %w", err)
+	}
+	return host + ":" + p.folder, nil
+}
+
+// stop ends the peer because of an error.
+func (p *clusterPeer) stop(err error) {
+	select {
+	case p.lost <- err:
+	default: // the first error is enough
+	}
+}
+
+// shareConfig turns off what upstream does by walking over the pinset: the
+// loops of package reconcile do it. The peers are found in the database.
+func shareConfig(cfg *ipfscluster.Config) {
+	cfg.DisableRepinning = true
+	cfg.StateSyncInterval = never
+	cfg.BaseDir = "" // used for the file of known peers only
+	cfg.RPCPolicy = maps.Clone(cfg.RPCPolicy)
+	for _, method := range role.ForwardedMethods() {
+		cfg.RPCPolicy[method] = ipfscluster.RPCTrusted
+	}
+}
+
+// newSharedComponents makes the components of a peer whose pinset is in the
+// database.
+func (p *clusterPeer) newSharedComponents(context.Context) (*components, error) {
+	// The database has answered, so that the consensus is ready at once.
+	ipfscluster.ReadyTimeout = noReadyTimeout
+	var ipfs peer.IPFS
+	informers := []ipfscluster.Informer{role.Informer{}}
+	if p.role != role.API {
+		cfg := p.cfg.Configs().Ipfshttp
+		connector, err := ipfshttp.NewConnector(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("creating IPFS Connector component: %w", err)
+		}
+		size, err := kuboSize(cfg)
+		if err != nil {
+			return nil, err
+		}
+		if informers, err = p.newInformers(); err != nil {
+			return nil, err
+		}
+		ipfs = peer.IPFS{Connector: connector, Size: size}
+	}
+	c, err := p.shared.Components(p.host, ipfs)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the shared pinset: %w", err)
+	}
+	return &components{
+		consensus: c.Consensus, connector: c.Connector, tracker: c.Tracker, monitor: c.Monitor, informers: informers,
+	}, nil
+}
+
+// kuboSize asks the daemon of the connector for the size of what is pinned.
+func kuboSize(cfg *ipfshttp.Config) (func(context.Context, api.Cid) (int64, error), error) {
+	network, address, err := manet.DialArgs(cfg.NodeAddr)
+	if err != nil {
+		return nil, fmt.Errorf("reading ipfshttp.node_multiaddress: %w", err)
+	}
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, address)
+		},
+	}}
+	return placement.KuboSize("http://ipfs", client), nil
+}

@@ -1,0 +1,104 @@
+// Package overlay builds the tests of a package from changed sources. With it a
+// test shows that another one finds a bug that is planted in the real code.
+package overlay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Edit replaces one piece of text of one file. Old must occur in it exactly
+// once. A file may be edited several times, one edit after another.
+type Edit struct{ File, Old, New string }
+
+// Build compiles tests of the package in dir, whose files the edits name, into
+// a program and returns its path: those in the files that match the pattern
+// tests, as sim_*_test.go. It writes to the folder work and leaves dir as it is.
+// Programs of the same package may be built at the same time, each in a folder
+// of its own.
+func Build(ctx context.Context, dir, tests, work string, edits []Edit) (program string, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	replace, err := others(dir, tests)
+	if err != nil {
+		return "", err
+	}
+	files, err := edited(dir, edits)
+	if err != nil {
+		return "", err
+	}
+	for name, text := range files {
+		changed := filepath.Join(work, "changed_"+name)
+		if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		replace[filepath.Join(dir, name)] = changed
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	overlay := filepath.Join(work, "overlay.json")
+	if err := os.WriteFile(overlay, list, 0o600); err != nil {
+		return "", err
+	}
+	program = filepath.Join(work, "changed.test")
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", program, ".")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the changed tests of %s: %w\n%s", dir, err, out)
+	}
+	return program, nil
+}
+
+// others leaves out the test files that do not match the pattern.
+func others(dir, pattern string) (map[string]string, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]string)
+	kept := 0
+	for _, name := range names {
+		match, err := filepath.Match(pattern, filepath.Base(name))
+		if err != nil {
+			return nil, err
+		}
+		if match {
+			kept++
+		} else {
+			out[name] = "" // there is no such file
+		}
+	}
+	if kept == 0 {
+		return nil, fmt.Errorf("no test file in %s matches %s", dir, pattern)
+	}
+	return out, nil
+}
+
+// edited returns the new text of each file that is edited.
+func edited(dir string, edits []Edit) (map[string]string, error) {
+	files := make(map[string]string)
+	for _, e := range edits {
+		text, ok := files[e.File]
+		if !ok {
+			source, err := os.ReadFile(filepath.Join(dir, e.File)) //nolint:gosec // a file of this repository
+			if err != nil {
+				return nil, err
+			}
+			text = string(source)
+		}
+		if n := strings.Count(text, e.Old); n != 1 {
+			return nil, fmt.Errorf("%s has this text %d times, not once; the code has changed, and the edit must follow it:\n%s", e.File, n, e.Old)
+		}
+		files[e.File] = strings.Replace(text, e.Old, e.New, 1)
+	}
+	return files, nil
+}

@@ -1,0 +1,243 @@
+package membership
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	logging "github.com/ipfs/go-log/v2"
+	rpc "github.com/libp2p/go-libp2p-gorpc"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+var logger = logging.Logger("membership")
+
+const (
+	// pingMetric is upstream's name for the metric that every peer sends.
+	pingMetric = "ping"
+	// minTTL is the shortest time that a heartbeat counts: the database
+	// expires rows by whole seconds.
+	minTTL = time.Second
+	// alertsKept is how many alerts wait for a reader.
+	alertsKept = 256
+)
+
+// Options are what a Monitor works with.
+type Options struct {
+	// Members is the table of peers.
+	Members state.Members
+	// ID is the identity of this peer, and Name and Role what others see of
+	// it. No role is RoleFull.
+	ID         peer.ID
+	Name, Role string
+	// Instance is the host and the folder that this process runs in. A process
+	// takes over at once from an earlier one of the same Instance.
+	Instance string
+	// Interval is the time between heartbeats. One counts for two Intervals,
+	// at least a second. The table is read twice in each Interval.
+	Interval time.Duration
+	// Rejoin brings a peer back that was removed or told to leave.
+	Rejoin bool
+	// HandOver says that a live peer that is removed hands its pins over
+	// first. It may be nil: false.
+	HandOver func() bool
+	// Lagging says that this peer should get no new pins: it then sends its
+	// ping only. It may be nil: false.
+	Lagging func() bool
+	// Lost is called once, when another process took this identity: this one
+	// MUST stop. It must not block, and not wait for Shutdown. It may be nil.
+	//
+	// It is not called when this peer was removed: Peers is without it then,
+	// which makes upstream shut the peer down.
+	Lost func(error)
+}
+
+// Monitor is what one peer knows of all, and its own heartbeat. It implements
+// upstream's PeerMonitor component. It is safe for concurrent use.
+type Monitor struct {
+	opts        Options
+	ttl         time.Duration
+	incarnation state.Incarnation
+
+	alerts chan api.Alert
+	kick   chan struct{} // has a value when a heartbeat is wanted soon
+	// reads and writes order the reads of the table, and what this process
+	// writes of identities.
+	reads, writes semaphore
+	lost          sync.Once
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	loops  sync.WaitGroup
+	start  sync.Once
+
+	mu      sync.RWMutex
+	closed  bool
+	sight   sight
+	members map[peer.ID]*member
+	peers   []Peer // of the last View; never changed, only replaced
+	// superseded says that another process has this identity, removed that
+	// the last read said so of this peer.
+	superseded, removed bool
+	own                 map[string]*ownMetric
+	logged              map[metricKey]api.Metric
+	host                host.Host
+}
+
+// newMonitor makes a Monitor with a new incarnation.
+func newMonitor(opts Options) (*Monitor, error) {
+	if opts.Role == "" {
+		opts.Role = RoleFull
+	}
+	switch {
+	case opts.Members == nil || opts.ID == "":
+		return nil, errors.New("membership: the table of peers and an identity are needed")
+	case opts.Interval <= 0:
+		return nil, fmt.Errorf("membership: the interval between heartbeats must be positive, not %s", opts.Interval)
+	case opts.Role != RoleFull && opts.Role != RoleAPI && opts.Role != RoleWorker:
+		return nil, fmt.Errorf("membership: role %q is none of %q, %q, %q", opts.Role, RoleFull, RoleAPI, RoleWorker)
+	}
+	incarnation, err := newIncarnation()
+	if err != nil {
+		return nil, err
+	}
+	ttl := max(2*opts.Interval, minTTL)
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Monitor{
+		opts: opts, ttl: ttl, incarnation: incarnation,
+		alerts: make(chan api.Alert, alertsKept),
+		kick:   make(chan struct{}, 1),
+		reads:  newSemaphore(), writes: newSemaphore(),
+		ctx: ctx, cancel: cancel,
+		sight:   sight{ttl: ttl},
+		members: make(map[peer.ID]*member),
+		own:     make(map[string]*ownMetric),
+		logged:  make(map[metricKey]api.Metric),
+	}, nil
+}
+
+func newIncarnation() (state.Incarnation, error) {
+	var i state.Incarnation
+	if _, err := rand.Read(i[:]); err != nil {
+		return i, fmt.Errorf("choosing an incarnation: %w", err)
+	}
+	// A UUID of version 4, which is what the table holds.
+	i[6] = i[6]&0x0f | 0x40
+	i[8] = i[8]&0x3f | 0x80
+	return i, nil
+}
+
+// Start begins to send heartbeats and to read those of others, until Shutdown.
+// Addresses returns where this peer listens; it is called again and again, and
+// others learn of changes. It may be nil. Only the first call counts.
+func (m *Monitor) Start(addresses func() []ma.Multiaddr) {
+	m.start.Do(func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.closed {
+			return
+		}
+		m.loops.Go(m.sendHeartbeats)
+		m.loops.Go(m.readMembers)
+		if addresses != nil {
+			m.loops.Go(func() { m.keepAddresses(addresses) })
+		}
+	})
+}
+
+// SetClient is part of upstream's interface. A Monitor needs no other component.
+func (m *Monitor) SetClient(*rpc.Client) {}
+
+// Shutdown ends what Start began and waits for it. Others notice that this peer
+// stopped when its last heartbeat runs out. It may be called again.
+func (m *Monitor) Shutdown(ctx context.Context) error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.cancel()
+	done := make(chan struct{})
+	go func() {
+		m.loops.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the heartbeats to end: %w", context.Cause(ctx))
+	}
+}
+
+// View returns what is known now, from memory.
+func (m *Monitor) View() View {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return View{Self: m.opts.ID, Frozen: m.sight.frozen(time.Now()), Peers: m.peers}
+}
+
+// Peers returns the live peers that were not removed, and always this one, in
+// order. This one is missing only when the last read said that it was removed.
+// It answers from memory, and with an error before the first read succeeded.
+func (m *Monitor) Peers(context.Context) ([]peer.ID, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.sight.never() {
+		return nil, errors.New("the peers are not known yet: the database was not read")
+	}
+	var ids []peer.ID
+	if !m.removed {
+		ids = append(ids, m.opts.ID)
+	}
+	for _, p := range m.peers {
+		if p.ID != m.opts.ID && p.Live && !p.Removed {
+			ids = append(ids, p.ID)
+		}
+	}
+	slices.SortFunc(ids, compareIDs)
+	return ids, nil
+}
+
+// Alerts returns the channel that gets one alert, named "heartbeat", for each
+// live peer that dies. It is never closed. Alerts that nobody reads are dropped.
+func (m *Monitor) Alerts() <-chan api.Alert { return m.alerts }
+
+// patience is how long one read or heartbeat may take: short enough that another
+// one is in time.
+func (m *Monitor) patience() time.Duration { return max(m.opts.Interval, minTTL) / 2 }
+
+// semaphore is a mutex that one can stop to wait for.
+type semaphore chan struct{}
+
+func newSemaphore() semaphore { return make(semaphore, 1) }
+
+func (s semaphore) acquire(ctx context.Context) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s semaphore) release() { <-s }
+
+// pause waits, unless ctx ends before.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

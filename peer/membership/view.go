@@ -1,0 +1,122 @@
+package membership
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// Roles of a peer.
+const (
+	// RoleFull holds pins, serves the API and runs the background loops.
+	RoleFull = "full"
+	// RoleAPI serves the API only: it gets no allocations and runs no loop.
+	RoleAPI = "api"
+	// RoleWorker holds pins and runs the loops, without a public API.
+	RoleWorker = "worker"
+)
+
+// View is what a peer knew of the cluster at one moment. It may be used
+// concurrently and MUST NOT be changed. Its methods do no I/O.
+type View struct {
+	// Self is the peer whose view it is.
+	Self peer.ID
+	// Frozen says that nobody can be judged now: the table of peers cannot be
+	// read or written, or could not until a moment ago, or this process has
+	// just started. Meanwhile nobody dies.
+	Frozen bool
+	// Peers are all members in order of their IDs, also the dead and removed.
+	Peers []Peer
+}
+
+// Peer is one member as seen by another, or by itself.
+type Peer struct {
+	ID         peer.ID
+	Name, Role string
+	// Live says that its heartbeats were seen within their TTL, by the clock of
+	// the viewer.
+	Live bool
+	// DeadSince is when the viewer found that they had stopped. It is zero
+	// while the peer is live, and also for a peer that was not heard of yet
+	// and may only be starting: see Dead.
+	DeadSince time.Time
+	// Leaving says that the peer hands its pins over to others. Removed says
+	// that it is not in the cluster any more, since RemovedAt.
+	Leaving, Removed bool
+	RemovedAt        time.Time
+	// Incarnation is the process that runs as this peer.
+	Incarnation state.Incarnation
+}
+
+// Live returns the peers that pins may be given to: live, and neither leaving nor
+// removed. They are in order.
+func (v View) Live() []peer.ID {
+	var live []peer.ID
+	for _, p := range v.Peers {
+		if p.active() {
+			live = append(live, p.ID)
+		}
+	}
+	return live
+}
+
+// Get returns the member with that ID, and whether there is one.
+func (v View) Get(id peer.ID) (Peer, bool) {
+	i, ok := slices.BinarySearchFunc(v.Peers, id, func(p Peer, id peer.ID) int { return compareIDs(p.ID, id) })
+	if !ok {
+		return Peer{}, false
+	}
+	return v.Peers[i], true
+}
+
+// Owner returns the peer that does the work named by key: one of the live ones,
+// without those of role "api". It is the same one for all viewers that see the
+// same peers live, and changes only for the keys of a peer that comes or goes
+// (rendezvous hashing). It is empty when there is nobody to do it.
+func (v View) Owner(key []byte) peer.ID {
+	var owner peer.ID
+	var best uint64
+	for _, p := range v.Peers {
+		if !p.active() || p.Role == RoleAPI {
+			continue
+		}
+		// In order of the IDs: of equal weights the first one wins everywhere.
+		if w := weight(p.ID, key); owner == "" || w > best {
+			owner, best = p.ID, w
+		}
+	}
+	return owner
+}
+
+// Mine tells whether the work named by key is for the peer whose view it is.
+func (v View) Mine(key []byte) bool {
+	owner := v.Owner(key)
+	return owner != "" && owner == v.Self
+}
+
+// Dead tells whether the peer is known not to run. A peer that is neither Live
+// nor Dead was first seen less than one TTL of a heartbeat ago.
+func (p Peer) Dead() bool { return !p.Live && !p.DeadSince.IsZero() }
+
+func (p Peer) active() bool { return p.Live && !p.Removed && !p.Leaving }
+
+// weight is the same in every version: peers of two versions share work.
+func weight(id peer.ID, key []byte) uint64 {
+	h := sha256.New()
+	// A length first, so that no other pair gives the same bytes.
+	var size [4]byte
+	binary.BigEndian.PutUint32(size[:], uint32(len(id)))
+	_, _ = h.Write(size[:])
+	_, _ = h.Write([]byte(id))
+	_, _ = h.Write(key)
+	return binary.BigEndian.Uint64(h.Sum(nil))
+}
+
+// compareIDs orders peers by the bytes of their IDs.
+func compareIDs(a, b peer.ID) int { return strings.Compare(string(a), string(b)) }

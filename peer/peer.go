@@ -1,0 +1,240 @@
+// Package peer puts together what an ipfs-cluster peer needs when the pinset is
+// shared by all peers: the components to give to upstream's NewCluster, and the
+// loops that run beside it.
+//
+//	peer/consensus   upstream's consensus component over a store and a feed
+//	peer/membership  who is in the cluster and alive, from one table
+//	peer/placement   what this peer holds, and how IPFS is brought in line
+//	peer/tracker     upstream's pin tracker, listing this peer's pins only
+//	peer/reconcile   repinning, expiry, hand-over and scrub
+//	peer/role        what takes the place of an IPFS daemon where there is none
+package peer
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
+	rpc "github.com/libp2p/go-libp2p-gorpc"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/placement"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/reconcile"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// Store is the shared pinset with all that peers need beside it.
+type Store interface {
+	state.Store
+	state.Updater
+	state.Conditional
+	state.OwnPins
+	state.Placements
+	state.Members
+	state.Expiries
+	state.Scrubber
+	state.Follower
+	// OpenFeed opens the feed of a peer, which then no other process reads.
+	OpenFeed(ctx context.Context, id peer.ID) (state.OwnFeed, error)
+}
+
+// Options say who a peer is and how it behaves. The zero value of a field that
+// is not named as needed is a choice.
+type Options struct {
+	// Store is needed. The caller closes it, after Close.
+	Store Store
+	// ID and Instance are needed: who the peer is, and the host and folder that
+	// it runs in. Two processes of one Instance MUST NOT run at once.
+	ID       peer.ID
+	Instance string
+	// Name is shown to users, Role is role.Full unless it is given.
+	Name string
+	Role role.Role
+	// Rejoin brings a peer back that was removed.
+	Rejoin bool
+
+	// PingInterval is the time between heartbeats, RecoverInterval that
+	// between looks for work that was left undone. Both are needed.
+	PingInterval, RecoverInterval time.Duration
+	// Repin says whether pins of dead and removed peers are given to others,
+	// nil: no. It is asked again and again.
+	Repin func() bool
+	// OnlyTrusted and OnlyUntrusted say to whom, Follower that this peer
+	// changes nothing in the pinset by itself.
+	OnlyTrusted, OnlyUntrusted, Follower bool
+	// ScrubEvery is how long a scrub of everything takes; 0 turns it off.
+	ScrubEvery time.Duration
+
+	// TrustAll trusts every peer, TrustedPeers the given ones.
+	TrustAll     bool
+	TrustedPeers []peer.ID
+	// Tracker is the configuration of the pin tracker. It is needed.
+	Tracker *stateless.Config
+	// Lost is called when another process runs as this peer: it MUST be
+	// stopped. It must not block.
+	Lost func(error)
+}
+
+// Peer is what one process has of a shared pinset.
+type Peer struct {
+	opts    Options
+	monitor *membership.Monitor
+	feed    state.Feed
+	ledger  *placement.Ledger // nil for a peer without an IPFS daemon
+	cons    *consensus.Consensus
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// Join makes this process the one that runs as the peer. It waits while the
+// database does not answer and while another process may still run as the peer,
+// and fails if one does.
+func Join(ctx context.Context, opts Options) (*Peer, error) {
+	if opts.Repin == nil {
+		opts.Repin = func() bool { return false }
+	}
+	if opts.Lost == nil {
+		opts.Lost = func(error) {}
+	}
+	p := &Peer{opts: opts, stop: func() {}}
+	var lagging func() bool
+	p.feed = noFeed{}
+	monitorOpts := membership.Options{
+		Members: opts.Store, ID: opts.ID, Name: opts.Name, Role: string(opts.Role), Instance: opts.Instance,
+		Interval: opts.PingInterval, Rejoin: opts.Rejoin, HandOver: opts.Repin, Lost: opts.Lost,
+		Lagging: func() bool { return lagging != nil && lagging() },
+	}
+	var err error
+	if p.monitor, err = membership.Claim(ctx, monitorOpts); err != nil {
+		return nil, fmt.Errorf("joining the peers: %w", err)
+	}
+	if opts.Role == role.API {
+		return p, nil
+	}
+	feed, err := opts.Store.OpenFeed(ctx, opts.ID)
+	if err != nil {
+		return nil, fmt.Errorf("opening the change feed: %w", err)
+	}
+	p.feed, lagging = feed, feed.Lagging
+	return p, nil
+}
+
+// noFeed is the feed of a peer to which nothing is allocated.
+type noFeed struct{}
+
+func (noFeed) Consume(ctx context.Context, _ state.Handler) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// IPFS is how a peer reaches its IPFS daemon. It is the zero value for role.API.
+type IPFS struct {
+	// Connector is upstream's.
+	Connector placement.IPFS
+	// Size measures what was pinned, in bytes. It may be nil.
+	Size func(context.Context, api.Cid) (int64, error)
+}
+
+// Tracker is upstream's PinTracker.
+type Tracker interface {
+	placement.Tracker
+	SetClient(client *rpc.Client)
+	Shutdown(ctx context.Context) error
+	StatusAll(ctx context.Context, filter api.TrackerStatus, out chan<- api.PinInfo) error
+	RecoverAll(ctx context.Context, out chan<- api.PinInfo) error
+	Recover(ctx context.Context, c api.Cid) (api.PinInfo, error)
+	PinQueueSize(ctx context.Context) (int64, error)
+}
+
+// Components are for NewCluster, which starts them and ends them.
+type Components struct {
+	Consensus *consensus.Consensus
+	Monitor   *membership.Monitor
+	Tracker   Tracker
+	Connector placement.IPFS
+}
+
+// Components makes the components of the peer on h. Its heartbeats begin. It
+// must be called once.
+func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
+	opts := p.opts
+	c := &Components{Monitor: p.monitor}
+	handle := func(context.Context, state.Change) error { return nil }
+	if opts.Role == role.API {
+		connector, err := role.NewConnector(role.ConnectorOptions{ID: opts.ID, Daemons: p.daemons, Timeout: forwardTimeout})
+		if err != nil {
+			return nil, err
+		}
+		c.Connector, c.Tracker = connector, role.NewTracker(opts.ID, opts.Name, opts.Store)
+	} else {
+		pins := tracker.New(opts.Tracker, opts.ID, opts.Name, opts.Store)
+		p.ledger = placement.New(placement.Options{
+			Self: opts.ID, Store: opts.Store, Tracker: pins, Size: ipfs.Size, Every: opts.RecoverInterval,
+		})
+		c.Connector, c.Tracker, handle = p.ledger.Record(ipfs.Connector), pins, p.ledger.Act
+	}
+	p.cons = consensus.New(h, consensus.Options{
+		Store: opts.Store, Updater: opts.Store, Feed: p.feed, Handle: handle, Members: p.monitor,
+		TrustAll: opts.TrustAll, TrustedPeers: opts.TrustedPeers, Lost: opts.Lost,
+	})
+	c.Consensus = p.cons
+	p.monitor.Start(h.Addrs)
+	return c, nil
+}
+
+// forwardTimeout is how long another peer's IPFS daemon may take for one block.
+const forwardTimeout = time.Minute
+
+// daemons are the live peers with an IPFS daemon, in random order.
+func (p *Peer) daemons() []peer.ID {
+	view := p.monitor.View()
+	ids := slices.DeleteFunc(view.Live(), func(id peer.ID) bool {
+		member, _ := view.Get(id)
+		return member.Role == string(role.API)
+	})
+	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	return ids
+}
+
+// Start starts what the peer does for itself and for the others. It is called
+// when NewCluster has returned: from then on the addresses of the other peers go
+// to the peerstore of h. The loops end with Close.
+func (p *Peer) Start(h host.Host, allocator reconcile.Allocator) {
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	p.monitor.Connect(h)
+	if p.opts.Role == role.API {
+		return
+	}
+	p.running.Go(func() { p.ledger.Run(ctx) })
+	p.running.Go(func() { p.newLoops(allocator).Run(ctx) })
+}
+
+func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {
+	opts := p.opts
+	return reconcile.New(reconcile.Options{
+		Self: opts.ID, Store: opts.Store, View: p.monitor.View, Metrics: p.monitor.LatestMetrics,
+		Allocator: allocator, Trusted: p.cons.IsTrustedPeer,
+		OnlyTrusted: opts.OnlyTrusted, OnlyUntrusted: opts.OnlyUntrusted, Follower: opts.Follower,
+		Repin: opts.Repin, ScrubEvery: opts.ScrubEvery, Finish: p.monitor.Finish,
+		RecheckInterval: min(2*opts.PingInterval, reconcile.DefaultRecheckInterval), Settle: 4 * opts.PingInterval,
+	})
+}
+
+// Close ends what Join, Components and Start began. The cluster must have ended.
+func (p *Peer) Close() error {
+	p.stop()
+	p.running.Wait()
+	return p.monitor.Shutdown(context.Background())
+}

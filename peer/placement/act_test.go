@@ -1,0 +1,365 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
+)
+
+// wantWritten checks the statuses that were written since the last check.
+func wantWritten(t *testing.T, r *rig, want string) {
+	t.Helper()
+	if got := r.store.statuses(); got != want {
+		t.Errorf("written: %q, want %q", got, want)
+	}
+}
+
+// wantEnd checks that the content is in IPFS or not, and what the row says.
+func wantEnd(t *testing.T, r *rig, c api.Cid, status state.PlacementStatus) {
+	t.Helper()
+	row, there, _ := r.store.GetPlacement(t.Context(), r.self, c)
+	if held := status != 0; r.ipfs.has(c) != held || there != held || row.Status != status {
+		t.Errorf("in IPFS: %t, row: %t %d, want status %d", r.ipfs.has(c), there, row.Status, status)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.work) > 0 || len(r.again) > 0 {
+		t.Errorf("kept in memory after the end: %d CIDs, %d to look at again", len(r.work), len(r.again))
+	}
+}
+
+func act(t *testing.T, r *rig, ch state.Change) {
+	t.Helper()
+	if err := r.Act(t.Context(), ch); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPinAndUnpin: the row is there before IPFS is asked, and ends when IPFS has
+// answered.
+func TestPinAndUnpin(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pin := r.pin("a", r.self)
+		ch := r.store.set(pin.Cid, pin)
+		act(t, r, ch)
+		wantWritten(t, r, "1")
+		after(2 * time.Second)
+		wantWritten(t, r, "2")
+		wantEnd(t, r, pin.Cid, state.PlacementPinned)
+		if row := r.row(pin.Cid); row.Rev != ch.Rev || row.Size != 42 || row.Attempts != 0 {
+			t.Errorf("row: %+v", row)
+		}
+		act(t, r, r.store.set(pin.Cid, nil))
+		wantWritten(t, r, "4")
+		after(2 * time.Second)
+		wantWritten(t, r, "gone")
+		wantEnd(t, r, pin.Cid, 0)
+	})
+}
+
+// TestNotHeld: pins of others leave this peer, and meta pins are nobody's.
+func TestNotHeld(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		remote := r.pin("remote", statetest.Peer("other"))
+		act(t, r, r.store.set(remote.Cid, remote))
+		meta := r.pin("meta")
+		meta.Type = api.MetaType
+		meta.ReplicationFactorMin, meta.ReplicationFactorMax = -1, -1
+		act(t, r, r.store.set(meta.Cid, meta))
+		after(2 * time.Second)
+		wantWritten(t, r, "4 gone")
+		everywhere := r.pin("everywhere")
+		everywhere.ReplicationFactorMin, everywhere.ReplicationFactorMax = -1, -1
+		act(t, r, r.store.set(everywhere.Cid, everywhere))
+		after(2 * time.Second)
+		wantEnd(t, r, everywhere.Cid, state.PlacementPinned)
+	})
+}
+
+// TestUnpinIsRepeated until IPFS has done it, with growing pauses.
+func TestUnpinIsRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pin := r.pin("a", r.self)
+		act(t, r, r.store.set(pin.Cid, pin))
+		after(2 * time.Second)
+		r.ipfs.failNext(5)
+		act(t, r, r.store.set(pin.Cid, nil))
+		after(1500 * time.Millisecond)
+		row := r.row(pin.Cid)
+		if row.Status != state.PlacementUnpinError || row.Attempts != 1 || row.Error == "" {
+			t.Errorf("after the first failure: %+v", row)
+		}
+		after(20 * time.Second) // pauses of 1, 2, 4 and 8 s, tries of 1 s
+		if row := r.row(pin.Cid); row.Attempts != 5 {
+			t.Errorf("attempts: %d", row.Attempts)
+		}
+		after(30 * time.Second)
+		wantEnd(t, r, pin.Cid, 0)
+	})
+}
+
+// TestPinError: a pin that fails is left to the recovery.
+func TestPinError(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pin := r.pin("a", r.self)
+		r.ipfs.failNext(2)
+		act(t, r, r.store.set(pin.Cid, pin))
+		after(2 * time.Second)
+		_ = r.tracker.Track(t.Context(), *pin) // what a recovery does
+		after(2 * time.Second)
+		if row := r.row(pin.Cid); row.Status != state.PlacementPinError || row.Attempts != 2 {
+			t.Errorf("after two failures: %+v", row)
+		}
+		_ = r.tracker.Track(t.Context(), *pin)
+		after(2 * time.Second)
+		wantEnd(t, r, pin.Cid, state.PlacementPinned)
+		if row := r.row(pin.Cid); row.Attempts != 0 || row.Error != "" {
+			t.Errorf("after the success: %+v", row)
+		}
+	})
+}
+
+// TestFullTracker: the change comes again, nothing is dropped.
+func TestFullTracker(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pin := r.pin("a", r.self)
+		ch := r.store.set(pin.Cid, pin)
+		r.tracker.setFull(true)
+		if err := r.Act(t.Context(), ch); err == nil {
+			t.Fatal("a change that the tracker refused counts as done")
+		}
+		r.tracker.setFull(false)
+		act(t, r, ch)
+		after(2 * time.Second)
+		wantEnd(t, r, pin.Cid, state.PlacementPinned)
+	})
+}
+
+// TestCancelled: what was ended by the end of the process has no outcome.
+func TestCancelled(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pin := r.pin("a", r.self)
+		act(t, r, r.store.set(pin.Cid, pin))
+		after(2 * time.Second)
+		act(t, r, r.store.set(pin.Cid, nil))
+		wantWritten(t, r, "1 2 4")
+		r.stop()
+		wantWritten(t, r, "")
+	})
+}
+
+// TestDatabaseDown: IPFS is not asked for what is not durable, and an outcome
+// that could not be noted is noted later.
+func TestDatabaseDown(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pin := r.pin("a", r.self)
+		ch := r.store.set(pin.Cid, pin)
+		r.store.setDown(true)
+		if err := r.Act(t.Context(), ch); !errors.Is(err, errDown) || len(r.tracker.told) > 0 {
+			t.Fatalf("Act = %v, the tracker was told %q", err, r.tracker.told)
+		}
+		r.store.setDown(false)
+		act(t, r, ch)
+		r.store.setDown(true)
+		after(time.Minute)
+		r.store.setDown(false)
+		after(time.Minute)
+		wantEnd(t, r, pin.Cid, state.PlacementPinned)
+		act(t, r, r.store.set(pin.Cid, nil))
+		r.store.setDown(true)
+		after(time.Minute)
+		r.store.setDown(false)
+		after(time.Minute)
+		wantEnd(t, r, pin.Cid, 0)
+	})
+}
+
+// TestOverlap: the last change wins, whatever IPFS is at.
+func TestOverlap(t *testing.T) {
+	for _, gap := range []time.Duration{0, 500 * time.Millisecond, time.Second, 1500 * time.Millisecond} {
+		bubble(t, func(t *testing.T, r *rig) {
+			pin := r.pin("a", r.self)
+			for i := range 6 {
+				if i%2 == 0 {
+					act(t, r, r.store.set(pin.Cid, pin))
+				} else {
+					act(t, r, r.store.set(pin.Cid, nil))
+				}
+				after(gap)
+			}
+			after(time.Minute)
+			wantEnd(t, r, pin.Cid, 0)
+			act(t, r, r.store.set(pin.Cid, nil))
+			after(gap)
+			act(t, r, r.store.set(pin.Cid, pin))
+			after(time.Minute)
+			wantEnd(t, r, pin.Cid, state.PlacementPinned)
+		})
+	}
+}
+
+// TestOlderChange: an old version of a pin does not undo what is under way; that
+// a CID is forgotten altogether is no old version.
+func TestOlderChange(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pin := r.pin("a", r.self)
+		old := r.store.set(pin.Cid, nil)
+		act(t, r, r.store.set(pin.Cid, pin))
+		act(t, r, old)
+		after(2 * time.Second)
+		wantEnd(t, r, pin.Cid, state.PlacementPinned)
+
+		act(t, r, r.store.set(pin.Cid, pin))
+		act(t, r, state.Change{Cid: pin.Cid}) // the marker of a removal ran out
+		after(2 * time.Second)
+		wantEnd(t, r, pin.Cid, 0)
+	})
+}
+
+// TestRecoveryBetween: upstream's recovery lists pins, and pins what IPFS lacks
+// a while later. It must not bring back what was removed in between, nor end an
+// unpin that is under way.
+func TestRecoveryBetween(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pin := r.pin("a", r.self)
+		act(t, r, r.store.set(pin.Cid, pin))
+		after(2 * time.Second)
+		gone := r.store.set(pin.Cid, nil)
+		act(t, r, gone)
+		_ = r.tracker.Track(t.Context(), *pin) // in the middle of the unpin
+		after(10 * time.Second)
+		wantEnd(t, r, pin.Cid, 0)
+		_ = r.tracker.Track(t.Context(), *pin) // after it
+		after(10 * time.Second)
+		wantEnd(t, r, pin.Cid, 0)
+
+		// A pin for all peers that this one has never acted on.
+		act(t, r, r.store.set(pin.Cid, pin))
+		after(2 * time.Second)
+		_ = r.store.DropPlacement(t.Context(), r.self, pin.Cid)
+		r.ipfs.lose(pin.Cid)
+		_ = r.tracker.Track(t.Context(), *pin)
+		after(10 * time.Second)
+		wantEnd(t, r, pin.Cid, state.PlacementPinned)
+		// An unpin that nobody asked the ledger for.
+		_ = r.tracker.Untrack(t.Context(), pin.Cid)
+		after(10 * time.Second)
+		wantEnd(t, r, pin.Cid, state.PlacementPinned)
+	})
+}
+
+// TestRestart: what the last process left undone is done by the next, also what
+// changed while there was none.
+func TestRestart(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		make func(r *rig, pin *api.Pin) // before the end of the process
+		away func(r *rig, pin *api.Pin) // while there is none
+		held bool
+	}{
+		{"queued", func(r *rig, pin *api.Pin) { _ = r.Act(context.Background(), r.store.set(pin.Cid, pin)) }, nil, true},
+		{"pin failed", func(r *rig, pin *api.Pin) {
+			r.ipfs.failNext(1)
+			_ = r.Act(context.Background(), r.store.set(pin.Cid, pin))
+			after(2 * time.Second)
+		}, nil, true},
+		{"unpinning", func(r *rig, pin *api.Pin) {
+			_ = r.Act(context.Background(), r.store.set(pin.Cid, pin))
+			after(2 * time.Second)
+			_ = r.Act(context.Background(), r.store.set(pin.Cid, nil))
+		}, nil, false},
+		{"unpin failed", func(r *rig, pin *api.Pin) {
+			_ = r.Act(context.Background(), r.store.set(pin.Cid, pin))
+			after(2 * time.Second)
+			r.ipfs.failNext(1)
+			_ = r.Act(context.Background(), r.store.set(pin.Cid, nil))
+			after(1100 * time.Millisecond)
+		}, nil, false},
+		{"queued and removed", func(r *rig, pin *api.Pin) { _ = r.Act(context.Background(), r.store.set(pin.Cid, pin)) },
+			func(r *rig, pin *api.Pin) { r.store.set(pin.Cid, nil) }, false},
+		{"pinned and removed", func(r *rig, pin *api.Pin) {
+			_ = r.Act(context.Background(), r.store.set(pin.Cid, pin))
+			after(2 * time.Second)
+		}, func(r *rig, pin *api.Pin) { r.store.set(pin.Cid, nil) }, false},
+		{"pinned and moved", func(r *rig, pin *api.Pin) {
+			_ = r.Act(context.Background(), r.store.set(pin.Cid, pin))
+			after(2 * time.Second)
+		}, func(r *rig, pin *api.Pin) { r.store.set(pin.Cid, r.pin("a", statetest.Peer("other"))) }, false},
+		{"unpinning and pinned again", func(r *rig, pin *api.Pin) {
+			_ = r.Act(context.Background(), r.store.set(pin.Cid, nil))
+		}, func(r *rig, pin *api.Pin) { r.store.set(pin.Cid, pin) }, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first := newRig(t, newStore(), newIPFS())
+				after(time.Second)
+				pin := first.pin("a", first.self)
+				tt.make(first, pin)
+				first.stop()
+				if tt.away != nil {
+					tt.away(first, pin)
+				}
+				first.ipfs.failNext(0)
+				second := newRig(t, first.store, first.ipfs)
+				defer second.stop()
+				after(time.Minute)
+				status := state.PlacementStatus(0)
+				if tt.held {
+					status = state.PlacementPinned
+				}
+				wantEnd(t, second, pin.Cid, status)
+			})
+		})
+	}
+}
+
+// TestReplayReadsOwnRows: looking for unfinished work costs nothing for what is
+// finished, and is repeated when the database was gone.
+func TestReplayReadsOwnRows(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pin := r.pin("a", r.self)
+		act(t, r, r.store.set(pin.Cid, pin))
+		after(2 * time.Second)
+		before := r.store.readSoFar()
+		if err := r.Replay(t.Context(), false); err != nil || r.store.readSoFar() != before {
+			t.Errorf("Replay = %v after %d reads of pins", err, r.store.readSoFar()-before)
+		}
+		told := len(r.tracker.told)
+		if err := r.Replay(t.Context(), true); err != nil || len(r.tracker.told) != told {
+			t.Errorf("Replay = %v, the tracker was told %q of what is pinned", err, r.tracker.told[told:])
+		}
+		left := statetest.Cid("left undone")
+		_ = r.store.PutPlacement(t.Context(), r.self, state.Placement{Cid: left, Status: state.PlacementUnpinning})
+		if err := r.Replay(t.Context(), false); err != nil {
+			t.Error(err)
+		}
+		after(2 * time.Second)
+		wantEnd(t, r, left, 0)
+		r.store.setDown(true)
+		if err := r.Replay(t.Context(), true); !errors.Is(err, errDown) {
+			t.Errorf("Replay = %v", err)
+		}
+		r.store.setDown(false)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		st := newStore()
+		c := statetest.Cid("a")
+		st.rows[c] = state.Placement{Cid: c, Status: state.PlacementUnpinning}
+		st.setDown(true)
+		daemon := newIPFS()
+		daemon.pinned[c] = true
+		r := newRig(t, st, daemon)
+		defer r.stop()
+		after(5 * time.Second)
+		st.setDown(false)
+		after(30 * time.Second)
+		wantEnd(t, r, c, 0)
+	})
+}

@@ -1,0 +1,114 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"go.opencensus.io/trace"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
+)
+
+// firstOnly lists like upstream's connector: the pins of the first type.
+type firstOnly struct {
+	IPFS
+	pins map[string][]api.Cid
+	err  error
+}
+
+func (f firstOnly) PinLs(ctx context.Context, types []string, out chan<- api.IPFSPinInfo) error {
+	defer close(out)
+	for _, c := range f.pins[types[0]] {
+		select {
+		case out <- api.IPFSPinInfo{Cid: c}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return f.err
+}
+
+// TestPinLs: the pins of every type are listed.
+func TestPinLs(t *testing.T) {
+	a, b := statetest.Cid("a"), statetest.Cid("b")
+	daemon := firstOnly{pins: map[string][]api.Cid{"recursive": {a}, "direct": {b}}}
+	list := func(ctx context.Context, daemon firstOnly) ([]api.Cid, error) {
+		out := make(chan api.IPFSPinInfo, 10)
+		err := New(Options{}).Record(daemon).PinLs(ctx, []string{"recursive", "direct"}, out)
+		var got []api.Cid
+		for info := range out {
+			got = append(got, info.Cid)
+		}
+		return got, err
+	}
+	if got, err := list(t.Context(), daemon); err != nil || !slices.Equal(got, []api.Cid{a, b}) {
+		t.Errorf("PinLs = %v, %v", got, err)
+	}
+	daemon.err = errors.New("it is gone")
+	if _, err := list(t.Context(), daemon); !errors.Is(err, daemon.err) {
+		t.Errorf("PinLs = %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := New(Options{}).Record(daemon).PinLs(ctx, []string{"recursive"}, make(chan api.IPFSPinInfo)); err == nil {
+		t.Error("PinLs for a reader that has left succeeds")
+	}
+}
+
+func TestKuboSize(t *testing.T) {
+	c := statetest.Cid("a")
+	answer, status := `{"Hash":"x","Size":10,"CumulativeSize":1234}`, http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.URL.Path != "/api/v0/files/stat" || r.URL.Query().Get("arg") != "/ipfs/"+c.String() || r.URL.Query().Get("offline") != "true" {
+			t.Errorf("asked for %s %s", r.Method, r.URL)
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(answer))
+	}))
+	defer server.Close()
+	size := KuboSize(server.URL, server.Client())
+	if n, err := size(t.Context(), c); n != 1234 || err != nil {
+		t.Errorf("size = %d, %v", n, err)
+	}
+	answer, status = `{"Message":"not a file"}`, http.StatusInternalServerError
+	if _, err := size(t.Context(), c); err == nil {
+		t.Error("an error counts as a size")
+	}
+	answer, status = `no JSON`, http.StatusOK
+	if _, err := size(t.Context(), c); err == nil {
+		t.Error("text that is no JSON counts as a size")
+	}
+}
+
+func TestTraceparent(t *testing.T) {
+	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	sc, ok := parseTraceparent(good)
+	if !ok || sc.TraceID.String() != "4bf92f3577b34da6a3ce929d0e0e4736" || sc.SpanID.String() != "00f067aa0ba902b7" || sc.TraceOptions != 1 {
+		t.Errorf("%+v, %t", sc, ok)
+	}
+	for _, bad := range []string{"", "00", "01" + good[2:], "00-xx-yy-01", good + "-1", good[:len(good)-1], "00-00000000000000000000000000000000-00f067aa0ba902b7-01"} {
+		if sc, ok := parseTraceparent(bad); ok {
+			t.Errorf("%q is taken for %+v", bad, sc)
+		}
+	}
+	ctx, span := startSpan(t.Context(), "test", good)
+	defer span.End()
+	if got := trace.FromContext(ctx).SpanContext().TraceID; got != sc.TraceID {
+		t.Errorf("the span belongs to trace %s", got)
+	}
+}
+
+func FuzzTraceparent(f *testing.F) {
+	f.Add("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	f.Add("--")
+	f.Fuzz(func(t *testing.T, text string) {
+		if sc, ok := parseTraceparent(text); ok && sc.TraceID == (trace.TraceID{}) {
+			t.Errorf("%q has no trace", text)
+		}
+	})
+}

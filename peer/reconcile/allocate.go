@@ -1,0 +1,114 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+)
+
+// errNoCandidates says that too few peers could take a pin.
+var errNoCandidates = errors.New("not enough peers can take the pin")
+
+// classes are the peers that count for a pin, with their metrics.
+type classes struct {
+	// holders are those of the allocations that count, in their order.
+	holders []peer.ID
+	// available is how many others could take the pin.
+	available int
+	// current are the metrics of the holders; candidates and priority those
+	// of the others, priority of the ones that the user asked for.
+	current, candidates, priority api.MetricsSet
+}
+
+// classify divides the peers as upstream's filterMetrics does: only those with
+// all the metrics count. counts says who does so otherwise, allocated or not.
+func classify(metrics api.MetricsSet, pin api.Pin, counts func(p peer.ID, allocated bool) bool) classes {
+	byPeer := make(map[peer.ID][]api.Metric)
+	for _, set := range metrics {
+		for _, m := range set {
+			byPeer[m.Peer] = append(byPeer[m.Peer], m)
+		}
+	}
+	c := classes{current: api.MetricsSet{}, candidates: api.MetricsSet{}, priority: api.MetricsSet{}}
+	for p, ms := range byPeer {
+		allocated := slices.Contains(pin.Allocations, p)
+		// There is at most one metric of a name for each peer.
+		if len(ms) != len(metrics) || !counts(p, allocated) {
+			continue
+		}
+		set := c.candidates
+		switch {
+		case allocated:
+			set = c.current
+			c.holders = append(c.holders, p)
+		case slices.Contains(pin.UserAllocations, p):
+			set = c.priority
+			c.available++
+		default:
+			c.available++
+		}
+		for _, m := range ms {
+			set[m.Name] = append(set[m.Name], m)
+		}
+	}
+	slices.SortFunc(c.holders, func(a, b peer.ID) int {
+		return slices.Index(pin.Allocations, a) - slices.Index(pin.Allocations, b)
+	})
+	return c
+}
+
+// fill does what upstream's obtainAllocations does with a pin that has too few
+// holders: they keep it, and others get it up to its maximum. It returns nil
+// when there are enough. Unlike upstream it takes the pin from nobody when there
+// are too many: a user who lowered the factors has said so in a pin.
+func fill(ctx context.Context, allocator Allocator, pin api.Pin, c classes) ([]peer.ID, error) {
+	needed := pin.ReplicationFactorMin - len(c.holders)
+	if needed <= 0 {
+		return nil, nil
+	}
+	if c.available < needed {
+		return nil, errNoCandidates
+	}
+	chosen, err := allocator.Allocate(ctx, pin.Cid, c.current, c.candidates, c.priority)
+	if err != nil {
+		return nil, fmt.Errorf("choosing peers for the pin of %s: %w", pin.Cid, err)
+	}
+	if len(chosen) < needed {
+		return nil, errNoCandidates
+	}
+	wanted := max(needed, pin.ReplicationFactorMax-len(c.holders))
+	return append(slices.Clone(c.holders), chosen[:min(wanted, len(chosen))]...), nil
+}
+
+// classes divides the peers for a pin that those to avoid shall not hold. A peer
+// that leaves gets nothing new.
+func (r *Reconciler) classes(ctx context.Context, view membership.View, pin api.Pin, avoid func(peer.ID) bool) classes {
+	metrics := make(api.MetricsSet)
+	for _, name := range r.opts.Allocator.Metrics() {
+		metrics[name] = r.opts.Metrics(ctx, name)
+	}
+	return classify(metrics, pin, func(p peer.ID, allocated bool) bool {
+		member, ok := view.Get(p)
+		if !ok || !member.Live || member.Removed || member.Role == membership.RoleAPI || member.Leaving && !allocated {
+			return false
+		}
+		return !avoid(p) && r.suits(ctx, p)
+	})
+}
+
+// suits tells whether the user wants pins on the peer.
+func (r *Reconciler) suits(ctx context.Context, p peer.ID) bool {
+	if r.opts.Trusted == nil || !r.opts.OnlyTrusted && !r.opts.OnlyUntrusted {
+		return true
+	}
+	if r.opts.Trusted(ctx, p) {
+		return !r.opts.OnlyUntrusted
+	}
+	return !r.opts.OnlyTrusted
+}

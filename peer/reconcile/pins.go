@@ -1,0 +1,89 @@
+package reconcile
+
+import (
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// allocatedTo tells whether the pin names the peer. A pin that every peer holds
+// names none.
+func allocatedTo(pin api.Pin, p peer.ID) bool {
+	return pin.Type != api.MetaType && !pin.IsPinEverywhere() && slices.Contains(pin.Allocations, p)
+}
+
+// mayHold tells whether the peer is right to have a placement of the pin (nil:
+// it is not in the pinset). IPFS pins nothing for a meta pin, which some peers
+// list nevertheless.
+func mayHold(pin *api.Pin, p peer.ID) bool {
+	return pin != nil && (pin.Type == api.MetaType || !pin.IsRemotePin(p))
+}
+
+// mustHold returns the peers that have to have a placement of the pin.
+func mustHold(pin api.Pin, view membership.View) []peer.ID {
+	if pin.Type == api.MetaType {
+		return nil
+	}
+	if !pin.IsPinEverywhere() {
+		return slices.DeleteFunc(slices.Clone(pin.Allocations), func(p peer.ID) bool {
+			member, ok := view.Get(p)
+			return !ok || member.Removed
+		})
+	}
+	return slices.DeleteFunc(view.Live(), func(p peer.ID) bool {
+		member, _ := view.Get(p)
+		return member.Role == membership.RoleAPI
+	})
+}
+
+// without returns a copy of peers that lacks p.
+func without(peers []peer.ID, p peer.ID) []peer.ID {
+	return slices.DeleteFunc(slices.Clone(peers), func(q peer.ID) bool { return q == p })
+}
+
+// isGone tells whether the pins of a member have to be held by others.
+func isGone(p membership.Peer) bool {
+	return p.Removed || p.Dead()
+}
+
+// goneSince is when isGone became true.
+func goneSince(p membership.Peer) time.Time {
+	if p.Removed {
+		return p.RemovedAt
+	}
+	return p.DeadSince
+}
+
+// gregorian is the number of 100 ns from the beginning of the Gregorian
+// calendar, where timeuuids begin, to that of Unix time.
+const gregorian = 0x01b21dd213814000
+
+// revisionTime is when the version of a pin was made, by the clock of its
+// writer.
+func revisionTime(r state.Revision) time.Time {
+	if r == (state.Revision{}) {
+		return time.Time{}
+	}
+	ticks := int64(binary.BigEndian.Uint32(r[0:4])) |
+		int64(binary.BigEndian.Uint16(r[4:6]))<<32 |
+		int64(binary.BigEndian.Uint16(r[6:8])&0x0fff)<<48
+	ticks -= gregorian
+	return time.Unix(ticks/1e7, ticks%1e7*100)
+}
+
+// share names one part of divided work.
+func share(work string, part int) []byte {
+	return strconv.AppendInt([]byte(work+"/"), int64(part), 10)
+}
+
+// bucketShare names the work on one bucket of the placements of a peer.
+func bucketShare(p peer.ID, bucket int) []byte {
+	return strconv.AppendInt([]byte(string(p)+"|"), int64(bucket), 10)
+}

@@ -1,0 +1,380 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+func TestDeadPeersPinsMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol)
+		under := w.add(1, 2, 2, alice, bob)
+		enough := w.add(2, 1, 3, alice, bob) // a dead holder between rmin and rmax
+		alone := w.add(3, 1, 2, bob)
+		notBobs := w.add(4, 1, 1, alice)
+		leaving := w.add(5, 1, 1, carol)
+		w.store.hold(bob, leaving, state.PlacementUnpinning)
+		w.store.fail = func(call string, c api.Cid) error {
+			if call == "GetVersion" && c.Equals(leaving) {
+				t.Error("a pin was read that the dead peer was to unpin")
+			}
+			return nil
+		}
+		everywhere := w.add(6, -1, -1)
+		w.store.hold(bob, everywhere, state.PlacementPinned)
+		before := *w.store.pin(under)
+		defer w.run(alice, carol)()
+		pass(time.Minute)
+		w.wantHolders(under, alice, bob)
+		if n := w.store.count("ListPlacements bob"); n != 0 {
+			t.Errorf("the placements of a live peer were listed %d times", n)
+		}
+		w.die(bob)
+		pass(31 * time.Second)
+		w.wantHolders(under, alice, carol)
+		w.wantHolders(enough, alice, bob)
+		w.wantHolders(alone, alice, carol)
+		w.wantHolders(notBobs, alice)
+		w.wantHolders(leaving, carol)
+		if n := w.store.count("ListPlacements bob"); n != state.Buckets {
+			t.Errorf("two peers listed %d buckets of a dead one together, want each of %d once", n, state.Buckets)
+		}
+		after := *w.store.pin(under)
+		if before.Allocations = after.Allocations; !before.Equals(after) || !before.Timestamp.Equal(after.Timestamp) {
+			t.Errorf("more than the allocations changed: %+v, was %+v", after, before)
+		}
+		pass(time.Hour)
+		if n := w.store.count("ListPlacements bob"); n != state.Buckets {
+			t.Errorf("what was done is done again: %d listings", n)
+		}
+	})
+}
+
+func TestRepinOnlyWhenAllowed(t *testing.T) {
+	for name, forbid := range map[string]func(*world, bool){
+		"disable_repinning": func(w *world, on bool) { w.set(func() { w.repin = !on }) },
+		"frozen":            func(w *world, on bool) { w.set(func() { w.frozen = on }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, alice, bob, carol)
+				c := w.add(1, 1, 1, bob)
+				fed := w.addUnheld(2, 1, 1, bob)
+				forbid(w, true)
+				w.die(bob)
+				defer w.run(alice, carol)()
+				pass(time.Hour)
+				w.wantHolders(c, bob)
+				w.wantHolders(fed, bob)
+				forbid(w, false)
+				pass(time.Minute)
+				w.wantHolders(c, alice)
+				w.wantHolders(fed, alice)
+			})
+		})
+	}
+}
+
+func TestWorkOnAPeerEndsWhenItComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob)
+		w.set(func() { w.repin = false })
+		w.die(bob)
+		defer w.run(alice)()
+		pass(time.Minute)
+		w.revive(bob)
+		w.set(func() { w.repin = true })
+		pass(time.Minute)
+		if n := w.store.count("ListPlacements bob"); n != 0 {
+			t.Errorf("the placements of a live peer were listed %d times", n)
+		}
+	})
+}
+
+func TestFollowerRunsNoLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob)
+		c := w.add(1, 1, 1, bob)
+		w.die(bob)
+		r := w.reconciler(alice, func(o *Options) { o.Follower, o.ScrubEvery = true, time.Hour })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		r.Run(ctx)
+		if ctx.Err() == nil {
+			t.Error("Run returned before its context ended")
+		}
+		w.wantHolders(c, bob)
+		if len(w.store.calls) > 0 {
+			t.Errorf("a follower used the store: %v", w.store.calls)
+		}
+	})
+}
+
+func TestRemovedPeerIsTakenOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol)
+		enough := w.add(1, 1, 3, alice, bob)
+		under := w.add(2, 2, 3, alice, bob)
+		impossible := w.add(3, 3, 3, alice, bob, carol)
+		w.die(bob)
+		defer w.run(alice, carol)()
+		pass(time.Minute)
+		w.wantHolders(enough, alice, bob)
+		w.remove(bob)
+		pass(time.Minute)
+		w.wantHolders(enough, alice)
+		w.wantHolders(under, alice, carol)
+		w.wantHolders(impossible, alice, bob, carol)
+		w.revive(dave)
+		pass(time.Minute)
+		w.wantHolders(impossible, alice, carol, dave)
+	})
+}
+
+func TestRemovedPeerThatCameBackKeepsItsPins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol)
+		first, second := w.add(1, 1, 1, bob), w.add(2, 1, 1, bob)
+		r := w.reconciler(alice)
+		w.remove(bob)
+		if moved, err := r.moveAway(t.Context(), bob, first); !moved || err != nil {
+			t.Fatalf("moved %v, %v", moved, err)
+		}
+		w.revive(bob)
+		if moved, err := r.moveAway(t.Context(), bob, second); moved || err != nil {
+			t.Errorf("moved %v, %v", moved, err)
+		}
+		w.wantHolders(second, bob)
+	})
+}
+
+func TestRepinGivesWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		race func(w *world, c api.Cid)
+		want func(w *world, c api.Cid)
+	}{
+		"to an unpin": {
+			race: func(w *world, c api.Cid) { w.store.write(c, nil) },
+			want: func(w *world, c api.Cid) {
+				if w.store.pin(c) != nil {
+					w.t.Error("the repin brought an unpinned CID back")
+				}
+			},
+		},
+		"to a change of options": {
+			race: func(w *world, c api.Cid) {
+				pin := *w.store.pin(c)
+				pin.Name, pin.ReplicationFactorMin, pin.ReplicationFactorMax = "renamed", 2, 2
+				w.store.write(c, &pin)
+			},
+			want: func(w *world, c api.Cid) {
+				w.wantHolders(c, alice, carol) // by the new factors, later
+				if name := w.store.pin(c).Name; name != "renamed" {
+					w.t.Errorf("the pin is named %q: the repin wrote over a change", name)
+				}
+			},
+		},
+	} {
+		for _, when := range []string{"while choosing", "while writing"} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, alice, bob, carol)
+					id := w.add(1, 1, 1, bob)
+					clear(w.store.feeds) // only the placement tells
+					raced := false
+					hook := func(api.Cid) {
+						if raced {
+							return
+						}
+						raced = true
+						c.race(w, id)
+						w.store.mu.Lock()
+						defer w.store.mu.Unlock()
+						clear(w.store.feeds)
+					}
+					if when == "while choosing" {
+						w.onAllocate = hook
+					} else {
+						w.store.beforeWrite = hook
+					}
+					w.die(bob)
+					defer w.run(alice, carol)()
+					pass(2 * time.Minute)
+					if !raced {
+						t.Fatal("there was no race")
+					}
+					c.want(w, id)
+				})
+			})
+		}
+	}
+}
+
+func TestStarvedPinsAreLookedAtAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob)
+		c := w.add(1, 2, 2, alice, bob)
+		clear(w.store.feeds)
+		w.die(bob)
+		defer w.run(alice)()
+		pass(time.Minute)
+		reads := w.store.count("GetVersion")
+		if reads != 1 {
+			t.Errorf("a pin that nobody can take was read %d times in a minute, want 1", reads)
+		}
+		pass(5 * time.Minute)
+		if n := w.store.count("GetVersion"); n != reads+1 {
+			t.Errorf("and %d times in the next five, want 1", n-reads)
+		}
+		w.wantHolders(c, alice, bob)
+		w.revive(carol)
+		pass(31 * time.Second)
+		w.wantHolders(c, alice, carol)
+	})
+}
+
+func TestRepinOutlastsErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol)
+		c := w.add(1, 1, 1, bob)
+		bad := w.add(2, 1, 1, bob)
+		clear(w.store.feeds)
+		var down atomic.Bool
+		down.Store(true)
+		w.store.fail = func(call string, id api.Cid) error {
+			if down.Load() || id.Equals(bad) {
+				return errors.New(call + " does not work")
+			}
+			return nil
+		}
+		w.die(bob)
+		defer w.run(alice, carol)()
+		pass(3 * time.Minute)
+		w.wantHolders(c, bob)
+		down.Store(false)
+		pass(time.Minute)
+		w.wantHolders(c, alice)
+		w.wantHolders(bad, bob)
+	})
+}
+
+func TestSharesOfAPeerThatDiesAreTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol, dave, erin)
+		var cids []api.Cid
+		for n := range 100 {
+			cids = append(cids, w.add(n, 1, 1, bob))
+		}
+		clear(w.store.feeds)
+		w.die(bob)
+		defer w.run(alice, dave, erin)() // carol is live and does not work
+		pass(time.Minute)
+		left := 0
+		for _, c := range cids {
+			if w.store.pin(c).Allocations[0] == bob {
+				left++
+			}
+		}
+		if left == 0 || left == 100 {
+			t.Fatalf("%d of 100 are left for carol", left)
+		}
+		w.die(carol)
+		pass(time.Minute)
+		for _, c := range cids {
+			if w.store.pin(c).Allocations[0] == bob {
+				t.Errorf("%s still is with the dead peer", c)
+			}
+		}
+	})
+}
+
+func TestMovesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol)
+		for n := range 200 {
+			w.add(n, 1, 1, bob)
+		}
+		clear(w.store.feeds)
+		w.store.slow = time.Second
+		w.die(bob)
+		defer w.run(alice, carol)()
+		pass(10 * time.Minute)
+		if w.store.mostBusy > 16 || w.store.mostBusy < 9 {
+			t.Errorf("%d pins were looked at at once by two peers, want up to 16", w.store.mostBusy)
+		}
+	})
+}
+
+func TestStopRule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol, dave, erin)
+		w.member("mallory", func(m *membership.Peer) { m.Role, m.Live = membership.RoleAPI, true })
+		c := w.add(1, 1, 1, bob)
+		fed := w.addUnheld(2, 1, 1, carol)
+		defer w.run(alice, dave, erin)()
+		w.die(bob, carol, dave)
+		pass(30 * time.Minute)
+		w.wantHolders(c, bob)
+		w.wantHolders(fed, carol)
+		w.revive(dave)
+		pass(time.Minute)
+		w.wantHolders(c, alice)
+		w.wantHolders(fed, alice)
+	})
+}
+
+func TestStopRuleEndsAfterAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol)
+		c := w.add(1, 1, 1, bob)
+		defer w.run(alice)()
+		w.die(bob, carol)
+		pass(59 * time.Minute)
+		w.wantHolders(c, bob)
+		pass(2 * time.Minute)
+		w.wantHolders(c, alice)
+	})
+}
+
+func TestStopRuleCounts(t *testing.T) {
+	now := time.Now()
+	live := membership.Peer{Role: membership.RoleFull, Live: true}
+	dead := membership.Peer{Role: membership.RoleWorker, DeadSince: now.Add(-time.Minute)}
+	old := membership.Peer{Role: membership.RoleFull, DeadSince: now.Add(-2 * time.Hour)}
+	removed := membership.Peer{Role: membership.RoleFull, DeadSince: now, Removed: true}
+	gate := membership.Peer{Role: membership.RoleAPI, DeadSince: now}
+	for name, c := range map[string]struct {
+		peers []membership.Peer
+		want  bool
+	}{
+		"nobody":             {nil, false},
+		"one of one":         {[]membership.Peer{dead}, false},
+		"one of two":         {[]membership.Peer{live, dead}, false},
+		"half":               {[]membership.Peer{live, live, dead, dead}, false},
+		"more than half":     {[]membership.Peer{live, dead, dead}, true},
+		"dead for long":      {[]membership.Peer{live, old, old, old, dead}, false},
+		"removed":            {[]membership.Peer{live, removed, removed, removed}, false},
+		"api peers":          {[]membership.Peer{live, gate, gate, gate}, false},
+		"api peers are live": {[]membership.Peer{live, dead, dead, {Role: membership.RoleAPI, Live: true}}, true},
+	} {
+		s := stopRule{share: 0.5}
+		if got := s.holds(membership.View{Peers: c.peers}, now); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	s := stopRule{share: 0.5}
+	storm := []membership.Peer{live, dead, dead}
+	s.holds(membership.View{Peers: storm}, now)
+	if !s.holds(membership.View{Peers: []membership.Peer{live}, Frozen: true}, now) {
+		t.Error("a frozen view ended the rule")
+	}
+}

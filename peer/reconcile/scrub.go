@@ -1,0 +1,264 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+const (
+	// scrubPieces is how many pieces the pinset is scrubbed in.
+	scrubPieces = 4096
+	// scrubAge is how old a pin or placement must be for the scrub to find
+	// fault with it: younger ones are being worked on.
+	scrubAge = 10 * time.Minute
+	// maxTell is how many CIDs a peer is told at once.
+	maxTell = 500
+)
+
+// Report is what a scrub found and did.
+type Report struct {
+	// Pins is how many pins were looked at.
+	Pins int
+	// Told is how many times a peer was told to look at a pin again.
+	Told int
+	// Strays is how many entries were removed from the list of the pins that
+	// every peer holds.
+	Strays int
+	// BadRows is how many rows of the pinset cannot be decoded.
+	BadRows int
+}
+
+func (r *Report) add(other Report) {
+	r.Pins += other.Pins
+	r.Told += other.Told
+	r.Strays += other.Strays
+	r.BadRows += other.BadRows
+}
+
+// ScrubOnce compares the whole pinset with what the peers hold, at once and
+// whatever other peers do. It ends with the first error; the Report then counts
+// what was done before. It may run beside Run.
+func (r *Reconciler) ScrubOnce(ctx context.Context) (Report, error) {
+	var mu sync.Mutex
+	var total Report
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.opts.Rates.Checks)
+	run := func(part int, do func(context.Context, int) (Report, error)) {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			report, err := do(ctx, part)
+			mu.Lock()
+			defer mu.Unlock()
+			total.add(report)
+			return err
+		})
+	}
+	for piece := range scrubPieces {
+		run(piece, r.scrubPiece)
+	}
+	for bucket := range state.Buckets {
+		run(bucket, r.scrubStrays)
+	}
+	err := g.Wait()
+	return total, err
+}
+
+// scrubShare scrubs a piece if that is this peer's work.
+func (r *Reconciler) scrubShare(ctx context.Context, piece int) error {
+	if !r.opts.View().Mine(share("scrub", piece)) {
+		return nil
+	}
+	report, err := r.scrubPiece(ctx, piece)
+	report.log(fmt.Sprintf("piece %d of the pinset", piece))
+	return err
+}
+
+// straysShare does the same with a bucket of the placements.
+func (r *Reconciler) straysShare(ctx context.Context, bucket int) error {
+	if !r.opts.View().Mine(share("strays", bucket)) {
+		return nil
+	}
+	report, err := r.scrubStrays(ctx, bucket)
+	report.log(fmt.Sprintf("bucket %d of what the peers hold", bucket))
+	return err
+}
+
+func (r *Report) log(where string) {
+	if r.Told+r.Strays+r.BadRows > 0 {
+		logger.Warnf("scrub of %s: told peers %d times to look at a pin again, removed %d stray entries, found %d rows that cannot be decoded",
+			where, r.Told, r.Strays, r.BadRows)
+	}
+}
+
+// scrubPiece looks for pins that are not held by those who should, and lists
+// again what has to be found beside the pinset.
+func (r *Reconciler) scrubPiece(ctx context.Context, piece int) (Report, error) {
+	var report Report
+	tell := newTeller(r.opts.Store)
+	view := r.opts.View()
+	g, inner := errgroup.WithContext(ctx)
+	g.SetLimit(r.opts.Rates.Checks)
+	err := r.opts.Store.ScanPiece(inner, piece, scrubPieces, func(pin api.Pin, rev state.Revision) error {
+		report.Pins++
+		g.Go(func() error { return r.scrubPin(inner, view, tell, pin, rev) })
+		return inner.Err()
+	}, func(err error) {
+		report.BadRows++
+		logger.Errorf("scrub: %s", err)
+	})
+	// The error of a pin ends the scan: it is the one to return.
+	if pinErr := g.Wait(); pinErr != nil {
+		err = pinErr
+	} else if err != nil {
+		err = fmt.Errorf("reading piece %d of the pinset: %w", piece, err)
+	}
+	if flushErr := tell.flush(ctx); err == nil {
+		err = flushErr
+	}
+	report.Told = tell.told
+	return report, err
+}
+
+func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *teller, pin api.Pin, rev state.Revision) error {
+	if pin.IsPinEverywhere() || expires(pin) {
+		if err := r.opts.Store.Index(ctx, pin, rev); err != nil {
+			return fmt.Errorf("listing the pin of %s again: %w", pin.Cid, err)
+		}
+	}
+	if time.Since(revisionTime(rev)) < scrubAge {
+		return nil
+	}
+	for _, p := range mustHold(pin, view) {
+		row, ok, err := r.opts.Store.GetPlacement(ctx, p, pin.Cid)
+		if err != nil {
+			return fmt.Errorf("reading what %s does with %s: %w", p, pin.Cid, err)
+		}
+		if ok && !row.Status.Leaving() {
+			continue
+		}
+		if err := tell.add(ctx, p, pin.Cid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expires tells whether the pin will run out, or has. Unix time 0 is never, as
+// in api.Pin.ExpiredAt.
+func expires(pin api.Pin) bool {
+	return !pin.ExpireAt.IsZero() && pin.ExpireAt.Unix() != 0
+}
+
+// scrubStrays looks for placements of pins that their peer should not hold.
+func (r *Reconciler) scrubStrays(ctx context.Context, bucket int) (Report, error) {
+	tell := newTeller(r.opts.Store)
+	g, inner := errgroup.WithContext(ctx)
+	g.SetLimit(r.opts.Rates.Checks)
+	for _, p := range r.opts.View().Peers {
+		if !p.Live || p.Removed {
+			continue
+		}
+		g.Go(func() error {
+			err := r.opts.Store.ListPlacements(inner, p.ID, bucket, func(row state.Placement) error {
+				return r.scrubPlacement(inner, tell, p.ID, row)
+			})
+			if err != nil {
+				return fmt.Errorf("comparing what %s holds with the pinset: %w", p.ID, err)
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	if flushErr := tell.flush(ctx); err == nil {
+		err = flushErr
+	}
+	report := Report{Told: tell.told}
+	if err != nil {
+		return report, err
+	}
+	if report.Strays, err = r.opts.Store.DropStrays(ctx, bucket); err != nil {
+		return report, fmt.Errorf("removing strays from the pins that every peer holds: %w", err)
+	}
+	return report, nil
+}
+
+func (r *Reconciler) scrubPlacement(ctx context.Context, tell *teller, p peer.ID, row state.Placement) error {
+	if time.Since(row.Updated) < scrubAge {
+		return nil
+	}
+	pin, _, err := r.opts.Store.GetVersion(ctx, row.Cid)
+	if err != nil {
+		// One row that cannot be read must not hide the others: the other
+		// direction reports it.
+		logger.Debugf("scrub: reading the pin of %s: %s", row.Cid, err)
+		return ctx.Err()
+	}
+	if mayHold(pin, p) {
+		return nil
+	}
+	return tell.add(ctx, p, row.Cid)
+}
+
+// teller collects what peers are to be told. It is safe for concurrent use.
+type teller struct {
+	store state.Scrubber
+
+	mu   sync.Mutex
+	cids map[peer.ID][]api.Cid
+	told int
+}
+
+func newTeller(store state.Scrubber) *teller {
+	return &teller{store: store, cids: make(map[peer.ID][]api.Cid)}
+}
+
+func (t *teller) add(ctx context.Context, p peer.ID, c api.Cid) error {
+	t.mu.Lock()
+	t.cids[p] = append(t.cids[p], c)
+	var full []api.Cid
+	if len(t.cids[p]) >= maxTell {
+		full = t.cids[p]
+		delete(t.cids, p)
+	}
+	t.mu.Unlock()
+	return t.send(ctx, p, full)
+}
+
+// flush tells what is left.
+func (t *teller) flush(ctx context.Context) error {
+	t.mu.Lock()
+	rest := t.cids
+	t.cids = make(map[peer.ID][]api.Cid)
+	t.mu.Unlock()
+	var first error
+	for p, cids := range rest {
+		if err := t.send(ctx, p, cids); first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (t *teller) send(ctx context.Context, p peer.ID, cids []api.Cid) error {
+	if len(cids) == 0 {
+		return nil
+	}
+	if err := t.store.Tell(ctx, p, cids...); err != nil {
+		return fmt.Errorf("telling %s to look at %d pins again: %w", p, len(cids), err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told += len(cids)
+	return nil
+}

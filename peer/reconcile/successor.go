@@ -1,0 +1,191 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// maxWaiting bounds the CIDs of one peer that wait for somebody to take them.
+const maxWaiting = 1 << 16
+
+// successor is the loop that reads the feeds of the peers that are gone: what
+// was allocated to them and not acted on is in no placement.
+type successor struct {
+	r        *Reconciler
+	followed map[peer.ID]*follow
+	running  sync.WaitGroup
+}
+
+func newSuccessor(r *Reconciler) *successor {
+	return &successor{r: r, followed: make(map[peer.ID]*follow)}
+}
+
+// run follows until ctx ends.
+func (s *successor) run(ctx context.Context) {
+	defer s.running.Wait()
+	s.r.repeat(ctx, &complaint{what: "following the feeds of dead and removed peers"}, s.r.opts.RecheckInterval,
+		func(ctx context.Context) error {
+			s.look(ctx)
+			return nil
+		})
+}
+
+// look begins and ends to follow peers. While nothing may be moved nobody is
+// followed; while nobody can be judged, which does not last, what is followed
+// waits.
+func (s *successor) look(ctx context.Context) {
+	view := s.r.opts.View()
+	wanted := make(map[peer.ID]bool)
+	for _, p := range view.Peers {
+		if isGone(p) && p.ID != s.r.opts.Self && time.Since(goneSince(p)) < s.r.opts.FeedTTL && view.Mine([]byte(p.ID)) {
+			wanted[p.ID] = true
+		}
+	}
+	allowed := s.r.mayMove(view)
+	for id, f := range s.followed {
+		if !wanted[id] || !allowed && !view.Frozen {
+			f.cancel()
+			delete(s.followed, id)
+		}
+	}
+	if !allowed {
+		return
+	}
+	for id := range wanted {
+		if s.followed[id] != nil {
+			continue
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		f := &follow{r: s.r, peer: id, cancel: cancel, waiting: make(map[api.Cid]struct{})}
+		s.followed[id] = f
+		s.running.Go(func() { f.run(ctx) })
+	}
+}
+
+// follow reads the feed of one peer that is gone.
+type follow struct {
+	r      *Reconciler
+	peer   peer.ID
+	cancel context.CancelFunc
+
+	mu sync.Mutex
+	// waiting are the CIDs that nobody could take. They must not hold up the
+	// feed.
+	waiting map[api.Cid]struct{}
+	// overflow is set when there were more: the feed is then read again once
+	// these have found a place.
+	overflow bool
+	again    context.CancelFunc
+}
+
+func (f *follow) run(ctx context.Context) {
+	defer f.cancel()
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	interval := f.r.opts.RecheckInterval
+	loops.Go(func() {
+		f.r.repeat(ctx, &complaint{what: "giving what was allocated to " + f.peer.String() + " to others"}, interval, f.retry)
+	})
+	f.r.repeat(ctx, &complaint{what: "following the feed of " + f.peer.String()}, interval, f.consume)
+}
+
+// consume reads the feed from where the peer stopped, until ctx ends or the feed
+// has to be read again.
+func (f *follow) consume(ctx context.Context) error {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f.mu.Lock()
+	f.again = cancel
+	f.mu.Unlock()
+	feed, err := f.r.opts.Store.Follow(inner, f.peer)
+	if err != nil {
+		return fmt.Errorf("opening the feed: %w", err)
+	}
+	err = feed.Consume(inner, f.handle)
+	if inner.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+// handle treats what changed for the peer like what it holds.
+func (f *follow) handle(ctx context.Context, ch state.Change) error {
+	if ch.Pin == nil || !allocatedTo(*ch.Pin, f.peer) {
+		return nil
+	}
+	_, err := f.r.moveAway(ctx, f.peer, ch.Cid)
+	switch {
+	case errors.Is(err, errNoCandidates):
+		// It must not hold up the feed.
+		f.keep(ch.Cid)
+		return nil
+	case errors.Is(err, errPaused), errors.Is(err, state.ErrChanged):
+		return state.ErrNotYet
+	default:
+		return err
+	}
+}
+
+func (f *follow) keep(c api.Cid) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.waiting) < maxWaiting {
+		f.waiting[c] = struct{}{}
+	} else {
+		f.overflow = true
+	}
+}
+
+// retry looks again at the CIDs that nobody could take.
+func (f *follow) retry(ctx context.Context) error {
+	f.mu.Lock()
+	cids := make([]api.Cid, 0, len(f.waiting))
+	for c := range f.waiting {
+		cids = append(cids, c)
+	}
+	f.mu.Unlock()
+	if len(cids) == 0 || !f.r.mayMove(f.r.opts.View()) {
+		return nil
+	}
+	starved, firstStarved := 0, api.CidUndef // under f.mu
+	var g errgroup.Group
+	g.SetLimit(f.r.opts.Rates.Moves)
+	for _, c := range cids {
+		g.Go(func() error {
+			_, err := f.r.moveAway(ctx, f.peer, c)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			switch {
+			case err == nil:
+				delete(f.waiting, c)
+			case errors.Is(err, errNoCandidates):
+				starved++
+				firstStarved = c
+			case errors.Is(err, errPaused), errors.Is(err, state.ErrChanged):
+			default:
+				return err
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	if starved > 0 {
+		logger.Warnf("%d pins that were allocated to %s need another peer and there are not enough that could take them, %s is one: add peers or space", starved, f.peer, firstStarved)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.overflow && len(f.waiting) == 0 {
+		f.overflow = false
+		f.again()
+	}
+	return err
+}

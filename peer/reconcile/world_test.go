@@ -1,0 +1,238 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+	"go.uber.org/goleak"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
+		goleak.IgnoreTopFunction("github.com/ipfs/go-log/writer.(*MirrorWriter).logRoutine"))
+}
+
+// The peers of the tests.
+const (
+	alice = peer.ID("alice")
+	bob   = peer.ID("bob")
+	carol = peer.ID("carol")
+	dave  = peer.ID("dave")
+	erin  = peer.ID("erin")
+)
+
+func testCid(t testing.TB, n int) api.Cid {
+	t.Helper()
+	hash, err := mh.Sum(fmt.Appendf(nil, "content %d", n), mh.SHA2_256, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api.NewCid(cid.NewCidV1(cid.Raw, hash))
+}
+
+// world is a cluster: a store, members and their metrics.
+type world struct {
+	t     testing.TB
+	store *fakeStore
+
+	mu       sync.Mutex
+	members  map[peer.ID]membership.Peer
+	frozen   bool
+	noMetric map[peer.ID]bool // lacks one of the two metrics
+	repin    bool
+	finished []peer.ID
+	// onAllocate runs while peers are chosen.
+	onAllocate func(c api.Cid)
+}
+
+func newWorld(t testing.TB, peers ...peer.ID) *world {
+	w := &world{t: t, store: newFakeStore(), members: map[peer.ID]membership.Peer{}, noMetric: map[peer.ID]bool{}, repin: true}
+	for _, p := range peers {
+		w.members[p] = membership.Peer{ID: p, Role: membership.RoleFull, Live: true}
+	}
+	return w
+}
+
+func (w *world) member(p peer.ID, change func(*membership.Peer)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.members[p]
+	m.ID = p
+	change(&m)
+	w.members[p] = m
+}
+
+func (w *world) die(peers ...peer.ID) {
+	for _, p := range peers {
+		w.member(p, func(m *membership.Peer) { m.Live, m.DeadSince = false, time.Now() })
+	}
+}
+
+func (w *world) revive(p peer.ID) {
+	w.member(p, func(m *membership.Peer) {
+		*m = membership.Peer{ID: p, Role: membership.RoleFull, Live: true}
+	})
+}
+
+func (w *world) remove(p peer.ID) {
+	w.member(p, func(m *membership.Peer) { m.Removed, m.RemovedAt = true, time.Now() })
+}
+
+func (w *world) set(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
+}
+
+func (w *world) view(self peer.ID) membership.View {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v := membership.View{Self: self, Frozen: w.frozen}
+	for _, m := range w.members {
+		v.Peers = append(v.Peers, m)
+	}
+	slices.SortFunc(v.Peers, func(a, b membership.Peer) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return v
+}
+
+// metrics are those of the live members, as the monitor returns them.
+func (w *world) metrics(_ context.Context, name string) []api.Metric {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var ms []api.Metric
+	for _, m := range w.members {
+		lacks := w.noMetric[m.ID] && name == "tag"
+		if m.Live && !m.Removed && !lacks {
+			ms = append(ms, api.Metric{Name: name, Peer: m.ID, Valid: true})
+		}
+	}
+	return ms
+}
+
+// Allocate prefers peers by name, and vetoes "mallory".
+func (w *world) Allocate(_ context.Context, c api.Cid, _, candidates, priority api.MetricsSet) ([]peer.ID, error) {
+	if w.onAllocate != nil {
+		w.onAllocate(c)
+	}
+	var chosen []peer.ID
+	for _, set := range []api.MetricsSet{priority, candidates} {
+		var ids []peer.ID
+		for _, m := range set["disk"] {
+			if m.Peer != "mallory" {
+				ids = append(ids, m.Peer)
+			}
+		}
+		slices.Sort(ids)
+		chosen = append(chosen, ids...)
+	}
+	return chosen, nil
+}
+
+func (w *world) Metrics() []string { return []string{"disk", "tag"} }
+
+// options are those of one peer, without a scrub.
+func (w *world) options(self peer.ID) Options {
+	return Options{
+		Self: self, Store: w.store,
+		View:    func() membership.View { return w.view(self) },
+		Metrics: w.metrics, Allocator: w,
+		Repin: func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.repin
+		},
+		Finish: func(_ context.Context, p peer.ID) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.finished = append(w.finished, p)
+			m := w.members[p]
+			m.Removed, m.RemovedAt = true, time.Now()
+			w.members[p] = m
+			return nil
+		},
+	}
+}
+
+func (w *world) reconciler(self peer.ID, change ...func(*Options)) *Reconciler {
+	opts := w.options(self)
+	for _, c := range change {
+		c(&opts)
+	}
+	return New(opts)
+}
+
+// run runs the loops of some peers until the test is over.
+func (w *world) run(selves ...peer.ID) (stop func()) {
+	var rs []*Reconciler
+	for _, self := range selves {
+		rs = append(rs, w.reconciler(self))
+	}
+	return w.start(rs...)
+}
+
+func (w *world) start(rs ...*Reconciler) (stop func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	var done sync.WaitGroup
+	for _, r := range rs {
+		done.Go(func() { r.Run(ctx) })
+	}
+	return func() {
+		cancel()
+		done.Wait()
+	}
+}
+
+// add stores a pin and lets its holders have it.
+func (w *world) add(n, rmin, rmax int, holders ...peer.ID) api.Cid {
+	c := w.addUnheld(n, rmin, rmax, holders...)
+	for _, p := range holders {
+		w.store.hold(p, c, 2)
+	}
+	return c
+}
+
+func (w *world) addUnheld(n, rmin, rmax int, holders ...peer.ID) api.Cid {
+	c := testCid(w.t, n)
+	pin := api.PinWithOpts(c, api.PinOptions{ReplicationFactorMin: rmin, ReplicationFactorMax: rmax, Name: fmt.Sprint("pin ", n)})
+	pin.Allocations = holders
+	w.store.write(c, &pin)
+	return c
+}
+
+func (w *world) wantHolders(c api.Cid, want ...peer.ID) {
+	w.t.Helper()
+	pin := w.store.pin(c)
+	if pin == nil {
+		w.t.Errorf("%s is not pinned, want it on %v", c, want)
+		return
+	}
+	got := slices.Sorted(slices.Values(pin.Allocations))
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		w.t.Errorf("%s is allocated to %q, want %q", pin.Name, got, want)
+	}
+}
+
+// pass sleeps d of the fake time, and until everybody waits.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// trustOnly is Options.Trusted for the given peers.
+func trustOnly(peers ...peer.ID) func(context.Context, peer.ID) bool {
+	return func(_ context.Context, p peer.ID) bool { return slices.Contains(peers, p) }
+}

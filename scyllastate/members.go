@@ -1,0 +1,269 @@
+package scyllastate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// peersPartition is the one partition of peers: a keyspace belongs to one
+// cluster.
+const peersPartition = "ipfs-cluster"
+
+// Bounds of what one peer may write. Everybody reads the rows of all peers
+// several times in a heartbeat.
+const (
+	maxMemberName      = 256
+	maxMemberText      = 4 << 10 // role and instance, which has a path in it
+	maxMemberAddresses = 64
+	maxMemberAddress   = 1 << 10
+	maxMetrics         = 64 << 10
+	maxBeatTTL         = 30 * 24 * time.Hour
+	// membersPage bounds the memory of one answer, which is full of metrics.
+	membersPage = 100
+)
+
+var _ state.Members = (*Store)(nil)
+
+// ListMembers implements state.Members. A row whose key is no peer ID is logged
+// and left out.
+func (s *Store) ListMembers(ctx context.Context) ([]state.Member, error) {
+	ctx = scylla.WithTrail(ctx)
+	iter := s.db.Query(selectMembers, peersPartition).
+		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(membersPage).Iter()
+	var out []state.Member
+	var bad int
+	var first error
+	for {
+		var cells memberCells
+		if !iter.Scan(cells.columns()...) {
+			break
+		}
+		if cells.incarnation == nil {
+			continue // heartbeats of nobody
+		}
+		id, err := peer.Decode(cells.id)
+		if err != nil {
+			bad++
+			if first == nil {
+				first = fmt.Errorf("the key %q of peers is no peer ID: %w", cells.id, err)
+			}
+			continue
+		}
+		out = append(out, cells.member(id))
+	}
+	if err := iter.Close(); err != nil {
+		return nil, fmt.Errorf("listing the peers: %w", scylla.Describe(ctx, err))
+	}
+	if bad > 0 {
+		logger.Errorf("listing the peers: %d rows were passed over, one of them because %s", bad, first)
+	}
+	return out, nil
+}
+
+// PutMember implements state.Members. The process that a removed peer was cannot
+// bring it back: without a new incarnation the removal must be in m, or it is
+// state.ErrMemberChanged. After an error that matches state.ErrOutcomeUnknown the
+// member may have been written; after other errors it was not. Times are kept to
+// the millisecond.
+func (s *Store) PutMember(ctx context.Context, m state.Member, was state.Incarnation) error {
+	err := checkMember(m)
+	if err == nil {
+		err = s.putMember(ctx, m, was)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the peer %s: %w", m.ID, err)
+	}
+	return nil
+}
+
+func (s *Store) putMember(ctx context.Context, m state.Member, was state.Incarnation) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	mine, err := s.swapMember(ctx, m, was)
+	if err != nil && !scylla.NotSent(err) && !scylla.Rejected(err) {
+		mine, err = s.resolveMember(ctx, m, was, err)
+	}
+	if err == nil && !mine {
+		return state.ErrMemberChanged
+	}
+	return err
+}
+
+// swapMember makes the conditional write once.
+func (s *Store) swapMember(ctx context.Context, m state.Member, was state.Incarnation) (applied bool, err error) {
+	ctx = scylla.WithTrail(ctx)
+	stmt := writeMember
+	if m.Incarnation == was && m.Removed.IsZero() {
+		stmt = writeMemberPresent
+	}
+	var assert *gocql.UUID // null: there must be none
+	if was != (state.Incarnation{}) {
+		assert = (*gocql.UUID)(&was)
+	}
+	applied, err = s.db.Query(stmt, m.Name, m.Role, m.Addresses, gocql.UUID(m.Incarnation), m.Instance,
+		timeOrNull(m.Leaving), timeOrNull(m.Removed), peersPartition, m.ID.String(), assert).
+		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
+	return applied, scylla.Describe(ctx, err)
+}
+
+// resolveMember finds out what became of a write whose answer was lost, and
+// reports whether the member is now as it was to be written. Writing once more
+// shuts out that the first request is applied later: either that did it, or this
+// does, or the condition does not hold any more. The context of the caller may
+// have ended, so it goes on under one of its own.
+func (s *Store) resolveMember(ctx context.Context, m state.Member, was state.Incarnation, cause error) (mine bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.resolveTime())
+	defer cancel()
+	logger.Debugf("the outcome of writing the peer %s is open, asking again: %s", m.ID, cause)
+	for try := 0; ; try++ {
+		applied, err := s.swapMember(ctx, m, was)
+		if applied {
+			return true, nil
+		}
+		if err == nil {
+			now, err := s.readMember(ctx, m.ID)
+			if err == nil {
+				return sameIdentity(now, m), nil
+			}
+		}
+		if pause(ctx, s.random, try) != nil {
+			return false, fmt.Errorf("%w: %w", state.ErrOutcomeUnknown, cause)
+		}
+	}
+}
+
+// readMember returns who a peer is, by a read that finishes or rules out writes
+// that are under way; the zero Member when there is none.
+func (s *Store) readMember(ctx context.Context, id peer.ID) (state.Member, error) {
+	ctx = scylla.WithTrail(ctx)
+	var cells memberCells
+	err := s.db.Query(selectMember, peersPartition, id.String()).
+		WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).Scan(cells.columns()...)
+	if errors.Is(err, gocql.ErrNotFound) || err == nil && cells.incarnation == nil {
+		return state.Member{}, nil
+	}
+	if err != nil {
+		return state.Member{}, fmt.Errorf("reading the peer %s: %w", id, scylla.Describe(ctx, err))
+	}
+	return cells.member(id), nil
+}
+
+// Beat implements state.Members.
+func (s *Store) Beat(ctx context.Context, id peer.ID, h state.Heartbeat) error {
+	if err := checkHeartbeat(h); err != nil {
+		return fmt.Errorf("writing a heartbeat of peer %s: %w", id, err)
+	}
+	metrics := h.Metrics
+	if metrics == nil {
+		metrics = []byte{} // null would be a tombstone
+	}
+	ctx = scylla.WithTrail(ctx)
+	err := s.db.Query(writeBeat, wholeSeconds(h.TTL), s.stamp(), h.Beat, gocql.UUID(h.Incarnation), h.TTL.Milliseconds(), metrics,
+		peersPartition, id.String()).
+		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+	if err != nil {
+		return fmt.Errorf("writing a heartbeat of peer %s: %w", id, scylla.Describe(ctx, err))
+	}
+	return nil
+}
+
+// wholeSeconds is a time to live, at least as long as d.
+func wholeSeconds(d time.Duration) int { return int((d-1)/time.Second) + 1 }
+
+// checkMember refuses what would be nobody, and what is too large for a row that
+// everybody reads.
+func checkMember(m state.Member) error {
+	if err := m.ID.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case m.Incarnation == (state.Incarnation{}):
+		return errors.New("it has no incarnation")
+	case len(m.Name) > maxMemberName:
+		return fmt.Errorf("its name has %d bytes, more than %d", len(m.Name), maxMemberName)
+	case len(m.Role) > maxMemberText:
+		return fmt.Errorf("its role has %d bytes, more than %d", len(m.Role), maxMemberText)
+	case len(m.Instance) > maxMemberText:
+		return fmt.Errorf("its instance has %d bytes, more than %d", len(m.Instance), maxMemberText)
+	case len(m.Addresses) > maxMemberAddresses:
+		return fmt.Errorf("it has %d addresses, more than %d", len(m.Addresses), maxMemberAddresses)
+	}
+	for _, a := range m.Addresses {
+		if len(a) > maxMemberAddress {
+			return fmt.Errorf("an address has %d bytes, more than %d", len(a), maxMemberAddress)
+		}
+	}
+	return nil
+}
+
+func checkHeartbeat(h state.Heartbeat) error {
+	switch {
+	case h.Incarnation == (state.Incarnation{}):
+		return errors.New("it has no incarnation")
+	case h.Beat == 0:
+		return errors.New("its number is 0, which stands for a heartbeat that ran out")
+	case h.TTL <= 0 || h.TTL > maxBeatTTL:
+		return fmt.Errorf("it is to count for %s: must be more than 0 and at most %s", h.TTL, maxBeatTTL)
+	case len(h.Metrics) > maxMetrics:
+		return fmt.Errorf("its metrics have %d bytes, more than %d", len(h.Metrics), maxMetrics)
+	}
+	return nil
+}
+
+// memberCells is one row of peers as it comes from the database.
+type memberCells struct {
+	id, name, role      string
+	addresses           []string
+	incarnation, beatOf *gocql.UUID
+	instance            string
+	leaving, removed    time.Time
+	beat, ttl           int64
+	metrics             []byte
+}
+
+// columns are where the columns of selectMember go, in its order.
+func (r *memberCells) columns() []any {
+	return []any{
+		&r.id, &r.name, &r.role, &r.addresses, &r.incarnation, &r.instance, &r.leaving, &r.removed,
+		&r.beat, &r.beatOf, &r.ttl, &r.metrics,
+	}
+}
+
+func (r *memberCells) member(id peer.ID) state.Member {
+	out := state.Member{
+		ID: id, Name: r.name, Role: r.role, Addresses: r.addresses,
+		Incarnation: state.Incarnation(*r.incarnation), Instance: r.instance,
+		Leaving: r.leaving, Removed: r.removed,
+	}
+	if r.beatOf != nil {
+		out.Beat, out.BeatOf, out.TTL = r.beat, state.Incarnation(*r.beatOf), time.Duration(r.ttl)*time.Millisecond
+	}
+	if r.beatOf != nil && len(r.metrics) > 0 {
+		out.Metrics = r.metrics
+	}
+	return out
+}
+
+// sameIdentity reports whether what PutMember writes is equal.
+func sameIdentity(a, b state.Member) bool {
+	return a.ID == b.ID && a.Name == b.Name && a.Role == b.Role && slices.Equal(a.Addresses, b.Addresses) &&
+		a.Incarnation == b.Incarnation && a.Instance == b.Instance &&
+		a.Leaving.UnixMilli() == b.Leaving.UnixMilli() && a.Removed.UnixMilli() == b.Removed.UnixMilli()
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

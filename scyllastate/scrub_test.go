@@ -1,0 +1,231 @@
+package scyllastate
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"golang.org/x/sync/errgroup"
+	"pgregory.net/rapid"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
+)
+
+// TestRangeAt shows that the pieces cover the ring once, in its order, and are
+// those of a listing.
+func TestRangeAt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 5000).Draw(t, "pieces")
+		want := tokenRanges(n)
+		slices.SortFunc(want, func(a, b tokenRange) int { return cmp.Compare(a.after, b.after) })
+		for i := range n {
+			if got := rangeAt(i, n); got != want[i] {
+				t.Fatalf("piece %d of %d is %v, want %v", i, n, got, want[i])
+			}
+		}
+	})
+	last := rangeAt(maxPieces-1, maxPieces)
+	if before := rangeAt(maxPieces-2, maxPieces); before.upTo != last.after || last.after >= last.upTo || last.upTo != math.MaxInt64 {
+		t.Errorf("the last pieces of many are %v and %v", before, last)
+	}
+}
+
+// TestScanPiece reads the pinset piece by piece: all pins come once, with their
+// revisions, and what cannot be decoded is told.
+func TestScanPiece(t *testing.T) {
+	s := newTestStore(t)
+	ctx := t.Context()
+	want := make(map[api.Cid]state.Revision)
+	samples := statetest.Samples(t)
+	for _, sample := range samples {
+		must(t, s.Add(ctx, sample.Pin))
+		_, rev, err := s.GetVersion(ctx, sample.Pin.Cid)
+		must(t, err)
+		want[sample.Pin.Cid] = rev
+	}
+	removed, unreadable := samples[0].Pin.Cid, samples[1].Pin.Cid
+	must(t, s.Rm(ctx, removed))
+	delete(want, removed)
+	corrupt(t, s, unreadable)
+	delete(want, unreadable)
+	must(t, s.db.Query("UPDATE pins SET rev = now(), pin = 0x01 WHERE cid = 0x00").Exec())
+
+	for _, pieces := range []int{1, 7, 64} {
+		got := make(map[api.Cid]state.Revision)
+		var bad []string
+		for piece := range pieces {
+			must(t, s.ScanPiece(ctx, piece, pieces, func(pin api.Pin, rev state.Revision) error {
+				if _, twice := got[pin.Cid]; twice {
+					t.Errorf("%d pieces: %s came twice", pieces, pin.Cid)
+				}
+				got[pin.Cid] = rev
+				wantPin(t, s, pin.Cid, &pin)
+				return nil
+			}, func(err error) { bad = append(bad, err.Error()) }))
+		}
+		if len(got) != len(want) {
+			t.Errorf("%d pieces have %d pins, want %d", pieces, len(got), len(want))
+		}
+		for c, rev := range want {
+			if got[c] != rev {
+				t.Errorf("%d pieces: %s came with revision %x, want %x", pieces, c, got[c], rev)
+			}
+		}
+		slices.Sort(bad)
+		if len(bad) != 2 || !strings.Contains(bad[0], "0x00 of pins is no CID") || !strings.Contains(bad[1], unreadable.String()) {
+			t.Errorf("%d pieces: what cannot be read: %q", pieces, bad)
+		}
+	}
+
+	// An error ends it, also one that would make a scan go on in smaller pieces.
+	for _, enough := range []error{errors.New("enough"), &gocql.RequestErrReadFailure{}} {
+		calls := 0
+		err := s.ScanPiece(ctx, 0, 1, func(api.Pin, state.Revision) error {
+			calls++
+			return enough
+		}, func(error) {})
+		if err != enough || calls != 1 { //nolint:errorlint // it is to be that very error
+			t.Errorf("after %d calls: %v, want %v", calls, err, enough)
+		}
+	}
+	for _, of := range [][2]int{{0, 0}, {-1, 4}, {4, 4}, {0, maxPieces + 1}} {
+		if err := s.ScanPiece(ctx, of[0], of[1], nil, nil); err == nil {
+			t.Errorf("there is a piece %d of %d", of[0], of[1])
+		}
+	}
+}
+
+// TestScanOverRemovedPins is TestListOverRemovedPins for a scrub: it gets through
+// a range that is full of dead cells, and misses nothing.
+func TestScanOverRemovedPins(t *testing.T) {
+	s := newTestStore(t)
+	const removed = 25_000
+	var g errgroup.Group
+	g.SetLimit(128)
+	for i := range removed {
+		g.Go(func() error {
+			key := binary.BigEndian.AppendUint64(statetest.Cid("x").Bytes()[:28:28], uint64(i))
+			return s.db.Query("UPDATE pins USING TTL 1 SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ?",
+				newUUID(time.Now()), newUUID(time.Now()), key).Exec()
+		})
+	}
+	must(t, g.Wait())
+	want := make(map[api.Cid]bool)
+	for _, sample := range statetest.Samples(t)[:20] {
+		must(t, s.Add(t.Context(), sample.Pin))
+		want[sample.Pin.Cid] = true
+	}
+	waitFor(t, "the markers to run out", func() bool {
+		iter := s.db.Query("SELECT cid FROM pins WHERE cid = ?", binary.BigEndian.AppendUint64(statetest.Cid("x").Bytes()[:28:28], removed-1)).Iter()
+		n := iter.NumRows()
+		must(t, iter.Close())
+		return n == 0
+	})
+	must(t, s.ScanPiece(t.Context(), 0, 1, func(pin api.Pin, _ state.Revision) error {
+		if !want[pin.Cid] {
+			t.Errorf("%s came twice, or should not", pin.Cid)
+		}
+		delete(want, pin.Cid)
+		return nil
+	}, func(err error) { t.Error(err) }))
+	if len(want) > 0 {
+		t.Errorf("%d pins are missing", len(want))
+	}
+}
+
+// TestTell shows that a peer looks at pins again, at once and whatever has
+// become of them, and that nothing else happens to them.
+func TestTell(t *testing.T) {
+	s := newTestStore(t)
+	ctx := t.Context()
+	a, b := statetest.Peer("a"), statetest.Peer("b")
+	pinned, removed, never := held("pinned", b), held("removed", b), statetest.Cid("never")
+	must(t, s.Add(ctx, pinned))
+	must(t, s.Add(ctx, removed))
+	must(t, s.Rm(ctx, removed.Cid))
+	before := make(map[api.Cid]row)
+	cids := []api.Cid{pinned.Cid, removed.Cid, never}
+	for _, c := range cids {
+		r, err := s.readRow(ctx, c, gocql.Serial)
+		must(t, err)
+		before[c] = r
+	}
+	atA, atB := consume(t, s, a), consume(t, s, b)
+	start := time.Now()
+	must(t, s.Tell(ctx, a, cids...))
+	atA.wait(t, pinned.Cid, &pinned)
+	atA.wait(t, removed.Cid, nil)
+	atA.wait(t, never, nil)
+	if took := time.Since(start); took >= fenceAfter {
+		t.Errorf("it took %s: the changes were pending", took)
+	}
+	for _, c := range cids {
+		if r, err := s.readRow(ctx, c, gocql.Serial); err != nil || r.rev != before[c].rev {
+			t.Errorf("%s has another revision: %v", c, err)
+		}
+		if _, n := atB.seen(c); n > 1 {
+			t.Errorf("another peer was told of %s", c)
+		}
+	}
+	if err := s.Tell(ctx, a, api.CidUndef); err == nil {
+		t.Error("a peer was told of an undefined CID")
+	}
+	must(t, s.Tell(ctx, a))
+
+	n := 2*maxTold + 3
+	var many []api.Cid
+	for i := range n {
+		many = append(many, statetest.Cid("many "+string(rune(i+1))))
+	}
+	must(t, s.Tell(ctx, statetest.Peer("many"), many...))
+	told := make(map[string]bool)
+	for slot := slotOf(start); slot <= slotOf(time.Now()); slot++ {
+		must(t, s.tables.readChanges(ctx, statetest.Peer("many").String(), slot, start.Add(-time.Minute), time.Now().Add(time.Minute), func(r changeRow) error {
+			told[string(r.cid)] = true
+			return nil
+		}))
+	}
+	if len(told) != n {
+		t.Errorf("%d of %d changes are there", len(told), n)
+	}
+}
+
+// TestIndex shows what a scrub writes again beside a pin.
+func TestIndex(t *testing.T) {
+	s := newTestStore(t)
+	ctx := t.Context()
+	rev := state.Revision(newUUID(time.Now()))
+	due := time.Now().Add(time.Hour).Truncate(time.Second)
+	for _, tt := range []struct {
+		name                string
+		everywhere, expires bool
+	}{{"plain", false, false}, {"everywhere", true, false}, {"expiring", false, true}, {"both", true, true}} {
+		pin := held(tt.name, statetest.Peer("a"))
+		if tt.everywhere {
+			pin = everywherePin(pin.Cid)
+		}
+		pin.ExpireAt = time.Unix(0, 0) // never, as upstream writes it
+		if tt.expires {
+			pin.ExpireAt = due
+		}
+		must(t, s.Index(ctx, pin, rev))
+		if got := indexed(t, s, pin.Cid); got != tt.everywhere {
+			t.Errorf("%s: listed among the pins of every peer: %t", tt.name, got)
+		}
+		at, ok := dueCids(t, s, shardOf(pin.Cid), due, due)[pin.Cid]
+		if ok != tt.expires || ok && !at.Equal(due) {
+			t.Errorf("%s: due %t at %s", tt.name, ok, at)
+		}
+	}
+	if n := countRows(t, s, "everywhere") + countRows(t, s, "expiries"); n != 4 {
+		t.Errorf("%d rows were written, want 4", n)
+	}
+}

@@ -1,0 +1,109 @@
+package scyllastate
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/overlay"
+)
+
+// simMutants are bugs that the simulation must find, planted in the real code.
+var simMutants = []struct {
+	name  string
+	edits []overlay.Edit
+}{
+	{"conditional update before the intents", []overlay.Edit{{
+		File: "update.go",
+		Old: `		if err := s.announce(ctx, w); err != nil {
+			return fmt.Errorf("announcing the pin of %s: %w", c, err)
+		}
+		read = s.now()
+		var applied bool
+		if applied, old, err = s.swap(ctx, w); err != nil || applied {
+			return err
+		}
+`,
+		New: `		read = s.now()
+		var applied bool
+		if applied, old, err = s.swap(ctx, w); err != nil {
+			return err
+		}
+		if applied {
+			if err := s.announce(ctx, w); err != nil {
+				return state.ErrOutcomeUnknown
+			}
+			return nil
+		}
+`,
+	}}},
+	{"no deadline for appends", []overlay.Edit{
+		{File: "intents.go", Old: `late := elapsed(at, a.now()) > a.deadline`, New: `late := elapsed(at, a.now()) > time.Hour`},
+		{File: "intents.go", Old: `context.WithTimeout(scylla.WithTrail(context.Background()), a.deadline)`,
+			New: `context.WithTimeout(scylla.WithTrail(context.Background()), time.Hour)`},
+	}},
+	{"new revision while the outcome is unknown", []overlay.Edit{{
+		File: "update.go",
+		Old:  `applied, err = s.resolve(ctx, w, scylla.Describe(ctx, err))`,
+		New:  `now, err = s.readRow(ctx, w.cid, gocql.Serial)`,
+	}}},
+	{"removed rows are deleted instead of marked", []overlay.Edit{{
+		File: "statements.go",
+		Old:  `"UPDATE pins USING TTL ? SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ? IF rev = ? AND pin != ?"`,
+		New:  `"DELETE FROM pins WHERE cid = ? IF rev = ? AND pin != ?"`,
+	}}},
+	{"acting on a pending change", []overlay.Edit{
+		{File: "feed_dispatch.go", Old: `settled[i] = c.prev != gocql.UUID{}`, New: `settled[i] = true || c.done`},
+		{File: "feed_dispatch.go", Old: `settled[i] = later(now.rev, c.prev)`, New: `settled[i] = true`},
+	}},
+	{"dropping a pending change after a timeout", []overlay.Edit{{
+		File: "feed_dispatch.go",
+		Old: `			if now, err = d.store.fence(ctx, c, now); err != nil {
+				return nil, err
+			}
+			settled = settle(now, open)
+			break
+`,
+		New: `			settled[i] = true
+`,
+	}}},
+	{"the cursor has no window for stragglers", []overlay.Edit{{
+		File: "feed_tail.go",
+		Old:  `settled := now.Add(-t.feed.store.lim.window())`,
+		New:  `settled := now`,
+	}}},
+	{"the cursor passes pending changes", []overlay.Edit{{
+		File: "feed_tail.go",
+		Old:  `if oldest, ok := t.out.oldest(); ok && !oldest.After(final) {`,
+		New:  `if oldest, ok := t.out.oldest(); ok && final.IsZero() {`,
+	}}},
+}
+
+// TestSimulationFindsPlantedBugs plants one bug after the other and expects the
+// simulation to find it.
+func TestSimulationFindsPlantedBugs(t *testing.T) {
+	found := regexp.MustCompile(`seed (\d+): (.*)`)
+	for _, m := range simMutants {
+		t.Run(m.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			defer cancel()
+			began := time.Now()
+			program, err := overlay.Build(ctx, ".", "sim_*_test.go", t.TempDir(), m.edits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			built := time.Since(began)
+			cmd := exec.CommandContext(ctx, program, "-test.run", "^TestSimulation$")
+			cmd.Env = append(os.Environ(), "SIM_SEEDS=1-3000", "SIM_SEED=")
+			out, err := cmd.CombinedOutput()
+			seed := found.FindSubmatch(out)
+			if err == nil || seed == nil {
+				t.Fatalf("not found: %v\n%s", err, out)
+			}
+			t.Logf("built in %s; found with seed %s after %s: %s", built.Round(time.Millisecond), seed[1], (time.Since(began) - built).Round(time.Millisecond), seed[2])
+		})
+	}
+}

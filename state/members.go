@@ -1,0 +1,65 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// Incarnation identifies one process that runs as a peer.
+type Incarnation [16]byte
+
+// Member is one peer of the cluster: who it is, and its last heartbeat.
+type Member struct {
+	ID   peer.ID
+	Name string
+	Role string
+	// Addresses are the multiaddresses at which it listens, without its ID.
+	Addresses []string
+	// Incarnation is the process that runs as this peer, Instance the host
+	// and folder that it runs in.
+	Incarnation Incarnation
+	Instance    string
+	// Leaving is when the peer was told to hand over its pins and leave, zero
+	// when it was not. Removed is when it was taken out of the cluster.
+	Leaving, Removed time.Time
+
+	// Beat grows with each heartbeat of an incarnation. It is 0 when the last
+	// one ran out.
+	Beat int64
+	// BeatOf is the incarnation that sent it.
+	BeatOf Incarnation
+	// TTL is how long a heartbeat counts.
+	TTL time.Duration
+	// Metrics are what the peer published, in the encoding of its sender.
+	Metrics []byte
+}
+
+// Heartbeat is what a peer writes again and again.
+type Heartbeat struct {
+	Incarnation Incarnation
+	Beat        int64
+	TTL         time.Duration
+	Metrics     []byte
+}
+
+// ErrMemberChanged says that a member is not the one any more that was to be
+// changed: another process has taken its identity, or it was removed.
+var ErrMemberChanged = errors.New("the peer was changed by another process meanwhile")
+
+// Members are the peers of the cluster. A member that was removed stays listed
+// as removed.
+type Members interface {
+	// ListMembers returns all of them, by a read that sees every acknowledged
+	// write.
+	ListMembers(ctx context.Context) ([]Member, error)
+	// PutMember writes who a peer is (not its heartbeat), if the incarnation
+	// of the stored one is still was (zero: there is none). It returns
+	// ErrMemberChanged if it is not.
+	PutMember(ctx context.Context, m Member, was Incarnation) error
+	// Beat writes a heartbeat, which runs out after its TTL. It never makes a
+	// member, nor brings a removed one back.
+	Beat(ctx context.Context, id peer.ID, h Heartbeat) error
+}

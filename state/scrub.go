@@ -1,0 +1,40 @@
+package state
+
+import (
+	"context"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// Scrubber is what a scrub needs to look through the whole pinset, piece by
+// piece, and to mend what is missing beside it.
+type Scrubber interface {
+	// ScanPiece calls f for each pin of one of so many equal pieces of the
+	// pinset, from one goroutine, and ends with the first error of f. A row
+	// that cannot be decoded goes to bad instead.
+	ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin, Revision) error, bad func(error)) error
+	// Tell makes a peer look at pins again, as if they had been written.
+	Tell(ctx context.Context, p peer.ID, cids ...api.Cid) error
+	// Index writes again what lists the pin beside the pinset: among the
+	// pins that every peer holds, and among those that run out.
+	Index(ctx context.Context, pin api.Pin, rev Revision) error
+	// DropStrays removes from one bucket of the pins that every peer holds
+	// what is none and cannot become one by a write that is under way.
+	DropStrays(ctx context.Context, bucket int) (dropped int, err error)
+}
+
+// Follower lets one peer read the feed of another.
+type Follower interface {
+	// Follow opens the feed of a peer that does not read it itself, from where
+	// that peer stopped. It moves no cursor: the changes come again to the
+	// peer.
+	Follow(ctx context.Context, p peer.ID) (Feed, error)
+}
+
+// OwnPins lists what one peer holds without looking at the others' pins.
+type OwnPins interface {
+	// ListOwn sends every pin that peer p holds or shall hold to out and
+	// closes it, as Store.List does. Memory does not depend on their number.
+	ListOwn(ctx context.Context, p peer.ID, out chan<- api.Pin) error
+}
