@@ -61,6 +61,8 @@ var rooms = []room{
 		why: "it works on a copy of upstream from outside"},
 	{name: "internal/compose", only: []string{}, why: "tests of files, and of programs from outside"},
 	{name: "internal/consumer", only: []string{}, why: "tests of another module that uses this one"},
+	{name: "internal/multipeer", only: []string{}, why: "tests of many peers in one process"},
+	{name: "internal/overlay", only: []string{}, why: "it builds code with mistakes in it, whatever code that is"},
 	{name: "internal/docs", only: []string{}, why: "tests of the documentation"},
 	{name: "internal/e2e/...", ours: []string{"internal/cqltest/..."}, only: []string{},
 		why: "tests of whole processes see them from outside"},
@@ -74,7 +76,7 @@ var rooms = []room{
 }
 
 // importTesting are the rooms whose packages are for tests.
-var importTesting = []string{"state/statetest", "internal/cqltest"}
+var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay"}
 
 // cqlText are the places where CQL may stand in files that are not tests.
 var cqlText = []string{"scyllastate/statements.go", "internal/scylla/...", "internal/cqltest/...", "bench/..."}

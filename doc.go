@@ -5,8 +5,13 @@
 //	state            the contract of a pin store and of its change feed
 //	state/statetest  the conformance suite of that contract
 //	scyllastate      the store on CQL: configuration, tables, statements
+//	peer             all that one peer needs beside its store, put together
 //	peer/consensus   ipfs-cluster's consensus component over a store and a feed
-//	peer/tracker     upstream's pin tracker, recovering this peer's pins only
+//	peer/membership  who is in the cluster and alive, from one table
+//	peer/placement   what this peer holds, and how IPFS is brought in line
+//	peer/tracker     upstream's pin tracker, listing this peer's pins only
+//	peer/reconcile   repinning, expiry, hand-over and scrub
+//	peer/role        what takes the place of an IPFS daemon where there is none
 //	cmd              main packages, one per binary
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
@@ -16,6 +21,8 @@
 //	internal/upstream  upstream's own tests on our store and consensus
 //	internal/compose   tests of docker-compose.yml and the image's start script
 //	internal/consumer  tests of a module outside that imports this one
+//	internal/multipeer tests of many peers in one process
+//	internal/overlay   tests build the code with planted bugs or crashes
 //	internal/docs      tests that the documentation tells the truth
 //
 // Imports point one way: cmd to internal/cli, which wires everything; peer to

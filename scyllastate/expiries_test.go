@@ -149,6 +149,8 @@ func TestExpiryTooLate(t *testing.T) {
 // TestExpiryWrongClock shows that no slot is chosen by a wrong clock.
 func TestExpiryWrongClock(t *testing.T) {
 	s := newTestStore(t)
+	s.stop() // nobody measures from here on
+	s.done.Wait()
 	s.clock.mu.Lock()
 	s.clock.skew = time.Hour
 	s.clock.mu.Unlock()

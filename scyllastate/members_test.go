@@ -191,7 +191,7 @@ func TestRowsThatAreNoPeers(t *testing.T) {
 	s := newTestStore(t)
 	m := member("a", incarnation(1))
 	must(t, s.PutMember(t.Context(), m, state.Incarnation{}))
-	must(t, s.db.Query("UPDATE peers SET incarnation = uuid() WHERE cluster = ? AND peer = 'who'", peersPartition).Exec())
+	must(t, s.db.Query("UPDATE peers SET incarnation = uuid() WHERE cluster = ? AND peer = '0'", peersPartition).Exec()) // the first row
 	wantMember(t, s, "beside a row without a peer ID", m)
 	for i := range membersPage {
 		must(t, s.PutMember(t.Context(), member(fmt.Sprint(i), incarnation(1)), state.Incarnation{}))
@@ -293,9 +293,7 @@ func TestMemberResolve(t *testing.T) {
 // given up: what it is told is what became of the write.
 func TestMemberLostAnswer(t *testing.T) {
 	own := cqltest.StartOwn(t, engine.Options{})
-	conf := configOn(t, &own.Server)
-	conf.RequestTimeout = 3 * time.Second
-	s := openStore(t, conf)
+	s := openStore(t, configOn(t, &own.Server))
 	m := member("a", incarnation(1))
 	must(t, s.PutMember(t.Context(), member("warm", incarnation(1)), state.Incarnation{}))
 

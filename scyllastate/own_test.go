@@ -215,6 +215,7 @@ func TestListOwnErrors(t *testing.T) {
 	for range out {
 	}
 	s.db.Close()
+	s.tables = idleFeeds{plain}
 	out = make(chan api.Pin, len(pins))
 	if err := s.ListOwn(t.Context(), a, out); !errors.Is(err, gocql.ErrSessionClosed) {
 		t.Errorf("without a database: %v", err)
@@ -228,6 +229,15 @@ type patientTables struct{ tables }
 
 func (p patientTables) readPin(ctx context.Context, c api.Cid, cons gocql.Consistency) (row, error) {
 	return p.tables.readPin(context.WithoutCancel(ctx), c, cons)
+}
+
+// idleFeeds have no changes.
+type idleFeeds struct{ tables }
+
+func (idleFeeds) readCursor(context.Context, string, string) (cursor, error) { return cursor{}, nil }
+
+func (idleFeeds) readChanges(context.Context, string, int64, time.Time, time.Time, func(changeRow) error) error {
+	return nil
 }
 
 // TestListOwnCost lists 50 pins among 20,000 of others, and looks at no pin of
@@ -323,6 +333,14 @@ func TestMerge(t *testing.T) {
 			t.Fatalf("%d keys are missing, %v", len(all), err)
 		}
 	})
+	var got [][]byte
+	must(t, merge(func(key []byte) error {
+		got = append(got, key)
+		return nil
+	}, sliceKeys([][]byte{{1}, {1}, {3}}), sliceKeys(nil), sliceKeys([][]byte{{1}, {2, 0}, {3}, {3}})))
+	if want := [][]byte{{1}, {2, 0}, {3}}; !slices.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("merged to %v, want %v", got, want)
+	}
 	enough := errors.New("enough")
 	if err := merge(func([]byte) error { return enough }, sliceKeys([][]byte{{1}, {2}})); !errors.Is(err, enough) {
 		t.Errorf("ends with %v", err)

@@ -151,6 +151,8 @@ func TestListPlacements(t *testing.T) {
 // machine's clock was wrong before and the process has started again.
 func TestPlacementsOfTwoClocks(t *testing.T) {
 	s := newTestStore(t)
+	s.stop() // nobody measures from here on
+	s.done.Wait()
 	p, c := statetest.Peer("p"), statetest.Cid("x")
 	attempts := 0
 	put := func(what string) {

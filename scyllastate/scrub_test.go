@@ -141,8 +141,8 @@ func TestScanOverRemovedPins(t *testing.T) {
 	}
 }
 
-// TestTell shows that a peer looks at pins again, at once and whatever has
-// become of them, and that nothing else happens to them.
+// TestTell shows that a peer looks at pins again, whatever has become of them, and
+// that nothing else happens to them: nobody is fenced.
 func TestTell(t *testing.T) {
 	s := newTestStore(t)
 	ctx := t.Context()
@@ -164,12 +164,9 @@ func TestTell(t *testing.T) {
 	atA.wait(t, pinned.Cid, &pinned)
 	atA.wait(t, removed.Cid, nil)
 	atA.wait(t, never, nil)
-	if took := time.Since(start); took >= fenceAfter {
-		t.Errorf("it took %s: the changes were pending", took)
-	}
 	for _, c := range cids {
 		if r, err := s.readRow(ctx, c, gocql.Serial); err != nil || r.rev != before[c].rev {
-			t.Errorf("%s has another revision: %v", c, err)
+			t.Errorf("%s was pending, and has another revision now: %v", c, err)
 		}
 		if _, n := atB.seen(c); n > 1 {
 			t.Errorf("another peer was told of %s", c)

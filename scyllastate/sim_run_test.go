@@ -16,7 +16,7 @@ import (
 )
 
 // quietLimit is how long after the last fault everything must be in order.
-const quietLimit = 3 * time.Minute
+const quietLimit = 10 * time.Minute
 
 // simulate runs one schedule. It must be called in a bubble.
 func simulate(seed uint64, tracing bool) *world {

@@ -244,6 +244,12 @@ func TestAddresses(t *testing.T) {
 		want("B", "/dns4/b.example/tcp/9096", "/ip4/10.0.0.2/tcp/9096")
 		want("dead")
 		want("A")
+		// A change is not worth a heartbeat, but is seen.
+		beatBy(t, db, "M", 1, time.Hour)
+		after(interval)
+		db.edit("M", func(m *state.Member) { m.Addresses = []string{"/ip4/10.0.0.9/tcp/1"} })
+		after(interval / 2)
+		want("M", "/ip4/10.0.0.9/tcp/1")
 		listen <- "/ip4/10.0.0.3/tcp/9096"
 		after(2 * interval)
 		if !slices.Contains(addrs("B"), "/ip4/10.0.0.3/tcp/9096") {

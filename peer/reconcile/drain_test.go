@@ -104,6 +104,25 @@ func TestPinsAllocatedToALeavingPeer(t *testing.T) {
 	})
 }
 
+func TestDrainSettlesAfterTheLastPin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob)
+		w.leave(alice)
+		defer w.run(alice)()
+		pass(45 * time.Second)
+		late := w.add(1, 1, 2, alice, bob) // bob has it: it leaves in one pass
+		pass(50 * time.Second)
+		w.wantHolders(late, bob)
+		if w.hasFinished(alice) {
+			t.Error("left as if nobody had allocated pins to this peer lately")
+		}
+		pass(2 * time.Minute)
+		if !w.hasFinished(alice) {
+			t.Error("the peer does not leave")
+		}
+	})
+}
+
 func TestDrainGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob, carol)

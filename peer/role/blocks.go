@@ -72,24 +72,23 @@ func (c *Connector) readClusterDAG(ctx context.Context, blocks <-chan api.NodeWi
 // isClusterDAG reports whether a block is what upstream's sharding makes: CBOR
 // that maps "0", "1" and so on to links.
 func isClusterDAG(b api.NodeWithMeta) bool {
-	if !b.Cid.Defined() || b.Cid.Prefix().Codec != cid.DagCBOR {
+	// Content is not decoded to find out.
+	if b.Cid.Prefix().Codec != cid.DagCBOR {
 		return false
 	}
 	node, err := sharding.CborDataToNode(b.Data, "cbor")
 	if err != nil || !node.Cid().Equals(b.Cid.Cid) || b.Data[0]>>5 != cborMap {
 		return false
 	}
-	links, names := len(node.Links()), node.Tree("", -1)
-	if links == 0 || len(names) != links {
-		return false
-	}
-	for _, name := range names {
-		// A name below another one is no number.
+	links := len(node.Links())
+	for _, name := range node.Tree("", -1) {
+		// What is below another value has a name that is no number. With as
+		// many links as numbers each of them is a link.
 		if i, err := strconv.Atoi(name); err != nil || i < 0 || i >= links || strconv.Itoa(i) != name {
 			return false
 		}
 	}
-	return true
+	return links > 0
 }
 
 // putBlocks streams blocks to the daemon of a peer and waits until it has them.

@@ -121,15 +121,15 @@ func TestClusterDAG(t *testing.T) {
 	if got := b.got(); a.called() != 1 || !slices.Equal(got, cids(dag)) {
 		t.Errorf("b got %v", got)
 	}
+	if err := stream(t.Context(), p, nil); err == nil {
+		t.Error("a stream without blocks is taken")
+	}
 	b.err = a.err
 	if err := stream(t.Context(), p, dag); err == nil || errors.Is(err, role.ErrNoDaemon) || !strings.Contains(err.Error(), "daemon is down") {
 		t.Errorf("BlockStream = %v", err)
 	}
 	if err := stream(t.Context(), newAPIPeer(t), dag); !errors.Is(err, role.ErrNoDaemon) {
 		t.Errorf("BlockStream = %v", err)
-	}
-	if err := stream(t.Context(), p, nil); err == nil {
-		t.Error("a stream without blocks is taken")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -159,6 +159,7 @@ func TestOtherBlocks(t *testing.T) {
 		"text":          {node("text")},
 		"other key":     {node(map[string]any{"0": link, "b": second})},
 		"gap":           {node(map[string]any{"0": link, "2": second})},
+		"negative":      {node(map[string]any{"-1": link, "0": second})},
 		"zeroes":        {node(map[string]any{"0": link, "01": second})},
 		"list":          {node([]any{link, second})},
 		"nested":        {node(map[string]any{"0": map[string]any{"0": link, "1": second}})},

@@ -10,6 +10,7 @@ import (
 
 	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs/go-cid"
 	rpc "github.com/libp2p/go-libp2p-gorpc"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -271,7 +272,9 @@ func TestNoLoop(t *testing.T) {
 	// Upstream's adder at another peer must not take it for a holder either.
 	h := newHost(t)
 	h.Peerstore().AddAddrs(first.host.ID(), first.host.Addrs(), peerstore.PermanentAddrTTL)
-	if err := streamTo(t.Context(), h, first.host.ID(), clusterDAG(1)); err == nil || !strings.Contains(err.Error(), "no IPFS daemon") {
-		t.Errorf("blocks from another peer: %v", err)
+	for _, blocks := range [][]api.NodeWithMeta{clusterDAG(1), {block(cid.Raw, []byte("text"))}} {
+		if err := streamTo(t.Context(), h, first.host.ID(), blocks); err == nil || !strings.Contains(err.Error(), "no IPFS daemon: ask another peer") {
+			t.Errorf("blocks from another peer: %v", err)
+		}
 	}
 }

@@ -66,10 +66,8 @@ func (t *Tracker) StatusAll(ctx context.Context, filter api.TrackerStatus, out c
 	if !filter.Match(api.TrackerStatusRemote | api.TrackerStatusSharded) {
 		return nil
 	}
-	listing, cancel := context.WithCancel(ctx)
-	defer cancel()
 	pins, listed := make(chan api.Pin, listAhead), make(chan error, 1)
-	go func() { listed <- t.pins.List(listing, pins) }()
+	go func() { listed <- t.pins.List(ctx, pins) }()
 	for pin := range pins {
 		info := t.info(pin)
 		if !filter.Match(info.Status) {

@@ -205,7 +205,8 @@ func (p *clusterPeer) newAPIs(ctx context.Context) ([]ipfscluster.API, error) {
 		}
 		apis = append(apis, api)
 	}
-	if manager.IsLoadedFromJSON(config.API, cfgs.Ipfsproxy.ConfigKey()) {
+	// The proxy stands before the IPFS daemon of the peer.
+	if p.role != role.API && manager.IsLoadedFromJSON(config.API, cfgs.Ipfsproxy.ConfigKey()) {
 		proxy, err := ipfsproxy.New(cfgs.Ipfsproxy)
 		if err != nil {
 			return nil, fmt.Errorf("creating IPFS Proxy component: %w", err)

@@ -1,0 +1,196 @@
+package multipeer
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+)
+
+// link is the way of one peer to the database. It listens at the addresses of
+// the nodes, which the driver learns from them, at another port.
+type link struct {
+	tally *tally
+	port  int
+
+	mu        sync.Mutex
+	closed    bool
+	listeners []net.Listener
+	conns     map[net.Conn]struct{}
+	open      chan struct{} // closed while data pass
+	running   sync.WaitGroup
+}
+
+func newLink(tb testing.TB, server *cqltest.Server) *link {
+	tb.Helper()
+	l := &link{tally: newTally(), conns: make(map[net.Conn]struct{}), open: make(chan struct{})}
+	close(l.open)
+	tb.Cleanup(l.cut)
+	for _, host := range server.Hosts() {
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(l.port)))
+		if err != nil {
+			tb.Fatalf("these tests put themselves between peers and database, which must be on a loopback address (Cassandra is): %s", err)
+		}
+		l.port = listener.Addr().(*net.TCPAddr).Port
+		l.listeners = append(l.listeners, listener)
+		to := net.JoinHostPort(host, strconv.Itoa(server.Port()))
+		l.running.Go(func() { l.accept(listener, to) })
+	}
+	return l
+}
+
+func (l *link) accept(listener net.Listener, to string) {
+	for {
+		client, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		database, err := net.Dial("tcp", to)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		if !l.keep(client, database) {
+			return
+		}
+		c := &conversation{tally: l.tally, asked: make(map[uint16]string), texts: make(map[uint16]string)}
+		l.running.Go(func() { l.pass(client, database, c.request) })
+		l.running.Go(func() { l.pass(database, client, c.response) })
+	}
+}
+
+// keep makes the connections those that cut closes.
+func (l *link) keep(conns ...net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range conns {
+		if l.closed {
+			_ = c.Close()
+		} else {
+			l.conns[c] = struct{}{}
+		}
+	}
+	return !l.closed
+}
+
+// pass hands on what comes from one end to the other until one of them closes.
+func (l *link) pass(from, to net.Conn, note func(*frame)) {
+	defer func() {
+		_, _ = from.Close(), to.Close()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.conns, from)
+		delete(l.conns, to)
+	}()
+	r := bufio.NewReaderSize(from, 64<<10)
+	for {
+		f, err := readFrame(r)
+		if err != nil {
+			if _, isNet := err.(net.Error); !isNet && err != io.EOF && err != io.ErrUnexpectedEOF {
+				l.tally.fail(err)
+			}
+			return
+		}
+		l.mu.Lock()
+		open, closed := l.open, l.closed
+		l.mu.Unlock()
+		<-open
+		if closed {
+			return
+		}
+		note(f)
+		if _, err := to.Write(append(f.head[:], f.body...)); err != nil {
+			return
+		}
+	}
+}
+
+// freeze lets nothing pass any more, as if the database stood still: it keeps
+// its connections and accepts new ones. thaw ends that.
+func (l *link) freeze() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = make(chan struct{})
+}
+
+func (l *link) thaw() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.open:
+	default:
+		close(l.open)
+	}
+}
+
+// cut ends all connections at once and refuses others. It may be called again.
+func (l *link) cut() {
+	l.mu.Lock()
+	l.closed = true
+	for _, listener := range l.listeners {
+		_ = listener.Close()
+	}
+	for c := range l.conns {
+		_ = c.Close()
+	}
+	l.mu.Unlock()
+	l.thaw()
+	l.running.Wait()
+}
+
+// gate is the way of one peer to its IPFS daemon.
+type gate struct {
+	*httptest.Server
+	keepAlive *http.Transport
+	// refuseUnpins makes every unpin fail.
+	refuseUnpins atomic.Bool
+	once         sync.Once
+}
+
+func newGate(tb testing.TB, to *url.URL) *gate {
+	tb.Helper()
+	g := &gate{keepAlive: &http.Transport{}}
+	proxy := &httputil.ReverseProxy{
+		Transport: g.keepAlive,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			// The mock knows direct pins by another argument than IPFS does.
+			if q := r.Out.URL.Query(); q.Get("recursive") == "false" {
+				q.Set("type", "direct")
+				r.Out.URL.RawQuery = q.Encode()
+			}
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
+	}
+	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v0/pin/rm" && g.refuseUnpins.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = w.Write([]byte(`{"Message": "the test refuses to unpin", "Code": 0}`))
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	tb.Cleanup(g.cut)
+	return g
+}
+
+// cut ends all connections at once and refuses others. It may be called again.
+func (g *gate) cut() {
+	g.once.Do(func() {
+		g.Listener.Close() //nolint:errcheck // nothing was written
+		g.CloseClientConnections()
+		g.Close()
+		g.keepAlive.CloseIdleConnections()
+	})
+}
