@@ -44,8 +44,13 @@ test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store an
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@CQL_REQUIRED=1 UPSTREAM_FULL=1 bin/cqlserver exec -- go test -json -count=1 -timeout 40m ./internal/upstream | bin/testreport
 
+.PHONY: test-cluster
+test-cluster: need-engine need-cc tools ## the long tests: 100,000 simulated schedules, many peers, every crash (1 to 2 hours)
+	@go build -o bin/testreport ./internal/cqltest/testreport
+	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -- go test -json -count=1 -p 1 -timeout 100m ./scyllastate ./internal/multipeer ./internal/e2e | bin/testreport
+
 .PHONY: bench
-bench: need-engine bin-cqlserver build ## readiness, memory and the store's cost, side by side (10 minutes; BENCH_FLAGS=-quick)
+bench: need-engine bin-cqlserver build ## readiness, memory, the store's cost and expiry, side by side (20 minutes; BENCH_FLAGS=-quick)
 	@go build -o bin/bench ./bench
 	@bin/cqlserver exec -- bin/bench $(BENCH_FLAGS)
 

@@ -66,7 +66,7 @@ var rooms = []room{
 	{name: "internal/docs", only: []string{}, why: "tests of the documentation"},
 	{name: "internal/e2e/...", ours: []string{"internal/cqltest/..."}, only: []string{},
 		why: "tests of whole processes see them from outside"},
-	{name: "bench", ours: []string{"state/...", "scyllastate/...", "internal/scylla", "internal/cqltest/..."},
+	{name: "bench", ours: []string{"state/...", "scyllastate/...", "peer/...", "internal/scylla", "internal/cqltest/..."},
 		why: "a command that measures the others from outside"},
 	{name: "internal/cli/...", ours: []string{"state", "scyllastate/...", "peer/...", "internal/scylla", "internal/cli/..."},
 		why: "the place where everything is wired, except what is for tests"},

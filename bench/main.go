@@ -1,4 +1,4 @@
-// Command bench measures the two promises that are about speed, on a real CQL
+// Command bench measures the promises that are about speed, on a real CQL
 // server (see internal/cqltest/engine), and prints them side by side:
 //
 //   - The real ipfs-cluster-service, on a keyspace without pins and on one
@@ -6,6 +6,7 @@
 //     first pin, and its memory after two recover intervals.
 //   - Each operation of the store, beside a bare driver loop that sends the
 //     very same statements.
+//   - How late pins are removed that run out at a high rate.
 //
 // Every comparison is made in turns, and what is shown are medians. It names
 // the engine it ran on: figures of Cassandra say nothing about ScyllaDB.
@@ -20,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -35,12 +37,13 @@ type settings struct {
 	SingleOps    int           // of a turn with one client
 	Clients      int           // when they are many
 	Listed       int           // pins that a List returns
+	Expiring     time.Duration // for which pins run out
 }
 
 func defaults() settings {
 	return settings{
 		Pins: 100_000, Starts: 10, MemoryRuns: 2, RecoverEvery: 15 * time.Second,
-		Rounds: 30, Ops: 640, SingleOps: 60, Clients: 64, Listed: 20_000,
+		Rounds: 30, Ops: 640, SingleOps: 60, Clients: 64, Listed: 20_000, Expiring: 5 * time.Minute,
 	}
 }
 
@@ -48,7 +51,7 @@ func defaults() settings {
 func quick() settings {
 	return settings{
 		Pins: 2000, Starts: 1, MemoryRuns: 1, RecoverEvery: 2 * time.Second,
-		Rounds: 2, Ops: 200, SingleOps: 20, Clients: 64, Listed: 2000,
+		Rounds: 2, Ops: 200, SingleOps: 20, Clients: 64, Listed: 2000, Expiring: 5 * time.Second,
 	}
 }
 
@@ -69,7 +72,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	pins := flags.Int("pins", defaults().Pins, "pins of another peer in the full keyspace")
 	small := flags.Bool("quick", false, "small sizes, to see that the bench works; its figures mean nothing")
-	only := flags.String("only", "", "run one part: peer or store")
+	only := flags.String("only", "", "run one part: peer, store or expiry")
 	service := flags.String("service", "bin/ipfs-cluster-service", "the `program` to measure")
 	out := flags.String("out", "bench/out/latest.json", "`file` for the report as JSON")
 	if err := flags.Parse(args); err != nil {
@@ -78,8 +81,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		}
 		return fmt.Errorf("reading the flags: %w", err)
 	}
-	if flags.NArg() > 0 || *pins < 1 || *only != "" && *only != "peer" && *only != "store" {
-		return fmt.Errorf("cannot use %q: -pins takes a number above 0, -only peer or store, and there are no arguments", args)
+	if flags.NArg() > 0 || *pins < 1 || !slices.Contains([]string{"", "peer", "store", "expiry"}, *only) {
+		return fmt.Errorf("cannot use %q: -pins takes a number above 0, -only peer, store or expiry, and there are no arguments", args)
 	}
 	set := defaults()
 	if *small {
@@ -101,17 +104,20 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		Go: runtime.Version(), Quick: *small, Settings: set,
 	}
 	say("measuring on %s", db.Name())
-	if *only != "store" {
-		tables, err := measurePeer(ctx, db, *service, set)
-		if err != nil {
-			return fmt.Errorf("measuring the peer: %w", err)
+	for _, part := range []struct {
+		name    string
+		measure func() ([]table, error)
+	}{
+		{"peer", func() ([]table, error) { return measurePeer(ctx, db, *service, set) }},
+		{"store", func() ([]table, error) { return measureStore(ctx, db, set) }},
+		{"expiry", func() ([]table, error) { return measureExpiry(ctx, db, set) }},
+	} {
+		if *only != "" && *only != part.name {
+			continue
 		}
-		report.Tables = append(report.Tables, tables...)
-	}
-	if *only != "peer" {
-		tables, err := measureStore(ctx, db, set)
+		tables, err := part.measure()
 		if err != nil {
-			return fmt.Errorf("measuring the store: %w", err)
+			return fmt.Errorf("measuring the %s: %w", part.name, err)
 		}
 		report.Tables = append(report.Tables, tables...)
 	}

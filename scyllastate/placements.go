@@ -198,16 +198,10 @@ func (s *stamps) next(now time.Time) int64 {
 	}
 }
 
-// processStamps is for all the stores of this process, which may write the same
-// rows.
-//
-//nolint:gochecknoglobals // see above; it only grows
-var processStamps stamps
-
 // stamp is the timestamp of a plain write that is made now. It goes by the
 // database's clock: a process that starts again after this machine's clock was
 // set right must not write behind what it wrote before.
-func (s *Store) stamp() int64 { return processStamps.next(s.clock.database()) }
+func (s *Store) stamp() int64 { return s.stamps.next(s.clock.database()) }
 
 // database is the time by the database's clock, as far as the last measurement
 // tells. That this machine's clock was set since then does not matter.

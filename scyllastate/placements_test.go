@@ -173,7 +173,7 @@ func TestPlacementsOfTwoClocks(t *testing.T) {
 	set(time.Hour, time.Hour)
 	put("a clock that is ahead")
 	set(-time.Hour, -time.Hour)
-	processStamps.last.Store(0)
+	s.stamps.last.Store(0)
 	put("another process, on a clock that is right")
 	set(0, time.Hour)
 	put("a measurement that is wrong")

@@ -261,7 +261,7 @@ func (h *handler) act(ctx context.Context, ch state.Change) error {
 	if j != nil && j.want == want {
 		return j.err
 	}
-	if d.chance(700) {
+	if !d.chance(w.odds.jobs) {
 		return h.ipfs(ctx, ch.Cid, want)
 	}
 	j = &job{want: want}

@@ -134,10 +134,6 @@ func (m *machine) start() {
 
 func (p *process) newStore() *Store {
 	w := p.world
-	absent, err := lru.New[string, struct{}](maxHints)
-	if err != nil {
-		panic(err)
-	}
 	began := time.Now()
 	right := w.lim.clockSkew - scylla.SkewError
 	off := func() time.Duration {
@@ -157,10 +153,10 @@ func (p *process) newStore() *Store {
 		random: func(d time.Duration) time.Duration {
 			return w.draw(int(d), "pause", p.name, time.Now().String()).between(0, d)
 		},
-		read:   gocql.Quorum,
-		absent: absent,
-		at:     p.reached,
+		read: gocql.Quorum,
+		at:   p.reached,
 	}
+	newHints(&s.absent)
 	s.clock = &clock{
 		bound: w.lim.clockSkew,
 		ask: func(ctx context.Context) (skew time.Duration, err error) {
@@ -175,6 +171,15 @@ func (p *process) newStore() *Store {
 	}
 	s.intents = newAppender(s)
 	return s
+}
+
+// newHints makes the cache of the CIDs that were not found.
+func newHints[V any](to **lru.Cache[string, V]) {
+	cache, err := lru.New[string, V](maxHints)
+	if err != nil {
+		panic(err)
+	}
+	*to = cache
 }
 
 func (p *process) crashed() bool { return p.dead.Load() }

@@ -78,11 +78,6 @@ func (p *process) send(kind, key string) (d *draw, stopped bool, err error) {
 	if p.crashed() {
 		return d, stopped, errCrashed
 	}
-	if w.tracing {
-		w.mu.Lock()
-		w.note("DBG %s %s %s %d", p.name, kind, key, n)
-		w.mu.Unlock()
-	}
 	return d, stopped, nil
 }
 

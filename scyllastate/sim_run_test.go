@@ -57,11 +57,11 @@ func (w *world) settle(peers []*simPeer) {
 		time.Sleep(time.Second + 7*time.Microsecond)
 		w.mu.Lock()
 		calm := time.Since(w.calm)
-		at := w.lanes > 0 || w.underWay > 0
-		quiet := calm > 0 && !at && time.Since(w.moved) > 2*w.lim.window()
+		busy := w.lanes > 0 || w.underWay > 0
+		quiet := calm > 0 && !busy && time.Since(w.moved) > 2*w.lim.window()
 		if quiet || calm > quietLimit {
 			wrong := w.wrong(peers)
-			if at {
+			if busy {
 				wrong = append(wrong, "the writers do not come to an end")
 			}
 			if len(wrong) == 0 || calm > quietLimit {

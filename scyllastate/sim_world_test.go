@@ -98,6 +98,8 @@ type world struct {
 // odds are how often, in a thousand, something goes wrong with a request.
 type odds struct {
 	lost, lostAnswer, late, slow, twice, hanging, refused, stall, crash, ipfs int
+	// jobs is how often IPFS works while nobody waits.
+	jobs int
 }
 
 // newWorld draws the kind of schedule: not all kinds of faults occur in each.
@@ -119,7 +121,7 @@ func newWorld(seed uint64, tracing bool) *world {
 		cids:           1 + d.below(simCids),
 		odds: odds{
 			lost: some(20), lostAnswer: some(60), late: some(40), slow: some(80), twice: some(60), hanging: some(40),
-			refused: some(15), stall: some(90), crash: some(25), ipfs: some(120),
+			refused: some(15), stall: some(90), crash: some(25), ipfs: some(120), jobs: 300,
 		},
 		pins:    simPins{rows: make(map[string]simRow), hanging: make(map[string]func(bool))},
 		changes: make(map[simSlot][]simChange),

@@ -40,6 +40,7 @@ type Store struct {
 	absent  *lru.Cache[string, struct{}]
 	intents *appender
 	nudges  nudges
+	stamps  stamps
 	// at is called at the named points of a write; tests stop it there.
 	at func(point, *write)
 

@@ -27,7 +27,8 @@ type Member struct {
 	Leaving, Removed time.Time
 
 	// Beat grows with each heartbeat of an incarnation. It is 0 when the last
-	// one ran out.
+	// one ran out, and negative for a process that has taken the identity and
+	// is not at work yet.
 	Beat int64
 	// BeatOf is the incarnation that sent it.
 	BeatOf Incarnation

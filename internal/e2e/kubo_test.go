@@ -16,7 +16,8 @@ import (
 	"testing"
 )
 
-// ipfs is a Kubo daemon with an empty repository, offline.
+// ipfs is a Kubo daemon with an empty repository, offline unless it is one of a
+// swarm.
 type ipfs struct {
 	*daemon
 	api    string // multiaddress
@@ -26,6 +27,37 @@ type ipfs struct {
 
 func startKubo(t *testing.T) *ipfs {
 	t.Helper()
+	return runKubo(t, "--offline")
+}
+
+// startSwarm starts Kubos that are connected to each other, on loopback, and get
+// from each other what they lack.
+func startSwarm(t *testing.T, n int) []*ipfs {
+	t.Helper()
+	var swarm []*ipfs
+	for range n {
+		k := runKubo(t)
+		for _, other := range swarm {
+			text, err := other.post("id", nil, "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var id struct{ Addresses []string }
+			if err := json.Unmarshal(text, &id); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := k.post("swarm/connect", url.Values{"arg": id.Addresses}, "", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		swarm = append(swarm, k)
+	}
+	return swarm
+}
+
+// runKubo starts a Kubo with more flags.
+func runKubo(t *testing.T, flags ...string) *ipfs {
+	t.Helper()
 	dir := t.TempDir()
 	repo := filepath.Join(dir, "repo")
 	command := func(args ...string) *exec.Cmd {
@@ -34,7 +66,7 @@ func startKubo(t *testing.T) *ipfs {
 		return cmd
 	}
 	mustRun(t, command("init", "--profile", "test"))
-	k := &ipfs{daemon: start(t, filepath.Join(dir, "kubo.log"), command("daemon", "--offline")), client: newHTTPClient(t)}
+	k := &ipfs{daemon: start(t, filepath.Join(dir, "kubo.log"), command(append([]string{"daemon"}, flags...)...)), client: newHTTPClient(t)}
 	eventually(t, readyTimeout, "Kubo is ready", func() error {
 		k.running(t)
 		// The daemon chooses a free port and writes where it listens.
@@ -104,10 +136,16 @@ func (k *ipfs) addBlocks(t *testing.T, name string, n int) []string {
 	return cids
 }
 
-// pinned returns what Kubo has pinned.
+// pinned returns what Kubo has pinned recursively.
 func (k *ipfs) pinned(t *testing.T) map[string]bool {
 	t.Helper()
-	text, err := k.post("pin/ls", url.Values{"type": {"recursive"}}, "", nil)
+	return k.pinnedAs(t, "recursive")
+}
+
+// pinnedAs returns the pins of one type.
+func (k *ipfs) pinnedAs(t *testing.T, kind string) map[string]bool {
+	t.Helper()
+	text, err := k.post("pin/ls", url.Values{"type": {kind}}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,4 +158,18 @@ func (k *ipfs) pinned(t *testing.T) map[string]bool {
 		pins[c] = true
 	}
 	return pins
+}
+
+// size is what Kubo says of the size of a DAG.
+func (k *ipfs) size(t *testing.T, cid string) int64 {
+	t.Helper()
+	text, err := k.post("files/stat", url.Values{"arg": {"/ipfs/" + cid}}, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stat struct{ CumulativeSize int64 }
+	if err := json.Unmarshal(text, &stat); err != nil {
+		t.Fatal(err)
+	}
+	return stat.CumulativeSize
 }

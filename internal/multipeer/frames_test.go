@@ -41,6 +41,28 @@ func (t *tally) take() (map[string]usage, error) {
 	return by, t.broken
 }
 
+// sent is how often a statement was sent whose text has these parts.
+func (t *tally) sent(parts ...string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sum := 0
+	for text, u := range t.by {
+		if containsAll(text, parts) {
+			sum += u.sent
+		}
+	}
+	return sum
+}
+
+func containsAll(text string, parts []string) bool {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return false
+		}
+	}
+	return true
+}
+
 func (t *tally) add(text string, u usage) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 )
 
@@ -156,7 +158,8 @@ type gate struct {
 	once         sync.Once
 }
 
-func newGate(tb testing.TB, to *url.URL) *gate {
+// newGate leads to the daemon at an address, and notes who holds what.
+func newGate(tb testing.TB, to *url.URL, name string, notes *holders) *gate {
 	tb.Helper()
 	g := &gate{keepAlive: &http.Transport{}}
 	proxy := &httputil.ReverseProxy{
@@ -179,6 +182,13 @@ func newGate(tb testing.TB, to *url.URL) *gate {
 			_, _ = w.Write([]byte(`{"Message": "the test refuses to unpin", "Code": 0}`))
 			return
 		}
+		c := r.URL.Query().Get("arg")
+		switch r.URL.Path {
+		case "/api/v0/pin/rm":
+			notes.removed(name, c)
+		case "/api/v0/pin/add":
+			defer notes.added(name, c)
+		}
 		proxy.ServeHTTP(w, r)
 	}))
 	tb.Cleanup(g.cut)
@@ -188,9 +198,55 @@ func newGate(tb testing.TB, to *url.URL) *gate {
 // cut ends all connections at once and refuses others. It may be called again.
 func (g *gate) cut() {
 	g.once.Do(func() {
-		g.Listener.Close() //nolint:errcheck // nothing was written
 		g.CloseClientConnections()
 		g.Close()
 		g.keepAlive.CloseIdleConnections()
 	})
+}
+
+// holders knows at each moment which IPFS daemons hold what. It is safe for
+// concurrent use.
+type holders struct {
+	mu sync.Mutex
+	by map[string]map[string]bool
+	// least is how many held a CID at the worst moment since begin.
+	least map[string]int
+}
+
+func newHolders() *holders {
+	return &holders{by: make(map[string]map[string]bool), least: make(map[string]int)}
+}
+
+// added is called when the daemon has pinned, removed before it unpins.
+func (h *holders) added(name, c string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.by[c] == nil {
+		h.by[c] = make(map[string]bool)
+	}
+	h.by[c][name] = true
+}
+
+func (h *holders) removed(name, c string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.by[c], name)
+	if least, known := h.least[c]; known {
+		h.least[c] = min(least, len(h.by[c]))
+	}
+}
+
+// begin forgets what was before.
+func (h *holders) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c, by := range h.by {
+		h.least[c] = len(by)
+	}
+}
+
+func (h *holders) fewest(c api.Cid) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.least[c.String()]
 }

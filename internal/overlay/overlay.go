@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,28 +35,60 @@ func Build(ctx context.Context, dir, tests, work string, edits []Edit) (program 
 	if err != nil {
 		return "", err
 	}
+	program = filepath.Join(work, "changed.test")
+	err = compile(ctx, dir, work, replace, files, "test", "-c", "-vet=off", "-o", program, ".")
+	if err != nil {
+		return "", fmt.Errorf("building the changed tests of %s: %w", dir, err)
+	}
+	return program, nil
+}
+
+// Program compiles the package pkg of the module in dir into a program and
+// returns its path. The edits name files by their paths below dir; more files
+// that are to be there are in added, by the same kind of path. It writes to the
+// folder work and leaves dir as it is.
+func Program(ctx context.Context, dir, pkg, work string, edits []Edit, added map[string]string) (program string, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	files, err := edited(dir, edits)
+	if err != nil {
+		return "", err
+	}
+	maps.Copy(files, added)
+	program = filepath.Join(work, "changed")
+	err = compile(ctx, dir, work, make(map[string]string), files, "build", "-o", program, pkg)
+	if err != nil {
+		return "", fmt.Errorf("building the changed %s: %w", pkg, err)
+	}
+	return program, nil
+}
+
+// compile runs a go command in dir as if the files had the given texts, and
+// those in replace were elsewhere.
+func compile(ctx context.Context, dir, work string, replace, files map[string]string, command string, args ...string) error {
 	for name, text := range files {
-		changed := filepath.Join(work, "changed_"+name)
+		changed := filepath.Join(work, "changed_"+strings.ReplaceAll(name, "/", "_"))
 		if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
-			return "", err
+			return err
 		}
 		replace[filepath.Join(dir, name)] = changed
 	}
 	list, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
-		return "", err
+		return err
 	}
 	overlay := filepath.Join(work, "overlay.json")
 	if err := os.WriteFile(overlay, list, 0o600); err != nil {
-		return "", err
+		return err
 	}
-	program = filepath.Join(work, "changed.test")
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", program, ".")
+	cmd := exec.CommandContext(ctx, "go", append([]string{command, "-overlay", overlay}, args...)...) //nolint:gosec // a fixed command
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the changed tests of %s: %w\n%s", dir, err, out)
+		return fmt.Errorf("%w\n%s", err, out)
 	}
-	return program, nil
+	return nil
 }
 
 // others leaves out the test files that do not match the pattern.

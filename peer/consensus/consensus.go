@@ -62,6 +62,8 @@ type Members interface {
 	Peers(ctx context.Context) ([]peer.ID, error)
 	// Remove takes a peer out of the cluster.
 	Remove(ctx context.Context, p peer.ID) error
+	// CanHold is false for a peer that is known to hold no pins.
+	CanHold(p peer.ID) bool
 }
 
 // Consensus implements upstream's Consensus component. It is safe for

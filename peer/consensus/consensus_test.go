@@ -86,9 +86,13 @@ type members struct {
 	peers   []peer.ID
 	err     error
 	removed []peer.ID
+	// daemonless can hold no pin.
+	daemonless peer.ID
 }
 
 func (m *members) Peers(context.Context) ([]peer.ID, error) { return m.peers, m.err }
+
+func (m *members) CanHold(p peer.ID) bool { return p != m.daemonless }
 
 func (m *members) Remove(_ context.Context, p peer.ID) error {
 	m.removed = append(m.removed, p)
@@ -192,6 +196,24 @@ func TestLogPinRules(t *testing.T) {
 }
 
 func ptr(p api.Pin) *api.Pin { return &p }
+
+// TestLogPinOnPeerWithoutDaemon: nobody would hold that copy. A pin that is
+// allocated so already can still be changed.
+func TestLogPinOnPeerWithoutDaemon(t *testing.T) {
+	f := newFixture(t, consensus.Options{})
+	front := statetest.Peer("front")
+	pin := pinOf("a", front)
+	if err := f.LogPin(t.Context(), pin); err != nil {
+		t.Fatal(err)
+	}
+	f.members.daemonless = front
+	if err := f.LogPin(t.Context(), pinOf("b", f.self, front)); err == nil {
+		t.Error("a pin was allocated to a peer without a daemon")
+	}
+	if err := f.LogPin(t.Context(), pin); err != nil {
+		t.Errorf("a pin that was there before: %v", err)
+	}
+}
 
 func TestLogUnpin(t *testing.T) {
 	f := newFixture(t, consensus.Options{})

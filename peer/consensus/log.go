@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
@@ -27,7 +28,7 @@ func (c *Consensus) LogPin(ctx context.Context, pin api.Pin) error {
 		return errors.New("a pin without a CID cannot be stored")
 	}
 	return c.opts.Updater.Update(ctx, pin.Cid, func(current *api.Pin) (*api.Pin, error) {
-		if err := allowed(current, pin, time.Now()); err != nil {
+		if err := errors.Join(allowed(current, pin, time.Now()), c.held(current, pin)); err != nil {
 			return nil, err
 		}
 		return &pin, nil
@@ -44,6 +45,18 @@ func (c *Consensus) LogUnpin(ctx context.Context, pin api.Pin) error {
 		return errShutdown
 	}
 	return c.opts.Store.Rm(ctx, pin.Cid)
+}
+
+// held refuses a pin that is newly allocated to a peer without an IPFS daemon:
+// nobody would hold that copy. Upstream's allocator chooses no such peer, a
+// client that allocates by itself may.
+func (c *Consensus) held(current *api.Pin, pin api.Pin) error {
+	for _, p := range pin.Allocations {
+		if !c.opts.Members.CanHold(p) && (current == nil || !slices.Contains(current.Allocations, p)) {
+			return fmt.Errorf("pin %s is allocated to peer %s, which has the role api and holds no pins", pin.Cid, p)
+		}
+	}
+	return nil
 }
 
 // allowed says whether pin may replace current, by the rules of upstream's

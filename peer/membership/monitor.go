@@ -206,6 +206,14 @@ func (m *Monitor) Peers(context.Context) ([]peer.ID, error) {
 	return ids, nil
 }
 
+// CanHold is false for a peer that is known to have no IPFS daemon.
+func (m *Monitor) CanHold(p peer.ID) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	member, ok := m.members[p]
+	return !ok || member.row.Role != RoleAPI
+}
+
 // Alerts returns the channel that gets one alert, named "heartbeat", for each
 // live peer that dies. It is never closed. Alerts that nobody reads are dropped.
 func (m *Monitor) Alerts() <-chan api.Alert { return m.alerts }

@@ -17,6 +17,8 @@ const maxConflicts = 20
 
 // Remove takes a peer out of the cluster. One that is live hands its pins over
 // first if the options say so: it is marked as leaving, and Finish removes it.
+// This one does not: upstream removes a peer that shuts down with
+// leave_on_shutdown, and goes on shutting down.
 // When Remove returns nil, the View of this process shows the change. It fails
 // for a peer that is unknown, and for the last live one when that is this one.
 func (m *Monitor) Remove(ctx context.Context, p peer.ID) error {
@@ -24,7 +26,7 @@ func (m *Monitor) Remove(ctx context.Context, p peer.ID) error {
 	defer span.End()
 
 	err := m.change(ctx, p, func(row *state.Member) (done bool, err error) {
-		if m.opts.HandOver != nil && m.opts.HandOver() && m.isLive(p) {
+		if p != m.opts.ID && m.opts.HandOver != nil && m.opts.HandOver() && m.isLive(p) {
 			done = !row.Leaving.IsZero()
 			row.Leaving = time.Now()
 			return done, nil

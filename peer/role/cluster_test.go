@@ -59,6 +59,8 @@ func (s *shared) Consume(ctx context.Context, _ state.Handler) error {
 
 func (s *shared) Peers(context.Context) ([]peer.ID, error) { return s.peers, nil }
 
+func (s *shared) CanHold(peer.ID) bool { return true }
+
 func (s *shared) Remove(context.Context, peer.ID) error { return errors.New("not here") }
 
 // monitor is the view of one peer.

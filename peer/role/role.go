@@ -5,6 +5,8 @@ import (
 
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 )
 
 var logger = logging.Logger("role")
@@ -15,11 +17,11 @@ type Role string
 // Roles of a peer.
 const (
 	// Full holds pins and serves the API.
-	Full Role = "full"
+	Full Role = membership.RoleFull
 	// API serves the API only. It has no IPFS daemon.
-	API Role = "api"
+	API Role = membership.RoleAPI
 	// Worker holds pins and serves no public API.
-	Worker Role = "worker"
+	Worker Role = membership.RoleWorker
 )
 
 // Parse returns the role with that name, and Full for an empty one.

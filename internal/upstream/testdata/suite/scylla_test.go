@@ -4,29 +4,91 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ipfs-cluster/ipfs-cluster/allocator/balanced"
+	"github.com/ipfs-cluster/ipfs-cluster/datastore/inmem"
+	"github.com/ipfs-cluster/ipfs-cluster/informer/numpin"
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
-	"github.com/ipfs-cluster/ipfs-cluster/state"
+	dual "github.com/libp2p/go-libp2p-kad-dht/dual"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/peer"
 
-	sharedstate "github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
+	sharedpeer "github.com/ipfs-cluster/ipfs-cluster-scylla/peer"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/reconcile"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
-// scyllaPinDelay is how long the tests wait until every peer has acted on a
-// pin. Upstream waits for 800 ms. A peer looks once a second for changes that
-// concern every peer.
-const scyllaPinDelay = 2 * time.Second
+const (
+	// scyllaPinDelay is how long the tests wait until every peer has acted on a
+	// pin. Upstream waits for 800 ms. A peer looks once a second for changes that
+	// concern every peer.
+	scyllaPinDelay = 2 * time.Second
+	// scyllaExpireIn is longer, with time for the pin itself and for the rounding
+	// of its end to the second.
+	scyllaExpireIn = scyllaPinDelay + 3*time.Second
+	// scyllaNever is longer than a test.
+	scyllaNever = 24 * time.Hour
+)
 
-// scyllaConsensus makes the component of the peer on h. All peers of a test
-// share the keyspace that the environment names, each over a store of its own.
-func scyllaConsensus(t *testing.T, h host.Host) Consensus {
+// scyllaPeer is what a cluster has of the shared pinset.
+type scyllaPeer struct {
+	*sharedpeer.Peer
+	handsOver atomic.Bool
+}
+
+// scyllaPeers finds the scyllaPeer of a cluster by its consensus component.
+var scyllaPeers sync.Map
+
+// scyllaComponents joins the peer on h. All peers of a test share the keyspace
+// that the environment names, each over a store of its own.
+func scyllaComponents(t *testing.T, h host.Host, cfg *Config, trackerCfg *stateless.Config, ipfs IPFSConnector) *sharedpeer.Components {
 	t.Helper()
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	store := openScylla(ctx, t)
+	p := &scyllaPeer{}
+	var err error
+	p.Peer, err = sharedpeer.Join(ctx, sharedpeer.Options{
+		Store: store, ID: h.ID(), Instance: t.Name() + ":" + h.ID().String(), Name: cfg.Peername,
+		PingInterval: cfg.MonitorPingInterval, RecoverInterval: cfg.PinRecoverInterval,
+		// The tests change the configuration when the peers run.
+		Repin:       func() bool { return p.handsOver.Load() || !cfg.DisableRepinning },
+		OnlyTrusted: cfg.PinOnlyOnTrustedPeers, OnlyUntrusted: cfg.PinOnlyOnUntrustedPeers,
+		ScrubEvery: reconcile.DefaultScrubEvery,
+		TrustAll:   true, Tracker: trackerCfg,
+		Lost: func(err error) { t.Errorf("peer %s must stop: %s", h.ID(), err) },
+	})
+	if err != nil {
+		t.Fatal("joining the peers: ", err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error("ending the work on the pinset: ", err)
+		}
+		_ = store.Close()
+	})
+	c, err := p.Components(h, sharedpeer.IPFS{Connector: ipfs})
+	if err != nil {
+		t.Fatal("making the components: ", err)
+	}
+	// The walks of the cluster over the pinset are off, as in the daemon. Its
+	// alert handler needs no telling: it knows no alert of this monitor.
+	cfg.StateSyncInterval = scyllaNever
+	// The other components write the folder, which raft and the datastores
+	// create.
+	if err := os.MkdirAll(filepath.Join(testsFolder, h.ID().String()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	scyllaPeers.Store(Consensus(c.Consensus), p)
+	return c
+}
+
+// openScylla opens the pinset that the environment names.
+func openScylla(ctx context.Context, t *testing.T) *scyllastate.Store {
+	t.Helper()
 	cfg := &scyllastate.Config{}
 	if err := cfg.Default(); err != nil {
 		t.Fatal(err)
@@ -39,27 +101,51 @@ func scyllaConsensus(t *testing.T, h host.Host) Consensus {
 	if err != nil {
 		t.Fatal("opening the pinset: ", err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
-	feed, err := store.Feed(ctx, h.ID())
-	if err != nil {
-		t.Fatal("opening the change feed: ", err)
-	}
-	// The other components write the folder, which raft and the datastores
-	// create.
-	if err := os.MkdirAll(filepath.Join(testsFolder, h.ID().String()), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return sharedstate.New(h, sharedstate.Options{
-		Store: store, Updater: store, Feed: feed,
-		TrustAll: true,
-		Lost:     func(err error) { t.Errorf("peer %s lost its feed: %s", h.ID(), err) },
-	})
+	return store
 }
 
-// newTracker makes the pin tracker that goes with the consensus.
-func newTracker(cfg *stateless.Config, id peer.ID, name string, pinset func(context.Context) (state.ReadOnly, error)) PinTracker {
-	if consensus == "scylla" {
-		return tracker.New(cfg, id, name, pinset)
+// startScylla starts what runs beside a new cluster until that ends. It does
+// nothing for a cluster without a shared pinset.
+func startScylla(cl *Cluster) {
+	value, ok := scyllaPeers.Load(cl.consensus)
+	if !ok {
+		return
 	}
-	return stateless.New(cfg, id, name, pinset)
+	p := value.(*scyllaPeer)
+	p.Start(cl.host, cl.allocator)
+	go func() {
+		<-cl.Done()
+		_ = p.Close() // fails again, where it is seen, at the end of the test
+	}()
+}
+
+// scyllaHandsOver leaves it to the peers to hand over the pins of one that is
+// removed, as in the daemon: its cluster does not do it at once.
+func scyllaHandsOver(cl *Cluster) {
+	if value, ok := scyllaPeers.Load(cl.consensus); ok {
+		value.(*scyllaPeer).handsOver.Store(true)
+		cl.config.DisableRepinning = true
+	}
+}
+
+// scyllaCluster makes the cluster of a test with one peer, which allocates by the
+// number of pins.
+func scyllaCluster(t *testing.T, h host.Host, dht *dual.DHT, cfg *Config, trackerCfg *stateless.Config, apis []API, ipfs IPFSConnector, tracer Tracer) *Cluster {
+	t.Helper()
+	alloc, err := balanced.New(&balanced.Config{AllocateBy: []string{"numpin"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	informerCfg := &numpin.Config{}
+	if err := informerCfg.Default(); err != nil {
+		t.Fatal(err)
+	}
+	informer, err := numpin.NewInformer(informerCfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := scyllaComponents(t, h, cfg, trackerCfg, ipfs)
+	cl := createCluster(t, h, dht, cfg, inmem.New(), c.Consensus, apis, c.Connector, c.Tracker, c.Monitor, alloc, informer, tracer)
+	<-cl.Ready()
+	return cl
 }

@@ -1,0 +1,209 @@
+package multipeer
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/test"
+	"golang.org/x/sync/errgroup"
+)
+
+// loadMany writes so many pins, each of which only the given nodes hold.
+func (w *world) loadMany(what string, from, to int, on ...*node) {
+	w.t.Helper()
+	began := time.Now()
+	at := began.Add(-time.Hour)
+	var g errgroup.Group
+	g.SetLimit(64)
+	for i := from; i < to; i++ {
+		pin := w.allocated(fmt.Sprintf("%s %d", what, i), on...)
+		g.Go(func() error { return w.load(pin, at) })
+	}
+	must(w.t, g.Wait())
+	w.t.Logf("wrote %d pins in %s", to-from, time.Since(began).Round(time.Millisecond))
+}
+
+// addDead writes the rows of so many peers that sent no heartbeat for long.
+func (w *world) addDead(n int) []*node {
+	w.t.Helper()
+	var dead []*node
+	for i := range n {
+		id, err := test.RandPeerID()
+		must(w.t, err)
+		must(w.t, w.sql.Query("UPDATE "+w.conf.Keyspace+".peers SET name = ?, role = 'full', addresses = ?, incarnation = ?, instance = 'elsewhere' WHERE cluster = 'ipfs-cluster' AND peer = ?",
+			fmt.Sprintf("dead%d", i), []string{"/ip4/127.0.0.1/tcp/1"}, gocql.MustRandomUUID(), id.String()).Exec())
+		dead = append(dead, &node{id: id})
+	}
+	return dead
+}
+
+// periodic are the statements that a peer sends again and again beside its work:
+// how often by then, only the time tells.
+var periodic = [][]string{
+	{"FROM changes WHERE"}, {"FROM peers WHERE cluster = ?"}, {"UPDATE peers"}, {"FROM expiries WHERE"}, {"cursors", "expiry"},
+	{"FROM everywhere WHERE bucket = ?"}, listOwnKeys, readPlacements,
+}
+
+func isPeriodic(text string) bool {
+	for _, parts := range periodic {
+		if containsAll(text, parts) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestJoinCost: what a peer asks of the database from its first question to the
+// first pin that it accepts does not depend on how many pins there are, nor on
+// how many peers are dead.
+func TestJoinCost(t *testing.T) {
+	sizes := []int{0, 10_000}
+	if long(t, "10,000 pins, not 1,000,000") {
+		sizes = append(sizes, 1_000_000)
+	}
+	var first map[string]usage
+	w := newWorld(t)
+	w.ping = 30 * time.Second // so that little but the join goes on
+	loaded := 0
+	for round := range 2 {
+		dead := 0
+		if round == 1 {
+			dead = 50
+			w.addDead(dead)
+			sizes = sizes[len(sizes)-1:]
+		}
+		for _, size := range sizes {
+			w.loadMany("pin", loaded, size, &node{id: strangers(t, 1)[0]})
+			loaded = max(loaded, size)
+			got := w.joinCost(fmt.Sprintf("%d pins, %d dead peers", size, dead), size)
+			if first == nil {
+				first = got
+			}
+			compareUsage(t, size, dead, first, got)
+		}
+	}
+}
+
+// joinCost starts a peer, pins, ends it, and returns what it asked of the
+// database by then.
+func (w *world) joinCost(what string, size int) map[string]usage {
+	w.t.Helper()
+	n := w.newNodes(1)[0]
+	began := time.Now()
+	must(w.t, n.start(false))
+	ready := time.Since(began)
+	eventually(w.t, "the peer to have its own metrics", func() string {
+		if len(n.components.Monitor.LatestMetrics(w.t.Context(), "numpin")) == 0 {
+			return "it has none"
+		}
+		return ""
+	})
+	w.pin(n, "the first of "+n.name, factors(1, 1))
+	by, err := n.database.tally.take()
+	must(w.t, err)
+	n.stop()
+	w.t.Logf("%s: ready after %s, the first pin after %s", what, ready.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	for text, u := range by {
+		if strings.Contains(text, "token(") {
+			w.t.Errorf("%s: it walked over the pinset: %q, %d times", what, text, u.sent)
+		}
+	}
+	return by
+}
+
+// compareUsage compares what was asked but for what is asked again and again,
+// where it is only checked that no more came back than there are peers.
+func compareUsage(t *testing.T, size, dead int, want, got map[string]usage) {
+	t.Helper()
+	for text, u := range got {
+		switch {
+		case isPeriodic(text):
+			if u.rows > u.sent*(1+dead+5) {
+				t.Errorf("%d pins, %d dead peers: %q was sent %d times and returned %d rows", size, dead, text, u.sent, u.rows)
+			}
+		case u.sent != want[text].sent:
+			t.Errorf("%d pins, %d dead peers: %q was sent %d times, else %d times", size, dead, text, u.sent, want[text].sent)
+		}
+	}
+	for text := range want {
+		if _, ok := got[text]; !ok && !isPeriodic(text) {
+			t.Errorf("%d pins, %d dead peers: %q was not sent", size, dead, text)
+		}
+	}
+}
+
+func strangers(t *testing.T, n int) []peer.ID {
+	t.Helper()
+	var out []peer.ID
+	for range n {
+		id, err := test.RandPeerID()
+		must(t, err)
+		out = append(out, id)
+	}
+	return out
+}
+
+// TestOwnLoopsAreBounded: what the loops of a peer read in an hour depends on
+// what the peer holds, not on the pinset. Two rounds of each loop that looks
+// through what the peer holds are as much as an hour has with the default
+// intervals (one at the start, one after pin_recover_interval); what the other
+// loops read in the meantime is more than in an hour, because they are as much
+// faster. The scrub is left out: it reads the whole pinset once a day, by design.
+func TestOwnLoopsAreBounded(t *testing.T) {
+	const own, factor = 1000, 4
+	size := 10_000
+	if long(t, "10,000 pins, not 1,000,000") {
+		size = 1_000_000
+	}
+	w := newWorld(t)
+	n := w.newNodes(1)[0]
+	w.ping, w.recover = time.Second, 2*time.Second
+	w.loadMany("of others", 0, size-own, &node{id: strangers(t, 1)[0]})
+	w.loadMany("own", 0, own, n)
+	at := time.Now().Add(-time.Hour)
+	for i := range own {
+		c := cidOf(t, fmt.Sprintf("own %d", i))
+		must(t, w.loadPlacement(n, c, at))
+		n.kubo.put(c)
+	}
+
+	must(t, n.start(false))
+	const rounds = 2
+	tally := n.database.tally
+	eventually(t, "two rounds of the loops", func() string {
+		read, listed := tally.sent(readPlacements...)/4096, tally.sent(listOwnKeys...)/4096
+		if read < rounds || listed < rounds {
+			return fmt.Sprintf("%d and %d rounds", read, listed)
+		}
+		return ""
+	})
+	by, err := tally.take()
+	must(t, err)
+	n.stop()
+	rows := 0
+	for text, u := range by {
+		rows += u.rows
+		if strings.Contains(text, "token(") {
+			t.Errorf("it walked over the pinset: %q, %d times", text, u.sent)
+		}
+		if u.rows > 0 {
+			t.Logf("%6d rows by %6d of %q", u.rows, u.sent, text)
+		}
+	}
+	// A round of the recovery reads the key of each own pin and the pin; one of
+	// the look for unfinished work the placement, and the first one the pin, too.
+	// A third round may have begun.
+	if bound := (rounds + 1) * factor * own; rows > bound {
+		t.Errorf("%d rows were read for %d own pins, want at most %d", rows, own, bound)
+	}
+	if rows < rounds*2*own {
+		t.Errorf("only %d rows were read: the loops did not do what this test counts", rows)
+	}
+	if held := n.kubo.held(); len(held) != own {
+		t.Errorf("IPFS holds %d pins, want %d", len(held), own)
+	}
+}

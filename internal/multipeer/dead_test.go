@@ -1,0 +1,145 @@
+package multipeer
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+)
+
+// pinMany pins so many CIDs on two peers each, in turn.
+func (w *world) pinMany(what string, n int, on ...*node) {
+	w.t.Helper()
+	for i := range n {
+		a, b := on[i%len(on)], on[(i+1)%len(on)]
+		w.allocate(w.nodes[0], fmt.Sprintf("%s %d", what, i), 2, 2, a, b)
+	}
+}
+
+// holdersLeft waits until no pin is allocated to the nodes.
+func (w *world) holdersLeft(nodes ...*node) {
+	w.t.Helper()
+	eventually(w.t, "pins to leave the peers that are gone", func() string {
+		for c, pin := range w.desired() {
+			for _, n := range nodes {
+				if slices.Contains(pin.Allocations, n.id) {
+					return fmt.Sprintf("%s is allocated to %s", c, n.name)
+				}
+			}
+		}
+		return ""
+	})
+}
+
+// TestDeadPeerRepinned: the pins of a peer that died are given to others, also
+// those that it was given and did not learn of.
+func TestDeadPeerRepinned(t *testing.T) {
+	w := newPeers(t, 4)
+	w.repin.Store(true)
+	dead := w.nodes[3]
+	w.pinMany("before", 8, w.nodes...)
+	everywhere := w.pin(w.nodes[0], "everywhere", factors(-1, -1))
+	w.converge()
+	dead.kill()
+	// Nobody knows yet.
+	w.allocate(w.nodes[0], "unread", 1, 1, dead)
+	w.allocate(w.nodes[1], "half read", 2, 2, dead, w.nodes[0])
+	w.died(dead)
+	w.holdersLeft(dead)
+	w.converge()
+	for c, pin := range w.desired() {
+		if len(pin.Allocations) != pin.ReplicationFactorMax && c != everywhere.Cid {
+			t.Errorf("%s is allocated to %v", c, pin.Allocations)
+		}
+	}
+	// It comes back and has nothing to do with them any more.
+	w.start(dead)
+	w.converge()
+	if held := dead.kubo.held(); len(held) != 1 {
+		t.Errorf("the peer that came back holds %v", held)
+	}
+}
+
+// TestDisableRepinning: with repinning off nothing moves, until it is turned on.
+func TestDisableRepinning(t *testing.T) {
+	w := newPeers(t, 3)
+	dead := w.nodes[2]
+	w.pinMany("pin", 4, w.nodes[1], dead)
+	w.converge()
+	before := w.desired()
+	dead.kill()
+	w.died(dead)
+	w.lookForWork()
+	if after := w.desired(); !samePins(before, after) {
+		t.Errorf("pins moved: %v, were %v", after, before)
+	}
+	w.repin.Store(true)
+	w.holdersLeft(dead)
+	w.converge()
+}
+
+// samePins compares what the pins are allocated to.
+func samePins(a, b map[api.Cid]api.Pin) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for c, pin := range a {
+		other, ok := b[c]
+		if !ok || !slices.Equal(pin.Allocations, other.Allocations) {
+			return false
+		}
+	}
+	return true
+}
+
+// TestRminRmaxDeadHolder: a dead peer stays a holder while enough others live.
+func TestRminRmaxDeadHolder(t *testing.T) {
+	w := newPeers(t, 3)
+	w.repin.Store(true)
+	a, b, dead := w.nodes[0], w.nodes[1], w.nodes[2]
+	enough := w.allocate(a, "enough", 1, 2, a, dead)
+	tooFew := w.allocate(a, "too few", 2, 2, a, dead)
+	w.converge()
+	dead.kill()
+	w.died(dead)
+	eventually(t, "the pin with too few holders to move", func() string {
+		if got := w.allocations(tooFew.Cid); !slices.Equal(got, []string{a.name, b.name}) {
+			return fmt.Sprint(got)
+		}
+		return ""
+	})
+	w.lookForWork()
+	if got := w.allocations(enough.Cid); !slices.Equal(got, []string{a.name, dead.name}) {
+		t.Errorf("the pin with enough holders is allocated to %v", got)
+	}
+	w.converge()
+}
+
+// TestStopRule: when most peers die at once, nothing moves. When enough of them
+// are back, the pins of the others do.
+func TestStopRule(t *testing.T) {
+	w := newPeers(t, 4)
+	w.repin.Store(true)
+	left, dead := w.nodes[0], w.nodes[1:]
+	w.pinMany("pin", 6, dead...)
+	for i, n := range dead {
+		w.allocate(left, fmt.Sprintf("alone %d", i), 1, 1, n)
+	}
+	w.converge()
+	before := w.desired()
+	// They die while nobody looks, so that it is noticed at once.
+	left.database.freeze()
+	for _, n := range dead {
+		n.kill()
+	}
+	left.database.thaw()
+	w.died(dead...)
+	w.lookForWork()
+	if after := w.desired(); !samePins(before, after) {
+		t.Error("pins moved although most peers had died")
+	}
+	w.start(dead[0])
+	w.holdersLeft(dead[1:]...)
+	w.converge()
+}
