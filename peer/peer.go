@@ -12,6 +12,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -115,6 +116,9 @@ func Join(ctx context.Context, opts Options) (*Peer, error) {
 		Interval: opts.PingInterval, Rejoin: opts.Rejoin, HandOver: opts.Repin, Lost: opts.Lost,
 		Lagging: func() bool { return lagging != nil && lagging() },
 	}
+	if opts.Follower && opts.Role != role.API {
+		monitorOpts.Role = membership.RoleFollower
+	}
 	var err error
 	if p.monitor, err = membership.Claim(ctx, monitorOpts); err != nil {
 		return nil, fmt.Errorf("joining the peers: %w", err)
@@ -144,6 +148,8 @@ type IPFS struct {
 	Connector placement.IPFS
 	// Size measures what was pinned, in bytes. It may be nil.
 	Size func(context.Context, api.Cid) (int64, error)
+	// KeepContent says that the connector refuses to unpin (unpin_disable).
+	KeepContent bool
 }
 
 // Tracker is upstream's PinTracker.
@@ -180,7 +186,7 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 	} else {
 		pins := tracker.New(opts.Tracker, opts.ID, opts.Name, opts.Store)
 		p.ledger = placement.New(placement.Options{
-			Self: opts.ID, Store: opts.Store, Tracker: pins, Size: ipfs.Size, Every: opts.RecoverInterval,
+			Self: opts.ID, Store: opts.Store, Tracker: pins, Size: ipfs.Size, Every: opts.RecoverInterval, KeepContent: ipfs.KeepContent,
 		})
 		c.Connector, c.Tracker, handle = p.ledger.Record(ipfs.Connector), pins, p.ledger.Act
 	}
@@ -236,5 +242,9 @@ func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {
 func (p *Peer) Close() error {
 	p.stop()
 	p.running.Wait()
-	return p.monitor.Shutdown(context.Background())
+	err := p.monitor.Shutdown(context.Background())
+	if p.cons != nil {
+		err = errors.Join(err, p.cons.Shutdown(context.Background()))
+	}
+	return err
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // row is what the store knows of one row of pins. The zero row is absent. A row
@@ -37,7 +39,7 @@ func (r row) decode(c api.Cid) (*api.Pin, error) {
 func decodePin(c api.Cid, value []byte) (api.Pin, error) {
 	var pin api.Pin
 	if err := pin.ProtoUnmarshal(value); err != nil {
-		return api.Pin{}, fmt.Errorf("the stored pin of %s is corrupt: %w; ipfs-cluster-service state import replaces the row", c, err)
+		return api.Pin{}, fmt.Errorf("the stored pin of %s is %w: %w; ipfs-cluster-service state import replaces the row", c, state.ErrCorrupt, err)
 	}
 	pin.Cid = c
 	return pin, nil

@@ -57,7 +57,7 @@ var (
 
 // OpenFeed opens the feed of a peer where it was left, and takes its cursor: a
 // process that read the feed before gets ErrSuperseded. The cursor of a peer
-// that never read starts now. Changes that are made after OpenFeed returns are
+// that never read starts at the first change for it, or now. Changes that are made after OpenFeed returns are
 // delivered.
 func (s *Store) OpenFeed(ctx context.Context, id peer.ID) (state.OwnFeed, error) {
 	f := &Feed{
@@ -119,16 +119,16 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 	if err := f.store.clock.check(); err != nil {
 		return false, err
 	}
+	now := f.now() // before the read: a writer may open the feed after it
 	at, err := f.store.tables.readCursor(ctx, f.name, f.name)
 	if err != nil {
 		return false, err
 	}
-	now := f.now()
 	oldest, position := now.Add(-feedTTL), at.position
 	switch {
-	case at.holder == nil:
+	case at.holder == nil && position.IsZero():
 		position = now.Add(-f.store.lim.window())
-	case *at.holder == f.incarnation:
+	case at.holder != nil && *at.holder == f.incarnation:
 		return true, nil // an earlier try whose answer was lost
 	case position.After(now.Add(f.store.lim.skew())):
 		logger.Warnf("feed %s was read up to %s, which is in the future: a clock was wrong then; reading all changes again", f.name, position.Format(time.RFC3339))

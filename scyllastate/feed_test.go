@@ -391,3 +391,30 @@ func TestFeedHasOneReader(t *testing.T) {
 		t.Fatal("the first reader goes on")
 	}
 }
+
+// TestFeedOfPeerThatHasNotStarted: what was allocated to a peer before it first
+// started, by an import for one, reaches it.
+func TestFeedOfPeerThatHasNotStarted(t *testing.T) {
+	s := newTestStore(t)
+	id := statetest.Peer("not yet")
+	pin := held("a", id)
+	must(t, s.Add(t.Context(), pin))
+	at, err := s.tables.readCursor(t.Context(), id.String(), id.String())
+	must(t, err)
+	if at.holder != nil || time.Since(at.position) > s.lim.window()+time.Minute {
+		t.Fatalf("the cursor is %+v", at)
+	}
+	// Long ago, within the time for which changes are kept.
+	was := at.position.Add(-10 * time.Minute)
+	must(t, s.db.Query("UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = null", was, id.String(), id.String()).Exec())
+	feed := openFeed(t, s, id)
+	if feed.position.After(was.Add(time.Second)) {
+		t.Errorf("the feed begins at %s, the first change is of %s", feed.position, was)
+	}
+	consumeFeed(t, feed, nil).wait(t, pin.Cid, &pin)
+	out := make(chan api.Pin, 10)
+	must(t, s.ListOwn(t.Context(), id, out))
+	if own := <-out; own.Cid != pin.Cid {
+		t.Error("the pin is not listed as the peer's own")
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,10 +86,13 @@ func feedsFor(pins ...*api.Pin) []string {
 	return out
 }
 
+// everywherePrefix begins the names of the feeds for every peer.
+const everywherePrefix = "*/"
+
 // everywhereFeed is the feed for changes of c that concern every peer.
 func everywhereFeed(c api.Cid) string {
 	key := c.Bytes()
-	return "*/" + strconv.Itoa(int(key[len(key)-1])%everywhereShards)
+	return everywherePrefix + strconv.Itoa(int(key[len(key)-1])%everywhereShards)
 }
 
 // traceparent is the W3C trace context of the span in ctx, empty without one
@@ -108,6 +112,7 @@ func traceparent(ctx context.Context) string {
 type appender struct {
 	tables   tables
 	deadline time.Duration
+	window   time.Duration
 	now      func() time.Time
 	// random is that of the Store.
 	random func(time.Duration) time.Duration
@@ -116,6 +121,9 @@ type appender struct {
 
 	mu      sync.Mutex
 	waiting map[string][]*waiter
+	// opened are the feeds that are known to have a cursor. There are as many
+	// as peers.
+	opened map[string]struct{}
 }
 
 // waiter is an intent and the one that waits for it.
@@ -127,8 +135,8 @@ type waiter struct {
 
 func newAppender(s *Store) *appender {
 	return &appender{
-		tables: s.tables, deadline: s.lim.writeDeadline, now: s.now, random: s.random, check: s.clock.check,
-		waiting: make(map[string][]*waiter),
+		tables: s.tables, deadline: s.lim.writeDeadline, window: s.lim.window(), now: s.now, random: s.random, check: s.clock.check,
+		waiting: make(map[string][]*waiter), opened: make(map[string]struct{}),
 	}
 }
 
@@ -136,6 +144,11 @@ func newAppender(s *Store) *appender {
 // deadline after the time that it carries. Rows may have been written also when
 // it returns an error; without a write that follows them they mean nothing.
 func (a *appender) append(ctx context.Context, rows []intent) error {
+	for _, r := range rows {
+		if err := a.open(ctx, r.Feed); err != nil {
+			return err
+		}
+	}
 	done := make(chan error, len(rows))
 	a.mu.Lock()
 	for _, r := range rows {
@@ -156,6 +169,32 @@ func (a *appender) append(ctx context.Context, rows []intent) error {
 			return ctx.Err()
 		}
 	}
+	return nil
+}
+
+// open makes sure that a peer which has never read its feed, because it has not
+// started yet, will begin before what is about to be appended: an import may
+// allocate pins to it. The feeds for every peer need no cursor, a new peer finds
+// their pins in everywhere.
+func (a *appender) open(ctx context.Context, feed string) error {
+	a.mu.Lock()
+	_, known := a.opened[feed]
+	a.mu.Unlock()
+	if known || strings.HasPrefix(feed, everywherePrefix) {
+		return nil
+	}
+	at, err := a.tables.readCursor(ctx, feed, feed)
+	if err == nil && at.holder == nil && at.position.IsZero() {
+		if err = a.check(); err == nil {
+			err = a.tables.openCursor(ctx, feed, feed, a.now().Add(-a.window))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("opening feed %s: %w", feed, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.opened[feed] = struct{}{}
 	return nil
 }
 

@@ -127,10 +127,13 @@ func refuseBusy(ctx context.Context, db *scylla.DB) error {
 	iter := db.Query(selectCursors).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
 	var feed, consumer, busy string
 	var position time.Time
-	for iter.Scan(&feed, &consumer, &position) {
-		if feed == consumer && time.Since(position) < quiet { // else no peer's own
+	var holder *gocql.UUID
+	for iter.Scan(&feed, &consumer, &position, &holder) {
+		// Else it is no peer's own, or that of a peer that has not started.
+		if feed == consumer && holder != nil && time.Since(position) < quiet {
 			busy = feed
 		}
+		holder = nil
 	}
 	if err := iter.Close(); err != nil {
 		return fmt.Errorf("looking for running peers: %w", scylla.Describe(ctx, err))

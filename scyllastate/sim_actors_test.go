@@ -160,12 +160,15 @@ type simPeer struct {
 	*machine
 	id peer.ID
 	// holds is what the daemon has pinned; the lock is the world's.
-	holds   map[api.Cid]bool
-	claimed chan struct{} // closed when it has a position
+	holds map[api.Cid]bool
+	// placements are its rows, and made is how many were written.
+	placements map[api.Cid]simPlacement
+	made       int
+	claimed    chan struct{} // closed when it has a position
 }
 
 func newSimPeer(w *world, name string, id peer.ID) *simPeer {
-	sp := &simPeer{id: id, holds: make(map[api.Cid]bool), claimed: make(chan struct{})}
+	sp := &simPeer{id: id, holds: make(map[api.Cid]bool), placements: make(map[api.Cid]simPlacement), claimed: make(chan struct{})}
 	sp.machine = newMachine(w, name, sp.consume)
 	return sp
 }
@@ -193,6 +196,7 @@ type handler struct {
 	sp *simPeer
 	p  *process
 	// The lock of the world guards them.
+	does state.Handler
 	revs map[api.Cid]gocql.UUID // of the last change
 	busy map[api.Cid]bool
 	jobs map[api.Cid]*job
@@ -206,10 +210,15 @@ type job struct {
 }
 
 func newHandler(sp *simPeer, p *process) *handler {
-	return &handler{
+	h := &handler{
 		sp: sp, p: p,
 		revs: make(map[api.Cid]gocql.UUID), busy: make(map[api.Cid]bool), jobs: make(map[api.Cid]*job),
 	}
+	h.does = h.act
+	if sp.w.ledger {
+		h.does = newLedger(h)
+	}
+	return h
 }
 
 // handle checks the order of the changes and acts.
@@ -235,7 +244,7 @@ func (h *handler) handle(ctx context.Context, ch state.Change) error {
 	h.busy[ch.Cid] = true
 	w.note("%s is told of %s: %q, rev %s", h.p.name, label(ch.Cid), name, stamp(rev))
 	w.mu.Unlock()
-	err := h.act(ctx, ch)
+	err := h.does(ctx, ch)
 	w.mu.Lock()
 	h.busy[ch.Cid] = false
 	w.mu.Unlock()

@@ -80,6 +80,11 @@ var simMutants = []struct {
 		Old:  `if oldest, ok := t.out.oldest(); ok && !oldest.After(final) {`,
 		New:  `if oldest, ok := t.out.oldest(); ok && final.IsZero() {`,
 	}}},
+	{"what a process left unfinished is not taken up", []overlay.Edit{{
+		File: "../peer/placement/run.go",
+		Old:  `	wg.Go(func() { l.replayAll(ctx) })`,
+		New:  ``,
+	}}},
 }
 
 // TestSimulationFindsPlantedBugs plants one bug after the other and expects the

@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // quietLimit is how long after the last fault everything must be in order.
@@ -92,6 +95,9 @@ func (w *world) wrong(peers []*simPeer) (out []string) {
 		}
 		for _, p := range peers {
 			want := pin != nil && slices.Contains(pin.Allocations, p.id)
+			if row, ok := p.placements[c]; w.ledger && (want != (ok && !row.gone) || want && row.row.Status != state.PlacementPinned) {
+				out = append(out, fmt.Sprintf("the placement of %s at %s has status %d (gone: %t), and the row says %q", label(c), p.name, row.row.Status, row.gone, nameOf(c, r)))
+			}
 			if p.holds[c] != want {
 				out = append(out, fmt.Sprintf("%s holds %s: %t, and the row says %q with rev %s", p.name, label(c), p.holds[c], nameOf(c, r), stamp(r.rev)))
 			}
@@ -150,10 +156,12 @@ func simSeeds(t *testing.T) (first, last uint64) {
 // silence keeps the log of the store out of the way: it tells of every fault.
 func silence(t *testing.T) {
 	t.Helper()
-	if err := logging.SetLogLevel("scyllastate", "fatal"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"scyllastate", "placement"} {
+		if err := logging.SetLogLevel(name, "fatal"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = logging.SetLogLevel(name, "error") })
 	}
-	t.Cleanup(func() { _ = logging.SetLogLevel("scyllastate", "error") })
 }
 
 // TestSimulation runs the write path, the feed and the act code through
@@ -177,7 +185,7 @@ func TestSimulation(t *testing.T) {
 	next.Store(first)
 	var failed atomic.Bool
 	var group sync.WaitGroup
-	for range 2 {
+	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() {
 			for !failed.Load() {
 				seed := next.Add(1) - 1

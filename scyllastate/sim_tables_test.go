@@ -136,6 +136,14 @@ func (t simTables) readCursor(ctx context.Context, feed, consumer string) (curso
 	return c, err
 }
 
+func (t simTables) openCursor(ctx context.Context, feed, consumer string, position time.Time) error {
+	return t.p.exchange(ctx, "open cursor", feed+consumer, func(w *world, _ bool) {
+		if is := w.cursors[feed+consumer]; is.holder == nil && is.position.IsZero() {
+			w.cursors[feed+consumer] = cursor{position.Truncate(time.Millisecond), nil}
+		}
+	}, nil)
+}
+
 func (t simTables) claimCursor(ctx context.Context, feed, consumer string, to cursor, holder *gocql.UUID) (bool, error) {
 	return t.moveCursorIf(ctx, "claim cursor", feed+consumer, to, holder)
 }

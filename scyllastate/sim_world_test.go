@@ -67,6 +67,8 @@ type world struct {
 	// store allows a write it must stay below grace.
 	late time.Duration
 	cids int
+	// ledger is set when the real Ledger acts. It costs time.
+	ledger bool
 	// pause is the longest time between two calls of a writer.
 	pause   time.Duration
 	odds    odds
@@ -129,6 +131,7 @@ func newWorld(seed uint64, tracing bool) *world {
 		spoken:  make(map[string]bool),
 		record:  newRecord(),
 	}
+	w.ledger = d.chance(100)
 	w.pause = 12 * time.Second
 	if d.chance(500) {
 		w.grace, w.late = 30*time.Second, 12*time.Second // markers run out within the schedule

@@ -63,7 +63,8 @@ const (
 	writeOwner  = "UPDATE cluster SET name = ?, fingerprint = ?, claimed = ?, claimed_by = ? WHERE id = ? IF fingerprint = ? AND name = ?"
 
 	selectCursor  = "SELECT position, incarnation FROM cursors WHERE feed = ? AND consumer = ?"
-	selectCursors = "SELECT feed, consumer, position FROM cursors"
+	selectCursors = "SELECT feed, consumer, position, incarnation FROM cursors"
+	openCursor    = "UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = null AND position = null"
 	claimCursor   = "UPDATE cursors SET position = ?, incarnation = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
 	moveCursor    = "UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
 

@@ -32,6 +32,8 @@ type tables interface {
 
 	// readCursor returns the zero time and a nil holder when there is no row.
 	readCursor(ctx context.Context, feed, consumer string) (cursor, error)
+	// openCursor sets the position of a cursor that is not there.
+	openCursor(ctx context.Context, feed, consumer string, position time.Time) error
 	// claimCursor sets both columns if the holder is still the given one.
 	claimCursor(ctx context.Context, feed, consumer string, to cursor, holder *gocql.UUID) (bool, error)
 	// moveCursor sets the position if to.holder holds the cursor.
@@ -171,6 +173,13 @@ func (t *cqlTables) readCursor(ctx context.Context, feed, consumer string) (curs
 		err = nil
 	}
 	return c, scylla.Describe(ctx, err)
+}
+
+func (t *cqlTables) openCursor(ctx context.Context, feed, consumer string, position time.Time) error {
+	ctx = scylla.WithTrail(ctx)
+	_, err := t.db.Query(openCursor, position, feed, consumer).
+		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
+	return scylla.Describe(ctx, err)
 }
 
 func (t *cqlTables) claimCursor(ctx context.Context, feed, consumer string, to cursor, holder *gocql.UUID) (bool, error) {

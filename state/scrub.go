@@ -35,6 +35,8 @@ type Follower interface {
 // OwnPins lists what one peer holds without looking at the others' pins.
 type OwnPins interface {
 	// ListOwn sends every pin that peer p holds or shall hold to out and
-	// closes it, as Store.List does. Memory does not depend on their number.
+	// closes it, as Store.List does, but passes over a pin that cannot be
+	// decoded: nobody knows whose it is. Memory does not depend on their
+	// number.
 	ListOwn(ctx context.Context, p peer.ID, out chan<- api.Pin) error
 }

@@ -35,6 +35,9 @@ type Updater interface {
 	Update(ctx context.Context, c api.Cid, f func(current *api.Pin) (next *api.Pin, err error)) error
 }
 
+// ErrCorrupt is in the error of a pin that is stored and cannot be decoded.
+var ErrCorrupt = errors.New("corrupt")
+
 // ErrOutcomeUnknown says that a write may or may not have been made: the
 // database did not answer in time and could not be asked afterwards. Reading the
 // pin does not settle it, the next write does.

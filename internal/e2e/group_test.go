@@ -67,6 +67,10 @@ func waitMeet(t *testing.T, peers ...*member) {
 	want := ids(t, peers...)
 	for _, p := range peers {
 		p.waitReady(t)
+	}
+	// Only now: one that starts again may still be known from before, and be
+	// taken for dead in a moment.
+	for _, p := range peers {
 		eventually(t, time.Minute, "the peer knows the others", func() error { return p.canAllocate(want) })
 	}
 }

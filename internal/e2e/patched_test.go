@@ -3,12 +3,15 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +38,7 @@ func TestPatchedService(t *testing.T) {
 
 	db := on(t, server)
 	k := startKubo(t)
-	p := newPeer(t, db, k, nil)
+	p := newPeer(t, db, k, lively)
 	// with is a command line for the peer with the patched binary.
 	with := func(args ...string) *exec.Cmd {
 		cmd := p.service(t, nil, args...)
@@ -47,7 +50,8 @@ func TestPatchedService(t *testing.T) {
 		p.launch(t, with("daemon"))
 		p.waitReady(t)
 	}
-	blocks := k.addBlocks(t, "TestPatchedService", 2)
+	blocks := k.addBlocks(t, "TestPatchedService", 3)
+	blocks, expiring := blocks[:2], blocks[2]
 	kept, removed := blocks[0], blocks[1]
 	session := server.Session(t)
 
@@ -61,6 +65,16 @@ func TestPatchedService(t *testing.T) {
 		}
 	}
 	eventually(t, time.Minute, "both are pinned", func() error { return onlyPinned(k.pinned(t), blocks, blocks) })
+	eventually(t, time.Minute, "the table says so", func() error { return placedWithSize(session, db.keyspace, len(blocks)) })
+	if err := p.pin(expiring, url.Values{"expire-in": {"5s"}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, noticed, "a pin that runs out goes by itself", func() error {
+		if inTable(t, session, db.keyspace, expiring) {
+			return errors.New("it is still in the table")
+		}
+		return nil
+	})
 	p.stop(t)
 
 	begin()
@@ -117,12 +131,36 @@ func TestPatchedService(t *testing.T) {
 	checkPatchedLost(t, p, db, k)
 }
 
-// checkPatchedLost lets another process take the identity of a patched peer
-// that runs, which must end with an error.
+// placedWithSize returns an error unless the table of placements has so many
+// rows, all of them pinned and measured.
+func placedWithSize(session *gocql.Session, keyspace string, n int) error {
+	const pinned = 2
+	iter := session.Query("SELECT status, size FROM " + keyspace + ".placements").Iter()
+	var status int8
+	var size int64
+	var wrong []string
+	rows := 0
+	for ; iter.Scan(&status, &size); rows++ {
+		if status != pinned || size <= 0 {
+			wrong = append(wrong, fmt.Sprintf("status %d, %d bytes", status, size))
+		}
+	}
+	if err := iter.Close(); err != nil {
+		return err
+	}
+	if rows != n || len(wrong) > 0 {
+		return fmt.Errorf("%d placements, want %d; wrong: %q", rows, n, wrong)
+	}
+	return nil
+}
+
+// checkPatchedLost lets another process take the identity of a patched peer,
+// which must end with an error when it goes on after a stop. While it runs, the
+// other one is refused.
 func checkPatchedLost(t *testing.T, p *peer, db database, k *ipfs) {
 	t.Helper()
 	const identity = "identity.json"
-	other := newPeer(t, db, k, nil)
+	other := newPeer(t, db, k, lively)
 	text, err := os.ReadFile(filepath.Join(p.folder, identity))
 	if err != nil {
 		t.Fatal(err)
@@ -130,16 +168,24 @@ func checkPatchedLost(t *testing.T, p *peer, db database, k *ipfs) {
 	if err := os.WriteFile(filepath.Join(other.folder, identity), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	checkRefused(t, run(t, other.service(t, nil, "daemon")), "is in use by ", p.folder)
+
+	if err := p.daemon.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
 	other.start(t)
+	other.waitReady(t)
+	if err := p.daemon.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 	select {
 	case <-p.daemon.Exited():
-	case <-time.After(readyTimeout):
+	case <-time.After(noticed):
 		t.Fatal("the patched peer runs on when another process has its identity")
 	}
 	lines := strings.Split(strings.TrimSpace(p.daemon.text(t)), "\n")
 	checkRefused(t, outcome{code: exitCode(t, p.daemon.Wait()), stderr: lines[len(lines)-1]},
-		"error running cluster: ", "another process has taken over")
-	other.waitReady(t)
+		"error running cluster: ", "taken over")
 	other.stop(t)
 }
 
@@ -158,8 +204,8 @@ func checkPatchedInit(t *testing.T, patched string) {
 	if err := json.Unmarshal(text, &sections); err != nil {
 		t.Fatal(err)
 	}
-	if state := slices.Collect(maps.Keys(sections["state"])); !slices.Equal(state, []string{"scylla"}) {
-		t.Errorf("init of the patched service writes the states %q, want scylla", state)
+	if states := slices.Collect(maps.Keys(sections["state"])); !slices.Equal(states, []string{"scylla"}) {
+		t.Errorf("init of the patched service writes the states %q, want scylla", states)
 	}
 	for _, section := range []string{"consensus", "datastore"} {
 		if len(sections[section]) != 0 {

@@ -10,7 +10,7 @@ import (
 // extended before stays.
 func TestExpiry(t *testing.T) {
 	w := newPeers(t, 2)
-	soon := time.Now().Add(6 * time.Second)
+	soon := time.Now().Add(10 * time.Second).Truncate(time.Second) // as it is stored
 	opts := factors(2, 2)
 	opts.ExpireAt = soon
 	extended := w.pin(w.nodes[0], "extended", opts)

@@ -34,7 +34,7 @@ func (t *tally) take() (map[string]usage, error) {
 	by := t.by
 	t.by = make(map[string]usage)
 	for text := range by {
-		if strings.Contains(text, "system.") || strings.Contains(text, "system_schema.") {
+		if strings.Contains(text, "system.") || strings.Contains(text, "system_schema.") || strings.HasPrefix(text, "DESCRIBE") {
 			delete(by, text)
 		}
 	}
@@ -96,13 +96,15 @@ const (
 	rowsGlobal, rowsMore, rowsNoMetadata   = 1, 2, 4
 )
 
+var errVersion = errors.New("this version of the protocol is not understood here")
+
 func readFrame(r io.Reader) (*frame, error) {
 	f := &frame{}
 	if _, err := io.ReadFull(r, f.head[:]); err != nil {
 		return nil, err
 	}
 	if version := f.head[0] & 0x7f; version > 4 {
-		return nil, fmt.Errorf("version %d of the protocol is not understood here", version)
+		return nil, fmt.Errorf("%w: %d", errVersion, version)
 	}
 	f.body = make([]byte, binary.BigEndian.Uint32(f.head[5:9]))
 	_, err := io.ReadFull(r, f.body)

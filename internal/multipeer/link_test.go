@@ -2,7 +2,7 @@ package multipeer
 
 import (
 	"bufio"
-	"io"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -97,7 +97,7 @@ func (l *link) pass(from, to net.Conn, note func(*frame)) {
 	for {
 		f, err := readFrame(r)
 		if err != nil {
-			if _, isNet := err.(net.Error); !isNet && err != io.EOF && err != io.ErrUnexpectedEOF {
+			if errors.Is(err, errVersion) {
 				l.tally.fail(err)
 			}
 			return

@@ -46,7 +46,7 @@ func long(tb testing.TB, otherwise string) bool {
 
 // patience is how long the tests wait for what has to happen. They run on
 // machines that do other things as well.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // eventually polls until problem returns nothing, and fails with what it
 // returned last.

@@ -29,7 +29,9 @@ func TestManyPeers(t *testing.T) {
 	for name, pin := range pinned {
 		w.checkPin(name, pin)
 	}
-	w.checkStatusAll(len(pinned))
+	for _, n := range w.nodes {
+		eventually(t, "the right status of all", func() string { return w.wrongStatusOfAll(n, len(pinned)) })
+	}
 
 	for i, pin := range slices.Collect(maps.Values(pinned)) {
 		w.unpin(w.nodes[i%len(w.nodes)], pin.Cid)
@@ -144,20 +146,8 @@ func (w *world) checkPin(name string, want api.Pin) {
 		if !got.Equals(stored(w.t, want)) {
 			w.t.Errorf("%s: %s says %v, want %v", name, n.name, got, want)
 		}
-		status, err := n.cluster.Status(w.t.Context(), want.Cid)
-		must(w.t, err)
-		if len(status.PeerMap) != len(w.nodes) {
-			w.t.Errorf("%s: %s says the status at %d peers", name, n.name, len(status.PeerMap))
-		}
-		for _, at := range w.nodes {
-			wanted := api.TrackerStatusPinned
-			if want.IsRemotePin(at.id) {
-				wanted = api.TrackerStatusRemote
-			}
-			if got := status.PeerMap[at.id.String()]; got.Status != wanted || got.PeerName != at.name {
-				w.t.Errorf("%s: %s says that it is %s at %s (%q, %s), want %s", name, n.name, got.Status, at.name, got.PeerName, got.Error, wanted)
-			}
-		}
+		// The row says pinned a moment before the tracker does.
+		eventually(w.t, name+": the right status", func() string { return w.wrongStatus(n, want) })
 	}
 	direct := name == "direct"
 	for _, id := range want.Allocations {
@@ -165,6 +155,26 @@ func (w *world) checkPin(name string, want api.Pin) {
 			w.t.Errorf("%s: IPFS of %s has it pinned as %v", name, w.node(id).name, typ)
 		}
 	}
+}
+
+// wrongStatus is what is wrong with the status of a pin that a peer tells.
+func (w *world) wrongStatus(by *node, pin api.Pin) string {
+	w.t.Helper()
+	status, err := by.cluster.Status(w.t.Context(), pin.Cid)
+	must(w.t, err)
+	if len(status.PeerMap) != len(w.nodes) {
+		return fmt.Sprintf("%s tells that of %d peers", by.name, len(status.PeerMap))
+	}
+	for _, at := range w.nodes {
+		want := api.TrackerStatusPinned
+		if pin.IsRemotePin(at.id) {
+			want = api.TrackerStatusRemote
+		}
+		if got := status.PeerMap[at.id.String()]; got.Status != want || got.PeerName != at.name {
+			return fmt.Sprintf("%s says that it is %s at %s (%q, %s), want %s", by.name, got.Status, at.name, got.PeerName, got.Error, want)
+		}
+	}
+	return ""
 }
 
 // stored is the pin as any store of upstream gives it back.
@@ -178,25 +188,27 @@ func stored(t *testing.T, pin api.Pin) api.Pin {
 	return back
 }
 
-// checkStatusAll asks every peer for the status of all pins.
-func (w *world) checkStatusAll(pins int) {
+// wrongStatusOfAll is what is wrong with the status of all pins that a peer tells.
+func (w *world) wrongStatusOfAll(by *node, pins int) string {
 	w.t.Helper()
-	for _, n := range w.nodes {
-		out := make(chan api.GlobalPinInfo, pins+1)
-		must(w.t, n.cluster.StatusAll(w.t.Context(), api.TrackerStatusUndefined, out))
-		got := 0
-		for info := range out {
-			got++
-			for id, at := range info.PeerMap {
-				if at.Status != api.TrackerStatusPinned && at.Status != api.TrackerStatusRemote {
-					w.t.Errorf("%s says that %s is %s at %s: %s", n.name, info.Cid, at.Status, id, at.Error)
-				}
+	out := make(chan api.GlobalPinInfo, pins+1)
+	must(w.t, by.cluster.StatusAll(w.t.Context(), api.TrackerStatusUndefined, out))
+	got := 0
+	for info := range out {
+		got++
+		if len(info.PeerMap) != len(w.nodes) {
+			return fmt.Sprintf("%s tells that of %s at %d peers", by.name, info.Cid, len(info.PeerMap))
+		}
+		for id, at := range info.PeerMap {
+			if at.Status != api.TrackerStatusPinned && at.Status != api.TrackerStatusRemote {
+				return fmt.Sprintf("%s says that %s is %s at %s: %s", by.name, info.Cid, at.Status, id, at.Error)
 			}
 		}
-		if got != pins {
-			w.t.Errorf("%s says the status of %d pins, want %d", n.name, got, pins)
-		}
 	}
+	if got != pins {
+		return fmt.Sprintf("%s tells that of %d pins, want %d", by.name, got, pins)
+	}
+	return ""
 }
 
 // TestDeAllocated: content leaves the peer from which its pin is taken.

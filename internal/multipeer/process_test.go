@@ -33,6 +33,7 @@ type process struct {
 	ipfs     *gate
 
 	store      *scyllastate.Store
+	sparse     *sparse // used unless the world is whole
 	shared     *sharedpeer.Peer
 	components *sharedpeer.Components
 	allocator  *balanced.Allocator
@@ -57,8 +58,14 @@ func (n *node) start(rejoin bool) error {
 	if err := p.run(n, rejoin); err != nil {
 		return errors.Join(fmt.Errorf("starting %s: %w", n.name, err), p.close())
 	}
-	n.process = p
+	n.set(p)
 	return nil
+}
+
+func (n *node) set(p *process) {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	n.process = p
 }
 
 func (p *process) closeLater(f func() error) { p.closers = append(p.closers, f) }
@@ -94,8 +101,13 @@ func (p *process) join(ctx context.Context, n *node, rejoin bool) error {
 	if err := trackerCfg.Default(); err != nil {
 		return err
 	}
+	p.sparse = &sparse{Store: p.store, w: n.w}
+	var store sharedpeer.Store = p.sparse
+	if n.w.whole {
+		store = p.store
+	}
 	p.shared, err = sharedpeer.Join(ctx, sharedpeer.Options{
-		Store: p.store, ID: n.id, Instance: n.name, Name: n.name, Role: role.Full, Rejoin: rejoin,
+		Store: store, ID: n.id, Instance: n.name, Name: n.name, Role: role.Full, Rejoin: rejoin,
 		PingInterval: n.w.ping, RecoverInterval: n.w.recover,
 		Repin: func() bool {
 			n.asked.Add(1)
@@ -148,6 +160,9 @@ func (p *process) newCluster(n *node, routes *dual.DHT) error {
 	if err != nil {
 		return err
 	}
+	if !n.w.whole && !n.w.recovery {
+		p.components.Tracker = noRecovery{p.components.Tracker}
+	}
 	client := clientOf{make(chan *rpc.Client, 1)}
 	c := p.components
 	p.cluster, err = ipfscluster.NewCluster(context.Background(), p.host, nil, routes, cfg, inmem.New(), c.Consensus,
@@ -198,15 +213,16 @@ func (p *process) close() (err error) {
 // stop ends the peer in good order.
 func (n *node) stop() {
 	n.w.t.Helper()
-	must(n.w.t, n.process.close())
-	n.process = nil
+	p := n.process
+	n.set(nil)
+	must(n.w.t, p.close())
 }
 
 // kill cuts the peer off from the database, from IPFS and from the others at
 // once: nothing that it does from then on has an effect. Then it is cleared away.
 func (n *node) kill() {
 	p := n.process
-	n.process = nil
+	n.set(nil)
 	p.database.cut()
 	p.ipfs.cut()
 	_ = p.host.Close() // it is to fail where it can

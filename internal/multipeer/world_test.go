@@ -34,6 +34,9 @@ type world struct {
 	// holds up.
 	sql   *gocql.Session
 	nodes []*node
+	// mu guards which process each node has: TestStress asks while they come
+	// and go.
+	mu sync.Mutex
 	// holders is who holds what in IPFS.
 	holders *holders
 	// repin is what all peers are told of repinning. asked counts how often
@@ -41,16 +44,37 @@ type world struct {
 	repin atomic.Bool
 	// ping and recover are the intervals of peers that start from now on.
 	ping, recover time.Duration
+	// whole is set where nothing may be spared, recovery where only upstream's
+	// recovery may not: see sparse.
+	whole, recovery bool
 }
 
+// newWorld makes a cluster without peers. Its test runs beside others: much of
+// the time of these tests is waiting.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	t.Parallel()
 	w := &world{t: t, server: cqltest.Start(t), holders: newHolders(), ping: 500 * time.Millisecond, recover: time.Hour}
 	must(t, w.conf.Default())
 	w.conf.Hosts, w.conf.Keyspace = w.server.Hosts(), w.server.Keyspace(t)
 	w.conf.Secret = []byte("the secret of the peers of the test")
 	w.sql = w.server.Session(t)
+	w.prepare()
 	return w
+}
+
+// prepare makes the tables. It spares the first peer the look at the expiries of
+// a day before there was a pinset, which is tested elsewhere.
+func (w *world) prepare() {
+	w.t.Helper()
+	conf := w.conf
+	conf.Port = w.server.Port()
+	store, err := scyllastate.Open(w.t.Context(), &conf)
+	must(w.t, err)
+	for shard := range state.ExpiryShards {
+		must(w.t, store.SetDuePosition(w.t.Context(), shard, time.Now().Add(-time.Minute)))
+	}
+	must(w.t, store.Close())
 }
 
 // newPeers makes a world in which so many peers run.
@@ -124,23 +148,37 @@ var (
 	listOwnKeys    = []string{"SELECT cid FROM placements WHERE peer = ? AND bucket = ?"}
 )
 
-// startedUp waits until every live peer has looked once through what it holds, in
-// both ways: from then on it learns of pins by its feed only.
+// startedUp waits until every live peer has looked once through what it holds for
+// work that was left undone: from then on it learns of pins by its feed only.
 func (w *world) startedUp() {
 	w.t.Helper()
 	eventually(w.t, "the peers to have looked through what they hold", func() string {
 		for _, n := range w.live() {
-			read, listed := n.database.tally.sent(readPlacements...), n.database.tally.sent(listOwnKeys...)
-			if min(read, listed) < state.Buckets {
-				return fmt.Sprintf("%s has read %d and listed %d of %d buckets", n.name, read, listed, state.Buckets)
+			if looked := n.sparse.lists.Load(); looked < state.Buckets {
+				return fmt.Sprintf("%s has looked at %d of %d buckets", n.name, looked, state.Buckets)
 			}
 		}
 		return ""
 	})
 }
 
+// processes are the peers that run.
+func (w *world) processes() []*process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var running []*process
+	for _, n := range w.nodes {
+		if n.process != nil {
+			running = append(running, n.process)
+		}
+	}
+	return running
+}
+
 // live are the nodes whose peer runs.
 func (w *world) live() []*node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	var live []*node
 	for _, n := range w.nodes {
 		if n.process != nil {

@@ -112,12 +112,8 @@ func TestRoot(t *testing.T) {
 			continue
 		}
 		t.Run(row.test, func(t *testing.T) {
-			// The tests of one peer want a certain port. Upstream's pauses
-			// are too short for a busy machine, so the full suite does one
-			// thing at a time.
-			if !full && strings.HasPrefix(row.test, "TestClusters") {
-				t.Parallel()
-			}
+			// One after another: the tests of one peer want a certain port,
+			// and upstream's pauses are too short for a busy machine.
 			runUpstream(t, server, suites.root, row.test, "CLUSTER_SCYLLA_KEYSPACE="+server.Keyspace(t),
 				"-consensus", "scylla", "-nclusters", strconv.Itoa(peers), "-npins", strconv.Itoa(pins))
 		})

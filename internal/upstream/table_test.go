@@ -108,7 +108,8 @@ func difference(rows []scenario, tests []string) []string {
 // folders are what the first words of the column "ours" stand for.
 var folders = map[string]string{
 	"store": "scyllastate", "consensus": "peer/consensus", "tracker": "peer/tracker",
-	"cli": "internal/cli/service", "e2e": "internal/e2e",
+	"membership": "peer/membership", "placement": "peer/placement", "reconcile": "peer/reconcile",
+	"cli": "internal/cli/service", "e2e": "internal/e2e", "multipeer": "internal/multipeer",
 }
 
 // missing returns an error unless a test of ours exists, named as in the table.

@@ -157,4 +157,9 @@ func (m *Monitor) toSend(now time.Time) []ttlMetric {
 	return metrics
 }
 
-func (m *Monitor) lagging() bool { return m.opts.Lagging != nil && m.opts.Lagging() }
+// lagging tells that this peer should get no new pins. The caller must not hold
+// the lock.
+func (m *Monitor) lagging() bool {
+	self, _ := m.View().Get(m.opts.ID)
+	return self.Leaving || m.opts.Lagging != nil && m.opts.Lagging()
+}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // maxLogged is how many metrics of LogMetric are kept.
@@ -59,7 +61,8 @@ func (p *member) receive(blob []byte, now time.Time, interval time.Duration) {
 // LatestMetrics returns the valid metrics of that name of the live peers that
 // were not removed, one of each at most, in order of the peers. While the View
 // is frozen, metrics do not expire. A ping is left out for peers of role "api",
-// because pins are given to those that have one.
+// and all others for a peer that leaves, because pins are given to those that
+// have them.
 func (m *Monitor) LatestMetrics(_ context.Context, name string) []api.Metric {
 	lagging := m.lagging()
 	now := time.Now()
@@ -72,13 +75,16 @@ func (m *Monitor) LatestMetrics(_ context.Context, name string) []api.Metric {
 			metrics = append(metrics, metric)
 		}
 	}
-	skip := func(role string) bool { return role == RoleAPI && name == pingMetric }
+	// Who lacks a metric gets no pins.
+	skip := func(row *state.Member) bool {
+		return row.Role == RoleAPI && name == pingMetric || !row.Leaving.IsZero() && name != pingMetric
+	}
 	o, ok := m.own[name]
-	if ok && !m.removed && !m.superseded && !skip(m.opts.Role) && (!lagging || name == pingMetric) {
+	if ok && !m.removed && !m.superseded && !(m.opts.Role == RoleAPI && name == pingMetric) && (!lagging || name == pingMetric) {
 		add(o.metric, o.expires)
 	}
 	for id, p := range m.members {
-		if id == m.opts.ID || !p.live || !p.row.Removed.IsZero() || skip(p.row.Role) {
+		if id == m.opts.ID || !p.live || !p.row.Removed.IsZero() || skip(&p.row) {
 			continue
 		}
 		if r := p.metrics[name]; r.current {

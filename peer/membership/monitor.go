@@ -103,8 +103,8 @@ func newMonitor(opts Options) (*Monitor, error) {
 		return nil, errors.New("membership: the table of peers and an identity are needed")
 	case opts.Interval <= 0:
 		return nil, fmt.Errorf("membership: the interval between heartbeats must be positive, not %s", opts.Interval)
-	case opts.Role != RoleFull && opts.Role != RoleAPI && opts.Role != RoleWorker:
-		return nil, fmt.Errorf("membership: role %q is none of %q, %q, %q", opts.Role, RoleFull, RoleAPI, RoleWorker)
+	case !slices.Contains([]string{RoleFull, RoleAPI, RoleWorker, RoleFollower}, opts.Role):
+		return nil, fmt.Errorf("membership: role %q is none of %q, %q, %q, %q", opts.Role, RoleFull, RoleAPI, RoleWorker, RoleFollower)
 	}
 	incarnation, err := newIncarnation()
 	if err != nil {

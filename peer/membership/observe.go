@@ -194,7 +194,7 @@ func (m *Monitor) snapshot() []Peer {
 	for _, p := range m.members {
 		peers = append(peers, Peer{
 			ID: p.row.ID, Name: p.row.Name, Role: p.row.Role,
-			Live: p.live, DeadSince: p.deadSince,
+			Live: p.live, Seen: p.beat != 0, DeadSince: p.deadSince,
 			Leaving: !p.row.Leaving.IsZero(), Removed: !p.row.Removed.IsZero(), RemovedAt: p.row.Removed,
 			Incarnation: p.row.Incarnation,
 		})

@@ -26,7 +26,7 @@ func (m *Monitor) Remove(ctx context.Context, p peer.ID) error {
 	defer span.End()
 
 	err := m.change(ctx, p, func(row *state.Member) (done bool, err error) {
-		if p != m.opts.ID && m.opts.HandOver != nil && m.opts.HandOver() && m.isLive(p) {
+		if p != m.opts.ID && m.opts.HandOver != nil && m.opts.HandOver() && m.canHandOver(p) {
 			done = !row.Leaving.IsZero()
 			row.Leaving = time.Now()
 			return done, nil
@@ -114,11 +114,10 @@ func identity(row state.Member) state.Member {
 	return row
 }
 
-func (m *Monitor) isLive(id peer.ID) bool {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	p, ok := m.members[id]
-	return ok && p.live
+// canHandOver tells whether the peer runs the loop that hands its pins over.
+func (m *Monitor) canHandOver(id peer.ID) bool {
+	p, ok := m.View().Get(id)
+	return ok && p.Live && p.Works()
 }
 
 // isLast tells whether the peer is this one and all others are dead or removed.

@@ -20,6 +20,8 @@ const (
 	RoleAPI = "api"
 	// RoleWorker holds pins and runs the loops, without a public API.
 	RoleWorker = "worker"
+	// RoleFollower holds pins and changes none (follower_mode): it runs no loop.
+	RoleFollower = "follower"
 )
 
 // View is what a peer knew of the cluster at one moment. It may be used
@@ -42,6 +44,8 @@ type Peer struct {
 	// Live says that its heartbeats were seen within their TTL, by the clock of
 	// the viewer.
 	Live bool
+	// Seen says that the viewer has seen it live at some time.
+	Seen bool
 	// DeadSince is when the viewer found that they had stopped. It is zero
 	// while the peer is live, and also for a peer that was not heard of yet
 	// and may only be starting: see Dead.
@@ -75,15 +79,15 @@ func (v View) Get(id peer.ID) (Peer, bool) {
 	return v.Peers[i], true
 }
 
-// Owner returns the peer that does the work named by key: one of the live ones,
-// without those of role "api". It is the same one for all viewers that see the
+// Owner returns the peer that does the work named by key: one of the live ones
+// that run the loops. It is the same one for all viewers that see the
 // same peers live, and changes only for the keys of a peer that comes or goes
 // (rendezvous hashing). It is empty when there is nobody to do it.
 func (v View) Owner(key []byte) peer.ID {
 	var owner peer.ID
 	var best uint64
 	for _, p := range v.Peers {
-		if !p.active() || p.Role == RoleAPI {
+		if !p.active() || !p.Works() {
 			continue
 		}
 		// In order of the IDs: of equal weights the first one wins everywhere.
@@ -103,6 +107,9 @@ func (v View) Mine(key []byte) bool {
 // Dead tells whether the peer is known not to run. A peer that is neither Live
 // nor Dead was first seen less than one TTL of a heartbeat ago.
 func (p Peer) Dead() bool { return !p.Live && !p.DeadSince.IsZero() }
+
+// Works tells whether peers of this role run the background loops.
+func (p Peer) Works() bool { return p.Role != RoleAPI && p.Role != RoleFollower }
 
 func (p Peer) active() bool { return p.Live && !p.Removed && !p.Leaving }
 

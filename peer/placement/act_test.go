@@ -363,3 +363,106 @@ func TestReplayReadsOwnRows(t *testing.T) {
 		wantEnd(t, r, c, 0)
 	})
 }
+
+// TestChangeOfMode: what IPFS holds in the end is what was asked for last, also
+// when it was asked for while IPFS was at work, and when the removal in between
+// was never seen.
+func TestChangeOfMode(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		direct, recursive := r.pin("a", r.self), r.pin("a", r.self)
+		direct.MaxDepth, recursive.MaxDepth = 0, -1
+		wantDepth := func(want api.PinDepth) {
+			t.Helper()
+			r.ipfs.mu.Lock()
+			defer r.ipfs.mu.Unlock()
+			if got := r.ipfs.depth[direct.Cid]; got != want {
+				t.Errorf("IPFS holds it to depth %d, want %d", got, want)
+			}
+		}
+		act(t, r, r.store.set(direct.Cid, direct))
+		after(500 * time.Millisecond)
+		act(t, r, r.store.set(direct.Cid, recursive))
+		after(time.Minute)
+		wantEnd(t, r, direct.Cid, state.PlacementPinned)
+		wantDepth(-1)
+
+		r.store.set(direct.Cid, nil)
+		act(t, r, r.store.set(direct.Cid, direct))
+		after(time.Minute)
+		wantEnd(t, r, direct.Cid, state.PlacementPinned)
+		wantDepth(0)
+
+		// A recovery that began with the older version.
+		r.store.set(direct.Cid, recursive)
+		r.ipfs.lose(direct.Cid)
+		_ = r.tracker.Track(t.Context(), *direct)
+		after(time.Minute)
+		wantEnd(t, r, direct.Cid, state.PlacementPinned)
+		wantDepth(-1)
+
+		// The root of sharded content was pinned as a whole before.
+		meta := *recursive
+		meta.Type = api.MetaType
+		act(t, r, r.store.set(meta.Cid, &meta))
+		after(time.Minute)
+		wantEnd(t, r, meta.Cid, 0)
+	})
+}
+
+// TestKeepContent: an IPFS daemon that does not unpin by configuration is asked
+// once, also after a restart.
+func TestKeepContent(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.opts.KeepContent = true
+		r.ipfs.failNext(1000)
+		pin := r.pin("a", r.self)
+		act(t, r, r.store.set(pin.Cid, nil))
+		after(time.Hour)
+		if err := r.Replay(t.Context(), true); err != nil {
+			t.Error(err)
+		}
+		after(time.Hour)
+		wantWritten(t, r, "4 5")
+		if len(r.work) > 0 {
+			t.Error("it is kept in memory")
+		}
+	})
+}
+
+// TestGivingUpForNow: IPFS that is broken for long does not fill the memory; the
+// rows are looked through from time to time, and say how often it was tried.
+func TestGivingUpForNow(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.ipfs.failNext(maxTries + 1)
+		pin := r.pin("a", r.self)
+		act(t, r, r.store.set(pin.Cid, nil))
+		after(59 * time.Minute) // the rows are looked through every hour
+		if row := r.row(pin.Cid); row.Attempts != maxTries || len(r.work) > 0 {
+			t.Errorf("row: %+v, %d CIDs in memory", row, len(r.work))
+		}
+		after(time.Minute)
+		if row := r.row(pin.Cid); row.Attempts != maxTries+1 {
+			t.Errorf("row: %+v", row)
+		}
+		after(time.Hour)
+		wantEnd(t, r, pin.Cid, 0)
+	})
+}
+
+// TestCorruptPin: a pin that cannot be decoded does not keep the others from
+// being taken up.
+func TestCorruptPin(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.store.broken = statetest.Cid("broken")
+		for _, c := range []api.Cid{r.store.broken, statetest.Cid("a"), statetest.Cid("b")} {
+			_ = r.store.PutPlacement(t.Context(), r.self, state.Placement{Cid: c, Status: state.PlacementUnpinning})
+		}
+		if err := r.Replay(t.Context(), false); err != nil {
+			t.Error(err)
+		}
+		after(time.Minute)
+		if len(r.store.rows) != 1 {
+			t.Errorf("left: %v", r.store.rows)
+		}
+	})
+}

@@ -2,6 +2,8 @@ package placement
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	rpc "github.com/libp2p/go-libp2p-gorpc"
@@ -46,10 +48,29 @@ func (c *Connector) Pin(ctx context.Context, pin api.Pin) error {
 	defer span.End()
 
 	err := c.IPFS.Pin(ctx, pin)
+	if err != nil && pin.MaxDepth == 0 && ctx.Err() == nil {
+		err = c.pinRootOnly(ctx, pin, err)
+	}
 	if ctx.Err() == nil {
-		c.ledger.pinned(ctx, pin.Cid, err)
+		c.ledger.pinned(ctx, pin, err)
 	}
 	return err
+}
+
+// pinRootOnly pins directly what IPFS refuses to because it has a recursive pin
+// of it: one that was removed, and of whose removal this peer learned together
+// with the new pin. cause is returned when that is not the reason.
+func (c *Connector) pinRootOnly(ctx context.Context, pin api.Pin, cause error) error {
+	recursive := pin
+	recursive.MaxDepth = -1
+	status, err := c.IPFS.PinLsCid(ctx, recursive)
+	if err != nil || status != api.IPFSPinStatusRecursive {
+		return cause
+	}
+	if err := c.IPFS.Unpin(ctx, pin.Cid); err != nil {
+		return fmt.Errorf("%w, and it could not be unpinned: %w", cause, err)
+	}
+	return c.IPFS.Pin(ctx, pin)
 }
 
 // Unpin unpins in IPFS and notes the outcome.
@@ -65,10 +86,11 @@ func (c *Connector) Unpin(ctx context.Context, cid api.Cid) error {
 }
 
 // PinLs lists the pins of all the given types and closes out. Upstream's
-// connector ends after the first type.
+// connector ends after the first type, and reports how many it listed as the
+// number of pins: of the types that are asked for, recursive comes first.
 func (c *Connector) PinLs(ctx context.Context, typeFilters []string, out chan<- api.IPFSPinInfo) error {
 	defer close(out)
-	for _, filter := range typeFilters {
+	for _, filter := range slices.Backward(typeFilters) {
 		one := make(chan api.IPFSPinInfo)
 		listed := make(chan error, 1)
 		inner, cancel := context.WithCancel(ctx)

@@ -46,7 +46,7 @@ func TestPinLs(t *testing.T) {
 		}
 		return got, err
 	}
-	if got, err := list(t.Context(), daemon); err != nil || !slices.Equal(got, []api.Cid{a, b}) {
+	if got, err := list(t.Context(), daemon); err != nil || !slices.Equal(got, []api.Cid{b, a}) {
 		t.Errorf("PinLs = %v, %v", got, err)
 	}
 	daemon.err = errors.New("it is gone")

@@ -41,6 +41,9 @@ type Options struct {
 	Size func(ctx context.Context, c api.Cid) (int64, error)
 	// Every is how often Run looks for work that was left undone.
 	Every time.Duration
+	// KeepContent says that IPFS refuses to unpin, by configuration: then it is
+	// asked once only.
+	KeepContent bool
 }
 
 // Ledger knows what its peer does with each CID. It is safe for concurrent use.
@@ -68,6 +71,7 @@ type work struct {
 	// intent is what is to become of the CID, 0 when nothing is under way.
 	intent   intent
 	rev      state.Revision
+	depth    api.PinDepth // to pin
 	attempts int
 	trace    string
 }
@@ -148,8 +152,13 @@ func (l *Ledger) follow(ctx context.Context, ch state.Change, w *work) error {
 	if l.holds(ch.Pin) {
 		return l.pin(ctx, ch, w)
 	}
-	if ch.Pin != nil && ch.Pin.Type == api.MetaType {
-		return nil // stands for other pins, nothing of it is in IPFS
+	if ch.Pin != nil && ch.Pin.Type == api.MetaType && w.intent == 0 {
+		// It stands for other pins: nothing of it is in IPFS, unless there was
+		// a pin of another type before.
+		_, held, err := l.opts.Store.GetPlacement(ctx, l.opts.Self, ch.Cid)
+		if err != nil || !held {
+			return err
+		}
 	}
 	return l.unpin(ctx, ch, w)
 }
@@ -161,6 +170,7 @@ func (l *Ledger) holds(pin *api.Pin) bool {
 
 func (l *Ledger) pin(ctx context.Context, ch state.Change, w *work) error {
 	w.begin(toPin, ch)
+	w.depth = ch.Pin.MaxDepth
 	if err := l.put(ctx, ch.Cid, w, state.PlacementQueued, nil); err != nil {
 		return err
 	}

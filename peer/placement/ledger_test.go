@@ -38,6 +38,7 @@ type store struct {
 	seen   []string // the statuses written, in order
 	reads  int
 	clocks byte
+	broken api.Cid // its pin cannot be decoded
 }
 
 func newStore() *store {
@@ -80,6 +81,9 @@ func (s *store) GetVersion(_ context.Context, c api.Cid) (*api.Pin, state.Revisi
 	s.reads++
 	if s.down {
 		return nil, state.Revision{}, errDown
+	}
+	if c == s.broken {
+		return nil, s.revs[c], fmt.Errorf("the pin is %w", state.ErrCorrupt)
 	}
 	if pin, ok := s.pins[c]; ok {
 		return &pin, s.revs[c], nil
@@ -160,15 +164,21 @@ func (s *store) statuses() string {
 	return out
 }
 
-// tracker works like upstream's: one operation for each CID, a new one cancels
-// the one before, and the connector is called in the background.
+// tracker works like upstream's: one operation for each CID; a new one of the
+// same kind is ignored while there is one, one of the other kind cancels it. The
+// connector is called in the background.
 type tracker struct {
 	conn *Connector
 	mu   sync.Mutex
-	ops  map[api.Cid]context.CancelFunc
+	ops  map[api.Cid]*operation
 	full bool
 	told []string
 	wg   sync.WaitGroup
+}
+
+type operation struct {
+	what   string
+	cancel context.CancelFunc
 }
 
 func (tr *tracker) op(c api.Cid, what string, run func(ctx context.Context)) error {
@@ -178,12 +188,23 @@ func (tr *tracker) op(c api.Cid, what string, run func(ctx context.Context)) err
 	if tr.full {
 		return errors.New("the queue is full")
 	}
-	if cancel, ok := tr.ops[c]; ok {
-		cancel()
+	if op, ok := tr.ops[c]; ok {
+		if op.what == what {
+			return nil
+		}
+		op.cancel()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	tr.ops[c] = cancel
-	tr.wg.Go(func() { run(ctx) })
+	op := &operation{what, cancel}
+	tr.ops[c] = op
+	tr.wg.Go(func() {
+		run(ctx)
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		if tr.ops[c] == op {
+			delete(tr.ops, c)
+		}
+	})
 	return nil
 }
 
@@ -208,7 +229,8 @@ type ipfs struct {
 	IPFS
 	mu     sync.Mutex
 	pinned map[api.Cid]bool
-	fail   int // so many requests fail
+	depth  map[api.Cid]api.PinDepth // of what is pinned
+	fail   int                      // so many requests fail
 }
 
 func (i *ipfs) request(ctx context.Context, done func()) error {
@@ -228,11 +250,29 @@ func (i *ipfs) request(ctx context.Context, done func()) error {
 }
 
 func (i *ipfs) Pin(ctx context.Context, pin api.Pin) error {
-	return i.request(ctx, func() { i.pinned[pin.Cid] = true })
+	i.mu.Lock()
+	old, held := i.depth[pin.Cid]
+	i.mu.Unlock()
+	if held && old < 0 && pin.MaxDepth == 0 {
+		return errors.New("already pinned recursively")
+	}
+	return i.request(ctx, func() { i.pinned[pin.Cid], i.depth[pin.Cid] = true, pin.MaxDepth })
 }
 
 func (i *ipfs) Unpin(ctx context.Context, c api.Cid) error {
-	return i.request(ctx, func() { delete(i.pinned, c) })
+	return i.request(ctx, func() {
+		delete(i.pinned, c)
+		delete(i.depth, c)
+	})
+}
+
+func (i *ipfs) PinLsCid(_ context.Context, pin api.Pin) (api.IPFSPinStatus, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if depth, ok := i.depth[pin.Cid]; ok && depth < 0 && pin.MaxDepth < 0 {
+		return api.IPFSPinStatusRecursive, nil
+	}
+	return api.IPFSPinStatusUnpinned, nil
 }
 
 func (i *ipfs) failNext(n int) {
@@ -245,6 +285,7 @@ func (i *ipfs) lose(c api.Cid) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	delete(i.pinned, c)
+	delete(i.depth, c)
 }
 
 func (i *ipfs) has(c api.Cid) bool {
@@ -265,7 +306,7 @@ type rig struct {
 
 func newRig(t *testing.T, st *store, daemon *ipfs) *rig {
 	t.Helper()
-	r := &rig{self: statetest.Peer("self"), store: st, ipfs: daemon, tracker: &tracker{ops: map[api.Cid]context.CancelFunc{}}}
+	r := &rig{self: statetest.Peer("self"), store: st, ipfs: daemon, tracker: &tracker{ops: map[api.Cid]*operation{}}}
 	r.Ledger = New(Options{
 		Self: r.self, Store: st, Tracker: r.tracker, Every: time.Hour,
 		Size: func(context.Context, api.Cid) (int64, error) { return 42, nil },
@@ -278,8 +319,8 @@ func newRig(t *testing.T, st *store, daemon *ipfs) *rig {
 		cancel()
 		running.Wait()
 		r.tracker.mu.Lock()
-		for _, end := range r.tracker.ops {
-			end()
+		for _, op := range r.tracker.ops {
+			op.cancel()
 		}
 		r.tracker.mu.Unlock()
 		r.tracker.wg.Wait()
@@ -287,7 +328,7 @@ func newRig(t *testing.T, st *store, daemon *ipfs) *rig {
 	return r
 }
 
-func newIPFS() *ipfs { return &ipfs{pinned: map[api.Cid]bool{}} }
+func newIPFS() *ipfs { return &ipfs{pinned: map[api.Cid]bool{}, depth: map[api.Cid]api.PinDepth{}} }
 
 func (r *rig) pin(label string, peers ...peer.ID) *api.Pin {
 	p := api.PinWithOpts(statetest.Cid(label), api.PinOptions{ReplicationFactorMin: 1, ReplicationFactorMax: 2})

@@ -14,11 +14,15 @@ const (
 	// up to lastRetry.
 	firstRetry = time.Second
 	lastRetry  = 10 * time.Minute
+	// maxTries is how often it is tried before it is left to Replay, so that
+	// the memory does not grow while IPFS is broken.
+	maxTries = 12
 )
 
 // pinned notes what came of pinning in IPFS. Nobody waits for it: what cannot
 // be noted is done again later.
-func (l *Ledger) pinned(ctx context.Context, c api.Cid, cause error) {
+func (l *Ledger) pinned(ctx context.Context, pin api.Pin, cause error) {
+	c := pin.Cid
 	w := l.lock(c)
 	defer l.unlock(c, w)
 	switch w.intent {
@@ -30,10 +34,14 @@ func (l *Ledger) pinned(ctx context.Context, c api.Cid, cause error) {
 	case 0:
 		// A recovery pinned what was missing in IPFS. The pin may have been
 		// removed after it was listed.
-		pin, rev, err := l.opts.Store.GetVersion(ctx, c)
-		if err == nil && !l.holds(pin) {
-			err = l.follow(ctx, state.Change{Cid: c, Pin: pin, Rev: rev}, w)
-		} else if err == nil {
+		now, rev, err := l.opts.Store.GetVersion(ctx, c)
+		switch {
+		case err != nil:
+		case !l.holds(now):
+			err = l.follow(ctx, state.Change{Cid: c, Pin: now, Rev: rev}, w)
+		case now.MaxDepth != pin.MaxDepth:
+			l.later(c, firstRetry) // see below
+		default:
 			w.rev = rev
 			err = l.notePinned(ctx, c, w, cause)
 		}
@@ -42,6 +50,12 @@ func (l *Ledger) pinned(ctx context.Context, c api.Cid, cause error) {
 			l.later(c, firstRetry)
 		}
 	case toPin:
+		if pin.MaxDepth != w.depth {
+			// The pin was changed while IPFS worked on it, and the tracker
+			// does not begin again what it is at.
+			l.later(c, firstRetry)
+			return
+		}
 		if err := l.notePinned(ctx, c, w, cause); err != nil {
 			logger.Warnf("%s is pinned, trying again to note it: %s", c, err)
 			l.later(c, firstRetry)
@@ -88,10 +102,17 @@ func (l *Ledger) unpinned(ctx context.Context, c api.Cid, cause error) {
 	}
 	w.attempts++
 	wait := min(firstRetry<<min(w.attempts-1, 16), lastRetry)
-	logger.Warnf("unpinning %s failed (try %d), next try in %s: %s", c, w.attempts, wait, cause)
 	if err := l.put(ctx, c, w, state.PlacementUnpinError, cause); err != nil {
-		logger.Warn(err)
+		logger.Warnf("unpinning %s failed (try %d): %s; %s", c, w.attempts, cause, err)
+		l.later(c, wait)
+		return
 	}
+	if l.opts.KeepContent || w.attempts%maxTries == 0 {
+		logger.Warnf("unpinning %s failed (try %d), leaving it for now: %s", c, w.attempts, cause)
+		w.intent = 0
+		return
+	}
+	logger.Warnf("unpinning %s failed (try %d), next try in %s: %s", c, w.attempts, wait, cause)
 	l.later(c, wait)
 }
 

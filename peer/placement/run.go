@@ -2,6 +2,7 @@ package placement
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -115,12 +116,17 @@ func (l *Ledger) Replay(ctx context.Context, all bool) error {
 
 // replay takes up the work on one row, unless it is under way.
 func (l *Ledger) replay(ctx context.Context, row state.Placement) error {
-	w := l.lock(row.Cid)
-	defer l.unlock(row.Cid, w)
-	if w.intent != 0 && l.busy(ctx, row.Cid) {
+	// IPFS may take its time to answer: the lock is not held meanwhile.
+	if l.opts.KeepContent && row.Status == state.PlacementUnpinError || l.working(row.Cid) && l.busy(ctx, row.Cid) {
 		return nil
 	}
+	w := l.lock(row.Cid)
+	defer l.unlock(row.Cid, w)
 	pin, rev, err := l.opts.Store.GetVersion(ctx, row.Cid)
+	if errors.Is(err, state.ErrCorrupt) {
+		logger.Errorf("replaying a placement: %s", err)
+		return nil // whoever replaces the pin tells every peer
+	}
 	if err != nil {
 		return fmt.Errorf("replaying a placement: %w", err)
 	}
@@ -128,9 +134,19 @@ func (l *Ledger) replay(ctx context.Context, row state.Placement) error {
 		return nil // what IPFS has lost is found by the recovery
 	}
 	if w.intent == 0 {
-		w.attempts = row.Attempts
+		w.intent, w.rev, w.attempts = toPin, rev, row.Attempts
+		if row.Status.Leaving() {
+			w.intent = toUnpin
+		}
 	}
 	return l.follow(ctx, state.Change{Cid: row.Cid, Pin: pin, Rev: rev}, w)
+}
+
+// working reports whether there is work on the CID that has not ended.
+func (l *Ledger) working(c api.Cid) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.work[c] != nil
 }
 
 // busy reports whether the tracker is at work on the CID.

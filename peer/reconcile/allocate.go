@@ -21,13 +21,15 @@ type classes struct {
 	holders []peer.ID
 	// available is how many others could take the pin.
 	available int
-	// current are the metrics of the holders; candidates and priority those
-	// of the others, priority of the ones that the user asked for.
-	current, candidates, priority api.MetricsSet
+	// current are the metrics of the holders, candidates those of the others.
+	current, candidates metricsSet
 }
 
-// classify divides the peers as upstream's filterMetrics does: only those with
-// all the metrics count. counts says who does so otherwise, allocated or not.
+// classify divides the peers as upstream's filterMetrics does: of the others
+// only those with all the metrics count. counts says who does so otherwise. A
+// holder that lacks a metric for a moment counts, unlike upstream: others would
+// get its pins, and it would drop them before they are there. The peers that the
+// user asked for have no part in this: they are not stored.
 func classify(metrics api.MetricsSet, pin api.Pin, counts func(p peer.ID, allocated bool) bool) classes {
 	byPeer := make(map[peer.ID][]api.Metric)
 	for _, set := range metrics {
@@ -35,32 +37,30 @@ func classify(metrics api.MetricsSet, pin api.Pin, counts func(p peer.ID, alloca
 			byPeer[m.Peer] = append(byPeer[m.Peer], m)
 		}
 	}
-	c := classes{current: api.MetricsSet{}, candidates: api.MetricsSet{}, priority: api.MetricsSet{}}
-	for p, ms := range byPeer {
-		allocated := slices.Contains(pin.Allocations, p)
-		// There is at most one metric of a name for each peer.
-		if len(ms) != len(metrics) || !counts(p, allocated) {
-			continue
-		}
-		set := c.candidates
-		switch {
-		case allocated:
-			set = c.current
+	c := classes{current: metricsSet{}, candidates: metricsSet{}}
+	for _, p := range pin.Allocations {
+		if counts(p, true) {
 			c.holders = append(c.holders, p)
-		case slices.Contains(pin.UserAllocations, p):
-			set = c.priority
-			c.available++
-		default:
-			c.available++
-		}
-		for _, m := range ms {
-			set[m.Name] = append(set[m.Name], m)
+			c.current.add(byPeer[p])
 		}
 	}
-	slices.SortFunc(c.holders, func(a, b peer.ID) int {
-		return slices.Index(pin.Allocations, a) - slices.Index(pin.Allocations, b)
-	})
+	for p, ms := range byPeer {
+		// There is at most one metric of a name for each peer.
+		if len(ms) == len(metrics) && !slices.Contains(pin.Allocations, p) && counts(p, false) {
+			c.available++
+			c.candidates.add(ms)
+		}
+	}
 	return c
+}
+
+// metricsSet has the metrics of some peers, by name.
+type metricsSet api.MetricsSet
+
+func (s metricsSet) add(metrics []api.Metric) {
+	for _, m := range metrics {
+		s[m.Name] = append(s[m.Name], m)
+	}
 }
 
 // fill does what upstream's obtainAllocations does with a pin that has too few
@@ -75,7 +75,7 @@ func fill(ctx context.Context, allocator Allocator, pin api.Pin, c classes) ([]p
 	if c.available < needed {
 		return nil, errNoCandidates
 	}
-	chosen, err := allocator.Allocate(ctx, pin.Cid, c.current, c.candidates, c.priority)
+	chosen, err := allocator.Allocate(ctx, pin.Cid, api.MetricsSet(c.current), api.MetricsSet(c.candidates), api.MetricsSet{})
 	if err != nil {
 		return nil, fmt.Errorf("choosing peers for the pin of %s: %w", pin.Cid, err)
 	}

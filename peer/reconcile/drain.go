@@ -146,6 +146,10 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 // are too few, or takes it off this peer once enough others have pinned it.
 func (r *Reconciler) drainPin(ctx context.Context, c api.Cid) (drained, error) {
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
+	if errors.Is(err, state.ErrCorrupt) {
+		logger.Errorf("handing over: %s", err)
+		return drainNothing, nil // nobody could take it
+	}
 	if err != nil {
 		return 0, fmt.Errorf("reading the pin of %s: %w", c, err)
 	}

@@ -162,7 +162,7 @@ func (s *fakeStore) pin(c api.Cid) *api.Pin {
 func (s *fakeStore) hold(p peer.ID, c api.Cid, status state.PlacementStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.placements[held{p, c}] = state.Placement{Cid: c, Status: status, Updated: time.Now()}
+	s.placements[held{p, c}] = state.Placement{Cid: c, Status: status, Updated: time.Now(), Rev: s.pins[c].rev}
 }
 
 func (s *fakeStore) GetVersion(_ context.Context, c api.Cid) (*api.Pin, state.Revision, error) {

@@ -98,7 +98,6 @@ func metricsOf(peers map[peer.ID][]string) api.MetricsSet {
 func TestClassify(t *testing.T) {
 	both := []string{"disk", "tag"}
 	pin := api.Pin{Cid: testCid(t, 1), Allocations: []peer.ID{dave, alice, bob}}
-	pin.UserAllocations = []peer.ID{carol, alice}
 	c := classify(metricsOf(map[peer.ID][]string{
 		alice: both, bob: {"disk"}, carol: both, dave: both, erin: both, "frank": {"tag"}, "grace": both,
 	}), pin, func(p peer.ID, allocated bool) bool {
@@ -107,22 +106,24 @@ func TestClassify(t *testing.T) {
 		}
 		return p != "grace"
 	})
-	if want := []peer.ID{dave, alice}; !slices.Equal(c.holders, want) {
-		t.Errorf("holders %q, want %q: bob lacks a metric", c.holders, want)
+	if want := []peer.ID{dave, alice, bob}; !slices.Equal(c.holders, want) {
+		t.Errorf("holders %q, want %q: bob lacks a metric and has the pin", c.holders, want)
 	}
 	if c.available != 2 {
 		t.Errorf("%d are available, want carol and erin", c.available)
 	}
 	for name, set := range map[string]struct {
-		got  api.MetricsSet
+		got  metricsSet
 		want []peer.ID
 	}{
-		"current": {c.current, []peer.ID{alice, dave}}, "candidates": {c.candidates, []peer.ID{erin}}, "priority": {c.priority, []peer.ID{carol}},
+		"current": {c.current, []peer.ID{alice, dave}}, "candidates": {c.candidates, []peer.ID{carol, erin}},
 	} {
 		for _, metric := range both {
 			var got []peer.ID
 			for _, m := range set.got[metric] {
-				got = append(got, m.Peer)
+				if m.Peer != bob { // has one of them
+					got = append(got, m.Peer)
+				}
 			}
 			slices.Sort(got)
 			if !slices.Equal(got, set.want) {
@@ -184,7 +185,7 @@ func TestWhoMayBeGivenAPin(t *testing.T) {
 	}{
 		"everybody":      {1, 5, []peer.ID{bob}, func(*world, *Options) {}, []peer.ID{alice, carol, dave, erin}},
 		"no metric":      {1, 5, []peer.ID{bob}, func(w *world, _ *Options) { w.noMetric[alice] = true }, []peer.ID{carol, dave, erin}},
-		"holder without": {2, 2, []peer.ID{bob, alice}, func(w *world, _ *Options) { w.noMetric[alice] = true }, []peer.ID{carol, dave}},
+		"holder without": {2, 2, []peer.ID{bob, alice}, func(w *world, _ *Options) { w.noMetric[alice] = true }, []peer.ID{alice, carol}},
 		"role api": {1, 5, []peer.ID{bob}, func(w *world, _ *Options) {
 			w.member(alice, func(m *membership.Peer) { m.Role = membership.RoleAPI })
 		}, []peer.ID{carol, dave, erin}},

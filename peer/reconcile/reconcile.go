@@ -45,7 +45,8 @@ type Store interface {
 // Allocator is upstream's PinAllocator, without its start and end. It must be
 // safe for concurrent use.
 type Allocator interface {
-	// Allocate returns the candidates that may take the pin, best first.
+	// Allocate returns the candidates that may take the pin, best first. There
+	// are none with priority.
 	Allocate(ctx context.Context, c api.Cid, current, candidates, priority api.MetricsSet) ([]peer.ID, error)
 	// Metrics names the metrics that a peer must have to be given a pin.
 	Metrics() []string

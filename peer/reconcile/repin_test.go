@@ -351,11 +351,12 @@ func TestStopRuleEndsAfterAnHour(t *testing.T) {
 
 func TestStopRuleCounts(t *testing.T) {
 	now := time.Now()
-	live := membership.Peer{Role: membership.RoleFull, Live: true}
-	dead := membership.Peer{Role: membership.RoleWorker, DeadSince: now.Add(-time.Minute)}
-	old := membership.Peer{Role: membership.RoleFull, DeadSince: now.Add(-2 * time.Hour)}
-	removed := membership.Peer{Role: membership.RoleFull, DeadSince: now, Removed: true}
-	gate := membership.Peer{Role: membership.RoleAPI, DeadSince: now}
+	live := membership.Peer{Role: membership.RoleFull, Live: true, Seen: true}
+	dead := membership.Peer{Role: membership.RoleWorker, Seen: true, DeadSince: now.Add(-time.Minute)}
+	old := membership.Peer{Role: membership.RoleFull, Seen: true, DeadSince: now.Add(-2 * time.Hour)}
+	removed := membership.Peer{Role: membership.RoleFull, Seen: true, DeadSince: now, Removed: true}
+	before := membership.Peer{Role: membership.RoleFull, DeadSince: now} // this process started
+	gate := membership.Peer{Role: membership.RoleAPI, Seen: true, DeadSince: now}
 	for name, c := range map[string]struct {
 		peers []membership.Peer
 		want  bool
@@ -366,6 +367,7 @@ func TestStopRuleCounts(t *testing.T) {
 		"half":               {[]membership.Peer{live, live, dead, dead}, false},
 		"more than half":     {[]membership.Peer{live, dead, dead}, true},
 		"dead for long":      {[]membership.Peer{live, old, old, old, dead}, false},
+		"dead before":        {[]membership.Peer{live, before, before, before}, false},
 		"removed":            {[]membership.Peer{live, removed, removed, removed}, false},
 		"api peers":          {[]membership.Peer{live, gate, gate, gate}, false},
 		"api peers are live": {[]membership.Peer{live, dead, dead, {Role: membership.RoleAPI, Live: true}}, true},

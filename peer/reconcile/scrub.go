@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -144,7 +145,9 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 		if err != nil {
 			return fmt.Errorf("reading what %s does with %s: %w", p, pin.Cid, err)
 		}
-		if ok && !row.Status.Leaving() {
+		// A peer that acted on an older version may have missed a change of
+		// the mode.
+		if ok && !row.Status.Leaving() && !revisionTime(row.Rev).Before(revisionTime(rev)) {
 			continue
 		}
 		if err := tell.add(ctx, p, pin.Cid); err != nil {
@@ -198,11 +201,11 @@ func (r *Reconciler) scrubPlacement(ctx context.Context, tell *teller, p peer.ID
 		return nil
 	}
 	pin, _, err := r.opts.Store.GetVersion(ctx, row.Cid)
+	if errors.Is(err, state.ErrCorrupt) {
+		return nil // the other direction reports it
+	}
 	if err != nil {
-		// One row that cannot be read must not hide the others: the other
-		// direction reports it.
-		logger.Debugf("scrub: reading the pin of %s: %s", row.Cid, err)
-		return ctx.Err()
+		return fmt.Errorf("reading the pin of %s: %w", row.Cid, err)
 	}
 	if mayHold(pin, p) {
 		return nil

@@ -360,3 +360,52 @@ func TestParts(t *testing.T) {
 		}
 	}
 }
+
+// TestScrubFindsOlderVersions: a peer that acted on an older version of a pin is
+// told of the newer one, which may be of another mode.
+func TestScrubFindsOlderVersions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice)
+		c := w.add(1, 1, 1, alice)
+		time.Sleep(time.Second)
+		pin := *w.store.pin(c)
+		w.store.put(c, &pin)
+		time.Sleep(scrubAge + time.Second)
+		if _, err := w.reconciler(alice).ScrubOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.store.toldOf(c); !slices.Equal(got, []peer.ID{alice}) {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
+// TestScrubReportsTheDatabase: rows that could not be compared are not counted as
+// compared.
+func TestScrubReportsTheDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice)
+		c := w.add(1, 1, 1, alice)
+		w.store.put(c, nil)
+		pass(scrubAge + time.Second)
+		broken := errors.New("the database is gone")
+		w.store.fail = func(call string, _ api.Cid) error {
+			if call == "GetVersion" {
+				return broken
+			}
+			return nil
+		}
+		if _, err := w.reconciler(alice).ScrubOnce(t.Context()); !errors.Is(err, broken) {
+			t.Errorf("ScrubOnce = %v", err)
+		}
+		w.store.fail = func(call string, _ api.Cid) error {
+			if call == "GetVersion" {
+				return state.ErrCorrupt
+			}
+			return nil
+		}
+		if _, err := w.reconciler(alice).ScrubOnce(t.Context()); err != nil {
+			t.Errorf("ScrubOnce over a row that cannot be decoded: %v", err)
+		}
+	})
+}

@@ -48,7 +48,7 @@ func (s *stopRule) holds(view membership.View, now time.Time) bool {
 func lately(view membership.View, now time.Time) (dead, of int) {
 	for _, p := range view.Peers {
 		switch {
-		case p.Removed || p.Role == membership.RoleAPI:
+		case p.Removed || !p.Works() || !p.Live && !p.Seen: // or dead before this process started
 		case p.Live:
 			of++
 		case p.Dead() && now.Sub(p.DeadSince) <= recently:

@@ -61,7 +61,7 @@ type world struct {
 func newWorld(t testing.TB, peers ...peer.ID) *world {
 	w := &world{t: t, store: newFakeStore(), members: map[peer.ID]membership.Peer{}, noMetric: map[peer.ID]bool{}, repin: true}
 	for _, p := range peers {
-		w.members[p] = membership.Peer{ID: p, Role: membership.RoleFull, Live: true}
+		w.members[p] = membership.Peer{ID: p, Role: membership.RoleFull, Live: true, Seen: true}
 	}
 	return w
 }
@@ -83,7 +83,7 @@ func (w *world) die(peers ...peer.ID) {
 
 func (w *world) revive(p peer.ID) {
 	w.member(p, func(m *membership.Peer) {
-		*m = membership.Peer{ID: p, Role: membership.RoleFull, Live: true}
+		*m = membership.Peer{ID: p, Role: membership.RoleFull, Live: true, Seen: true}
 	})
 }
 

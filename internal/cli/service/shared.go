@@ -2,12 +2,15 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
@@ -68,7 +71,12 @@ func (p *clusterPeer) instance() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("naming this host: %w", err)
 	}
-	return host + ":" + p.folder, nil
+	// Machines made from one image may share a name.
+	machine, err := os.ReadFile("/etc/machine-id")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("naming this host: %w", err)
+	}
+	return strings.TrimSpace(host+" "+string(machine)) + ":" + p.folder, nil
 }
 
 // stop ends the peer because of an error.
@@ -111,7 +119,7 @@ func (p *clusterPeer) newSharedComponents(context.Context) (*components, error) 
 		if informers, err = p.newInformers(); err != nil {
 			return nil, err
 		}
-		ipfs = peer.IPFS{Connector: connector, Size: size}
+		ipfs = peer.IPFS{Connector: connector, Size: size, KeepContent: cfg.UnpinDisable}
 	}
 	c, err := p.shared.Components(p.host, ipfs)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/allocator/balanced"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/datastore/inmem"
 	"github.com/ipfs-cluster/ipfs-cluster/informer/numpin"
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
@@ -29,6 +30,11 @@ const (
 	// scyllaExpireIn is longer, with time for the pin itself and for the rounding
 	// of its end to the second.
 	scyllaExpireIn = scyllaPinDelay + 3*time.Second
+	// scyllaListed is how long five peers may take to list their pins at the same
+	// time. Each reads some thousand partitions, empty or not.
+	scyllaListed = 30 * time.Second
+	// scyllaExpired is how long a pin may stay that has run out.
+	scyllaExpired = time.Minute
 	// scyllaNever is longer than a test.
 	scyllaNever = 24 * time.Hour
 )
@@ -119,12 +125,31 @@ func startScylla(cl *Cluster) {
 	}()
 }
 
-// scyllaHandsOver leaves it to the peers to hand over the pins of one that is
-// removed, as in the daemon: its cluster does not do it at once.
+// waitScyllaPinned waits until the peer has pinned, but no longer than it may take
+// to list its pins.
+func waitScyllaPinned(ctx context.Context, cl *Cluster, c api.Cid) {
+	for end := time.Now().Add(scyllaListed); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if cl.tracker.Status(ctx, c).Status == api.TrackerStatusPinned {
+			return
+		}
+	}
+}
+
+// waitScyllaExpired waits until no pin is left, but no longer than a peer may take
+// to remove one that has run out.
+func waitScyllaExpired(ctx context.Context, cl *Cluster) {
+	for end := time.Now().Add(scyllaExpired); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if pins, err := cl.pinsSlice(ctx); err == nil && len(pins) == 0 {
+			return
+		}
+	}
+}
+
+// scyllaHandsOver makes the peer hand its pins over when it removes itself, though
+// its configuration disables repinning.
 func scyllaHandsOver(cl *Cluster) {
 	if value, ok := scyllaPeers.Load(cl.consensus); ok {
 		value.(*scyllaPeer).handsOver.Store(true)
-		cl.config.DisableRepinning = true
 	}
 }
 
