@@ -56,7 +56,8 @@ type crashCell struct {
 	op                  operation
 	want                written
 	// hang stops the Kubo of the back peer until the crash, so that the work is
-	// accepted and not done.
+	// accepted and not done. The opposite is asked for just before, of another
+	// CID.
 	hang bool
 	// twice kills the back peer at the same point once more, after its restart.
 	twice bool
@@ -141,7 +142,6 @@ var crashSlice = []string{
 	"pin; pin: after the placement",
 	"pin; pin: before the status",
 	"unpin; unpin: after Untrack",
-	"pin; cursor: after it passed",
 	"unpin; cursor: after it passed",
 	"pin; write: after its intents; fence: after",
 }

@@ -69,7 +69,7 @@ var crashPoints = []crashPoint{
 	{"unpin: before IPFS is asked", connectorFile, "err := c.IPFS.Unpin(ctx, cid)", before, "cid"},
 	{"unpin: after the answer of IPFS", connectorFile, "err := c.IPFS.Unpin(ctx, cid)", after, "cid"},
 	{"unpin: before the placement is dropped", outcomeFile, "if err := l.opts.Store.DropPlacement(ctx, l.opts.Self, c); err != nil {", before, "c"},
-	{"unpin: after the placement is dropped", outcomeFile, "w.intent = 0\n\t\treturn", before, "c"},
+	{"unpin: after the placement is dropped", outcomeFile, "w.intent = 0\n\t\treturn\n\t}\n\tw.attempts++", before, "c"},
 	// The cursor passes the change of the CID.
 	{"cursor: before it passes", feedFile, "err := f.save(ctx, position)", before, "crashPassed(position)"},
 	{"cursor: after it passed", feedFile, "t.out.saved()", after, "crashPassed(position)"},

@@ -65,7 +65,7 @@ func TestCrashMatrix(t *testing.T) {
 			t.Fatalf("%d cells of the slice are in the matrix, want %d", len(cells), len(crashSlice))
 		}
 	}
-	c := newCrashing(t, len(cells)+2*len(loops))
+	c := newCrashing(t, 2*len(cells)+len(loops))
 	for _, cell := range cells {
 		t.Run(cell.String(), func(t *testing.T) {
 			c.revive(t)
@@ -209,6 +209,10 @@ func (c *crashing) run(t *testing.T, cell crashCell) {
 		c.inLine(t, "prepared")
 	}
 	rev := c.revision(t, cid)
+	var beside func()
+	if cell.hang {
+		beside = c.beside(t, cell.op)
+	}
 
 	wanted := map[*crashPeer]string{}
 	if cell.front+cell.either != "" {
@@ -224,6 +228,7 @@ func (c *crashing) run(t *testing.T, cell crashCell) {
 		if err := c.back.kubo.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
+		beside()
 	}
 	var err error
 	if cell.op.pin == nil {
@@ -246,6 +251,23 @@ func (c *crashing) run(t *testing.T, cell crashCell) {
 	c.revive(t)
 	c.checkWritten(t, cell, cid, rev)
 	c.inLine(t, "all is in line")
+}
+
+// beside prepares an operation with another CID, the opposite of the given one,
+// and returns a function that asks for it.
+func (c *crashing) beside(t *testing.T, op operation) func() {
+	t.Helper()
+	cid := c.next()
+	if op.pin == nil {
+		return func() { c.front.mustPin(t, cid, c.options(t, onBack)) }
+	}
+	c.front.mustPin(t, cid, c.options(t, onBack))
+	c.inLine(t, "prepared beside")
+	return func() {
+		if err := c.front.unpin(cid); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // killed waits until peers were killed at their points, that often by now: all

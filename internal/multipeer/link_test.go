@@ -155,7 +155,9 @@ type gate struct {
 	keepAlive *http.Transport
 	// refuseUnpins makes every unpin fail.
 	refuseUnpins atomic.Bool
-	once         sync.Once
+	// pins is locked while IPFS is not to finish any pin.
+	pins sync.RWMutex
+	once sync.Once
 }
 
 // newGate leads to the daemon at an address, and notes who holds what.
@@ -187,6 +189,8 @@ func newGate(tb testing.TB, to *url.URL, name string, notes *holders) *gate {
 		case "/api/v0/pin/rm":
 			notes.removed(name, c)
 		case "/api/v0/pin/add":
+			g.pins.RLock()
+			defer g.pins.RUnlock()
 			defer notes.added(name, c)
 		}
 		proxy.ServeHTTP(w, r)

@@ -3,6 +3,7 @@ package multipeer
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -94,11 +95,24 @@ func TestDrain(t *testing.T) {
 	w.repin.Store(true)
 	leaving := w.nodes[2]
 	w.pinMany("pin", 6, w.nodes...)
-	w.allocate(w.nodes[0], "alone", 1, 1, leaving)
+	alone := w.allocate(w.nodes[0], "alone", 1, 1, leaving)
 	w.allocate(w.nodes[0], "spare", 1, 3, w.nodes...)
 	w.converge()
 	w.holders.begin()
+	// The others take their time with what they are given.
+	release := w.holdPins(w.nodes[:2]...)
 	must(t, w.nodes[0].cluster.PeerRemove(t.Context(), leaving.id))
+	eventually(t, "pins to be given to others", func() string {
+		if got := w.allocations(alone.Cid); len(got) < 2 {
+			return fmt.Sprint(got)
+		}
+		return ""
+	})
+	w.lookForWork()
+	if got := w.allocations(alone.Cid); len(got) != 2 || got[1] != leaving.name {
+		t.Errorf("before another peer has it, the pin is allocated to %v", got)
+	}
+	release()
 	w.stopsItself(leaving)
 	if held := leaving.kubo.held(); len(held) > 0 {
 		t.Errorf("the peer that left holds %v", held)
@@ -112,4 +126,20 @@ func TestDrain(t *testing.T) {
 	if placed := w.placements()[leaving.id.String()]; len(placed) > 0 {
 		t.Errorf("the peer that left has placements: %v", placed)
 	}
+}
+
+// holdPins lets the IPFS daemons of the nodes finish no pin until release.
+func (w *world) holdPins(nodes ...*node) (release func()) {
+	var gates []*gate
+	for _, n := range nodes {
+		n.ipfs.pins.Lock()
+		gates = append(gates, n.ipfs)
+	}
+	release = sync.OnceFunc(func() {
+		for _, g := range gates {
+			g.pins.Unlock()
+		}
+	})
+	w.t.Cleanup(release)
+	return release
 }

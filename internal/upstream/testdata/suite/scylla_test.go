@@ -2,6 +2,7 @@ package ipfscluster
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
 	dual "github.com/libp2p/go-libp2p-kad-dht/dual"
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	sharedpeer "github.com/ipfs-cluster/ipfs-cluster-scylla/peer"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/reconcile"
@@ -25,8 +27,8 @@ import (
 const (
 	// scyllaPinDelay is how long the tests wait until every peer has acted on a
 	// pin. Upstream waits for 800 ms. A peer looks once a second for changes that
-	// concern every peer.
-	scyllaPinDelay = 2 * time.Second
+	// concern every peer, and five that have just started keep the server busy.
+	scyllaPinDelay = 4 * time.Second
 	// scyllaExpireIn is longer, with time for the pin itself and for the rounding
 	// of its end to the second.
 	scyllaExpireIn = scyllaPinDelay + 3*time.Second
@@ -145,12 +147,17 @@ func waitScyllaExpired(ctx context.Context, cl *Cluster) {
 	}
 }
 
-// scyllaHandsOver makes the peer hand its pins over when it removes itself, though
-// its configuration disables repinning.
-func scyllaHandsOver(cl *Cluster) {
-	if value, ok := scyllaPeers.Load(cl.consensus); ok {
-		value.(*scyllaPeer).handsOver.Store(true)
+// scyllaRemove makes a cluster remove another one that hands over its pins first,
+// though the configuration disables repinning.
+func scyllaRemove(ctx context.Context, cl *Cluster, id peer.ID) error {
+	value, ok := scyllaPeers.Load(cl.consensus)
+	if !ok {
+		return errors.New("the cluster has no shared pinset")
 	}
+	handsOver := &value.(*scyllaPeer).handsOver
+	handsOver.Store(true)
+	defer handsOver.Store(false)
+	return cl.PeerRemove(ctx, id)
 }
 
 // scyllaCluster makes the cluster of a test with one peer, which allocates by the
