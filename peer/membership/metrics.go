@@ -80,7 +80,7 @@ func (m *Monitor) LatestMetrics(_ context.Context, name string) []api.Metric {
 		return row.Role == RoleAPI && name == pingMetric || !row.Leaving.IsZero() && name != pingMetric
 	}
 	o, ok := m.own[name]
-	if ok && !m.removed && !m.superseded && !(m.opts.Role == RoleAPI && name == pingMetric) && (!lagging || name == pingMetric) {
+	if ok && !m.removed && !m.superseded && (m.opts.Role != RoleAPI || name != pingMetric) && (!lagging || name == pingMetric) {
 		add(o.metric, o.expires)
 	}
 	for id, p := range m.members {
