@@ -87,14 +87,19 @@ func (c *clock) check() error {
 }
 
 func (c *clock) measure(ctx context.Context) error {
+	wall, steady := c.wall(), c.steady()
 	skew, err := c.ask(ctx)
 	if err != nil {
 		return err
 	}
+	if set := c.wall().Sub(wall) - (c.steady() - steady); set.Abs() > scylla.SkewError {
+		// Nobody knows whether the answer is of before or after.
+		return fmt.Errorf("the clock of this machine was set by %s while it was measured", set)
+	}
 	was := c.check()
 	c.mu.Lock()
 	first := c.wallAt.IsZero()
-	c.skew, c.wallAt, c.steadyAt = skew, c.wall(), c.steady()
+	c.skew, c.wallAt, c.steadyAt = skew, wall, steady
 	c.mu.Unlock()
 	if now := c.check(); now != nil {
 		logger.Error(now)

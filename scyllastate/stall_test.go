@@ -236,3 +236,34 @@ func wantPin(t *testing.T, s *Store, c api.Cid, want *api.Pin) {
 		t.Fatalf("Get(%s) = %q, %v, want %q", c, got.Name, err, want.Name)
 	}
 }
+
+// TestHintBeyondTheMarker: that a CID was absent when a client asked for it is
+// not believed any more when the marker of an unpin may have come and gone since
+// then. The simulation found it (seed 14314).
+func TestHintBeyondTheMarker(t *testing.T) {
+	conf := testConfig(t)
+	s, other := openStore(t, conf), openStore(t, conf)
+	for _, s := range []*Store{s, other} {
+		s.conf.UnpinGrace = 4 * time.Second
+		s.tables = newCQLTables(s.db, s.conf.UnpinGrace)
+	}
+	pin := held("a", statetest.Peer("p"))
+	if _, err := s.Get(t.Context(), pin.Cid); err != state.ErrNotFound {
+		t.Fatal(err)
+	}
+	must(t, other.Add(t.Context(), pin))
+	must(t, other.Rm(t.Context(), pin.Cid))
+	waitFor(t, "the marker to run out", func() bool {
+		r, err := other.readRow(t.Context(), pin.Cid, other.read)
+		must(t, err)
+		return r.absent()
+	})
+	asked := 0
+	must(t, s.Update(t.Context(), pin.Cid, func(*api.Pin) (*api.Pin, error) {
+		asked++
+		return &pin, nil
+	}))
+	if asked < 2 {
+		t.Error("it was written on what was known before")
+	}
+}

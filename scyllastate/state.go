@@ -21,6 +21,7 @@ func (s *Store) Get(ctx context.Context, c api.Cid) (api.Pin, error) {
 	ctx, span := trace.StartSpan(ctx, "state/scylla/Get")
 	defer span.End()
 
+	asked := s.now()
 	r, err := s.readRow(ctx, c, s.read)
 	if err != nil {
 		return api.Pin{}, err
@@ -31,7 +32,7 @@ func (s *Store) Get(ctx context.Context, c api.Cid) (api.Pin, error) {
 	}
 	if pin == nil {
 		if r.absent() {
-			s.absent.Add(c.KeyString(), struct{}{})
+			s.absent.Add(c.KeyString(), asked)
 		}
 		return api.Pin{}, state.ErrNotFound
 	}

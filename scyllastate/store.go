@@ -35,9 +35,9 @@ type Store struct {
 	random func(time.Duration) time.Duration
 	// read is the consistency of Get, Has and List.
 	read gocql.Consistency
-	// absent remembers CIDs that a Get has just not found. It only chooses
-	// the first try of a write.
-	absent  *lru.Cache[string, struct{}]
+	// absent remembers CIDs that a Get has just not found, and when. It only
+	// chooses the first try of a write.
+	absent  *lru.Cache[string, time.Time]
 	intents *appender
 	nudges  nudges
 	stamps  stamps
@@ -90,7 +90,7 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 	if err := conf.validateComplete(); err != nil {
 		return nil, err
 	}
-	absent, err := lru.New[string, struct{}](maxHints)
+	absent, err := lru.New[string, time.Time](maxHints)
 	if err != nil {
 		return nil, fmt.Errorf("making the hint cache: %w", err)
 	}

@@ -80,12 +80,15 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 		return fmt.Errorf("writing a pin: %w", errNoCid)
 	}
 	// A CID that was absent a moment ago is taken to be absent still, which
-	// saves a read: when it is not, the condition fails and tells.
-	assumed := s.absent.Remove(c.KeyString())
+	// saves a read: when it is not, the condition fails and tells. It was read
+	// when it was found absent: a marker that runs out since then would make
+	// the condition hold, and peers that have seen the marker would not act.
 	var old row
 	var err error
-	read := s.now()
+	read, assumed := s.absent.Peek(c.KeyString())
+	s.absent.Remove(c.KeyString())
 	if !assumed {
+		read = s.now()
 		if old, err = s.readRow(ctx, c, gocql.Quorum); err != nil {
 			return err
 		}

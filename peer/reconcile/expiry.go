@@ -20,8 +20,11 @@ const (
 	expirySlot = time.Minute
 	// expiryStart is how far back a shard begins that nobody has looked at
 	// yet. What ran out before (of a pinset that was moved here, say) is found
-	// by the scrub, which lists it again as due now.
-	expiryStart = 24 * time.Hour
+	// by the scrub, which lists it again as due now. Each hour is 60 reads for
+	// each shard, before anything that is due now.
+	expiryStart = time.Hour
+	// expiryAgain is how far it goes back when the position is wrong.
+	expiryAgain = 24 * time.Hour
 	// maxExpired bounds what one shard remembers. What is beyond is looked at
 	// more than once.
 	maxExpired = 1 << 16
@@ -123,8 +126,8 @@ func (e *expiry) begin(ctx context.Context, now time.Time) error {
 	}
 	// A clock that was ahead must not hide what is due by the right one.
 	if position.After(now) {
-		logger.Warnf("expiring pins are done up to %s, which is in the future: a clock was wrong; looking at the last %s again", position.Format(time.RFC3339), expiryStart)
-		position = now.Add(-expiryStart)
+		logger.Warnf("expiring pins are done up to %s, which is in the future: a clock was wrong; looking at the last %s again", position.Format(time.RFC3339), expiryAgain)
+		position = now.Add(-expiryAgain)
 	}
 	if latest := now.Add(-e.r.opts.Store.DueWindow()); position.After(latest) {
 		position = latest
