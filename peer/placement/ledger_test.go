@@ -336,6 +336,13 @@ func (r *rig) pin(label string, peers ...peer.ID) *api.Pin {
 	return &p
 }
 
+// inMemory is how many CIDs are worked on.
+func (r *rig) inMemory() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.work)
+}
+
 // row is what is stored of the CID.
 func (r *rig) row(c api.Cid) state.Placement {
 	row, _, _ := r.store.GetPlacement(context.Background(), r.self, c)
