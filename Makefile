@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 # Tests of two packages at a time: each may run a server of its own. Some
 # build programs themselves, which go test's cache does not know of. Raft's
 # database, bolt v1.3.1, fails the pointer checks that come with -race.
-TEST_FLAGS := -count=1 -race -gcflags=github.com/boltdb/bolt=-d=checkptr=0 -p 2 -timeout 15m
+TEST_FLAGS := -count=1 -race -gcflags=github.com/boltdb/bolt=-d=checkptr=0 -p 2 -timeout 30m
 
 .PHONY: help
 help: ## this list
