@@ -208,9 +208,8 @@ func TestListOwnErrors(t *testing.T) {
 
 	corrupt(t, s, pins[7].Cid)
 	out = make(chan api.Pin, len(pins))
-	err := s.ListOwn(t.Context(), a, out)
-	if err == nil || !bytes.Contains([]byte(err.Error()), []byte(pins[7].Cid.String())) {
-		t.Errorf("with a pin that cannot be read: %v", err)
+	if err := s.ListOwn(t.Context(), a, out); err != nil || len(out) != len(pins)-1 {
+		t.Errorf("with a pin that cannot be decoded: %v, %d pins, want the other %d", err, len(out), len(pins)-1)
 	}
 	for range out {
 	}
