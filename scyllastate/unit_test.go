@@ -225,6 +225,7 @@ func TestAppendsTravelTogether(t *testing.T) {
 func TestSlowAppendIsRepeated(t *testing.T) {
 	s := newTestStore(t)
 	self := statetest.Peer("p")
+	must(t, s.intents.open(t.Context(), self.String())) // it asks for the time, too
 	slow := 1
 	asked := 0
 	s.intents.now = func() time.Time {
