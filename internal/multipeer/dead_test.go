@@ -143,3 +143,30 @@ func TestStopRule(t *testing.T) {
 	w.holdersLeft(dead[1:]...)
 	w.converge()
 }
+
+// TestUpdateOfGonePin: a pin that was made by updating another one is pinned,
+// and moves, also when that other one is gone; one that is gone already cannot
+// be updated, as under upstream.
+func TestUpdateOfGonePin(t *testing.T) {
+	w := newPeers(t, 3)
+	w.repin.Store(true)
+	dead := w.nodes[2]
+	source := w.allocate(w.nodes[0], "source", 1, 1, dead)
+	w.converge()
+	update := api.PinOptions{PinUpdate: source.Cid}
+	updated, err := w.nodes[0].cluster.Pin(t.Context(), cidOf(t, "updated"), update)
+	must(t, err)
+	_, err = w.nodes[1].cluster.Unpin(t.Context(), source.Cid)
+	must(t, err)
+	w.converge()
+	if !slices.Equal(updated.Allocations, source.Allocations) {
+		t.Errorf("allocated to %v, the source was to %v", updated.Allocations, source.Allocations)
+	}
+	if _, err := w.nodes[0].cluster.Pin(t.Context(), cidOf(t, "too late"), update); err == nil {
+		t.Error("a pin that is gone was updated")
+	}
+	dead.kill()
+	w.died(dead)
+	w.holdersLeft(dead)
+	w.converge()
+}
