@@ -234,7 +234,8 @@ func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {
 		Allocator: allocator, Trusted: p.cons.IsTrustedPeer,
 		OnlyTrusted: opts.OnlyTrusted, OnlyUntrusted: opts.OnlyUntrusted, Follower: opts.Follower,
 		Repin: opts.Repin, ScrubEvery: opts.ScrubEvery, Finish: p.monitor.Finish,
-		RecheckInterval: min(2*opts.PingInterval, reconcile.DefaultRecheckInterval), Settle: 4 * opts.PingInterval,
+		RecheckInterval: min(2*opts.PingInterval, reconcile.DefaultRecheckInterval),
+		Confirm:         4 * opts.PingInterval, Settle: 4 * opts.PingInterval,
 	})
 }
 

@@ -1,9 +1,13 @@
 package scyllastate
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
@@ -42,5 +46,91 @@ func TestBuckets(t *testing.T) {
 		if b, s := bucketOf(c), shardOf(c); b < 0 || b >= state.Buckets || s < 0 || s >= state.ExpiryShards {
 			t.Fatalf("%s is in bucket %d and shard %d", c, b, s)
 		}
+	}
+}
+
+// inBuckets returns one CID for each of so many buckets, in their order.
+func inBuckets(t *testing.T, n int) []api.Cid {
+	t.Helper()
+	cids := make([]api.Cid, 0, n)
+	for i := 0; len(cids) < n; i++ {
+		c := statetest.Cid(fmt.Sprint("in a bucket ", i))
+		if !slices.ContainsFunc(cids, func(other api.Cid) bool { return bucketOf(other) == bucketOf(c) }) {
+			cids = append(cids, c)
+		}
+	}
+	slices.SortFunc(cids, func(a, b api.Cid) int { return bucketOf(a) - bucketOf(b) })
+	return cids
+}
+
+// TestPlacementBuckets: the buckets in use are known, also to other processes,
+// and noted once.
+func TestPlacementBuckets(t *testing.T) {
+	s := newTestStore(t)
+	ctx := t.Context()
+	a, b := statetest.Peer("a"), statetest.Peer("b")
+	want := func(s *Store, p peer.ID, cids ...api.Cid) {
+		t.Helper()
+		var buckets []int
+		for _, c := range cids {
+			buckets = append(buckets, bucketOf(c))
+		}
+		got, err := s.PlacementBuckets(ctx, p)
+		if must(t, err); !slices.Equal(got, buckets) {
+			t.Errorf("%s uses the buckets %d, want %d", p, got, buckets)
+		}
+	}
+	put := func(p peer.ID, c api.Cid) {
+		t.Helper()
+		must(t, s.PutPlacement(ctx, p, state.Placement{Cid: c, Status: state.PlacementQueued}))
+	}
+	cids := inBuckets(t, 4)
+	want(s, a)
+	for _, i := range []int{2, 0, 1} {
+		put(a, cids[i])
+	}
+	put(b, cids[3])
+	must(t, s.indexEverywhere(ctx, cids[1], gocql.TimeUUID()))
+	must(t, s.DropPlacement(ctx, a, cids[0])) // its bucket may have others
+	other := openQuick(t, &s.conf)
+	for _, s := range []*Store{s, other} {
+		want(s, a, cids[:3]...)
+		want(s, b, cids[3])
+	}
+	everywhere, err := s.bucketsOf(ctx, everywhereList)
+	if must(t, err); !slices.Equal(everywhere, []int{bucketOf(cids[1])}) {
+		t.Errorf("everywhere uses %d", everywhere)
+	}
+
+	must(t, s.db.Query("TRUNCATE buckets").Exec())
+	put(a, cids[2])
+	must(t, s.indexEverywhere(ctx, cids[1], gocql.TimeUUID()))
+	want(s, a) // it was noted by this process
+	must(t, other.PutPlacement(ctx, a, state.Placement{Cid: cids[2], Status: state.PlacementPinned}))
+	want(s, a, cids[2])
+}
+
+// TestBucketIsNotedFirst: no row is written that nobody would find.
+func TestBucketIsNotedFirst(t *testing.T) {
+	s := newTestStore(t)
+	ctx := t.Context()
+	a, c := statetest.Peer("a"), statetest.Cid("x")
+	must(t, s.db.Query("DROP TABLE buckets").Exec())
+	if err := s.PutPlacement(ctx, a, state.Placement{Cid: c, Status: state.PlacementQueued}); err == nil {
+		t.Error("a placement was stored in a bucket that could not be noted")
+	}
+	if err := s.Add(ctx, everywherePin(c)); err == nil {
+		t.Error("a pin of every peer was stored in a bucket that could not be noted")
+	}
+	for _, table := range []string{"placements", "everywhere", "pins"} {
+		if n := countRows(t, s, table); n != 0 {
+			t.Errorf("%s has %d rows", table, n)
+		}
+	}
+	if err := s.ListOwn(ctx, a, make(chan api.Pin)); err == nil {
+		t.Error("what a peer holds was listed without its buckets")
+	}
+	if _, err := s.PlacementBuckets(ctx, a); err == nil {
+		t.Error("the buckets of a peer were read")
 	}
 }

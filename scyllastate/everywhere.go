@@ -17,8 +17,12 @@ const everywherePage = 500
 // indexEverywhere lists c among the pins that every peer holds. It is called
 // before the pin is written, under revision rev.
 func (s *Store) indexEverywhere(ctx context.Context, c api.Cid, rev gocql.UUID) error {
+	bucket := bucketOf(c)
+	if err := s.noteBucket(ctx, everywhereList, bucket); err != nil {
+		return fmt.Errorf("listing %s among the pins of every peer: %w", c, err)
+	}
 	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(insertEverywhere, bucketOf(c), c.Bytes(), rev, s.stamp()).
+	err := s.db.Query(insertEverywhere, bucket, c.Bytes(), rev, s.stamp()).
 		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
 	if err != nil {
 		return fmt.Errorf("listing %s among the pins of every peer: %w", c, scylla.Describe(ctx, err))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -46,9 +47,13 @@ func (s *Store) ListOwn(ctx context.Context, p peer.ID, out chan<- api.Pin) erro
 	if err != nil {
 		return fmt.Errorf("listing the pins of peer %s: %w", p, err)
 	}
+	buckets, err := s.ownBuckets(ctx, p, changed)
+	if err != nil {
+		return fmt.Errorf("listing the pins of peer %s: %w", p, err)
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(ownReaders)
-	for bucket := range state.Buckets {
+	for _, bucket := range buckets {
 		if gctx.Err() != nil {
 			break
 		}
@@ -62,6 +67,19 @@ func (s *Store) ListOwn(ctx context.Context, p peer.ID, out chan<- api.Pin) erro
 		return fmt.Errorf("listing the pins of peer %s, incomplete: %w", p, err)
 	}
 	return nil
+}
+
+// ownBuckets returns the buckets in which there may be pins of peer p.
+func (s *Store) ownBuckets(ctx context.Context, p peer.ID, changed map[int][][]byte) ([]int, error) {
+	placed, err := s.bucketsOf(ctx, p.String())
+	if err != nil {
+		return nil, err
+	}
+	everywhere, err := s.bucketsOf(ctx, everywhereList)
+	if err != nil {
+		return nil, err
+	}
+	return union(placed, everywhere, slices.Collect(maps.Keys(changed))), nil
 }
 
 // listOwnBucket sends the pins of one bucket. changed are the sorted keys in it

@@ -35,6 +35,10 @@ func (s *Store) PutPlacement(ctx context.Context, p peer.ID, row state.Placement
 	if row.Status < state.PlacementQueued || row.Status > state.PlacementUnpinError {
 		return fmt.Errorf("storing the placement of %s on peer %s: there is no status %d", row.Cid, p, row.Status)
 	}
+	bucket := bucketOf(row.Cid)
+	if err := s.noteBucket(ctx, p.String(), bucket); err != nil {
+		return fmt.Errorf("storing the placement of %s on peer %s: %w", row.Cid, p, err)
+	}
 	var rev, size any = gocql.UnsetValue, gocql.UnsetValue // a null would be a tombstone
 	if row.Rev != (state.Revision{}) {
 		rev = gocql.UUID(row.Rev)
@@ -44,7 +48,7 @@ func (s *Store) PutPlacement(ctx context.Context, p peer.ID, row state.Placement
 	}
 	ctx = scylla.WithTrail(ctx)
 	err := s.db.Query(putPlacement, s.stamp(), rev, int8(row.Status), s.now(), row.Attempts, size, errorText(row.Error),
-		p.String(), bucketOf(row.Cid), row.Cid.Bytes()).
+		p.String(), bucket, row.Cid.Bytes()).
 		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
 	if err != nil {
 		return fmt.Errorf("storing the placement of %s on peer %s: %w", row.Cid, p, scylla.Describe(ctx, err))

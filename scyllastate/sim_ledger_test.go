@@ -121,6 +121,16 @@ func (s simPlacements) GetPlacement(_ context.Context, _ peer.ID, c api.Cid) (ro
 	return row, there, err
 }
 
+// PlacementBuckets names all that there may ever be: the notes of buckets are no
+// part of the simulation.
+func (s simPlacements) PlacementBuckets(ctx context.Context, _ peer.ID) ([]int, error) {
+	var buckets []int
+	for _, c := range simCidList {
+		buckets = append(buckets, bucketOf(c))
+	}
+	return union(buckets), ctx.Err()
+}
+
 func (s simPlacements) ListPlacements(_ context.Context, _ peer.ID, bucket int, f func(state.Placement) error) error {
 	for _, c := range simCidList {
 		if bucketOf(c) != bucket {

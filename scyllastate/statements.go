@@ -76,6 +76,10 @@ const (
 	selectPlacements = "SELECT cid, rev, status, updated, attempts, size, error FROM placements WHERE peer = ? AND bucket = ?"
 	selectPlacedKeys = "SELECT cid FROM placements WHERE peer = ? AND bucket = ?"
 
+	// The buckets in use. Only these rows have no cells, hence an INSERT.
+	insertBucket  = "INSERT INTO buckets (list, bucket) VALUES (?, ?)"
+	selectBuckets = "SELECT bucket FROM buckets WHERE list = ?"
+
 	// Pins that every peer holds.
 	insertEverywhere     = "INSERT INTO everywhere (bucket, cid, rev) VALUES (?, ?, ?) USING TIMESTAMP ?"
 	deleteEverywhere     = "DELETE FROM everywhere USING TIMESTAMP ? WHERE bucket = ? AND cid = ?"

@@ -41,6 +41,7 @@ type Store struct {
 	intents *appender
 	nudges  nudges
 	stamps  stamps
+	noted   notedBuckets
 	// at is called at the named points of a write; tests stop it there.
 	at func(point, *write)
 

@@ -66,6 +66,9 @@ type Placements interface {
 	DropPlacement(ctx context.Context, p peer.ID, c api.Cid) error
 	// GetPlacement returns false when there is none.
 	GetPlacement(ctx context.Context, p peer.ID, c api.Cid) (Placement, bool, error)
+	// PlacementBuckets returns the buckets that may have placements of peer p,
+	// in order. The others had none when it was called.
+	PlacementBuckets(ctx context.Context, p peer.ID) ([]int, error)
 	// ListPlacements calls f for each placement of peer p in one bucket, in
 	// the order of the CIDs' bytes, and ends with the first error of f.
 	ListPlacements(ctx context.Context, p peer.ID, bucket int, f func(Placement) error) error

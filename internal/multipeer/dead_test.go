@@ -128,12 +128,12 @@ func TestStopRule(t *testing.T) {
 	}
 	w.converge()
 	before := w.desired()
-	// They die while nobody looks, so that it is noticed at once.
-	left.database.freeze()
+	for _, n := range dead {
+		n.cut()
+	}
 	for _, n := range dead {
 		n.kill()
 	}
-	left.database.thaw()
 	w.died(dead...)
 	w.lookForWork()
 	if after := w.desired(); !samePins(before, after) {

@@ -36,10 +36,10 @@ func TestDatabaseOutage(t *testing.T) {
 	began := time.Now()
 	// One sees the table before the others can write to it.
 	first := w.nodes[0]
-	reads := first.sparse.members.Load()
+	reads := first.store.members.Load()
 	first.database.thaw()
 	eventually(t, "the first peer to read again", func() string {
-		if first.sparse.members.Load() == reads {
+		if first.store.members.Load() == reads {
 			return "it has not"
 		}
 		return ""

@@ -32,8 +32,7 @@ type process struct {
 	database *link
 	ipfs     *gate
 
-	store      *scyllastate.Store
-	sparse     *sparse // used unless the world is whole
+	store      *watched
 	shared     *sharedpeer.Peer
 	components *sharedpeer.Components
 	allocator  *balanced.Allocator
@@ -92,22 +91,18 @@ func (p *process) run(n *node, rejoin bool) error {
 func (p *process) join(ctx context.Context, n *node, rejoin bool) error {
 	conf := n.w.conf
 	conf.Port = p.database.port
-	var err error
-	if p.store, err = scyllastate.Open(ctx, &conf); err != nil {
+	store, err := scyllastate.Open(ctx, &conf)
+	if err != nil {
 		return err
 	}
-	p.closeLater(p.store.Close)
+	p.closeLater(store.Close)
+	p.store = &watched{Store: store, self: n.id}
 	trackerCfg := &stateless.Config{}
 	if err := trackerCfg.Default(); err != nil {
 		return err
 	}
-	p.sparse = &sparse{Store: p.store, w: n.w}
-	var store sharedpeer.Store = p.sparse
-	if n.w.whole {
-		store = p.store
-	}
 	p.shared, err = sharedpeer.Join(ctx, sharedpeer.Options{
-		Store: store, ID: n.id, Instance: n.name, Name: n.name, Role: role.Full, Rejoin: rejoin,
+		Store: p.store, ID: n.id, Instance: n.name, Name: n.name, Role: role.Full, Rejoin: rejoin,
 		PingInterval: n.w.ping, RecoverInterval: n.w.recover,
 		Repin: func() bool {
 			n.asked.Add(1)
@@ -159,9 +154,6 @@ func (p *process) newCluster(n *node, routes *dual.DHT) error {
 	cfg, err := n.clusterConfig()
 	if err != nil {
 		return err
-	}
-	if !n.w.whole && !n.w.recovery {
-		p.components.Tracker = noRecovery{p.components.Tracker}
 	}
 	client := clientOf{make(chan *rpc.Client, 1)}
 	c := p.components
@@ -218,14 +210,19 @@ func (n *node) stop() {
 	must(n.w.t, p.close())
 }
 
+// cut is the part of kill that takes no time.
+func (n *node) cut() {
+	n.database.cut()
+	n.ipfs.cut()
+	_ = n.host.Close() // it is to fail where it can
+}
+
 // kill cuts the peer off from the database, from IPFS and from the others at
 // once: nothing that it does from then on has an effect. Then it is cleared away.
 func (n *node) kill() {
+	n.cut()
 	p := n.process
 	n.set(nil)
-	p.database.cut()
-	p.ipfs.cut()
-	_ = p.host.Close() // it is to fail where it can
 	if err := p.close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		n.w.t.Logf("clearing away %s: %s", n.name, err)
 	}

@@ -27,7 +27,7 @@ func TestStress(t *testing.T) {
 		s = stress{peers: 16, clients: 8, cids: 500, kills: 10, during: 5 * time.Minute}
 	}
 	w := newWorld(t)
-	w.recovery, w.recover = true, time.Minute
+	w.recover = time.Minute
 	w.start(w.newNodes(s.peers)...)
 	w.repin.Store(true)
 

@@ -44,9 +44,6 @@ type world struct {
 	repin atomic.Bool
 	// ping and recover are the intervals of peers that start from now on.
 	ping, recover time.Duration
-	// whole is set where nothing may be spared, recovery where only upstream's
-	// recovery may not: see sparse.
-	whole, recovery bool
 }
 
 // newWorld makes a cluster without peers. Its test runs beside others: much of
@@ -141,21 +138,14 @@ func (w *world) meet() {
 	})
 }
 
-// The statements by which a peer looks through its own placements: for work that
-// was left undone, and, by their keys, for the recovery.
-var (
-	readPlacements = []string{"SELECT cid, rev,", "FROM placements WHERE peer = ? AND bucket = ?"}
-	listOwnKeys    = []string{"SELECT cid FROM placements WHERE peer = ? AND bucket = ?"}
-)
-
 // startedUp waits until every live peer has looked once through what it holds for
 // work that was left undone: from then on it learns of pins by its feed only.
 func (w *world) startedUp() {
 	w.t.Helper()
 	eventually(w.t, "the peers to have looked through what they hold", func() string {
 		for _, n := range w.live() {
-			if looked := n.sparse.lists.Load(); looked < state.Buckets {
-				return fmt.Sprintf("%s has looked at %d of %d buckets", n.name, looked, state.Buckets)
+			if n.store.looks.Load() == 0 || n.store.unread.Load() > 0 {
+				return fmt.Sprintf("%s has not", n.name)
 			}
 		}
 		return ""

@@ -181,7 +181,7 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 func (m *Monitor) View() View {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return View{Self: m.opts.ID, Frozen: m.sight.frozen(time.Now()), Peers: m.peers}
+	return View{Self: m.opts.ID, Frozen: m.sight.frozen(time.Now()), At: m.sight.asked, Peers: m.peers}
 }
 
 // Peers returns the live peers that were not removed, and always this one, in

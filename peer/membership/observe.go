@@ -97,7 +97,7 @@ func (m *Monitor) observe(rows []state.Member, asked time.Time) news {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := news{recovered: m.sight.blind}
-	m.sight.readDone(now)
+	m.sight.readDone(asked, now)
 	listed := make(map[peer.ID]bool, len(rows))
 	for i := range rows {
 		row := &rows[i]

@@ -33,6 +33,8 @@ type View struct {
 	// read or written, or could not until a moment ago, or this process has
 	// just started. Meanwhile nobody dies.
 	Frozen bool
+	// At is when the read was begun that the view goes by.
+	At time.Time
 	// Peers are all members in order of their IDs, also the dead and removed.
 	Peers []Peer
 }

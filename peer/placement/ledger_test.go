@@ -133,6 +133,15 @@ func (s *store) GetPlacement(_ context.Context, _ peer.ID, c api.Cid) (state.Pla
 	return row, ok, nil
 }
 
+func (s *store) PlacementBuckets(context.Context, peer.ID) ([]int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return nil, errDown
+	}
+	return []int{7}, nil // all are in one bucket here
+}
+
 func (s *store) ListPlacements(_ context.Context, _ peer.ID, bucket int, f func(state.Placement) error) error {
 	s.mu.Lock()
 	if s.down {
@@ -141,7 +150,7 @@ func (s *store) ListPlacements(_ context.Context, _ peer.ID, bucket int, f func(
 	}
 	var rows []state.Placement
 	for _, row := range s.rows {
-		if bucket == 7 { // all are in one bucket here
+		if bucket == 7 {
 			rows = append(rows, row)
 		}
 	}

@@ -93,9 +93,13 @@ func (l *Ledger) replayAll(ctx context.Context) {
 // all, to find also pins that were taken from this peer while it was away for
 // longer than its feed lasts.
 func (l *Ledger) Replay(ctx context.Context, all bool) error {
+	buckets, err := l.opts.Store.PlacementBuckets(ctx, l.opts.Self)
+	if err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(replayers)
-	for bucket := range state.Buckets {
+	for _, bucket := range buckets {
 		if ctx.Err() != nil {
 			break
 		}

@@ -117,9 +117,13 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 		}
 		count.by[what]++
 	}
+	buckets, err := r.opts.Store.PlacementBuckets(ctx, r.opts.Self)
+	if err != nil {
+		return drainCount{}, err
+	}
 	var g errgroup.Group
 	g.SetLimit(r.opts.Rates.Moves)
-	for bucket := range state.Buckets {
+	for _, bucket := range buckets {
 		if ctx.Err() != nil {
 			break
 		}

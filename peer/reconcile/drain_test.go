@@ -245,16 +245,22 @@ func TestDrainOutlastsErrors(t *testing.T) {
 		w := newWorld(t, alice, bob)
 		c := w.add(1, 1, 2, alice, bob)
 		bad := w.add(2, 1, 2, alice, bob)
-		var broken atomic.Bool
+		var blind, broken atomic.Bool
+		blind.Store(true)
 		broken.Store(true)
 		w.store.fail = func(call string, id api.Cid) error {
-			if broken.Load() && id.Equals(bad) {
+			if blind.Load() && call == "PlacementBuckets alice" || broken.Load() && id.Equals(bad) {
 				return errors.New(call + " does not work")
 			}
 			return nil
 		}
 		w.leave(alice)
 		defer w.run(alice)()
+		pass(10 * time.Minute)
+		if w.wantHolders(c, alice, bob); w.hasFinished(alice) {
+			t.Fatal("left without a look at its pins")
+		}
+		blind.Store(false)
 		pass(10 * time.Minute)
 		w.wantHolders(c, bob)
 		if w.hasFinished(alice) {

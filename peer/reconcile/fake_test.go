@@ -243,6 +243,27 @@ func (s *fakeStore) GetPlacement(_ context.Context, p peer.ID, c api.Cid) (state
 	return row, ok, nil
 }
 
+func (s *fakeStore) PlacementBuckets(_ context.Context, p peer.ID) ([]int, error) {
+	if err := s.begin("PlacementBuckets "+string(p), api.CidUndef); err != nil {
+		return nil, err
+	}
+	return s.buckets(p), nil
+}
+
+// buckets are those in which peer p has placements.
+func (s *fakeStore) buckets(p peer.ID) []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var buckets []int
+	for k := range s.placements {
+		if k.peer == p {
+			buckets = append(buckets, hashOf(k.cid, state.Buckets))
+		}
+	}
+	slices.Sort(buckets)
+	return slices.Compact(buckets)
+}
+
 func (s *fakeStore) ListPlacements(_ context.Context, p peer.ID, bucket int, f func(state.Placement) error) error {
 	if err := s.begin("ListPlacements "+string(p), api.CidUndef); err != nil {
 		return err

@@ -26,10 +26,10 @@ func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (boo
 	}
 	view := r.opts.View()
 	member, ok := view.Get(gone)
-	if !ok || !isGone(member) {
-		return false, nil
+	if !ok || !member.Removed && !member.Dead() {
+		return false, nil // it came back, and sees to its pins itself
 	}
-	if !r.mayMove(view) {
+	if !r.gone(view, member) || !r.mayMove(view) {
 		return false, errPaused
 	}
 	cl := r.classes(ctx, view, *pin, func(p peer.ID) bool { return p == gone })

@@ -32,8 +32,9 @@ const (
 type bucketState uint8
 
 const (
-	bucketTodo bucketState = iota
-	bucketDone
+	// bucketDone needs no work, or has no placements as far as is known.
+	bucketDone bucketState = iota
+	bucketTodo
 	// bucketForeign is the work of another peer.
 	bucketForeign
 	// bucketRetry failed or met another writer.
@@ -53,7 +54,9 @@ type repin struct {
 // repinPeer is the work on one peer that is gone. It begins anew when that peer
 // comes back and goes again, or is removed.
 type repinPeer struct {
-	since      time.Time
+	since time.Time
+	// listed says that it is known in which buckets it has placements.
+	listed     bool
 	buckets    [state.Buckets]bucketState
 	starvedAt  time.Time
 	moved      int
@@ -80,7 +83,7 @@ func (l *repin) pass(ctx context.Context) error {
 		if !l.r.mayMove(view) {
 			break
 		}
-		id, buckets := l.next(view)
+		id, buckets := l.next(ctx, view)
 		if buckets == nil {
 			break
 		}
@@ -95,12 +98,12 @@ func (l *repin) observe(view membership.View) {
 	changed := live != l.live
 	l.live = live
 	for id := range l.peers {
-		if p, ok := view.Get(id); !ok || !isGone(p) {
+		if p, ok := view.Get(id); !ok || !l.r.gone(view, p) {
 			delete(l.peers, id)
 		}
 	}
 	for _, p := range view.Peers {
-		if !isGone(p) || p.ID == l.r.opts.Self {
+		if !l.r.gone(view, p) || p.ID == l.r.opts.Self {
 			continue
 		}
 		known := l.peers[p.ID]
@@ -128,7 +131,7 @@ func signature(view membership.View) string {
 
 // next returns a peer and some of its buckets that are to be done here, the peer
 // that went last first. It returns nil when there are none.
-func (l *repin) next(view membership.View) (peer.ID, []int) {
+func (l *repin) next(ctx context.Context, view membership.View) (peer.ID, []int) {
 	ids := make([]peer.ID, 0, len(l.peers))
 	for id := range l.peers {
 		ids = append(ids, id)
@@ -136,6 +139,9 @@ func (l *repin) next(view membership.View) (peer.ID, []int) {
 	slices.SortFunc(ids, func(a, b peer.ID) int { return l.peers[b].since.Compare(l.peers[a].since) })
 	for _, id := range ids {
 		p := l.peers[id]
+		if !p.listed {
+			p.list(l.r.opts.Store.PlacementBuckets(ctx, id))
+		}
 		var buckets []int
 		for i, s := range p.buckets {
 			if s != bucketTodo {
@@ -154,6 +160,20 @@ func (l *repin) next(view membership.View) (peer.ID, []int) {
 		}
 	}
 	return "", nil
+}
+
+// list takes notice of the buckets in which the peer has placements.
+func (p *repinPeer) list(used []int, err error) {
+	if err != nil {
+		if p.firstError == nil {
+			p.firstError = err
+		}
+		return
+	}
+	p.listed = true
+	for _, i := range used {
+		p.buckets[i] = bucketTodo
+	}
 }
 
 // work goes through some buckets of a peer. A peer that went long ago was most

@@ -3,12 +3,14 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -32,6 +34,7 @@ func TestDeadPeersPinsMove(t *testing.T) {
 		everywhere := w.add(6, -1, -1)
 		w.store.hold(bob, everywhere, state.PlacementPinned)
 		before := *w.store.pin(under)
+		used := len(w.store.buckets(bob))
 		defer w.run(alice, carol)()
 		pass(time.Minute)
 		w.wantHolders(under, alice, bob)
@@ -45,15 +48,15 @@ func TestDeadPeersPinsMove(t *testing.T) {
 		w.wantHolders(alone, alice, carol)
 		w.wantHolders(notBobs, alice)
 		w.wantHolders(leaving, carol)
-		if n := w.store.count("ListPlacements bob"); n != state.Buckets {
-			t.Errorf("two peers listed %d buckets of a dead one together, want each of %d once", n, state.Buckets)
+		if n := w.store.count("ListPlacements bob"); n != used {
+			t.Errorf("two peers listed %d buckets of a dead one together, want each of the %d in use once", n, used)
 		}
 		after := *w.store.pin(under)
 		if before.Allocations = after.Allocations; !before.Equals(after) || !before.Timestamp.Equal(after.Timestamp) {
 			t.Errorf("more than the allocations changed: %+v, was %+v", after, before)
 		}
 		pass(time.Hour)
-		if n := w.store.count("ListPlacements bob"); n != state.Buckets {
+		if n := w.store.count("ListPlacements bob"); n != used {
 			t.Errorf("what was done is done again: %d listings", n)
 		}
 	})
@@ -82,6 +85,44 @@ func TestRepinOnlyWhenAllowed(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPeersThatDieTogether are found dead one after another, and the stop rule
+// counts them all before the pins of the first have moved.
+func TestPeersThatDieTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol, dave)
+		held, fed := w.add(1, 1, 1, bob), w.addUnheld(2, 1, 1, bob)
+		defer w.start(w.reconciler(alice, func(o *Options) { o.Confirm = 0 }))()
+		for _, p := range []peer.ID{bob, carol, dave} {
+			w.die(p)
+			pass(DefaultConfirm/2 - time.Second)
+		}
+		pass(20 * time.Minute)
+		w.wantHolders(held, bob)
+		w.wantHolders(fed, bob)
+		// Of two, one still counts, and nothing is in the way.
+		w.revive(carol)
+		w.revive(dave)
+		pass(time.Minute)
+		w.wantHolders(held, alice)
+		w.wantHolders(fed, alice)
+	})
+}
+
+// TestRepinIsConfirmed: a peer that was found dead keeps its pins for a while.
+func TestRepinIsConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob)
+		c, fed := w.add(1, 1, 1, bob), w.addUnheld(2, 1, 1, bob)
+		w.die(bob)
+		defer w.start(w.reconciler(alice, func(o *Options) { o.Confirm, o.RecheckInterval = time.Minute, time.Second }))()
+		pass(time.Minute - time.Second)
+		w.wantHolders(c, bob)
+		pass(3 * time.Second)
+		w.wantHolders(c, alice)
+		w.wantHolders(fed, alice)
+	})
 }
 
 func TestWorkOnAPeerEndsWhenItComesBack(t *testing.T) {
@@ -248,19 +289,21 @@ func TestRepinOutlastsErrors(t *testing.T) {
 		c := w.add(1, 1, 1, bob)
 		bad := w.add(2, 1, 1, bob)
 		clear(w.store.feeds)
-		var down atomic.Bool
-		down.Store(true)
+		var works atomic.Int32 // of these calls in turn
+		calls := []string{"PlacementBuckets bob", "ListPlacements bob", "GetVersion", "PutIf"}
 		w.store.fail = func(call string, id api.Cid) error {
-			if down.Load() || id.Equals(bad) {
+			if i := slices.Index(calls, call); i >= int(works.Load()) || id.Equals(bad) {
 				return errors.New(call + " does not work")
 			}
 			return nil
 		}
 		w.die(bob)
 		defer w.run(alice, carol)()
-		pass(3 * time.Minute)
-		w.wantHolders(c, bob)
-		down.Store(false)
+		for range calls {
+			pass(3 * time.Minute)
+			w.wantHolders(c, bob)
+			works.Add(1)
+		}
 		pass(time.Minute)
 		w.wantHolders(c, alice)
 		w.wantHolders(bad, bob)

@@ -10,6 +10,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -119,7 +120,16 @@ func TestFeedOfADeadPeerIsNotHeldUp(t *testing.T) {
 		if err := f.handle(t.Context(), change(movable)); !errors.Is(err, state.ErrNotYet) {
 			t.Errorf("frozen: %v", err)
 		}
+		w.set(func() { w.frozen = false })
+		w.member(bob, func(m *membership.Peer) { m.DeadSince = time.Now() }) // it was back for a moment
+		if err := f.handle(t.Context(), change(movable)); !errors.Is(err, state.ErrNotYet) {
+			t.Errorf("a death that is not confirmed: %v", err)
+		}
 		w.wantHolders(movable, bob)
+		w.revive(bob)
+		if err := f.handle(t.Context(), change(movable)); err != nil {
+			t.Errorf("a peer that came back: %v", err)
+		}
 	})
 }
 

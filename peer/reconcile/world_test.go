@@ -75,9 +75,13 @@ func (w *world) member(p peer.ID, change func(*membership.Peer)) {
 	w.members[p] = m
 }
 
+// confirm is the shortest time that there is.
+const confirm = time.Nanosecond
+
+// die lets peers be found dead, so long ago that it is confirmed by default.
 func (w *world) die(peers ...peer.ID) {
 	for _, p := range peers {
-		w.member(p, func(m *membership.Peer) { m.Live, m.DeadSince = false, time.Now() })
+		w.member(p, func(m *membership.Peer) { m.Live, m.DeadSince = false, time.Now().Add(-confirm) })
 	}
 }
 
@@ -100,7 +104,7 @@ func (w *world) set(change func()) {
 func (w *world) view(self peer.ID) membership.View {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	v := membership.View{Self: self, Frozen: w.frozen}
+	v := membership.View{Self: self, Frozen: w.frozen, At: time.Now()}
 	for _, m := range w.members {
 		v.Peers = append(v.Peers, m)
 	}
@@ -143,12 +147,13 @@ func (w *world) Allocate(_ context.Context, c api.Cid, _, candidates, priority a
 
 func (w *world) Metrics() []string { return []string{"disk", "tag"} }
 
-// options are those of one peer, without a scrub.
+// options are those of one peer, without a scrub. Dead peers are dealt with at
+// once.
 func (w *world) options(self peer.ID) Options {
 	return Options{
 		Self: self, Store: w.store,
 		View:    func() membership.View { return w.view(self) },
-		Metrics: w.metrics, Allocator: w,
+		Metrics: w.metrics, Allocator: w, Confirm: confirm,
 		Repin: func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
