@@ -149,5 +149,5 @@ func putExampleRows(t *testing.T, s *Store, p peer.ID, c api.Cid, slot int64) {
 	must(t, s.db.Query(insertExpiry, slot, shardOf(c), c.Bytes(), time.Unix(slot*60, 0), 3600, s.stamp()).Exec())
 	m := member("a", incarnation(1))
 	m.ID = p
-	must(t, s.PutMember(t.Context(), m, state.Incarnation{}))
+	must(t, s.PutMember(t.Context(), m, state.Member{}))
 }

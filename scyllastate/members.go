@@ -69,12 +69,10 @@ func (s *Store) ListMembers(ctx context.Context) ([]state.Member, error) {
 	return out, nil
 }
 
-// PutMember implements state.Members. The process that a removed peer was cannot
-// bring it back: without a new incarnation the removal must be in m, or it is
-// state.ErrMemberChanged. After an error that matches state.ErrOutcomeUnknown the
+// PutMember implements state.Members. After an error that matches state.ErrOutcomeUnknown the
 // member may have been written; after other errors it was not. Times are kept to
 // the millisecond.
-func (s *Store) PutMember(ctx context.Context, m state.Member, was state.Incarnation) error {
+func (s *Store) PutMember(ctx context.Context, m, was state.Member) error {
 	err := checkMember(m)
 	if err == nil {
 		err = s.putMember(ctx, m, was)
@@ -85,7 +83,7 @@ func (s *Store) PutMember(ctx context.Context, m state.Member, was state.Incarna
 	return nil
 }
 
-func (s *Store) putMember(ctx context.Context, m state.Member, was state.Incarnation) error {
+func (s *Store) putMember(ctx context.Context, m, was state.Member) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -100,18 +98,15 @@ func (s *Store) putMember(ctx context.Context, m state.Member, was state.Incarna
 }
 
 // swapMember makes the conditional write once.
-func (s *Store) swapMember(ctx context.Context, m state.Member, was state.Incarnation) (applied bool, err error) {
+func (s *Store) swapMember(ctx context.Context, m, was state.Member) (applied bool, err error) {
 	ctx = scylla.WithTrail(ctx)
-	stmt := writeMember
-	if m.Incarnation == was && m.Removed.IsZero() {
-		stmt = writeMemberPresent
+	var incarnation *gocql.UUID // null: there must be none
+	if was.Incarnation != (state.Incarnation{}) {
+		incarnation = (*gocql.UUID)(&was.Incarnation)
 	}
-	var assert *gocql.UUID // null: there must be none
-	if was != (state.Incarnation{}) {
-		assert = (*gocql.UUID)(&was)
-	}
-	applied, err = s.db.Query(stmt, m.Name, m.Role, m.Addresses, gocql.UUID(m.Incarnation), m.Instance,
-		timeOrNull(m.Leaving), timeOrNull(m.Removed), peersPartition, m.ID.String(), assert).
+	applied, err = s.db.Query(writeMember, m.Name, m.Role, m.Addresses, gocql.UUID(m.Incarnation), m.Instance,
+		timeOrNull(m.Leaving), timeOrNull(m.Removed), peersPartition, m.ID.String(),
+		incarnation, timeOrNull(was.Leaving), timeOrNull(was.Removed)).
 		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
 	return applied, scylla.Describe(ctx, err)
 }
@@ -121,7 +116,7 @@ func (s *Store) swapMember(ctx context.Context, m state.Member, was state.Incarn
 // shuts out that the first request is applied later: either that did it, or this
 // does, or the condition does not hold any more. The context of the caller may
 // have ended, so it goes on under one of its own.
-func (s *Store) resolveMember(ctx context.Context, m state.Member, was state.Incarnation, cause error) (mine bool, err error) {
+func (s *Store) resolveMember(ctx context.Context, m, was state.Member, cause error) (mine bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.resolveTime())
 	defer cancel()
 	logger.Debugf("the outcome of writing the peer %s is open, asking again: %s", m.ID, cause)

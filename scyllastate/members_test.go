@@ -68,8 +68,8 @@ func wantMember(t *testing.T, s *Store, what string, want state.Member) {
 func TestMembers(t *testing.T) {
 	s := newTestStore(t)
 	ctx := t.Context()
-	var none state.Incarnation
-	refused := func(what string, m state.Member, was state.Incarnation) {
+	var none state.Member
+	refused := func(what string, m, was state.Member) {
 		t.Helper()
 		before := listed(t, s, m.ID)
 		if err := s.PutMember(ctx, m, was); !errors.Is(err, state.ErrMemberChanged) {
@@ -80,7 +80,7 @@ func TestMembers(t *testing.T) {
 		}
 	}
 	m := member("a", incarnation(1))
-	refused("nobody is changed", m, incarnation(9))
+	refused("nobody is changed", m, member("a", incarnation(9)))
 	must(t, s.PutMember(ctx, m, none))
 	wantMember(t, s, "joined", m)
 	refused("joined again", m, none)
@@ -91,24 +91,28 @@ func TestMembers(t *testing.T) {
 
 	again := member("a", incarnation(2))
 	again.Name, again.Addresses = "renamed", []string{"/ip4/10.0.0.2/tcp/9096"}
-	must(t, s.PutMember(ctx, again, m.Incarnation))
+	must(t, s.PutMember(ctx, again, m))
 	wantMember(t, s, "started again", again)
-	refused("the old process", m, m.Incarnation)
-
-	again.Leaving = time.UnixMilli(1_700_000_000_123)
-	must(t, s.PutMember(ctx, again, again.Incarnation))
-	wantMember(t, s, "leaving", again)
-	again.Leaving = time.Time{}
-	must(t, s.PutMember(ctx, again, again.Incarnation))
-	wantMember(t, s, "not leaving", again)
+	refused("the old process", m, m)
 
 	alive := again
+	again.Leaving = time.UnixMilli(1_700_000_000_123)
+	must(t, s.PutMember(ctx, again, alive))
+	wantMember(t, s, "leaving", again)
+	restarted := member("a", incarnation(3))
+	refused("a process that starts and has not seen that the peer is to leave", restarted, alive)
+	refused("new addresses, the same", alive, alive)
+	must(t, s.PutMember(ctx, alive, again))
+	wantMember(t, s, "not leaving", alive)
+	refused("a stale removal", again, again)
+
+	again = alive
 	again.Removed = time.UnixMilli(1_700_000_001_456)
-	must(t, s.PutMember(ctx, again, again.Incarnation))
+	must(t, s.PutMember(ctx, again, alive))
 	wantMember(t, s, "removed", again)
-	must(t, s.PutMember(ctx, again, again.Incarnation))
+	must(t, s.PutMember(ctx, again, again))
 	wantMember(t, s, "removed twice", again)
-	refused("the removed process brings itself back", alive, alive.Incarnation)
+	refused("the removed process brings itself back", alive, alive)
 
 	beat := state.Heartbeat{Incarnation: again.Incarnation, Beat: 5, TTL: time.Hour, Metrics: []byte("m")}
 	must(t, s.Beat(ctx, again.ID, beat))
@@ -116,7 +120,7 @@ func TestMembers(t *testing.T) {
 	wantMember(t, s, "a heartbeat of a removed one", again)
 
 	back := member("a", incarnation(3))
-	must(t, s.PutMember(ctx, back, again.Incarnation))
+	must(t, s.PutMember(ctx, back, again))
 	back.Beat, back.BeatOf, back.TTL, back.Metrics = again.Beat, again.BeatOf, again.TTL, again.Metrics
 	wantMember(t, s, "back", back)
 	wantMember(t, s, "another, still", other)
@@ -132,7 +136,7 @@ func TestHeartbeats(t *testing.T) {
 	if listed(t, s, nobody) != nil {
 		t.Error("a heartbeat made a member")
 	}
-	must(t, s.PutMember(ctx, m, state.Incarnation{}))
+	must(t, s.PutMember(ctx, m, state.Member{}))
 	must(t, s.Beat(ctx, m.ID, state.Heartbeat{Incarnation: incarnation(1), Beat: 1, TTL: 90500 * time.Millisecond, Metrics: []byte("metrics")}))
 	seen := m
 	seen.Beat, seen.BeatOf, seen.TTL, seen.Metrics = 1, incarnation(1), 90500*time.Millisecond, []byte("metrics")
@@ -152,13 +156,13 @@ func TestHeartbeats(t *testing.T) {
 	wantMember(t, s, "ran out", m)
 
 	// Who joins where there are only heartbeats is new.
-	must(t, s.PutMember(ctx, member("nobody", incarnation(4)), state.Incarnation{}))
+	must(t, s.PutMember(ctx, member("nobody", incarnation(4)), state.Member{}))
 }
 
 // TestMemberRace lets many processes take one identity at once.
 func TestMemberRace(t *testing.T) {
 	s := newTestStore(t)
-	was := state.Incarnation{}
+	was := state.Member{}
 	for round := range 3 {
 		var won atomic.Int32
 		var winner atomic.Int32
@@ -182,7 +186,7 @@ func TestMemberRace(t *testing.T) {
 		if won.Load() != 1 || got.Incarnation != incarnation(byte(winner.Load())) {
 			t.Fatalf("%d processes took it, the last one that says so is %d; it is that of %v", won.Load(), winner.Load(), got.Incarnation)
 		}
-		was = got.Incarnation
+		was = *got
 	}
 }
 
@@ -190,11 +194,11 @@ func TestMemberRace(t *testing.T) {
 func TestRowsThatAreNoPeers(t *testing.T) {
 	s := newTestStore(t)
 	m := member("a", incarnation(1))
-	must(t, s.PutMember(t.Context(), m, state.Incarnation{}))
+	must(t, s.PutMember(t.Context(), m, state.Member{}))
 	must(t, s.db.Query("UPDATE peers SET incarnation = uuid() WHERE cluster = ? AND peer = '0'", peersPartition).Exec()) // the first row
 	wantMember(t, s, "beside a row without a peer ID", m)
 	for i := range membersPage {
-		must(t, s.PutMember(t.Context(), member(fmt.Sprint(i), incarnation(1)), state.Incarnation{}))
+		must(t, s.PutMember(t.Context(), member(fmt.Sprint(i), incarnation(1)), state.Member{}))
 	}
 	if all, err := s.ListMembers(t.Context()); err != nil || len(all) != membersPage+1 {
 		t.Errorf("%d peers are listed, want %d: %v", len(all), membersPage+1, err)
@@ -222,7 +226,7 @@ func TestMemberBounds(t *testing.T) {
 	} {
 		m := member("a", incarnation(1))
 		tt.change(&m)
-		err := s.PutMember(ctx, m, state.Incarnation{})
+		err := s.PutMember(ctx, m, state.Member{})
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v, want %q", err, tt.want)
 		}
@@ -254,14 +258,14 @@ func TestMemberResolve(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // the caller has left
 	lost := errors.New("lost")
-	resolve := func(what string, m state.Member, was state.Incarnation, want bool) {
+	resolve := func(what string, m, was state.Member, want bool) {
 		t.Helper()
 		mine, err := s.resolveMember(ctx, m, was, lost)
 		if err != nil || mine != want {
 			t.Errorf("%s: mine %t, %v", what, mine, err)
 		}
 	}
-	m, was := member("a", incarnation(1)), state.Incarnation{}
+	m, was := member("a", incarnation(1)), state.Member{}
 	resolve("never applied", m, was, true)
 	wantMember(t, s, "written again", m)
 	resolve("applied", m, was, true)
@@ -269,16 +273,16 @@ func TestMemberResolve(t *testing.T) {
 	// The incarnation alone does not tell.
 	removed := m
 	removed.Removed = time.UnixMilli(1_700_000_000_000)
-	must(t, s.PutMember(t.Context(), removed, m.Incarnation))
+	must(t, s.PutMember(t.Context(), removed, m))
 	resolve("removed meanwhile", m, was, false)
 	wantMember(t, s, "removed meanwhile", removed)
 	named := m
 	named.Name = "renamed"
-	resolve("a change of a removed one", named, m.Incarnation, false)
-	resolve("removed", removed, m.Incarnation, true)
+	resolve("a change of a removed one", named, m, false)
+	resolve("removed", removed, m, true)
 
 	back := member("a", incarnation(2))
-	must(t, s.PutMember(t.Context(), back, m.Incarnation))
+	must(t, s.PutMember(t.Context(), back, removed))
 	resolve("another process meanwhile", m, was, false)
 	wantMember(t, s, "another process meanwhile", back)
 	s.conf.RequestTimeout = 20 * time.Millisecond
@@ -295,18 +299,18 @@ func TestMemberLostAnswer(t *testing.T) {
 	own := cqltest.StartOwn(t, engine.Options{})
 	s := openStore(t, configOn(t, &own.Server))
 	m := member("a", incarnation(1))
-	must(t, s.PutMember(t.Context(), member("warm", incarnation(1)), state.Incarnation{}))
+	must(t, s.PutMember(t.Context(), member("warm", incarnation(1)), state.Member{}))
 
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	must(t, own.Cluster().Freeze(0))
 	done := make(chan error, 1)
-	go func() { done <- s.PutMember(ctx, m, state.Incarnation{}) }()
+	go func() { done <- s.PutMember(ctx, m, state.Member{}) }()
 	<-ctx.Done()
 	must(t, own.Cluster().Resume(0))
 	must(t, <-done)
 	wantMember(t, s, "written", m)
-	if err := s.PutMember(ctx, member("late", incarnation(1)), state.Incarnation{}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := s.PutMember(ctx, member("late", incarnation(1)), state.Member{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a call after the end: %v", err)
 	}
 	if listed(t, s, statetest.Peer("late")) != nil {

@@ -121,11 +121,45 @@ func Adopt(ctx context.Context, conf *Config, confirm func(present Owner) error)
 // time in which changes can still appear.
 const quiet = time.Minute
 
-// refuseBusy returns an error when a peer reads its changes.
+// refuseBusy returns an error when a peer runs, by its heartbeat or because it
+// reads its changes.
 func refuseBusy(ctx context.Context, db *scylla.DB) error {
+	busy, err := beating(ctx, db)
+	if busy == "" && err == nil {
+		busy, err = reading(ctx, db)
+	}
+	if err != nil {
+		return fmt.Errorf("looking for running peers: %w", err)
+	}
+	if busy != "" {
+		return fmt.Errorf("the peer %s uses the keyspace %s: stop all its peers and wait a minute", busy, db.Keyspace)
+	}
+	return nil
+}
+
+// beating returns a peer whose heartbeat has not run out.
+func beating(ctx context.Context, db *scylla.DB) (busy string, err error) {
+	if there, err := db.HasTable(ctx, "peers"); err != nil || !there {
+		return "", err
+	}
+	ctx = scylla.WithTrail(ctx)
+	iter := db.Query(selectBeats, peersPartition).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
+	var id string
+	var beat *int64
+	for iter.Scan(&id, &beat) {
+		if beat != nil {
+			busy = id
+		}
+		beat = nil
+	}
+	return busy, scylla.Describe(ctx, iter.Close())
+}
+
+// reading returns a peer that has just read its changes.
+func reading(ctx context.Context, db *scylla.DB) (busy string, err error) {
 	ctx = scylla.WithTrail(ctx)
 	iter := db.Query(selectCursors).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
-	var feed, consumer, busy string
+	var feed, consumer string
 	var position time.Time
 	var holder *gocql.UUID
 	for iter.Scan(&feed, &consumer, &position, &holder) {
@@ -135,13 +169,7 @@ func refuseBusy(ctx context.Context, db *scylla.DB) error {
 		}
 		holder = nil
 	}
-	if err := iter.Close(); err != nil {
-		return fmt.Errorf("looking for running peers: %w", scylla.Describe(ctx, err))
-	}
-	if busy != "" {
-		return fmt.Errorf("the peer %s uses the keyspace %s: stop all its peers and wait a minute", busy, db.Keyspace)
-	}
-	return nil
+	return busy, scylla.Describe(ctx, iter.Close())
 }
 
 // readOwner returns the owner of the keyspace, without a name when there is

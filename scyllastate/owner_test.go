@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
@@ -197,5 +198,16 @@ func TestAdoptBesideRunningPeer(t *testing.T) {
 	}
 	must(t, s.db.Query("UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ?",
 		time.Now().Add(-quiet), id.String(), id.String()).Exec())
+	api := statetest.Peer("api") // reads no changes
+	must(t, s.Beat(t.Context(), api, state.Heartbeat{Incarnation: incarnation(1), Beat: 1, TTL: time.Second}))
+	err = Adopt(t.Context(), &moved, func(Owner) error { t.Error("was asked"); return nil })
+	if err == nil || !strings.Contains(err.Error(), "the peer "+api.String()+" uses the keyspace") {
+		t.Errorf("adopting beside a peer without a feed: %v", err)
+	}
+	waitFor(t, "the heartbeat to run out", func() bool {
+		busy, err := beating(t.Context(), s.db)
+		must(t, err)
+		return busy == ""
+	})
 	must(t, Adopt(t.Context(), &moved, func(Owner) error { return nil }))
 }

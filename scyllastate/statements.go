@@ -92,12 +92,12 @@ const (
 	setPosition    = "UPDATE cursors USING TIMESTAMP ? SET position = ? WHERE feed = ? AND consumer = ?"
 
 	// The peers. Who a peer is changes by condition only, its heartbeats need
-	// none. writeMemberPresent is writeMember unless the peer was removed.
-	selectMembers      = "SELECT peer, name, role, addresses, incarnation, instance, leaving, removed, beat, beat_of, ttl, metrics FROM peers WHERE cluster = ?"
-	selectMember       = selectMembers + " AND peer = ?"
-	writeMember        = "UPDATE peers SET name = ?, role = ?, addresses = ?, incarnation = ?, instance = ?, leaving = ?, removed = ? WHERE cluster = ? AND peer = ? IF incarnation = ?"
-	writeMemberPresent = writeMember + " AND removed = null"
-	writeBeat          = "UPDATE peers USING TTL ? AND TIMESTAMP ? SET beat = ?, beat_of = ?, ttl = ?, metrics = ? WHERE cluster = ? AND peer = ?"
+	// none.
+	selectMembers = "SELECT peer, name, role, addresses, incarnation, instance, leaving, removed, beat, beat_of, ttl, metrics FROM peers WHERE cluster = ?"
+	selectBeats   = "SELECT peer, beat FROM peers WHERE cluster = ?"
+	selectMember  = selectMembers + " AND peer = ?"
+	writeMember   = "UPDATE peers SET name = ?, role = ?, addresses = ?, incarnation = ?, instance = ?, leaving = ?, removed = ? WHERE cluster = ? AND peer = ? IF incarnation = ? AND leaving = ? AND removed = ?"
+	writeBeat     = "UPDATE peers USING TTL ? AND TIMESTAMP ? SET beat = ?, beat_of = ?, ttl = ?, metrics = ? WHERE cluster = ? AND peer = ?"
 
 	// selectRange with the revisions.
 	selectRevisions = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"

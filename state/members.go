@@ -56,10 +56,10 @@ type Members interface {
 	// ListMembers returns all of them, by a read that sees every acknowledged
 	// write.
 	ListMembers(ctx context.Context) ([]Member, error)
-	// PutMember writes who a peer is (not its heartbeat), if the incarnation
-	// of the stored one is still was (zero: there is none). It returns
-	// ErrMemberChanged if it is not.
-	PutMember(ctx context.Context, m Member, was Incarnation) error
+	// PutMember writes who a peer is (not its heartbeat), if Incarnation,
+	// Leaving and Removed of the stored one are still those of was (a zero
+	// Incarnation: there is none). It returns ErrMemberChanged if they are not.
+	PutMember(ctx context.Context, m, was Member) error
 	// Beat writes a heartbeat, which runs out after its TTL. It never makes a
 	// member, nor brings a removed one back.
 	Beat(ctx context.Context, id peer.ID, h Heartbeat) error

@@ -100,10 +100,11 @@ func (m *Monitor) writeAddresses(ctx context.Context, addresses []string) error 
 	if !ok || row.Incarnation != m.incarnation || !row.Removed.IsZero() {
 		return nil
 	}
+	was := row
 	row.Addresses = addresses
 	ctx, cancel := context.WithTimeout(ctx, m.ttl)
 	defer cancel()
-	if err := m.opts.Members.PutMember(ctx, identity(row), m.incarnation); err != nil {
+	if err := m.opts.Members.PutMember(ctx, identity(row), was); err != nil {
 		return fmt.Errorf("writing the addresses of this peer: %w", err)
 	}
 	return nil

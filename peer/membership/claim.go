@@ -121,7 +121,7 @@ func (c *claim) try(ctx context.Context) (done bool, err error) {
 	if opts.Rejoin {
 		next.Leaving = time.Time{}
 	}
-	if err := opts.Members.PutMember(ctx, next, row.Incarnation); err != nil {
+	if err := opts.Members.PutMember(ctx, next, row); err != nil {
 		return false, fmt.Errorf("writing this peer: %w", err)
 	}
 	c.announce(ctx)

@@ -56,9 +56,8 @@ func (m *Monitor) Finish(ctx context.Context, p peer.ID) error {
 	return nil
 }
 
-// markRemoved gives the row a new incarnation as well. Otherwise a process that
-// read the row before, to take the identity or to write its addresses, would
-// undo the removal: writes are conditional on the incarnation only.
+// markRemoved gives the row a new incarnation as well: heartbeats of the process
+// that was the peer are then not those of a member any more.
 func markRemoved(row *state.Member) (err error) {
 	row.Removed = time.Now()
 	row.Incarnation, err = newIncarnation()
@@ -89,7 +88,7 @@ func (m *Monitor) change(ctx context.Context, id peer.ID, f func(*state.Member) 
 		case m.isLast(id):
 			return errors.New("it is the last peer of the cluster")
 		}
-		was := row.Incarnation
+		was := row
 		if done, err := f(&row); err != nil || done {
 			return err
 		}

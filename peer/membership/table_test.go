@@ -76,7 +76,7 @@ func (t *table) ListMembers(context.Context) ([]state.Member, error) {
 	return rows, nil
 }
 
-func (t *table) PutMember(_ context.Context, m state.Member, was state.Incarnation) error {
+func (t *table) PutMember(_ context.Context, m, was state.Member) error {
 	t.mu.Lock()
 	before := t.beforePut
 	t.beforePut = nil
@@ -91,7 +91,7 @@ func (t *table) PutMember(_ context.Context, m state.Member, was state.Incarnati
 		return t.putErr
 	}
 	old := t.rows[m.ID]
-	if old.Incarnation != was {
+	if old.Incarnation != was.Incarnation || !old.Leaving.Equal(was.Leaving) || !old.Removed.Equal(was.Removed) {
 		return fmt.Errorf("writing peer %s: %w", m.ID, state.ErrMemberChanged)
 	}
 	m.Beat, m.BeatOf, m.TTL, m.Metrics = old.Beat, old.BeatOf, old.TTL, old.Metrics
