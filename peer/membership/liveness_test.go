@@ -563,7 +563,7 @@ func TestDeathsAreSeenTogether(t *testing.T) {
 	for seed := range uint64(300) {
 		inBubble(t, func(t *testing.T, db *table) {
 			random := rand.New(rand.NewPCG(seed, 0))
-			a := startPeer(t, options(&shaky{db, random}, "A"))
+			a := startPeer(t, options(&shaky{db, rand.New(rand.NewPCG(seed, 1))}, "A"))
 			dying := []peer.ID{"B", "C", "D"}
 			var beating sync.WaitGroup
 			for _, id := range dying {
