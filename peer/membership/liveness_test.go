@@ -555,7 +555,7 @@ func (s *shaky) ListMembers(ctx context.Context) ([]state.Member, error) {
 	if s.random.IntN(2) == 0 {
 		time.Sleep(time.Duration(s.random.Int64N(int64(ttl + interval))))
 	}
-	if s.random.IntN(10) == 0 {
+	if s.random.IntN(30) == 0 {
 		return nil, errDown
 	}
 	return rows, err
@@ -564,7 +564,7 @@ func (s *shaky) ListMembers(ctx context.Context) ([]state.Member, error) {
 // TestDeathsAreSeenTogether: of peers that died together, when one that can
 // judge has known of the death of one for twice the TTL, it knows of the others'.
 func TestDeathsAreSeenTogether(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(600) {
 		inBubble(t, func(t *testing.T, db *table) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			shaky := &shaky{table: db, random: rand.New(rand.NewPCG(seed, 1))}
@@ -582,7 +582,7 @@ func TestDeathsAreSeenTogether(t *testing.T) {
 				})
 			}
 			beating.Wait()
-			for until := time.Now().Add(10 * time.Minute); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+			for until := time.Now().Add(4 * time.Minute); time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
 				view := a.View()
 				dead, known := 0, false
 				for _, id := range dying {
