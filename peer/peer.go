@@ -235,7 +235,7 @@ func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {
 		OnlyTrusted: opts.OnlyTrusted, OnlyUntrusted: opts.OnlyUntrusted, Follower: opts.Follower,
 		Repin: opts.Repin, ScrubEvery: opts.ScrubEvery, Finish: p.monitor.Finish,
 		RecheckInterval: min(2*opts.PingInterval, reconcile.DefaultRecheckInterval),
-		Confirm:         4 * opts.PingInterval, Settle: 4 * opts.PingInterval,
+		Settle:          2 * membership.TTL(opts.PingInterval),
 	})
 }
 

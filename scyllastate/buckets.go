@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/gocql/gocql"
@@ -43,80 +42,101 @@ func checkShard(shard int) error {
 	return nil
 }
 
-// everywhereList names the table everywhere in the table buckets.
-const everywhereList = "*"
-
-// bucketsPage takes all buckets of a list at once.
-const bucketsPage = state.Buckets
+// everyPeer names the table everywhere in the table buckets.
+const everyPeer = "*"
 
 // PlacementBuckets implements state.Placements.
 func (s *Store) PlacementBuckets(ctx context.Context, p peer.ID) ([]int, error) {
 	return s.bucketsOf(ctx, p.String())
 }
 
-// bucketsOf returns the buckets that were noted for a list, in order.
-func (s *Store) bucketsOf(ctx context.Context, list string) ([]int, error) {
+// NoteBucket implements state.Scrubber.
+func (s *Store) NoteBucket(ctx context.Context, p peer.ID, bucket int) error {
+	if err := checkBucket(bucket); err != nil {
+		return err
+	}
+	return s.insertBucket(ctx, p.String(), bucket)
+}
+
+// bucketsOf returns the buckets that were noted for a holder, in order.
+func (s *Store) bucketsOf(ctx context.Context, holder string) ([]int, error) {
 	ctx = scylla.WithTrail(ctx)
-	iter := s.db.Query(selectBuckets, list).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(bucketsPage).Iter()
+	iter := s.db.Query(selectBuckets, holder).
+		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(state.Buckets).Iter()
 	var buckets []int
 	var bucket int
 	for iter.Scan(&bucket) {
-		if checkBucket(bucket) == nil { // a later version may have more
-			buckets = append(buckets, bucket)
+		if err := checkBucket(bucket); err != nil {
+			logger.Errorf("passing over a bucket in use of %s: %s", holder, err)
+			continue
 		}
+		buckets = append(buckets, bucket)
 	}
 	if err := iter.Close(); err != nil {
-		return nil, fmt.Errorf("reading which buckets of %s are in use: %w", list, scylla.Describe(ctx, err))
+		return nil, fmt.Errorf("reading which buckets of %s are in use: %w", holder, scylla.Describe(ctx, err))
 	}
+	s.noted.set(holder, buckets)
 	return buckets, nil
 }
 
-// noteBucket makes the bucket of a list one of bucketsOf. It is called before a
-// row is written there, and asks the database once for each bucket.
-func (s *Store) noteBucket(ctx context.Context, list string, bucket int) error {
-	if s.noted.has(list, bucket) {
+// noteBucket makes the bucket of a holder one of bucketsOf. It is called before a
+// row is written there, and writes only what this process does not know to be
+// noted.
+func (s *Store) noteBucket(ctx context.Context, holder string, bucket int) error {
+	if s.noted.has(holder, bucket) {
 		return nil
 	}
+	return s.insertBucket(ctx, holder, bucket)
+}
+
+func (s *Store) insertBucket(ctx context.Context, holder string, bucket int) error {
 	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(insertBucket, list, bucket).
+	err := s.db.Query(insertBucket, holder, bucket).
 		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
 	if err != nil {
-		return fmt.Errorf("noting that bucket %d of %s is in use: %w", bucket, list, scylla.Describe(ctx, err))
+		return fmt.Errorf("noting that bucket %d of %s is in use: %w", bucket, holder, scylla.Describe(ctx, err))
 	}
-	s.noted.add(list, bucket)
+	s.noted.add(holder, bucket)
 	return nil
 }
 
-// union returns what is in any of the lists, once each and in order.
-func union(lists ...[]int) []int {
-	all := slices.Concat(lists...)
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// notedBuckets are the buckets that this process has noted. The zero value has
-// none. It is safe for concurrent use.
+// notedBuckets are the buckets that this process knows to be noted, by holder. A
+// read of all of a holder begins them anew: what the database lost is written
+// again. The zero value has none. It is safe for concurrent use.
 type notedBuckets struct {
-	mu    sync.RWMutex
-	lists map[string]*[state.Buckets]bool
+	mu      sync.RWMutex
+	holders map[string]*[state.Buckets]bool
 }
 
-func (n *notedBuckets) has(list string, bucket int) bool {
+func (n *notedBuckets) has(holder string, bucket int) bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	noted := n.lists[list]
+	noted := n.holders[holder]
 	return noted != nil && noted[bucket]
 }
 
-func (n *notedBuckets) add(list string, bucket int) {
+func (n *notedBuckets) add(holder string, bucket int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.lists == nil {
-		n.lists = make(map[string]*[state.Buckets]bool)
+	if n.holders[holder] == nil {
+		n.begin(holder)
 	}
-	if n.lists[list] == nil {
-		n.lists[list] = new([state.Buckets]bool)
+	n.holders[holder][bucket] = true
+}
+
+func (n *notedBuckets) set(holder string, buckets []int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.begin(holder)
+	for _, bucket := range buckets {
+		n.holders[holder][bucket] = true
 	}
-	n.lists[list][bucket] = true
+}
+
+// begin forgets what was noted of a holder. The caller has the lock.
+func (n *notedBuckets) begin(holder string) {
+	if n.holders == nil {
+		n.holders = make(map[string]*[state.Buckets]bool)
+	}
+	n.holders[holder] = new([state.Buckets]bool)
 }

@@ -18,7 +18,7 @@ const everywherePage = 500
 // before the pin is written, under revision rev.
 func (s *Store) indexEverywhere(ctx context.Context, c api.Cid, rev gocql.UUID) error {
 	bucket := bucketOf(c)
-	if err := s.noteBucket(ctx, everywhereList, bucket); err != nil {
+	if err := s.noteBucket(ctx, everyPeer, bucket); err != nil {
 		return fmt.Errorf("listing %s among the pins of every peer: %w", c, err)
 	}
 	ctx = scylla.WithTrail(ctx)
@@ -61,6 +61,7 @@ func (s *Store) dropStrays(ctx context.Context, bucket int, age time.Duration) (
 		return 0, err // this clock must not decide how old a row is
 	}
 	ctx = scylla.WithTrail(ctx)
+	kept := false
 	iter := s.db.Query(selectEverywhere, bucket).
 		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(everywherePage).Iter()
 	for {
@@ -81,12 +82,17 @@ func (s *Store) dropStrays(ctx context.Context, bucket int, age time.Duration) (
 		}
 		if stray {
 			dropped++
+		} else {
+			kept = true
 		}
 	}
 	if err := iter.Close(); err != nil {
 		return dropped, fmt.Errorf("reading bucket %d of the pins of every peer: %w", bucket, scylla.Describe(ctx, err))
 	}
-	return dropped, nil
+	if kept {
+		err = s.insertBucket(ctx, everyPeer, bucket)
+	}
+	return dropped, err
 }
 
 // stray reports whether key is not that of a pin that every peer holds. A pin

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -41,23 +40,17 @@ func (s *Store) ListOwn(ctx context.Context, p peer.ID, out chan<- api.Pin) erro
 	ctx, span := trace.StartSpan(ctx, "state/scylla/ListOwn")
 	defer span.End()
 
-	// The changes come first. One that p has done by then has left a placement,
-	// which is there when the buckets are read.
-	changed, err := s.unconsumed(ctx, p)
-	if err != nil {
-		return fmt.Errorf("listing the pins of peer %s: %w", p, err)
-	}
-	buckets, err := s.ownBuckets(ctx, p, changed)
+	buckets, err := s.ownBuckets(ctx, p)
 	if err != nil {
 		return fmt.Errorf("listing the pins of peer %s: %w", p, err)
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(ownReaders)
-	for _, bucket := range buckets {
+	for bucket, in := range buckets {
 		if gctx.Err() != nil {
 			break
 		}
-		g.Go(func() error { return s.listOwnBucket(gctx, p, bucket, changed[bucket], out) })
+		g.Go(func() error { return s.listOwnBucket(gctx, p, bucket, in, out) })
 	}
 	err = g.Wait()
 	if err == nil {
@@ -69,27 +62,61 @@ func (s *Store) ListOwn(ctx context.Context, p peer.ID, out chan<- api.Pin) erro
 	return nil
 }
 
+// ownBucket says where in one bucket there may be pins of a peer.
+type ownBucket struct {
+	placed, everywhere bool
+	changed            [][]byte // sorted keys
+}
+
 // ownBuckets returns the buckets in which there may be pins of peer p.
-func (s *Store) ownBuckets(ctx context.Context, p peer.ID, changed map[int][][]byte) ([]int, error) {
+func (s *Store) ownBuckets(ctx context.Context, p peer.ID) (map[int]ownBucket, error) {
+	// The changes come first. One that p has done by then has left a placement,
+	// which is there when the buckets are read.
+	changed, err := s.unconsumed(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	placed, err := s.bucketsOf(ctx, p.String())
 	if err != nil {
 		return nil, err
 	}
-	everywhere, err := s.bucketsOf(ctx, everywhereList)
+	everywhere, err := s.bucketsOf(ctx, everyPeer)
 	if err != nil {
 		return nil, err
 	}
-	return union(placed, everywhere, slices.Collect(maps.Keys(changed))), nil
+	buckets := make(map[int]ownBucket)
+	for bucket, keys := range changed {
+		buckets[bucket] = ownBucket{changed: keys}
+	}
+	for _, bucket := range placed {
+		in := buckets[bucket]
+		in.placed = true
+		buckets[bucket] = in
+	}
+	for _, bucket := range everywhere {
+		in := buckets[bucket]
+		in.everywhere = true
+		buckets[bucket] = in
+	}
+	return buckets, nil
 }
 
-// listOwnBucket sends the pins of one bucket. changed are the sorted keys in it
-// that changes name.
-func (s *Store) listOwnBucket(ctx context.Context, p peer.ID, bucket int, changed [][]byte, out chan<- api.Pin) error {
-	placed := s.keys(ctx, selectPlacedKeys, p.String(), bucket)
-	everywhere := s.keys(ctx, selectEverywhereKeys, bucket)
-	err := merge(func(key []byte) error { return s.sendOwn(ctx, p, key, out) },
-		placed.next, everywhere.next, sliceKeys(changed))
-	for _, k := range []*keyReader{placed, everywhere} {
+// listOwnBucket sends the pins of one bucket.
+func (s *Store) listOwnBucket(ctx context.Context, p peer.ID, bucket int, in ownBucket, out chan<- api.Pin) error {
+	sources := []func() []byte{sliceKeys(in.changed)}
+	var readers []*keyReader
+	read := func(stmt string, values ...any) {
+		k := s.keys(ctx, stmt, values...)
+		readers, sources = append(readers, k), append(sources, k.next)
+	}
+	if in.placed {
+		read(selectPlacedKeys, p.String(), bucket)
+	}
+	if in.everywhere {
+		read(selectEverywhereKeys, bucket)
+	}
+	err := merge(func(key []byte) error { return s.sendOwn(ctx, p, key, out) }, sources...)
+	for _, k := range readers {
 		if e := k.close(); err == nil && e != nil {
 			err = fmt.Errorf("reading bucket %d: %w", bucket, e)
 		}

@@ -132,16 +132,13 @@ func refuseBusy(ctx context.Context, db *scylla.DB) error {
 		return fmt.Errorf("looking for running peers: %w", err)
 	}
 	if busy != "" {
-		return fmt.Errorf("the peer %s uses the keyspace %s: stop all its peers and wait a minute", busy, db.Keyspace)
+		return fmt.Errorf("the peer %s uses the keyspace %s: stop all its peers, and wait two monitor_ping_interval, at least a minute", busy, db.Keyspace)
 	}
 	return nil
 }
 
 // beating returns a peer whose heartbeat has not run out.
 func beating(ctx context.Context, db *scylla.DB) (busy string, err error) {
-	if there, err := db.HasTable(ctx, "peers"); err != nil || !there {
-		return "", err
-	}
 	ctx = scylla.WithTrail(ctx)
 	iter := db.Query(selectBeats, peersPartition).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
 	var id string

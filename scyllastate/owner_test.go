@@ -199,11 +199,12 @@ func TestAdoptBesideRunningPeer(t *testing.T) {
 	must(t, s.db.Query("UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ?",
 		time.Now().Add(-quiet), id.String(), id.String()).Exec())
 	api := statetest.Peer("api") // reads no changes
-	must(t, s.Beat(t.Context(), api, state.Heartbeat{Incarnation: incarnation(1), Beat: 1, TTL: time.Second}))
+	must(t, s.Beat(t.Context(), api, state.Heartbeat{Incarnation: incarnation(1), Beat: 1, TTL: time.Hour}))
 	err = Adopt(t.Context(), &moved, func(Owner) error { t.Error("was asked"); return nil })
 	if err == nil || !strings.Contains(err.Error(), "the peer "+api.String()+" uses the keyspace") {
 		t.Errorf("adopting beside a peer without a feed: %v", err)
 	}
+	must(t, s.Beat(t.Context(), api, state.Heartbeat{Incarnation: incarnation(1), Beat: 2, TTL: time.Second}))
 	waitFor(t, "the heartbeat to run out", func() bool {
 		busy, err := beating(t.Context(), s.db)
 		must(t, err)

@@ -128,7 +128,8 @@ func (s simPlacements) PlacementBuckets(ctx context.Context, _ peer.ID) ([]int, 
 	for _, c := range simCidList {
 		buckets = append(buckets, bucketOf(c))
 	}
-	return union(buckets), ctx.Err()
+	slices.Sort(buckets)
+	return slices.Compact(buckets), ctx.Err()
 }
 
 func (s simPlacements) ListPlacements(_ context.Context, _ peer.ID, bucket int, f func(state.Placement) error) error {

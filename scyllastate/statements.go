@@ -77,8 +77,8 @@ const (
 	selectPlacedKeys = "SELECT cid FROM placements WHERE peer = ? AND bucket = ?"
 
 	// The buckets in use. Only these rows have no cells, hence an INSERT.
-	insertBucket  = "INSERT INTO buckets (list, bucket) VALUES (?, ?)"
-	selectBuckets = "SELECT bucket FROM buckets WHERE list = ?"
+	insertBucket  = "INSERT INTO buckets (holder, bucket) VALUES (?, ?)"
+	selectBuckets = "SELECT bucket FROM buckets WHERE holder = ?"
 
 	// Pins that every peer holds.
 	insertEverywhere     = "INSERT INTO everywhere (bucket, cid, rev) VALUES (?, ?, ?) USING TIMESTAMP ?"

@@ -47,7 +47,8 @@ type Heartbeat struct {
 }
 
 // ErrMemberChanged says that a member is not the one any more that was to be
-// changed: another process has taken its identity, or it was removed.
+// changed: another process has taken its identity, or it was told to leave,
+// removed or called back.
 var ErrMemberChanged = errors.New("the peer was changed by another process meanwhile")
 
 // Members are the peers of the cluster. A member that was removed stays listed

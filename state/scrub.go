@@ -19,8 +19,12 @@ type Scrubber interface {
 	// Index writes again what lists the pin beside the pinset: among the
 	// pins that every peer holds, and among those that run out.
 	Index(ctx context.Context, pin api.Pin, rev Revision) error
+	// NoteBucket makes a bucket in which peer p has placements one of its
+	// PlacementBuckets again.
+	NoteBucket(ctx context.Context, p peer.ID, bucket int) error
 	// DropStrays removes from one bucket of the pins that every peer holds
-	// what is none and cannot become one by a write that is under way.
+	// what is none and cannot become one by a write that is under way. If any
+	// is left, it sees to it that the bucket is found.
 	DropStrays(ctx context.Context, bucket int) (dropped int, err error)
 }
 

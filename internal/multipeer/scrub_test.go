@@ -27,7 +27,7 @@ func (w *world) load(pin api.Pin, at time.Time) error {
 
 // loadPlacement writes what a peer is said to do with a CID since then.
 func (w *world) loadPlacement(n *node, c api.Cid, at time.Time) error {
-	if err := w.sql.Query("INSERT INTO "+w.conf.Keyspace+".buckets (list, bucket) VALUES (?, ?)", n.id.String(), bucketOf(c)).Exec(); err != nil {
+	if err := w.sql.Query("INSERT INTO "+w.conf.Keyspace+".buckets (holder, bucket) VALUES (?, ?)", n.id.String(), bucketOf(c)).Exec(); err != nil {
 		return err
 	}
 	return w.sql.Query("UPDATE "+w.conf.Keyspace+".placements USING TIMESTAMP ? SET rev = ?, status = ?, updated = ?, attempts = 0 WHERE peer = ? AND bucket = ? AND cid = ?",

@@ -17,9 +17,8 @@ type watched struct {
 	self peer.ID
 	// members counts the reads of the peers that succeeded.
 	members atomic.Int64
-	// looks counts how often the peer found out where its placements are, and
-	// unread how many buckets of them it has still to read.
-	looks, unread atomic.Int64
+	// looks counts how often the peer found out where its placements are.
+	looks atomic.Int64
 }
 
 var _ sharedpeer.Store = (*watched)(nil)
@@ -37,16 +36,7 @@ func (w *watched) ListMembers(ctx context.Context) ([]state.Member, error) {
 func (w *watched) PlacementBuckets(ctx context.Context, p peer.ID) ([]int, error) {
 	buckets, err := w.Store.PlacementBuckets(ctx, p)
 	if err == nil && p == w.self {
-		w.unread.Add(int64(len(buckets)))
 		w.looks.Add(1)
 	}
 	return buckets, err
-}
-
-// ListPlacements implements state.Placements.
-func (w *watched) ListPlacements(ctx context.Context, p peer.ID, bucket int, f func(state.Placement) error) error {
-	if p == w.self {
-		defer w.unread.Add(-1)
-	}
-	return w.Store.ListPlacements(ctx, p, bucket, f)
 }

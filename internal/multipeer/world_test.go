@@ -138,13 +138,13 @@ func (w *world) meet() {
 	})
 }
 
-// startedUp waits until every live peer has looked once through what it holds for
-// work that was left undone: from then on it learns of pins by its feed only.
+// startedUp waits until every live peer has looked for work that was left undone,
+// where there is none: from then on it learns of pins by its feed only.
 func (w *world) startedUp() {
 	w.t.Helper()
 	eventually(w.t, "the peers to have looked through what they hold", func() string {
 		for _, n := range w.live() {
-			if n.store.looks.Load() == 0 || n.store.unread.Load() > 0 {
+			if n.store.looks.Load() == 0 {
 				return fmt.Sprintf("%s has not", n.name)
 			}
 		}

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // maxAddresses is how many addresses of a peer are kept.
@@ -104,7 +107,8 @@ func (m *Monitor) writeAddresses(ctx context.Context, addresses []string) error 
 	row.Addresses = addresses
 	ctx, cancel := context.WithTimeout(ctx, m.ttl)
 	defer cancel()
-	if err := m.opts.Members.PutMember(ctx, identity(row), was); err != nil {
+	err = m.opts.Members.PutMember(ctx, identity(row), was)
+	if err != nil && !errors.Is(err, state.ErrMemberChanged) { // seen by the next read
 		return fmt.Errorf("writing the addresses of this peer: %w", err)
 	}
 	return nil

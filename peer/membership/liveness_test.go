@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -538,70 +536,4 @@ func TestShutdown(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 	})
-}
-
-// shaky is a table whose reads take their time, and fail now and then.
-type shaky struct {
-	*table
-	random *rand.Rand
-	calm   atomic.Bool
-}
-
-func (s *shaky) ListMembers(ctx context.Context) ([]state.Member, error) {
-	rows, err := s.table.ListMembers(ctx)
-	if s.calm.Load() {
-		return rows, err
-	}
-	if s.random.IntN(2) == 0 {
-		time.Sleep(time.Duration(s.random.Int64N(int64(ttl + interval))))
-	}
-	if s.random.IntN(30) == 0 {
-		return nil, errDown
-	}
-	return rows, err
-}
-
-// TestDeathsAreSeenTogether: of peers that died together, when one that can
-// judge has known of the death of one for twice the TTL, it knows of the others'.
-func TestDeathsAreSeenTogether(t *testing.T) {
-	for seed := range uint64(600) {
-		inBubble(t, func(t *testing.T, db *table) {
-			random := rand.New(rand.NewPCG(seed, 0))
-			shaky := &shaky{table: db, random: rand.New(rand.NewPCG(seed, 1))}
-			a := startPeer(t, options(shaky, "A"))
-			dying := []peer.ID{"B", "C", "D"}
-			var beating sync.WaitGroup
-			for _, id := range dying {
-				phase := time.Duration(random.Int64N(int64(interval)))
-				beating.Go(func() {
-					time.Sleep(phase)
-					for i := range int64(10) {
-						beatBy(t, db, id, i+1, ttl)
-						time.Sleep(interval)
-					}
-				})
-			}
-			beating.Wait()
-			for until := time.Now().Add(4 * time.Minute); time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
-				view := a.View()
-				dead, known := 0, false
-				for _, id := range dying {
-					if p, _ := view.Get(id); p.Dead() {
-						dead++
-						known = known || view.At.Sub(p.DeadSince) >= 2*ttl
-					}
-				}
-				if known && !view.Frozen && dead < len(dying) {
-					t.Fatalf("seed %d: %d of %d peers are dead: %+v", seed, dead, len(dying), view)
-				}
-			}
-			shaky.calm.Store(true)
-			after(2 * settled)
-			for _, id := range dying {
-				if p := get(t, a, id); !p.Dead() {
-					t.Errorf("seed %d: %s does not die", seed, id)
-				}
-			}
-		})
-	}
 }

@@ -110,7 +110,7 @@ func newMonitor(opts Options) (*Monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	ttl := max(2*opts.Interval, minTTL)
+	ttl := TTL(opts.Interval)
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Monitor{
 		opts: opts, ttl: ttl, incarnation: incarnation,
@@ -181,7 +181,7 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 func (m *Monitor) View() View {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return View{Self: m.opts.ID, Frozen: m.sight.frozen(time.Now()), At: m.sight.asked, Peers: m.peers}
+	return View{Self: m.opts.ID, Frozen: m.sight.frozen(time.Now()), Peers: m.peers}
 }
 
 // Peers returns the live peers that were not removed, and always this one, in
@@ -217,6 +217,9 @@ func (m *Monitor) CanHold(p peer.ID) bool {
 // Alerts returns the channel that gets one alert, named "heartbeat", for each
 // live peer that dies. It is never closed. Alerts that nobody reads are dropped.
 func (m *Monitor) Alerts() <-chan api.Alert { return m.alerts }
+
+// TTL is how long a heartbeat counts that is sent every interval.
+func TTL(interval time.Duration) time.Duration { return max(2*interval, minTTL) }
 
 // patience is how long one read or heartbeat may take: short enough that another
 // one is in time.

@@ -97,7 +97,7 @@ func (m *Monitor) observe(rows []state.Member, asked time.Time) news {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := news{recovered: m.sight.blind}
-	m.sight.readDone(asked, now)
+	m.sight.readDone(now)
 	listed := make(map[peer.ID]bool, len(rows))
 	for i := range rows {
 		row := &rows[i]
@@ -194,7 +194,7 @@ func (m *Monitor) snapshot() []Peer {
 	for _, p := range m.members {
 		peers = append(peers, Peer{
 			ID: p.row.ID, Name: p.row.Name, Role: p.row.Role,
-			Live: p.live, Seen: p.beat != 0, DeadSince: p.deadSince,
+			Live: p.live, Seen: p.beat != 0, Heard: p.heard, DeadSince: p.deadSince,
 			Leaving: !p.row.Leaving.IsZero(), Removed: !p.row.Removed.IsZero(), RemovedAt: p.row.Removed,
 			Incarnation: p.row.Incarnation,
 		})

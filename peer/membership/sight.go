@@ -14,18 +14,16 @@ type sight struct {
 	blind, mute bool
 	// since is when both worked again.
 	since time.Time
-	// asked is when the last read was begun that succeeded.
-	asked time.Time
 }
 
 // never tells that the table was not read yet.
 func (s *sight) never() bool { return s.read.IsZero() }
 
-func (s *sight) readDone(asked, now time.Time) {
+func (s *sight) readDone(now time.Time) {
 	if s.blind || now.Sub(s.read) > s.ttl { // also the first time
 		s.since = now
 	}
-	s.blind, s.read, s.asked = false, now, asked
+	s.blind, s.read = false, now
 }
 
 // readFailed, and beatFailed, report whether that is new.
@@ -50,10 +48,8 @@ func (s *sight) beatFailed() bool {
 	return !was
 }
 
-// frozen tells that nobody can be judged. That ends with a read by which all were
-// judged, and not between that of one and the others.
 func (s *sight) frozen(now time.Time) bool {
-	return s.never() || s.blind || s.mute || now.Sub(s.read) > s.ttl || s.asked.Sub(s.since) <= s.ttl
+	return s.never() || s.blind || s.mute || now.Sub(s.read) > s.ttl || now.Sub(s.since) < s.ttl
 }
 
 // outlived tells that a peer last heard of at the given time is dead, by a read

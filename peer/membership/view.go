@@ -33,8 +33,6 @@ type View struct {
 	// read or written, or could not until a moment ago, or this process has
 	// just started. Meanwhile nobody dies.
 	Frozen bool
-	// At is when the read was begun that the view goes by.
-	At time.Time
 	// Peers are all members in order of their IDs, also the dead and removed.
 	Peers []Peer
 }
@@ -48,6 +46,9 @@ type Peer struct {
 	Live bool
 	// Seen says that the viewer has seen it live at some time.
 	Seen bool
+	// Heard is when the viewer saw a new heartbeat, or, before the first one, the
+	// peer.
+	Heard time.Time
 	// DeadSince is when the viewer found that they had stopped. It is zero
 	// while the peer is live, and also for a peer that was not heard of yet
 	// and may only be starting: see Dead.
@@ -79,6 +80,19 @@ func (v View) Get(id peer.ID) (Peer, bool) {
 		return Peer{}, false
 	}
 	return v.Peers[i], true
+}
+
+// Gone tells whether the pins of a member have to be held by others. A removed one
+// is gone, and a dead one once everybody else who was alive has been heard of since
+// it was found dead, or was found dead, too: of peers that die together none is
+// gone before all are known to be dead, whatever their intervals.
+func (v View) Gone(p Peer) bool {
+	if p.Removed {
+		return true
+	}
+	return p.Dead() && !slices.ContainsFunc(v.Peers, func(other Peer) bool {
+		return other.Live && !other.Removed && other.ID != v.Self && !other.Heard.After(p.DeadSince)
+	})
 }
 
 // Owner returns the peer that does the work named by key: one of the live ones

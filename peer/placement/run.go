@@ -95,7 +95,7 @@ func (l *Ledger) replayAll(ctx context.Context) {
 func (l *Ledger) Replay(ctx context.Context, all bool) error {
 	buckets, err := l.opts.Store.PlacementBuckets(ctx, l.opts.Self)
 	if err != nil {
-		return err
+		return fmt.Errorf("listing the placements of this peer: %w", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(replayers)

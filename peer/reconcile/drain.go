@@ -119,7 +119,7 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 	}
 	buckets, err := r.opts.Store.PlacementBuckets(ctx, r.opts.Self)
 	if err != nil {
-		return drainCount{}, err
+		return drainCount{}, fmt.Errorf("listing what this peer holds: %w", err)
 	}
 	var g errgroup.Group
 	g.SetLimit(r.opts.Rates.Moves)

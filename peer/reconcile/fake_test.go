@@ -51,6 +51,7 @@ type fakeStore struct {
 	calls      map[string]int
 	scanned    []scan
 	follows    map[peer.ID]int // running Consume calls
+	renoted    map[peer.ID][]int
 
 	// beforeWrite runs without the lock before a conditional write is judged.
 	beforeWrite func(c api.Cid)
@@ -71,7 +72,7 @@ func newFakeStore() *fakeStore {
 		pins: map[api.Cid]version{}, placements: map[held]state.Placement{},
 		due: map[time.Time]map[api.Cid]dueEntry{}, duePos: map[int]time.Time{},
 		feeds: map[peer.ID][]api.Cid{}, told: map[peer.ID][]api.Cid{}, indexed: map[api.Cid]int{},
-		strays: map[int]int{}, bad: map[int]error{}, calls: map[string]int{}, follows: map[peer.ID]int{},
+		strays: map[int]int{}, bad: map[int]error{}, calls: map[string]int{}, follows: map[peer.ID]int{}, renoted: map[peer.ID][]int{},
 	}
 }
 
@@ -372,6 +373,16 @@ func (s *fakeStore) Index(_ context.Context, pin api.Pin, _ state.Revision) erro
 	if expires(pin) {
 		s.announce(pin.Cid, pin.ExpireAt, time.Now())
 	}
+	return nil
+}
+
+func (s *fakeStore) NoteBucket(_ context.Context, p peer.ID, bucket int) error {
+	if err := s.begin("NoteBucket", api.CidUndef); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.renoted[p] = append(s.renoted[p], bucket)
 	return nil
 }
 

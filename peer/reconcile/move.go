@@ -29,7 +29,7 @@ func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (boo
 	if !ok || !member.Removed && !member.Dead() {
 		return false, nil // it came back, and sees to its pins itself
 	}
-	if !r.gone(view, member) || !r.mayMove(view) {
+	if !view.Gone(member) || !r.mayMove(view) {
 		return false, errPaused
 	}
 	cl := r.classes(ctx, view, *pin, func(p peer.ID) bool { return p == gone })

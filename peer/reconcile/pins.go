@@ -48,13 +48,6 @@ func without(peers []peer.ID, p peer.ID) []peer.ID {
 	return slices.DeleteFunc(slices.Clone(peers), func(q peer.ID) bool { return q == p })
 }
 
-// gone tells whether the pins of a member have to be held by others: it was
-// removed, or is dead for so long that those that died with it are known, too,
-// and the stop rule counts them.
-func (r *Reconciler) gone(view membership.View, p membership.Peer) bool {
-	return p.Removed || p.Dead() && view.At.Sub(p.DeadSince) >= r.opts.Confirm
-}
-
 // goneSince is when a member that is gone was removed or found dead.
 func goneSince(p membership.Peer) time.Time {
 	if p.Removed {

@@ -31,7 +31,6 @@ const (
 	DefaultStopShare       = 0.5
 	DefaultFeedTTL         = 7 * 24 * time.Hour
 	DefaultSettle          = time.Minute
-	DefaultConfirm         = time.Minute
 )
 
 // Store is what the loops need of the pinset.
@@ -98,10 +97,6 @@ type Options struct {
 	// Settle is how long other peers may go by metrics of this one after it
 	// began to leave: twice the TTL of a heartbeat.
 	Settle time.Duration
-	// Confirm is how long pins stay with a peer after it was found dead. Peers
-	// that die together must be found dead within that time of each other:
-	// twice the TTL of a heartbeat.
-	Confirm time.Duration
 	// Finish ends the membership of a peer that has handed over its pins.
 	Finish func(context.Context, peer.ID) error
 	Rates  Rates
@@ -121,7 +116,6 @@ func New(opts Options) *Reconciler {
 	setDefault(&opts.StopShare, DefaultStopShare)
 	setDefault(&opts.FeedTTL, DefaultFeedTTL)
 	setDefault(&opts.Settle, DefaultSettle)
-	setDefault(&opts.Confirm, DefaultConfirm)
 	setDefault(&opts.Rates.Moves, 8)
 	setDefault(&opts.Rates.Expiries, 16)
 	setDefault(&opts.Rates.Checks, 8)

@@ -55,8 +55,10 @@ type repin struct {
 // comes back and goes again, or is removed.
 type repinPeer struct {
 	since time.Time
-	// listed says that it is known in which buckets it has placements.
+	// listed says that it is known in which buckets it has placements, unlisted
+	// why that failed in this pass.
 	listed     bool
+	unlisted   error
 	buckets    [state.Buckets]bucketState
 	starvedAt  time.Time
 	moved      int
@@ -83,7 +85,8 @@ func (l *repin) pass(ctx context.Context) error {
 		if !l.r.mayMove(view) {
 			break
 		}
-		id, buckets := l.next(ctx, view)
+		l.list(ctx)
+		id, buckets := l.next(view)
 		if buckets == nil {
 			break
 		}
@@ -98,12 +101,12 @@ func (l *repin) observe(view membership.View) {
 	changed := live != l.live
 	l.live = live
 	for id := range l.peers {
-		if p, ok := view.Get(id); !ok || !l.r.gone(view, p) {
+		if p, ok := view.Get(id); !ok || !view.Gone(p) {
 			delete(l.peers, id)
 		}
 	}
 	for _, p := range view.Peers {
-		if !l.r.gone(view, p) || p.ID == l.r.opts.Self {
+		if !view.Gone(p) || p.ID == l.r.opts.Self {
 			continue
 		}
 		known := l.peers[p.ID]
@@ -131,7 +134,7 @@ func signature(view membership.View) string {
 
 // next returns a peer and some of its buckets that are to be done here, the peer
 // that went last first. It returns nil when there are none.
-func (l *repin) next(ctx context.Context, view membership.View) (peer.ID, []int) {
+func (l *repin) next(view membership.View) (peer.ID, []int) {
 	ids := make([]peer.ID, 0, len(l.peers))
 	for id := range l.peers {
 		ids = append(ids, id)
@@ -139,9 +142,6 @@ func (l *repin) next(ctx context.Context, view membership.View) (peer.ID, []int)
 	slices.SortFunc(ids, func(a, b peer.ID) int { return l.peers[b].since.Compare(l.peers[a].since) })
 	for _, id := range ids {
 		p := l.peers[id]
-		if !p.listed {
-			p.list(l.r.opts.Store.PlacementBuckets(ctx, id))
-		}
 		var buckets []int
 		for i, s := range p.buckets {
 			if s != bucketTodo {
@@ -162,17 +162,22 @@ func (l *repin) next(ctx context.Context, view membership.View) (peer.ID, []int)
 	return "", nil
 }
 
-// list takes notice of the buckets in which the peer has placements.
-func (p *repinPeer) list(used []int, err error) {
-	if err != nil {
-		if p.firstError == nil {
-			p.firstError = err
+// list finds out in which buckets the peers have placements, once for each and
+// again in the next pass where that fails.
+func (l *repin) list(ctx context.Context) {
+	for id, p := range l.peers {
+		if p.listed || p.unlisted != nil || ctx.Err() != nil {
+			continue
 		}
-		return
-	}
-	p.listed = true
-	for _, i := range used {
-		p.buckets[i] = bucketTodo
+		used, err := l.r.opts.Store.PlacementBuckets(ctx, id)
+		if err != nil {
+			p.unlisted = fmt.Errorf("listing what %s holds: %w", id, err)
+			continue
+		}
+		p.listed = true
+		for _, i := range used {
+			p.buckets[i] = bucketTodo
+		}
 	}
 }
 
@@ -282,8 +287,8 @@ func (l *repin) report() error {
 		if p.starved > 0 {
 			logger.Warnf("%d pins of %s need another peer and there are not enough that could take them, %s is the first: add peers or space", p.starved, id, p.firstCid)
 		}
-		errs = append(errs, p.firstError)
-		p.moved, p.starved, p.firstCid, p.firstError = 0, 0, api.CidUndef, nil
+		errs = append(errs, p.unlisted, p.firstError)
+		p.unlisted, p.moved, p.starved, p.firstCid, p.firstError = nil, 0, 0, api.CidUndef, nil
 	}
 	return errors.Join(errs...)
 }

@@ -94,34 +94,22 @@ func TestPeersThatDieTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob, carol, dave)
 		held, fed := w.add(1, 1, 1, bob), w.addUnheld(2, 1, 1, bob)
-		defer w.start(w.reconciler(alice, func(o *Options) { o.Confirm = 0 }))()
-		for _, p := range []peer.ID{bob, carol, dave} {
+		defer w.run(alice)()
+		dying := []peer.ID{bob, carol, dave}
+		for _, p := range dying {
+			w.member(p, func(m *membership.Peer) { m.Heard = time.Now() })
+		}
+		for _, p := range dying {
+			pass(10 * time.Minute)
 			w.die(p)
-			pass(DefaultConfirm/2 - time.Second)
 		}
 		pass(20 * time.Minute)
 		w.wantHolders(held, bob)
 		w.wantHolders(fed, bob)
-		// Of two, one still counts, and nothing is in the way.
 		w.revive(carol)
 		w.revive(dave)
 		pass(time.Minute)
 		w.wantHolders(held, alice)
-		w.wantHolders(fed, alice)
-	})
-}
-
-// TestRepinIsConfirmed: a peer that was found dead keeps its pins for a while.
-func TestRepinIsConfirmed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, alice, bob)
-		c, fed := w.add(1, 1, 1, bob), w.addUnheld(2, 1, 1, bob)
-		w.die(bob)
-		defer w.start(w.reconciler(alice, func(o *Options) { o.Confirm, o.RecheckInterval = time.Minute, time.Second }))()
-		pass(time.Minute - time.Second)
-		w.wantHolders(c, bob)
-		pass(3 * time.Second)
-		w.wantHolders(c, alice)
 		w.wantHolders(fed, alice)
 	})
 }

@@ -163,7 +163,9 @@ func expires(pin api.Pin) bool {
 	return !pin.ExpireAt.IsZero() && pin.ExpireAt.Unix() != 0
 }
 
-// scrubStrays looks for placements of pins that their peer should not hold.
+// scrubStrays looks for placements of pins that their peer should not hold. It
+// lists every bucket, also those that are not noted to be in use: a note that got
+// lost would hide what it stands for.
 func (r *Reconciler) scrubStrays(ctx context.Context, bucket int) (Report, error) {
 	tell := newTeller(r.opts.Store)
 	g, inner := errgroup.WithContext(ctx)
@@ -173,9 +175,14 @@ func (r *Reconciler) scrubStrays(ctx context.Context, bucket int) (Report, error
 			continue
 		}
 		g.Go(func() error {
+			used := false
 			err := r.opts.Store.ListPlacements(inner, p.ID, bucket, func(row state.Placement) error {
+				used = true
 				return r.scrubPlacement(inner, tell, p.ID, row)
 			})
+			if err == nil && used {
+				err = r.opts.Store.NoteBucket(inner, p.ID, bucket)
+			}
 			if err != nil {
 				return fmt.Errorf("comparing what %s holds with the pinset: %w", p.ID, err)
 			}

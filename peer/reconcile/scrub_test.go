@@ -58,6 +58,9 @@ func TestScrubFindsWhatIsMissing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if noted := w.store.renoted[alice]; len(w.store.renoted) != 1 || !slices.Equal(slices.Sorted(slices.Values(noted)), w.store.buckets(alice)) {
+			t.Errorf("noted to be in use: %v, want %v of %s", w.store.renoted, w.store.buckets(alice), alice)
+		}
 		for c, peers := range want {
 			if got := w.store.toldOf(c); !slices.Equal(got, peers) {
 				t.Errorf("%s: told %q, want %q", w.store.pin(c).Name, got, peers)
@@ -156,11 +159,12 @@ func TestScrubReportsBadRows(t *testing.T) {
 }
 
 func TestScrubOnceFails(t *testing.T) {
-	for _, broken := range []string{"ScanPiece", "GetPlacement", "Tell", "Index", "DropStrays", "ListPlacements alice"} {
+	for _, broken := range []string{"ScanPiece", "GetPlacement", "Tell", "Index", "DropStrays", "ListPlacements alice", "NoteBucket"} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, alice)
 			w.addUnheld(1, 1, 1, alice)
 			w.addExpiring(2, time.Now().Add(time.Hour))
+			w.add(3, 1, 1, alice)
 			pass(scrubAge + time.Second)
 			w.store.fail = func(call string, _ api.Cid) error {
 				if call == broken {

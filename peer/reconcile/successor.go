@@ -46,7 +46,7 @@ func (s *successor) look(ctx context.Context) {
 	view := s.r.opts.View()
 	wanted := make(map[peer.ID]bool)
 	for _, p := range view.Peers {
-		if s.r.gone(view, p) && p.ID != s.r.opts.Self && time.Since(goneSince(p)) < s.r.opts.FeedTTL && view.Mine([]byte(p.ID)) {
+		if view.Gone(p) && p.ID != s.r.opts.Self && time.Since(goneSince(p)) < s.r.opts.FeedTTL && view.Mine([]byte(p.ID)) {
 			wanted[p.ID] = true
 		}
 	}

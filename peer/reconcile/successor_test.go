@@ -121,11 +121,12 @@ func TestFeedOfADeadPeerIsNotHeldUp(t *testing.T) {
 			t.Errorf("frozen: %v", err)
 		}
 		w.set(func() { w.frozen = false })
-		w.member(bob, func(m *membership.Peer) { m.DeadSince = time.Now() }) // it was back for a moment
+		w.member(carol, func(m *membership.Peer) { m.Live, m.Heard = true, time.Now().Add(-time.Hour) })
 		if err := f.handle(t.Context(), change(movable)); !errors.Is(err, state.ErrNotYet) {
-			t.Errorf("a death that is not confirmed: %v", err)
+			t.Errorf("a peer that is dead, and not gone yet: %v", err)
 		}
 		w.wantHolders(movable, bob)
+		w.member(carol, func(m *membership.Peer) { m.Live = false })
 		w.revive(bob)
 		if err := f.handle(t.Context(), change(movable)); err != nil {
 			t.Errorf("a peer that came back: %v", err)

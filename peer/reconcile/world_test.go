@@ -75,13 +75,10 @@ func (w *world) member(p peer.ID, change func(*membership.Peer)) {
 	w.members[p] = m
 }
 
-// confirm is the shortest time that there is.
-const confirm = time.Nanosecond
-
-// die lets peers be found dead, so long ago that it is confirmed by default.
+// die lets peers be found dead, a moment before everybody else was heard of.
 func (w *world) die(peers ...peer.ID) {
 	for _, p := range peers {
-		w.member(p, func(m *membership.Peer) { m.Live, m.DeadSince = false, time.Now().Add(-confirm) })
+		w.member(p, func(m *membership.Peer) { m.Live, m.DeadSince = false, time.Now().Add(-1) })
 	}
 }
 
@@ -104,8 +101,11 @@ func (w *world) set(change func()) {
 func (w *world) view(self peer.ID) membership.View {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	v := membership.View{Self: self, Frozen: w.frozen, At: time.Now()}
+	v := membership.View{Self: self, Frozen: w.frozen}
 	for _, m := range w.members {
+		if m.Heard.IsZero() {
+			m.Heard = time.Now()
+		}
 		v.Peers = append(v.Peers, m)
 	}
 	slices.SortFunc(v.Peers, func(a, b membership.Peer) int { return strings.Compare(string(a.ID), string(b.ID)) })
@@ -147,13 +147,12 @@ func (w *world) Allocate(_ context.Context, c api.Cid, _, candidates, priority a
 
 func (w *world) Metrics() []string { return []string{"disk", "tag"} }
 
-// options are those of one peer, without a scrub. Dead peers are dealt with at
-// once.
+// options are those of one peer, without a scrub.
 func (w *world) options(self peer.ID) Options {
 	return Options{
 		Self: self, Store: w.store,
 		View:    func() membership.View { return w.view(self) },
-		Metrics: w.metrics, Allocator: w, Confirm: confirm,
+		Metrics: w.metrics, Allocator: w,
 		Repin: func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
