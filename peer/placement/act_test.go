@@ -409,6 +409,33 @@ func TestChangeOfMode(t *testing.T) {
 	})
 }
 
+// TestToldOnce: the tracker is not told again what it is at. Upstream's would write
+// to what its worker reads.
+func TestToldOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pin := r.pin("a", r.self)
+		for _, again := range []*api.Pin{pin, nil} {
+			r.tracker.told = nil
+			for range 3 {
+				act(t, r, r.store.set(pin.Cid, again))
+				after(100 * time.Millisecond)
+			}
+			after(time.Minute)
+			if len(r.tracker.told) != 1 {
+				t.Errorf("the tracker was told %q", r.tracker.told)
+			}
+			if again == nil {
+				wantEnd(t, r, pin.Cid, 0)
+				return
+			}
+			wantEnd(t, r, pin.Cid, state.PlacementPinned)
+			if _, rev, _ := r.store.GetVersion(t.Context(), pin.Cid); r.store.rows[pin.Cid].Rev != rev {
+				t.Error("the placement has an older revision than the pin")
+			}
+		}
+	})
+}
+
 // TestKeepContent: an IPFS daemon that does not unpin by configuration is asked
 // once, also after a restart.
 func TestKeepContent(t *testing.T) {

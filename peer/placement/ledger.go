@@ -69,7 +69,9 @@ type work struct {
 	users int // goroutines that hold or wait for the lock; guarded by Ledger.mu
 
 	// intent is what is to become of the CID, 0 when nothing is under way.
-	intent   intent
+	intent intent
+	// told is what the tracker was last told to do.
+	told     intent
 	rev      state.Revision
 	depth    api.PinDepth // to pin
 	attempts int
@@ -169,28 +171,47 @@ func (l *Ledger) holds(pin *api.Pin) bool {
 }
 
 func (l *Ledger) pin(ctx context.Context, ch state.Change, w *work) error {
+	running := l.running(ctx, ch.Cid, w, toPin)
 	w.begin(toPin, ch)
 	w.depth = ch.Pin.MaxDepth
-	if err := l.put(ctx, ch.Cid, w, state.PlacementQueued, nil); err != nil {
+	if err := l.put(ctx, ch.Cid, w, state.PlacementQueued, nil); err != nil || running {
 		return err
 	}
 	if err := l.opts.Tracker.Track(ctx, *ch.Pin); err != nil {
 		return fmt.Errorf("telling the tracker to pin %s: %w", ch.Cid, err)
 	}
+	w.told = toPin
 	return nil
 }
 
 // unpin is used for a pin that others hold, too: only so the tracker repeats
 // what fails.
 func (l *Ledger) unpin(ctx context.Context, ch state.Change, w *work) error {
+	running := l.running(ctx, ch.Cid, w, toUnpin)
 	w.begin(toUnpin, ch)
-	if err := l.put(ctx, ch.Cid, w, state.PlacementUnpinning, nil); err != nil {
+	if err := l.put(ctx, ch.Cid, w, state.PlacementUnpinning, nil); err != nil || running {
 		return err
 	}
 	if err := l.opts.Tracker.Untrack(ctx, ch.Cid); err != nil {
 		return fmt.Errorf("telling the tracker to unpin %s: %w", ch.Cid, err)
 	}
+	w.told = toUnpin
 	return nil
+}
+
+// running tells whether the tracker is at that already. It is not told again
+// then: upstream's would give the operation the newer pin without a lock, while
+// its worker reads it, and do no more. An operation with another depth than what
+// is wanted is found when it ends.
+func (l *Ledger) running(ctx context.Context, c api.Cid, w *work, to intent) bool {
+	if w.told != to {
+		return false
+	}
+	wanted := api.TrackerStatusPinQueued | api.TrackerStatusPinning
+	if to == toUnpin {
+		wanted = api.TrackerStatusUnpinQueued | api.TrackerStatusUnpinning
+	}
+	return l.opts.Tracker.Status(ctx, c).Status&wanted != 0
 }
 
 // begin sets what is to become of the CID.

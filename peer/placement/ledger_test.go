@@ -231,7 +231,15 @@ func (tr *tracker) Untrack(_ context.Context, c api.Cid) error {
 	return tr.op(c, "untrack", func(ctx context.Context) { _ = tr.conn.Unpin(ctx, c) })
 }
 
-func (tr *tracker) Status(context.Context, api.Cid) api.PinInfo { return api.PinInfo{} }
+func (tr *tracker) Status(_ context.Context, c api.Cid) (info api.PinInfo) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	info.Status = api.TrackerStatusRemote // or another one that is an end
+	if op, ok := tr.ops[c]; ok {
+		info.Status = map[string]api.TrackerStatus{"track": api.TrackerStatusPinning, "untrack": api.TrackerStatusUnpinQueued}[op.what]
+	}
+	return info
+}
 
 // ipfs is a daemon with a pinset. What is asked of it takes a second.
 type ipfs struct {

@@ -157,7 +157,7 @@ func (l *Ledger) working(c api.Cid) bool {
 func (l *Ledger) busy(ctx context.Context, c api.Cid) bool {
 	const active = api.TrackerStatusPinQueued | api.TrackerStatusPinning |
 		api.TrackerStatusUnpinQueued | api.TrackerStatusUnpinning
-	return l.opts.Tracker.Status(ctx, c).Status.Match(active)
+	return l.opts.Tracker.Status(ctx, c).Status&active != 0
 }
 
 // measureAll measures what was pinned, one after another, so that it takes
