@@ -45,7 +45,7 @@ test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store an
 	@CQL_REQUIRED=1 UPSTREAM_FULL=1 bin/cqlserver exec -- go test -json -count=1 -timeout 40m ./internal/upstream | bin/testreport
 
 .PHONY: test-cluster
-test-cluster: need-engine need-cc tools ## the long tests: 100,000 simulated schedules, many peers, every crash (1 to 2 hours)
+test-cluster: need-engine need-cc tools ## the long tests: 100,000 simulated schedules, many peers, every crash (35 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -- go test -json -count=1 -p 1 -timeout 100m ./scyllastate ./internal/multipeer ./internal/e2e | bin/testreport
 
