@@ -69,9 +69,9 @@ func (s *Store) ListMembers(ctx context.Context) ([]state.Member, error) {
 	return out, nil
 }
 
-// PutMember implements state.Members. After an error that matches state.ErrOutcomeUnknown the
-// member may have been written; after other errors it was not. Times are kept to
-// the millisecond.
+// PutMember implements state.Members. After an error that matches
+// state.ErrOutcomeUnknown the member may have been written; after other errors it
+// was not. Times are kept to the millisecond.
 func (s *Store) PutMember(ctx context.Context, m, was state.Member) error {
 	err := checkMember(m)
 	if err == nil {

@@ -69,7 +69,7 @@ type ownBucket struct {
 }
 
 // ownBuckets returns the buckets in which there may be pins of peer p.
-func (s *Store) ownBuckets(ctx context.Context, p peer.ID) (map[int]ownBucket, error) {
+func (s *Store) ownBuckets(ctx context.Context, p peer.ID) (map[int]*ownBucket, error) {
 	// The changes come first. One that p has done by then has left a placement,
 	// which is there when the buckets are read.
 	changed, err := s.unconsumed(ctx, p)
@@ -84,25 +84,27 @@ func (s *Store) ownBuckets(ctx context.Context, p peer.ID) (map[int]ownBucket, e
 	if err != nil {
 		return nil, err
 	}
-	buckets := make(map[int]ownBucket)
+	buckets := make(map[int]*ownBucket)
+	at := func(bucket int) *ownBucket {
+		if buckets[bucket] == nil {
+			buckets[bucket] = new(ownBucket)
+		}
+		return buckets[bucket]
+	}
 	for bucket, keys := range changed {
-		buckets[bucket] = ownBucket{changed: keys}
+		at(bucket).changed = keys
 	}
 	for _, bucket := range placed {
-		in := buckets[bucket]
-		in.placed = true
-		buckets[bucket] = in
+		at(bucket).placed = true
 	}
 	for _, bucket := range everywhere {
-		in := buckets[bucket]
-		in.everywhere = true
-		buckets[bucket] = in
+		at(bucket).everywhere = true
 	}
 	return buckets, nil
 }
 
 // listOwnBucket sends the pins of one bucket.
-func (s *Store) listOwnBucket(ctx context.Context, p peer.ID, bucket int, in ownBucket, out chan<- api.Pin) error {
+func (s *Store) listOwnBucket(ctx context.Context, p peer.ID, bucket int, in *ownBucket, out chan<- api.Pin) error {
 	sources := []func() []byte{sliceKeys(in.changed)}
 	var readers []*keyReader
 	read := func(stmt string, values ...any) {

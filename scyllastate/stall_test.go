@@ -93,16 +93,36 @@ func TestStalledCreateCannotResurrect(t *testing.T) {
 	}
 }
 
+// openForgetful opens two stores on one keyspace whose markers of an unpin run out
+// soon.
+func openForgetful(t *testing.T) (a, b *Store) {
+	t.Helper()
+	conf := testConfig(t)
+	a, b = openStore(t, conf), openStore(t, conf)
+	for _, s := range []*Store{a, b} {
+		s.conf.UnpinGrace = 4 * time.Second // a TTL counts in whole seconds
+		s.tables = newCQLTables(s.db, s.conf.UnpinGrace)
+	}
+	return a, b
+}
+
+// pinAndForget pins and unpins, and waits until nothing shows it any more.
+func pinAndForget(t *testing.T, s *Store, pin api.Pin) {
+	t.Helper()
+	must(t, s.Add(t.Context(), pin))
+	must(t, s.Rm(t.Context(), pin.Cid))
+	waitFor(t, "the marker to run out", func() bool {
+		r, err := s.readRow(t.Context(), pin.Cid, s.read)
+		must(t, err)
+		return r.absent()
+	})
+}
+
 // TestStalledBeyondTheMarker stops a creation for so long that the marker of a
 // later unpin is gone: the condition "there is no row" would hold again. The
 // writer must start again instead.
 func TestStalledBeyondTheMarker(t *testing.T) {
-	conf := testConfig(t)
-	slow, other := openStore(t, conf), openStore(t, conf)
-	for _, s := range []*Store{slow, other} {
-		s.conf.UnpinGrace = 4 * time.Second // a TTL counts in whole seconds
-		s.tables = newCQLTables(s.db, s.conf.UnpinGrace)
-	}
+	slow, other := openForgetful(t)
 	pin := held("a", statetest.Peer("p"))
 	st := stallAt(slow, beforeCAS)
 	refused := errors.New("asked again")
@@ -117,13 +137,7 @@ func TestStalledBeyondTheMarker(t *testing.T) {
 		})
 	}()
 	st.await(t)
-	must(t, other.Add(t.Context(), pin))
-	must(t, other.Rm(t.Context(), pin.Cid))
-	waitFor(t, "the marker to run out", func() bool {
-		r, err := other.readRow(t.Context(), pin.Cid, other.read)
-		must(t, err)
-		return r.absent()
-	})
+	pinAndForget(t, other, pin)
 	st.release()
 	if err := <-result; !errors.Is(err, refused) {
 		t.Fatalf("the stopped write ended with %v", err)
@@ -241,23 +255,12 @@ func wantPin(t *testing.T, s *Store, c api.Cid, want *api.Pin) {
 // not believed any more when the marker of an unpin may have come and gone since
 // then. The simulation found it (seed 14314).
 func TestHintBeyondTheMarker(t *testing.T) {
-	conf := testConfig(t)
-	s, other := openStore(t, conf), openStore(t, conf)
-	for _, s := range []*Store{s, other} {
-		s.conf.UnpinGrace = 4 * time.Second
-		s.tables = newCQLTables(s.db, s.conf.UnpinGrace)
-	}
+	s, other := openForgetful(t)
 	pin := held("a", statetest.Peer("p"))
 	if _, err := s.Get(t.Context(), pin.Cid); err != state.ErrNotFound {
 		t.Fatal(err)
 	}
-	must(t, other.Add(t.Context(), pin))
-	must(t, other.Rm(t.Context(), pin.Cid))
-	waitFor(t, "the marker to run out", func() bool {
-		r, err := other.readRow(t.Context(), pin.Cid, other.read)
-		must(t, err)
-		return r.absent()
-	})
+	pinAndForget(t, other, pin)
 	asked := 0
 	must(t, s.Update(t.Context(), pin.Cid, func(*api.Pin) (*api.Pin, error) {
 		asked++

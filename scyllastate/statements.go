@@ -76,7 +76,7 @@ const (
 	selectPlacements = "SELECT cid, rev, status, updated, attempts, size, error FROM placements WHERE peer = ? AND bucket = ?"
 	selectPlacedKeys = "SELECT cid FROM placements WHERE peer = ? AND bucket = ?"
 
-	// The buckets in use. Only these rows have no cells, hence an INSERT.
+	// The buckets in use. Their rows have no cells: an UPDATE would make none.
 	insertBucket  = "INSERT INTO buckets (holder, bucket) VALUES (?, ?)"
 	selectBuckets = "SELECT bucket FROM buckets WHERE holder = ?"
 

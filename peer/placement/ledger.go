@@ -204,14 +204,11 @@ func (l *Ledger) unpin(ctx context.Context, ch state.Change, w *work) error {
 // its worker reads it, and do no more. An operation with another depth than what
 // is wanted is found when it ends.
 func (l *Ledger) running(ctx context.Context, c api.Cid, w *work, to intent) bool {
-	if w.told != to {
-		return false
-	}
-	wanted := api.TrackerStatusPinQueued | api.TrackerStatusPinning
+	at := pinning
 	if to == toUnpin {
-		wanted = api.TrackerStatusUnpinQueued | api.TrackerStatusUnpinning
+		at = unpinning
 	}
-	return l.opts.Tracker.Status(ctx, c).Status&wanted != 0
+	return w.told == to && l.busy(ctx, c, at)
 }
 
 // begin sets what is to become of the CID.

@@ -121,7 +121,7 @@ func (l *Ledger) Replay(ctx context.Context, all bool) error {
 // replay takes up the work on one row, unless it is under way.
 func (l *Ledger) replay(ctx context.Context, row state.Placement) error {
 	// IPFS may take its time to answer: the lock is not held meanwhile.
-	if l.opts.KeepContent && row.Status == state.PlacementUnpinError || l.working(row.Cid) && l.busy(ctx, row.Cid) {
+	if l.opts.KeepContent && row.Status == state.PlacementUnpinError || l.working(row.Cid) && l.busy(ctx, row.Cid, pinning|unpinning) {
 		return nil
 	}
 	w := l.lock(row.Cid)
@@ -153,11 +153,15 @@ func (l *Ledger) working(c api.Cid) bool {
 	return l.work[c] != nil
 }
 
-// busy reports whether the tracker is at work on the CID.
-func (l *Ledger) busy(ctx context.Context, c api.Cid) bool {
-	const active = api.TrackerStatusPinQueued | api.TrackerStatusPinning |
-		api.TrackerStatusUnpinQueued | api.TrackerStatusUnpinning
-	return l.opts.Tracker.Status(ctx, c).Status&active != 0
+// The statuses of a CID that the tracker is at.
+const (
+	pinning   = api.TrackerStatusPinQueued | api.TrackerStatusPinning
+	unpinning = api.TrackerStatusUnpinQueued | api.TrackerStatusUnpinning
+)
+
+// busy reports whether the tracker is at one of these.
+func (l *Ledger) busy(ctx context.Context, c api.Cid, at api.TrackerStatus) bool {
+	return l.opts.Tracker.Status(ctx, c).Status&at != 0
 }
 
 // measureAll measures what was pinned, one after another, so that it takes
