@@ -3,6 +3,7 @@ package role_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,9 +36,26 @@ import (
 // there.
 type shared struct {
 	*pinset
-	mu      sync.Mutex
-	peers   []peer.ID
-	metrics []api.Metric
+	mu        sync.Mutex
+	published *sync.Cond // of mu
+	peers     []peer.ID
+	metrics   []api.Metric
+}
+
+func newShared(t *testing.T) *shared {
+	s := &shared{pinset: newPinset(t)}
+	s.published = sync.NewCond(&s.mu)
+	return s
+}
+
+// await returns when a peer has published a metric of that name: upstream does
+// so at its own times.
+func (s *shared) await(p peer.ID, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !slices.ContainsFunc(s.metrics, func(m api.Metric) bool { return m.Peer == p && m.Name == name }) {
+		s.published.Wait()
+	}
 }
 
 func (s *shared) Update(ctx context.Context, c api.Cid, f func(*api.Pin) (*api.Pin, error)) error {
@@ -78,6 +96,7 @@ func (m monitor) PublishMetric(_ context.Context, metric api.Metric) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.metrics = append(m.metrics, metric)
+	m.published.Broadcast()
 	return nil
 }
 
@@ -176,7 +195,7 @@ func newClusterNode(t *testing.T, name string, s *shared) clusterNode {
 // upstream's Cluster.
 func TestCluster(t *testing.T) {
 	ctx := t.Context()
-	s := &shared{pinset: newPinset(t)}
+	s := newShared(t)
 	f, a := newClusterNode(t, "full", s), newClusterNode(t, "api", s)
 	s.peers = []peer.ID{f.ID(), a.ID()}
 	a.Peerstore().AddAddrs(f.ID(), f.Addrs(), peerstore.PermanentAddrTTL)
@@ -196,6 +215,8 @@ func TestCluster(t *testing.T) {
 	}
 	f.start(connector, stateless.New(trackerCfg, f.ID(), "full",
 		func(context.Context) (clusterstate.ReadOnly, error) { return s, nil }), space{})
+	s.await(f.ID(), "ping")
+	s.await(f.ID(), "space")
 	own, err := role.NewConnector(role.ConnectorOptions{
 		ID: a.ID(), Daemons: func() []peer.ID { return s.peers }, Timeout: time.Minute,
 	})
