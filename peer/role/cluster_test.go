@@ -3,7 +3,6 @@ package role_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,26 +35,9 @@ import (
 // there.
 type shared struct {
 	*pinset
-	mu        sync.Mutex
-	published *sync.Cond // of mu
-	peers     []peer.ID
-	metrics   []api.Metric
-}
-
-func newShared(t *testing.T) *shared {
-	s := &shared{pinset: newPinset(t)}
-	s.published = sync.NewCond(&s.mu)
-	return s
-}
-
-// await returns when a peer has published a metric of that name: upstream does
-// so at its own times.
-func (s *shared) await(p peer.ID, name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for !slices.ContainsFunc(s.metrics, func(m api.Metric) bool { return m.Peer == p && m.Name == name }) {
-		s.published.Wait()
-	}
+	mu      sync.Mutex
+	peers   []peer.ID
+	metrics []api.Metric
 }
 
 func (s *shared) Update(ctx context.Context, c api.Cid, f func(*api.Pin) (*api.Pin, error)) error {
@@ -96,7 +78,6 @@ func (m monitor) PublishMetric(_ context.Context, metric api.Metric) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.metrics = append(m.metrics, metric)
-	m.published.Broadcast()
 	return nil
 }
 
@@ -195,7 +176,7 @@ func newClusterNode(t *testing.T, name string, s *shared) clusterNode {
 // upstream's Cluster.
 func TestCluster(t *testing.T) {
 	ctx := t.Context()
-	s := newShared(t)
+	s := &shared{pinset: newPinset(t)}
 	f, a := newClusterNode(t, "full", s), newClusterNode(t, "api", s)
 	s.peers = []peer.ID{f.ID(), a.ID()}
 	a.Peerstore().AddAddrs(f.ID(), f.Addrs(), peerstore.PermanentAddrTTL)
@@ -213,10 +194,8 @@ func TestCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.start(connector, stateless.New(trackerCfg, f.ID(), "full",
+	_, full := f.start(connector, stateless.New(trackerCfg, f.ID(), "full",
 		func(context.Context) (clusterstate.ReadOnly, error) { return s, nil }), space{})
-	s.await(f.ID(), "ping")
-	s.await(f.ID(), "space")
 	own, err := role.NewConnector(role.ConnectorOptions{
 		ID: a.ID(), Daemons: func() []peer.ID { return s.peers }, Timeout: time.Minute,
 	})
@@ -226,8 +205,10 @@ func TestCluster(t *testing.T) {
 	c, client := a.start(own, role.NewTracker(a.ID(), "api", s), role.Informer{})
 
 	// Upstream publishes at its own times.
-	if err := client.Call("", "Cluster", "SendInformersMetrics", struct{}{}, &struct{}{}); err != nil {
-		t.Error(err)
+	for _, client := range []*rpc.Client{full, client} {
+		if err := client.Call("", "Cluster", "SendInformersMetrics", struct{}{}, &struct{}{}); err != nil {
+			t.Error(err)
+		}
 	}
 	for _, metric := range (monitor{shared: s}).LatestMetrics(ctx, "role") {
 		t.Errorf("published: %s", metric)
