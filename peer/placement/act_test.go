@@ -1,8 +1,10 @@
 package placement
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
@@ -59,6 +61,39 @@ func TestPinAndUnpin(t *testing.T) {
 		after(2 * time.Second)
 		wantWritten(t, r, "gone")
 		wantEnd(t, r, pin.Cid, 0)
+	})
+}
+
+// TestSizeHoldsUpNothing: IPFS that does not answer what a size is, and more to
+// measure than there is room for, hold up no pin. It is measured later.
+func TestSizeHoldsUpNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		answer := make(chan struct{})
+		r.opts.Size = func(ctx context.Context, _ api.Cid) (int64, error) {
+			select {
+			case <-answer:
+				return 42, nil
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+		}
+		r.measureLater(statetest.Cid("asked for"))
+		synctest.Wait()
+		for range maxMeasured {
+			r.measureLater(statetest.Cid("waiting"))
+		}
+		pin := r.pin("a", r.self)
+		act(t, r, r.store.set(pin.Cid, pin))
+		after(2 * time.Second)
+		wantEnd(t, r, pin.Cid, state.PlacementPinned)
+		if row := r.row(pin.Cid); row.Size != 0 {
+			t.Errorf("row: %+v", row)
+		}
+		close(answer)
+		after(time.Hour) // the rows are looked through
+		if row := r.row(pin.Cid); row.Status != state.PlacementPinned || row.Size != 42 {
+			t.Errorf("row: %+v", row)
+		}
 	})
 }
 
