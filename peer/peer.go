@@ -154,7 +154,9 @@ type IPFS struct {
 
 // Tracker is upstream's PinTracker.
 type Tracker interface {
-	placement.Tracker
+	Track(ctx context.Context, pin api.Pin) error
+	Untrack(ctx context.Context, c api.Cid) error
+	Status(ctx context.Context, c api.Cid) api.PinInfo
 	SetClient(client *rpc.Client)
 	Shutdown(ctx context.Context) error
 	StatusAll(ctx context.Context, filter api.TrackerStatus, out chan<- api.PinInfo) error

@@ -247,28 +247,26 @@ func (t *simTracker) work(op *simOp, d *draw) {
 	op.cancel()
 }
 
-func (t *simTracker) Status(_ context.Context, c api.Cid) api.PinInfo {
+func (t *simTracker) Operation(_ context.Context, c api.Cid) api.TrackerStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var info api.PinInfo
 	op := t.ops[c]
 	switch {
 	case op == nil:
-		info.Status = api.TrackerStatusPinned // or not: nobody asks for the difference
+		return api.TrackerStatusPinned // or not: nobody asks for the difference
 	case op.failed && op.want:
-		info.Status = api.TrackerStatusPinError
+		return api.TrackerStatusPinError
 	case op.failed:
-		info.Status = api.TrackerStatusUnpinError
+		return api.TrackerStatusUnpinError
 	case op.want && op.working:
-		info.Status = api.TrackerStatusPinning
+		return api.TrackerStatusPinning
 	case op.want:
-		info.Status = api.TrackerStatusPinQueued
+		return api.TrackerStatusPinQueued
 	case op.working:
-		info.Status = api.TrackerStatusUnpinning
+		return api.TrackerStatusUnpinning
 	default:
-		info.Status = api.TrackerStatusUnpinQueued
+		return api.TrackerStatusUnpinQueued
 	}
-	return info
 }
 
 // recover pins what should be there and is not, again and again. What it has

@@ -360,6 +360,41 @@ func TestToldOnce(t *testing.T) {
 	})
 }
 
+// TestToldWhatItIsAt: a change that comes while the tracker is at the same by
+// itself, or has not forgotten what it has just done, is not lost.
+func TestToldWhatItIsAt(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		check := func(what string, told int) {
+			t.Helper()
+			after(5 * time.Second)
+			c := statetest.Cid("a")
+			now, rev, _ := r.store.GetVersion(t.Context(), c)
+			if row := r.row(c); row.Rev != rev || row.Status != state.PlacementPinned || r.ipfs.depth[c] != now.MaxDepth {
+				t.Errorf("%s: row: %+v", what, row)
+			}
+			if len(r.tracker.told) != told {
+				t.Errorf("%s: the tracker was told %q", what, r.tracker.told)
+			}
+			r.tracker.told = nil
+		}
+		pin := r.pin("a", r.self)
+		_ = r.tracker.Track(t.Context(), *pin) // a recovery
+		after(500 * time.Millisecond)
+		act(t, r, r.store.set(pin.Cid, pin))
+		check("a recovery", 2)
+
+		r.tracker.slow = 100 * time.Millisecond
+		direct := *pin
+		direct.MaxDepth = 0
+		for _, next := range []*api.Pin{pin, &direct} {
+			act(t, r, r.store.set(pin.Cid, pin))
+			after(1050 * time.Millisecond)
+			act(t, r, r.store.set(pin.Cid, next))
+			check("right after the end", 2)
+		}
+	})
+}
+
 // TestKeepContent: an IPFS daemon that does not unpin by configuration is asked
 // once, also after a restart.
 func TestKeepContent(t *testing.T) {

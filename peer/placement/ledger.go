@@ -20,7 +20,8 @@ var logger = logging.Logger("placement")
 type Tracker interface {
 	Track(ctx context.Context, pin api.Pin) error
 	Untrack(ctx context.Context, c api.Cid) error
-	Status(ctx context.Context, c api.Cid) api.PinInfo
+	// Operation is what the tracker is at, from memory.
+	Operation(ctx context.Context, c api.Cid) api.TrackerStatus
 }
 
 // Store is what a Ledger needs of the pinset.
@@ -70,7 +71,7 @@ type work struct {
 
 	// intent is what is to become of the CID, 0 when nothing is under way.
 	intent intent
-	// told is what the tracker was last told to do.
+	// told is what the tracker was last told to do, or was found at.
 	told     intent
 	rev      state.Revision
 	depth    api.PinDepth // to pin
@@ -171,10 +172,9 @@ func (l *Ledger) holds(pin *api.Pin) bool {
 }
 
 func (l *Ledger) pin(ctx context.Context, ch state.Change, w *work) error {
-	running := l.running(ctx, ch.Cid, w, toPin)
 	w.begin(toPin, ch)
 	w.depth = ch.Pin.MaxDepth
-	if err := l.put(ctx, ch.Cid, w, state.PlacementQueued, nil); err != nil || running {
+	if err := l.put(ctx, ch.Cid, w, state.PlacementQueued, nil); err != nil || l.running(ctx, ch.Cid, w, toPin) {
 		return err
 	}
 	if err := l.opts.Tracker.Track(ctx, *ch.Pin); err != nil {
@@ -187,9 +187,8 @@ func (l *Ledger) pin(ctx context.Context, ch state.Change, w *work) error {
 // unpin is used for a pin that others hold, too: only so the tracker repeats
 // what fails.
 func (l *Ledger) unpin(ctx context.Context, ch state.Change, w *work) error {
-	running := l.running(ctx, ch.Cid, w, toUnpin)
 	w.begin(toUnpin, ch)
-	if err := l.put(ctx, ch.Cid, w, state.PlacementUnpinning, nil); err != nil || running {
+	if err := l.put(ctx, ch.Cid, w, state.PlacementUnpinning, nil); err != nil || l.running(ctx, ch.Cid, w, toUnpin) {
 		return err
 	}
 	if err := l.opts.Tracker.Untrack(ctx, ch.Cid); err != nil {
@@ -202,13 +201,22 @@ func (l *Ledger) unpin(ctx context.Context, ch state.Change, w *work) error {
 // running tells whether the tracker is at that already. It is not told again
 // then: upstream's would give the operation the newer pin without a lock, while
 // its worker reads it, and do no more. An operation with another depth than what
-// is wanted is found when it ends.
+// is wanted is found when it ends. One of which the Ledger does not know is that of
+// a recovery, or its end was noted and the tracker has not forgotten it yet: that
+// is seen by looking again.
 func (l *Ledger) running(ctx context.Context, c api.Cid, w *work, to intent) bool {
 	at := pinning
 	if to == toUnpin {
 		at = unpinning
 	}
-	return w.told == to && l.busy(ctx, c, at)
+	if !l.busy(ctx, c, at) {
+		return false
+	}
+	if w.told != to {
+		w.told = to
+		l.later(c, firstRetry)
+	}
+	return true
 }
 
 // begin sets what is to become of the CID.

@@ -23,7 +23,6 @@ import (
 var (
 	_ ipfscluster.IPFSConnector = (*Connector)(nil)
 	_ IPFS                      = ipfscluster.IPFSConnector(nil)
-	_ Tracker                   = ipfscluster.PinTracker(nil)
 )
 
 var errDown = errors.New("the database is gone")
@@ -182,6 +181,8 @@ type tracker struct {
 	ops  map[api.Cid]*operation
 	full bool
 	told []string
+	// slow is how long an operation is known after its end.
+	slow time.Duration
 	wg   sync.WaitGroup
 }
 
@@ -208,6 +209,7 @@ func (tr *tracker) op(c api.Cid, what string, run func(ctx context.Context)) err
 	tr.ops[c] = op
 	tr.wg.Go(func() {
 		run(ctx)
+		time.Sleep(tr.slow)
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
 		if tr.ops[c] == op {
@@ -231,14 +233,13 @@ func (tr *tracker) Untrack(_ context.Context, c api.Cid) error {
 	return tr.op(c, "untrack", func(ctx context.Context) { _ = tr.conn.Unpin(ctx, c) })
 }
 
-func (tr *tracker) Status(_ context.Context, c api.Cid) (info api.PinInfo) {
+func (tr *tracker) Operation(_ context.Context, c api.Cid) api.TrackerStatus {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	info.Status = api.TrackerStatusRemote // or another one that is an end
 	if op, ok := tr.ops[c]; ok {
-		info.Status = map[string]api.TrackerStatus{"track": api.TrackerStatusPinning, "untrack": api.TrackerStatusUnpinQueued}[op.what]
+		return map[string]api.TrackerStatus{"track": api.TrackerStatusPinning, "untrack": api.TrackerStatusUnpinQueued}[op.what]
 	}
-	return info
+	return api.TrackerStatusRemote // or another one that is an end
 }
 
 // ipfs is a daemon with a pinset. What is asked of it takes a second.

@@ -120,7 +120,6 @@ func (l *Ledger) Replay(ctx context.Context, all bool) error {
 
 // replay takes up the work on one row, unless it is under way.
 func (l *Ledger) replay(ctx context.Context, row state.Placement) error {
-	// IPFS may take its time to answer: the lock is not held meanwhile.
 	if l.opts.KeepContent && row.Status == state.PlacementUnpinError || l.working(row.Cid) && l.busy(ctx, row.Cid, pinning|unpinning) {
 		return nil
 	}
@@ -161,7 +160,7 @@ const (
 
 // busy reports whether the tracker is at one of these.
 func (l *Ledger) busy(ctx context.Context, c api.Cid, at api.TrackerStatus) bool {
-	return l.opts.Tracker.Status(ctx, c).Status&at != 0
+	return l.opts.Tracker.Operation(ctx, c)&at != 0
 }
 
 // measureAll measures what was pinned, one after another, so that it takes

@@ -28,16 +28,29 @@ type Tracker struct{ *stateless.Tracker }
 // New makes the tracker of the peer with the given ID and name.
 func New(cfg *stateless.Config, id peer.ID, name string, pins Pinset) *Tracker {
 	return &Tracker{stateless.New(cfg, id, name, func(ctx context.Context) (clusterstate.ReadOnly, error) {
-		if ctx.Value(everything{}) != nil {
+		switch {
+		case ctx.Value(everything{}) != nil:
 			return pins, nil
+		case ctx.Value(operations{}) != nil:
+			return noPins{}, nil
 		}
 		return ownPins{Pinset: pins, self: id}, nil
 	})}
 }
 
-// everything marks a context in which the pins of all peers are wanted.
-// Upstream hands the context on to the function that gives it the pinset.
-type everything struct{}
+// These mark a context in which the pins of all peers are wanted, or none because
+// only what the tracker is at matters. Upstream hands the context on to the function
+// that gives it the pinset.
+type (
+	everything struct{}
+	operations struct{}
+)
+
+// Operation returns what the tracker is at with the CID, or how that failed. Unlike
+// Status it asks neither the pinset nor IPFS: what is at no operation is unpinned.
+func (t *Tracker) Operation(ctx context.Context, c api.Cid) api.TrackerStatus {
+	return t.Status(context.WithValue(ctx, operations{}, true), c).Status
+}
 
 // StatusAll sends the status of every pin that matches the filter to out and
 // closes it. Pins of other peers (remote) and those of no peer (sharded) are looked at
@@ -47,6 +60,14 @@ func (t *Tracker) StatusAll(ctx context.Context, filter api.TrackerStatus, out c
 		ctx = context.WithValue(ctx, everything{}, true)
 	}
 	return t.Tracker.StatusAll(ctx, filter, out)
+}
+
+// noPins is a pinset without pins, of which only Get is used.
+type noPins struct{ clusterstate.ReadOnly }
+
+// Get returns state.ErrNotFound.
+func (noPins) Get(context.Context, api.Cid) (api.Pin, error) {
+	return api.Pin{}, state.ErrNotFound
 }
 
 // ownPins is a pinset that lists the pins of one peer only. Get and Has see all.

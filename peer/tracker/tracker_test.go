@@ -157,4 +157,22 @@ func TestOwnPins(t *testing.T) {
 	if info := tr.Status(t.Context(), remote.Cid); info.Status != api.TrackerStatusRemote {
 		t.Errorf("status of another peer's pin: %s", info.Status)
 	}
+	if at := tr.Operation(t.Context(), remote.Cid); at != api.TrackerStatusUnpinned {
+		t.Errorf("it is at no operation, and says %s", at)
+	}
+	for range cap(ipfs.pinned) { // the next one finds no room
+		ipfs.pinned <- api.CidUndef
+	}
+	next := pinAt("next", self)
+	if err := tr.Track(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	if at := tr.Operation(t.Context(), next.Cid); at != api.TrackerStatusPinQueued && at != api.TrackerStatusPinning {
+		t.Errorf("it is at a pin, and says %s", at)
+	}
+	for c := range ipfs.pinned {
+		if c.Equals(next.Cid) {
+			break
+		}
+	}
 }
