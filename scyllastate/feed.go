@@ -70,7 +70,11 @@ func (s *Store) OpenFeed(ctx context.Context, id peer.ID) (state.OwnFeed, error)
 	for shard := range everywhereShards {
 		f.sources = append(f.sources, "*/"+strconv.Itoa(shard))
 	}
-	if err := f.claim(ctx); err != nil {
+	err := s.goLive(ctx)
+	if err == nil {
+		err = f.claim(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("taking the cursor of feed %s: %w", f.name, err)
 	}
 	return f, nil

@@ -18,6 +18,9 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 	if err := s.clock.check(); err != nil {
 		return row{}, err
 	}
+	if err := s.goLive(ctx); err != nil {
+		return row{}, err
+	}
 	ctx = scylla.WithTrail(ctx)
 	w := &write{cid: c, old: old, rev: nextRev(s.now(), old.rev)}
 	var applied bool

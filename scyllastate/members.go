@@ -75,6 +75,9 @@ func (s *Store) ListMembers(ctx context.Context) ([]state.Member, error) {
 func (s *Store) PutMember(ctx context.Context, m, was state.Member) error {
 	err := checkMember(m)
 	if err == nil {
+		err = s.goLive(ctx)
+	}
+	if err == nil {
 		err = s.putMember(ctx, m, was)
 	}
 	if err != nil {

@@ -153,8 +153,9 @@ func (p *process) newStore() *Store {
 		random: func(d time.Duration) time.Duration {
 			return w.draw(int(d), "pause", p.name, time.Now().String()).between(0, d)
 		},
-		read: gocql.Quorum,
-		at:   p.reached,
+		read:   gocql.Quorum,
+		goLive: func(context.Context) error { return nil },
+		at:     p.reached,
 	}
 	newHints(&s.absent)
 	s.clock = &clock{

@@ -99,6 +99,20 @@ const (
 	writeMember   = "UPDATE peers SET name = ?, role = ?, addresses = ?, incarnation = ?, instance = ?, leaving = ?, removed = ? WHERE cluster = ? AND peer = ? IF incarnation = ? AND leaving = ? AND removed = ?"
 	writeBeat     = "UPDATE peers USING TTL ? AND TIMESTAMP ? SET beat = ?, beat_of = ?, ttl = ?, metrics = ? WHERE cluster = ? AND peer = ?"
 
+	// Whether the pinset is in use, and what is brought into it. live, live_by
+	// and holder are of the partition, not of a row.
+	selectLive       = "SELECT live, live_by, holder FROM migrations WHERE scope = ? LIMIT 1"
+	setLive          = "UPDATE migrations SET live = ?, live_by = ? WHERE scope = ? IF live = null"
+	selectMigrations = "SELECT id, run, phase, bulk, fingerprint, options, position, records, copied, kept, bad, removed, started, updated, report FROM migrations WHERE scope = ?"
+	writeMigration   = "UPDATE migrations SET holder = ?, run = ?, phase = ?, bulk = ?, fingerprint = ?, options = ?, position = ?, records = ?, copied = ?, kept = ?, bad = ?, removed = ?, started = ?, updated = ?, report = ? WHERE scope = ? AND id = ? IF holder = ? AND live = ?"
+
+	// Pins that are brought in before the pinset is in use. Their timestamps
+	// are so old that they lose to every conditional write.
+	bulkPut         = "UPDATE pins USING TIMESTAMP ? SET rev = ?, pin = ?, rf_min = ?, rf_max = ?, created = ?, peers = ? WHERE cid = ?"
+	bulkRemove      = "DELETE FROM pins USING TIMESTAMP ? WHERE cid = ?"
+	selectAnyMember = "SELECT peer FROM peers WHERE cluster = ? LIMIT 1"
+	selectAnyCursor = "SELECT feed FROM cursors LIMIT 1"
+
 	// selectRange with the revisions.
 	selectRevisions = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 )

@@ -42,6 +42,8 @@ type Store struct {
 	nudges  nudges
 	stamps  stamps
 	noted   notedBuckets
+	// goLive says that the pinset is in use, before the first conditional write.
+	goLive func(context.Context) error
 	// at is called at the named points of a write; tests stop it there.
 	at func(point, *write)
 
@@ -118,6 +120,7 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 		return nil, err
 	}
 	s.tables = newCQLTables(s.db, conf.UnpinGrace)
+	s.goLive = (&liveMark{db: s.db}).mark
 	s.intents = newAppender(s)
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop

@@ -107,7 +107,7 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 		if err != nil || next == nil && current == nil {
 			return err
 		}
-		w, err := s.newWrite(c, old, current, next)
+		w, err := s.newWrite(ctx, c, old, current, next)
 		if err != nil {
 			return err
 		}
@@ -128,8 +128,12 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 	return fmt.Errorf("writing the pin of %s: given up after %d conflicts with other writers", c, maxConflicts)
 }
 
-func (s *Store) newWrite(c api.Cid, old row, current *api.Pin, next *content) (*write, error) {
-	if err := s.clock.check(); err != nil {
+func (s *Store) newWrite(ctx context.Context, c api.Cid, old row, current *api.Pin, next *content) (*write, error) {
+	err := s.clock.check()
+	if err == nil {
+		err = s.goLive(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("writing the pin of %s: %w", c, err)
 	}
 	holders := []*api.Pin{current}

@@ -1,0 +1,278 @@
+package scyllastate
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// importer implements state.Importer.
+type importer struct {
+	store  *Store
+	id     string
+	run    int64
+	bulk   bool
+	holder gocql.UUID
+	live   *time.Time // since when the pinset is in use, nil while it is not
+	mark   bulkMark
+	queued time.Time // of the placements: the same whenever a pin is written
+	pace   *pace
+	names  map[peer.ID]string // the text of a peer ID takes long to make
+}
+
+// The timestamp of a bulk write, in microseconds since 1970, is the number of the
+// run and, in the lowest bits, that of the record. The bounds of both keep it
+// before 2006, so that every conditional write is later. Of two bulk writes of one
+// pin that of the later run is later, or of the later record.
+const recordBits = 40
+
+func stampOf(run, record int64) int64 { return run<<recordBits | record }
+
+// bulkMark is in the revisions of all that one migration writes in bulk: what of
+// a timeuuid is not the time, from a hash.
+type bulkMark [8]byte
+
+func markOf(id string) bulkMark {
+	sum := sha256.Sum256([]byte(id))
+	u := gocql.TimeUUIDWith(0, uint32(sum[0])<<8|uint32(sum[1]), sum[2:8])
+	return bulkMark(u[8:])
+}
+
+// revision is that of a pin written under the timestamp.
+func (m bulkMark) revision(stamp int64) gocql.UUID {
+	rev := newUUID(time.UnixMicro(stamp))
+	copy(rev[8:], m[:])
+	return rev
+}
+
+// run returns the run that has written the revision, and false when that was
+// no bulk write of this migration.
+func (m bulkMark) run(rev gocql.UUID) (int64, bool) {
+	if bulkMark(rev[8:]) != m {
+		return 0, false
+	}
+	run := rev.Time().UnixMicro() >> recordBits
+	return run, run >= 1 && run <= state.MaxMigrationRuns
+}
+
+// Write implements state.Importer.
+func (i *importer) Write(ctx context.Context, pins []state.BulkPin) error {
+	rows := &sideRows{batches: make(map[partition][]gocql.BatchEntry), noted: make(map[bucketKey]struct{})}
+	for n := range pins {
+		p := &pins[n]
+		if p.Number < 1 || p.Number >= state.MaxMigrationRecords {
+			return fmt.Errorf("writing the pin of %s: there is no record %d", p.Pin.Cid, p.Number)
+		}
+		for _, id := range p.Pin.Allocations {
+			if _, known := i.names[id]; !known {
+				i.names[id] = id.String()
+			}
+		}
+		i.addSideRows(rows, p)
+	}
+	if err := i.writeSideRows(ctx, rows); err != nil {
+		return fmt.Errorf("writing by what %d pins are found: %w", len(pins), err)
+	}
+	err := i.pace.each(ctx, len(pins), func(ctx context.Context, n int) error { return i.writePin(ctx, &pins[n]) })
+	if err != nil {
+		return fmt.Errorf("writing %d pins: %w", len(pins), err)
+	}
+	return nil
+}
+
+func (i *importer) writePin(ctx context.Context, p *state.BulkPin) error {
+	at := stampOf(i.run, p.Number)
+	c := content{value: p.Value, pin: p.Pin}
+	peers := make([]string, len(p.Pin.Allocations))
+	for n, id := range p.Pin.Allocations {
+		peers[n] = i.names[id]
+	}
+	return i.exec(ctx, bulkPut, at, i.mark.revision(at), c.value, c.pin.ReplicationFactorMin, c.pin.ReplicationFactorMax,
+		c.created(), peers, c.pin.Cid.Bytes())
+}
+
+func (i *importer) exec(ctx context.Context, statement string, args ...any) error {
+	ctx = scylla.WithTrail(ctx)
+	err := i.store.db.Query(statement, args...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+	return scylla.Describe(ctx, err)
+}
+
+// addSideRows adds all by which a pin is found without a walk over the pinset.
+// There are no changes: they do not last until a peer comes that would read them.
+// A peer that starts takes up what is queued for it.
+func (i *importer) addSideRows(rows *sideRows, p *state.BulkPin) {
+	c := p.Pin.Cid
+	bucket, key := bucketOf(c), c.Bytes()
+	at := stampOf(i.run, p.Number)
+	rev := i.mark.revision(at)
+	if p.Pin.IsPinEverywhere() {
+		i.noteBucket(rows, everyPeer, bucket)
+		rows.add(partition{"everywhere", "", int64(bucket)}, insertEverywhere, bucket, key, rev, at)
+	} else {
+		for _, id := range p.Pin.Allocations {
+			name := i.names[id]
+			i.noteBucket(rows, name, bucket)
+			rows.add(partition{"placements", name, int64(bucket)}, putPlacement,
+				at, rev, int8(state.PlacementQueued), i.queued, 0, gocql.UnsetValue, "", name, bucket, key)
+		}
+	}
+	if due := p.Pin.ExpireAt; !due.IsZero() {
+		slot, ttl := expirySlot(due, i.store.now())
+		shard := shardOf(c)
+		rows.add(partition{"expiries", "", slot*state.ExpiryShards + int64(shard)}, insertExpiry, slot, shard, key, due, ttl, at)
+	}
+}
+
+// noteBucket adds the row of a bucket that this process does not know to be
+// there.
+func (i *importer) noteBucket(rows *sideRows, holder string, bucket int) {
+	if i.store.noted.has(holder, bucket) {
+		return
+	}
+	key := bucketKey{holder, bucket}
+	if _, twice := rows.noted[key]; twice {
+		return
+	}
+	rows.noted[key] = struct{}{}
+	rows.add(partition{"buckets", holder, 0}, insertBucket, holder, bucket)
+}
+
+// sideRows are the rows that belong to many pins, by partition: those of one
+// travel in one batch.
+type sideRows struct {
+	batches map[partition][]gocql.BatchEntry
+	noted   map[bucketKey]struct{}
+}
+
+// bucketKey is the key of the table buckets.
+type bucketKey struct {
+	holder string
+	bucket int
+}
+
+// partition names one of a table.
+type partition struct {
+	table, name string
+	number      int64
+}
+
+func (r *sideRows) add(p partition, statement string, args ...any) {
+	r.batches[p] = append(r.batches[p], gocql.BatchEntry{Stmt: statement, Args: args, Idempotent: true})
+}
+
+// maxBatchRows keeps a batch of side rows, which have less than 300 bytes each,
+// below maxBatchBytes.
+const maxBatchRows = 200
+
+func (i *importer) writeSideRows(ctx context.Context, rows *sideRows) error {
+	batches := make([][]gocql.BatchEntry, 0, len(rows.batches))
+	for _, batch := range rows.batches {
+		for len(batch) > maxBatchRows {
+			batches = append(batches, batch[:maxBatchRows])
+			batch = batch[maxBatchRows:]
+		}
+		batches = append(batches, batch)
+	}
+	err := i.pace.each(ctx, len(batches), func(ctx context.Context, n int) error { return i.sendBatch(ctx, batches[n]) })
+	if err != nil {
+		return err
+	}
+	for b := range rows.noted {
+		i.store.noted.add(b.holder, b.bucket)
+	}
+	return nil
+}
+
+func (i *importer) sendBatch(ctx context.Context, entries []gocql.BatchEntry) error {
+	if len(entries) == 1 {
+		return i.exec(ctx, entries[0].Stmt, entries[0].Args...)
+	}
+	ctx = scylla.WithTrail(ctx)
+	b := i.store.db.Session.Batch(gocql.UnloggedBatch).WithContext(ctx)
+	b.SetConsistency(gocql.Quorum)
+	b.Entries = entries
+	return scylla.Describe(ctx, b.Exec())
+}
+
+// swept is a pin that an earlier run has written and the source does not have
+// any more.
+type swept struct {
+	cid api.Cid
+	pin api.Pin
+}
+
+// sweepWindow is how many pins a sweep removes at once.
+const sweepWindow = 4096
+
+// Sweep implements state.Importer. What is left of the removed pins beside the
+// pinset and the placements a scrub removes, or it runs out.
+func (i *importer) Sweep(ctx context.Context, progress func(n int64)) (removed int64, err error) {
+	var mu sync.Mutex
+	var seen int64
+	var found []swept
+	flush := func(pins []swept) error {
+		err := i.pace.each(ctx, len(pins), func(ctx context.Context, n int) error { return i.remove(ctx, pins[n]) })
+		if err == nil {
+			mu.Lock()
+			removed += int64(len(pins))
+			mu.Unlock()
+		}
+		return err
+	}
+	err = i.store.eachRevision(ctx, func(key, value []byte, rev gocql.UUID) error {
+		run, ours := i.mark.run(rev)
+		mu.Lock()
+		if seen++; seen%listPage == 0 {
+			progress(seen)
+		}
+		if !ours || run >= i.run {
+			mu.Unlock()
+			return nil
+		}
+		mu.Unlock()
+		c, err := castKey(key)
+		if err != nil {
+			return err
+		}
+		pin, err := decodePin(c, value)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		found = append(found, swept{c, pin})
+		var full []swept
+		if len(found) >= sweepWindow {
+			full, found = found, nil
+		}
+		mu.Unlock()
+		return flush(full)
+	})
+	if err == nil {
+		err = flush(found)
+	}
+	if err != nil {
+		return removed, fmt.Errorf("removing what earlier runs have written: %w", err)
+	}
+	return removed, nil
+}
+
+// remove removes a pin as it was written in bulk, and what is queued for its
+// peers. Whatever was written by others has a later timestamp and stays.
+func (i *importer) remove(ctx context.Context, s swept) error {
+	at := stampOf(i.run, 0) // after every earlier run, before all of this one
+	for _, id := range s.pin.Allocations {
+		if err := i.exec(ctx, dropPlacement, at, id.String(), bucketOf(s.cid), s.cid.Bytes()); err != nil {
+			return err
+		}
+	}
+	return i.exec(ctx, bulkRemove, at, s.cid.Bytes())
+}

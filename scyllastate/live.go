@@ -1,0 +1,71 @@
+package scyllastate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gocql/gocql"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// pinset is the key of the one partition of the table migrations.
+const pinset = "pinset"
+
+// liveMark is the mark in the database that the pinset is in use. It is set
+// before the first conditional write of a process and before a peer comes to
+// life; a migration that writes without conditions stops when it sees it.
+type liveMark struct {
+	db  *scylla.DB
+	set atomic.Bool
+	mu  sync.Mutex // one sets it, the others wait
+}
+
+// mark sets the mark if it is not set. After the first time it does nothing.
+func (l *liveMark) mark(ctx context.Context) error {
+	if l.set.Load() {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.set.Load() {
+		return nil
+	}
+	live, _, err := readLive(ctx, l.db)
+	if err == nil && !live.Yes() {
+		err = writeLive(ctx, l.db)
+	}
+	if err != nil {
+		return fmt.Errorf("marking the pinset as in use: %w", err)
+	}
+	l.set.Store(true)
+	return nil
+}
+
+// readLive returns the mark, and who migrates.
+func readLive(ctx context.Context, db *scylla.DB) (state.Live, *gocql.UUID, error) {
+	ctx = scylla.WithTrail(ctx)
+	var live state.Live
+	var holder *gocql.UUID
+	iter := db.Query(selectLive, pinset).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).Iter()
+	iter.Scan(&live.Since, &live.By, &holder)
+	if err := iter.Close(); err != nil {
+		return state.Live{}, nil, fmt.Errorf("reading whether the pinset is in use: %w", scylla.Describe(ctx, err))
+	}
+	return live, holder, nil
+}
+
+// writeLive sets the mark. It is no error when somebody else was faster.
+func writeLive(ctx context.Context, db *scylla.DB) error {
+	ctx = scylla.WithTrail(ctx)
+	applied, err := db.Query(setLive, time.Now(), scylla.Process(), pinset).
+		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
+	if err == nil && applied {
+		logger.Infof("the pinset in the keyspace %s is in use from now on", db.Keyspace)
+	}
+	return scylla.Describe(ctx, err)
+}

@@ -1,0 +1,201 @@
+package scyllastate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+var _ state.Migrator = (*Store)(nil)
+
+// Migrations implements state.Migrator. A keyspace with peers is in use also
+// when none of them has said so: those of older versions do not.
+func (s *Store) Migrations(ctx context.Context) (state.Live, []state.Migration, error) {
+	live, _, err := s.liveNow(ctx)
+	if err != nil {
+		return state.Live{}, nil, err
+	}
+	ctx = scylla.WithTrail(ctx)
+	iter := s.db.Query(selectMigrations, pinset).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).Iter()
+	var all []state.Migration
+	for {
+		var m state.Migration
+		if !iter.Scan(&m.ID, &m.Run, &m.Phase, &m.Bulk, &m.Fingerprint, &m.Options, &m.Position,
+			&m.Read, &m.Copied, &m.Kept, &m.Bad, &m.Removed, &m.Started, &m.Updated, &m.Report) {
+			break
+		}
+		if m.ID != "" { // else the columns of the partition alone
+			all = append(all, m)
+		}
+	}
+	if err := iter.Close(); err != nil {
+		return state.Live{}, nil, fmt.Errorf("reading the migrations: %w", scylla.Describe(ctx, err))
+	}
+	return live, all, nil
+}
+
+// liveNow returns whether the pinset is in use, and who migrates.
+func (s *Store) liveNow(ctx context.Context) (state.Live, *gocql.UUID, error) {
+	live, holder, err := readLive(ctx, s.db)
+	if err != nil || live.Yes() {
+		return live, holder, err
+	}
+	for _, sign := range []struct {
+		query, what string
+		args        []any
+	}{
+		{selectAnyMember, "the peer", []any{peersPartition}},
+		{selectAnyCursor, "the feed of", nil},
+	} {
+		ctx := scylla.WithTrail(ctx)
+		var name string
+		err := s.db.Query(sign.query, sign.args...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Scan(&name)
+		if err == nil {
+			return state.Live{By: fmt.Sprintf("%s %s is there", sign.what, name)}, holder, nil
+		}
+		if !errors.Is(err, gocql.ErrNotFound) {
+			return live, holder, fmt.Errorf("looking for peers: %w", scylla.Describe(ctx, err))
+		}
+	}
+	return live, holder, nil
+}
+
+// CountMigrated implements state.Migrator.
+func (s *Store) CountMigrated(ctx context.Context, id string, progress func(n int64)) (own, others int64, err error) {
+	mark := markOf(id)
+	var mu sync.Mutex
+	err = s.eachRevision(ctx, func(_, _ []byte, rev gocql.UUID) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if _, ours := mark.run(rev); ours {
+			own++
+		} else {
+			others++
+		}
+		if n := own + others; n%listPage == 0 {
+			progress(n)
+		}
+		return nil
+	})
+	if err != nil {
+		return own, others, fmt.Errorf("counting the pins: %w", err)
+	}
+	return own, others, nil
+}
+
+// eachRevision calls f for each row that holds a pin, from several goroutines.
+func (s *Store) eachRevision(ctx context.Context, f func(key, value []byte, rev gocql.UUID) error) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(4, s.db.Nodes*readersPerNode))
+	for _, r := range tokenRanges(max(1, s.db.Nodes) * rangesPerNode) {
+		g.Go(func() error { return s.scanRevisions(gctx, r, f) })
+	}
+	return g.Wait()
+}
+
+// BeginMigration implements state.Migrator.
+func (s *Store) BeginMigration(ctx context.Context, m state.Migration) (state.Importer, error) {
+	i, err := s.beginMigration(ctx, m)
+	if err != nil {
+		return nil, fmt.Errorf("beginning the migration from %s: %w", m.ID, err)
+	}
+	return i, nil
+}
+
+func (s *Store) beginMigration(ctx context.Context, m state.Migration) (*importer, error) {
+	if m.ID == "" {
+		return nil, errors.New("it has no name")
+	}
+	if m.Run < 1 || m.Run > state.MaxMigrationRuns {
+		return nil, fmt.Errorf("there is no run %d, only 1 to %d", m.Run, state.MaxMigrationRuns)
+	}
+	if !m.Bulk {
+		if err := s.goLive(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var last error
+	for try := range maxConflicts {
+		live, before, err := s.liveNow(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if m.Bulk && live.Yes() {
+			return nil, liveError(live)
+		}
+		i := &importer{
+			store: s, id: m.ID, run: m.Run, bulk: m.Bulk, mark: markOf(m.ID), queued: m.Started,
+			holder: gocql.MustRandomUUID(), names: make(map[peer.ID]string), pace: newPace(s.random),
+		}
+		if !m.Bulk {
+			i.live = &live.Since
+		}
+		applied, err := i.put(ctx, m, before)
+		if err == nil && applied {
+			return i, nil
+		}
+		if scylla.Permanent(err) {
+			return nil, err
+		}
+		last = err // or somebody else was faster; what was sent may yet be applied, and is taken over then
+		if err := pause(ctx, s.random, try); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("given up after %d tries: %w", maxConflicts, errors.Join(state.ErrMigrationTaken, last))
+}
+
+func liveError(live state.Live) error {
+	since := ""
+	if !live.Since.IsZero() {
+		since = " since " + live.Since.UTC().Format(time.RFC3339)
+	}
+	return fmt.Errorf("%w%s: %s", state.ErrLive, since, live.By)
+}
+
+// Checkpoint implements state.Importer. The request can be repeated: its
+// condition holds until somebody else migrates.
+func (i *importer) Checkpoint(ctx context.Context, m state.Migration) error {
+	if m.ID != i.id || m.Bulk != i.bulk || m.Run != i.run {
+		return fmt.Errorf("storing how far the migration from %s is: it was begun as another one", i.id)
+	}
+	_, err := i.pace.persist(ctx, func(ctx context.Context) error {
+		applied, err := i.put(ctx, m, &i.holder)
+		if err != nil || applied {
+			return err
+		}
+		live, holder, err := readLive(ctx, i.store.db)
+		switch {
+		case err != nil:
+			return err
+		case i.bulk && live.Yes():
+			return liveError(live)
+		case holder == nil || *holder != i.holder:
+			return state.ErrMigrationTaken
+		}
+		return errors.New("the condition failed for no reason")
+	})
+	if err != nil {
+		return fmt.Errorf("storing how far the migration from %s is: %w", i.id, err)
+	}
+	return nil
+}
+
+// put stores m once, if the one who migrates is still the given one and the
+// pinset is in use exactly when it was as the migration began.
+func (i *importer) put(ctx context.Context, m state.Migration, holder *gocql.UUID) (applied bool, err error) {
+	ctx = scylla.WithTrail(ctx)
+	applied, err = i.store.db.Query(writeMigration, i.holder, m.Run, string(m.Phase), m.Bulk, m.Fingerprint, m.Options, m.Position,
+		m.Read, m.Copied, m.Kept, m.Bad, m.Removed, m.Started, m.Updated, m.Report, pinset, m.ID, holder, i.live).
+		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
+	return applied, scylla.Describe(ctx, err)
+}

@@ -1,0 +1,175 @@
+package scyllastate
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
+)
+
+func migration(id string, run int64, bulk bool) state.Migration {
+	return state.Migration{ID: id, Run: run, Bulk: bulk, Phase: state.MigrationCopying, Started: time.UnixMilli(1_700_000_000_000)}
+}
+
+func begin(t *testing.T, s *Store, m state.Migration) state.Importer {
+	t.Helper()
+	i, err := s.BeginMigration(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// TestMigrationIsRemembered: what is stored comes back, for each source.
+func TestMigrationIsRemembered(t *testing.T) {
+	s := newTestStore(t)
+	ctx := t.Context()
+	live, all, err := s.Migrations(ctx)
+	if must(t, err); live.Yes() || len(all) > 0 {
+		t.Fatalf("a new keyspace is live %v and has %v", live, all)
+	}
+	one := state.Migration{
+		ID: "crdt:/one", Run: 3, Phase: state.MigrationSweeping, Bulk: true, Fingerprint: "f", Options: "{}", Position: []byte{1, 2},
+		Read: 10, Copied: 7, Kept: 2, Bad: 1, Removed: 4,
+		Started: time.UnixMilli(1_700_000_000_123), Updated: time.UnixMilli(1_700_000_001_456), Report: `{"a":1}`,
+	}
+	two := migration("export:/two", 1, true)
+	i := begin(t, s, migration(one.ID, 3, true))
+	must(t, i.Checkpoint(ctx, one))
+	begin(t, s, two)
+	live, all, err = s.Migrations(ctx)
+	if must(t, err); live.Yes() || len(all) != 2 {
+		t.Fatalf("live %v, migrations %v", live, all)
+	}
+	for n, want := range []state.Migration{one, two} {
+		got := all[n]
+		if !got.Started.Equal(want.Started) || !got.Updated.Equal(want.Updated) && !want.Updated.IsZero() {
+			t.Errorf("%s was started %s, updated %s", want.ID, got.Started, got.Updated)
+		}
+		got.Started, got.Updated, want.Started, want.Updated = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+		if len(got.Position) == 0 {
+			got.Position = nil
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("stored %+v, want %+v", got, want)
+		}
+	}
+}
+
+// TestMigrationTakenOver: one process migrates, the one that began last, also
+// from another source.
+func TestMigrationTakenOver(t *testing.T) {
+	conf := testConfig(t)
+	a, b := openStore(t, conf), openStore(t, conf)
+	ctx := t.Context()
+	m := migration("crdt:/one", 1, true)
+	first := begin(t, a, m)
+	must(t, first.Checkpoint(ctx, m))
+	other := migration("crdt:/other", 1, true)
+	for _, taken := range []state.Migration{m, other} {
+		second := begin(t, b, taken)
+		if err := first.Checkpoint(ctx, m); !errors.Is(err, state.ErrMigrationTaken) {
+			t.Errorf("after %s was begun elsewhere the checkpoint ends with %v", taken.ID, err)
+		}
+		must(t, second.Checkpoint(ctx, taken))
+		first = begin(t, a, m)
+	}
+	must(t, first.Checkpoint(ctx, m))
+	wrong := m
+	wrong.Run = 2
+	if err := first.Checkpoint(ctx, wrong); err == nil {
+		t.Error("the checkpoint of another run was stored")
+	}
+	for _, bad := range []state.Migration{migration("", 1, true), migration("x", 0, true), migration("x", state.MaxMigrationRuns+1, true)} {
+		if _, err := a.BeginMigration(ctx, bad); err == nil {
+			t.Errorf("%+v was begun", bad)
+		}
+	}
+}
+
+// TestLiveEndsBulk: whatever a peer does first, no migration writes without
+// conditions from then on, and one that does learns it at its next checkpoint.
+func TestLiveEndsBulk(t *testing.T) {
+	id := statetest.Peer("a")
+	member := state.Member{ID: id, Incarnation: state.Incarnation(gocql.MustRandomUUID()), Role: "full", Instance: "i"}
+	for _, test := range []struct {
+		name string
+		// use is what brings the pinset to life.
+		use func(ctx context.Context, s *Store) error
+		// older is a sign of a peer that does not set the mark.
+		older bool
+	}{
+		{name: "pin", use: func(ctx context.Context, s *Store) error {
+			return s.Add(ctx, everywherePin(statetest.Cid("a")))
+		}},
+		{name: "feed", use: func(ctx context.Context, s *Store) error { _, err := s.OpenFeed(ctx, id); return err }},
+		{name: "peer", use: func(ctx context.Context, s *Store) error { return s.PutMember(ctx, member, state.Member{}) }},
+		{name: "fence", use: func(ctx context.Context, s *Store) error {
+			_, err := s.fence(ctx, statetest.Cid("a"), row{})
+			return err
+		}},
+		{name: "conditional migration", use: func(ctx context.Context, s *Store) error {
+			_, err := s.BeginMigration(ctx, migration("rest:x", 1, false))
+			return err
+		}},
+		{name: "older peer", older: true, use: func(_ context.Context, s *Store) error {
+			return s.db.Query("UPDATE peers SET name = 'x' WHERE cluster = ? AND peer = 'p'", peersPartition).Exec()
+		}},
+		{name: "older feed", older: true, use: func(_ context.Context, s *Store) error {
+			return s.db.Query("UPDATE cursors SET position = 1 WHERE feed = 'p' AND consumer = 'p'").Exec()
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			conf := testConfig(t)
+			migrating, peer := openStore(t, conf), openStore(t, conf)
+			ctx := t.Context()
+			m := migration("crdt:/one", 1, true)
+			i := begin(t, migrating, m)
+			must(t, i.Checkpoint(ctx, m))
+			must(t, test.use(ctx, peer))
+			live, _, err := migrating.Migrations(ctx)
+			if must(t, err); !live.Yes() || live.Since.IsZero() != test.older {
+				t.Errorf("live is %+v", live)
+			}
+			if _, err := migrating.BeginMigration(ctx, m); !errors.Is(err, state.ErrLive) {
+				t.Errorf("a bulk migration begins with %v", err)
+			}
+			if test.older {
+				return
+			}
+			if err := i.Checkpoint(ctx, m); !errors.Is(err, state.ErrLive) {
+				t.Errorf("the checkpoint ends with %v", err)
+			}
+			m.Bulk = false
+			must(t, begin(t, migrating, m).Checkpoint(ctx, m))
+		})
+	}
+}
+
+// TestLiveIsSetOnce: who reads the pinset does not bring it to life, and the first
+// who writes stays noted.
+func TestLiveIsSetOnce(t *testing.T) {
+	conf := testConfig(t)
+	a, b := openStore(t, conf), openStore(t, conf)
+	ctx := t.Context()
+	if _, err := a.Get(ctx, statetest.Cid("a")); !errors.Is(err, state.ErrNotFound) {
+		t.Fatal(err)
+	}
+	if live, _, err := a.Migrations(ctx); err != nil || live.Yes() {
+		t.Fatalf("after a read it is live: %+v, %v", live, err)
+	}
+	must(t, a.Add(ctx, everywherePin(statetest.Cid("a"))))
+	first, _, err := a.Migrations(ctx)
+	must(t, err)
+	must(t, b.Rm(ctx, statetest.Cid("a")))
+	second, _, err := b.Migrations(ctx)
+	if must(t, err); first != second || !first.Yes() {
+		t.Errorf("it is live %+v and then %+v", first, second)
+	}
+}

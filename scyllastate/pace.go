@@ -1,0 +1,133 @@
+package scyllastate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+const (
+	// Requests of a bulk write that are under way at once.
+	leastUnderWay = 4
+	firstUnderWay = 64
+	mostUnderWay  = 256
+	// moreUnderWay are added after each round without an error.
+	moreUnderWay = 8
+	// paceRound is how many requests are made between two decisions.
+	paceRound = 4096
+	// patience is how long a bulk write waits for a database that takes no
+	// write at all.
+	patience = 5 * time.Minute
+	// tellOutage is the time between two log lines about that.
+	tellOutage = 10 * time.Second
+)
+
+// pace makes the requests of a bulk write, as many at once as the database
+// bears: some more after each round that went well, half as many after one with
+// errors. It repeats what failed for a reason that may pass. All requests must be
+// such that repeating them does no harm. It is safe for concurrent use.
+type pace struct {
+	random   func(time.Duration) time.Duration
+	patience time.Duration
+
+	mu       sync.Mutex
+	underWay int
+	worked   time.Time // when a request last worked
+	told     time.Time
+}
+
+func newPace(random func(time.Duration) time.Duration) *pace {
+	return &pace{random: random, patience: patience, underWay: firstUnderWay, worked: time.Now()}
+}
+
+// each calls f with the numbers from 0 to n-1, from several goroutines, again
+// where it fails for a reason that may pass.
+func (p *pace) each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	for begin := 0; begin < n; begin += paceRound {
+		end := min(begin+paceRound, n)
+		p.mu.Lock()
+		workers := min(p.underWay, end-begin)
+		p.worked = time.Now() // what was before is no outage: nothing was asked
+		p.mu.Unlock()
+
+		var next atomic.Int64
+		var failed atomic.Bool
+		next.Store(int64(begin))
+		g, gctx := errgroup.WithContext(ctx)
+		for range workers {
+			g.Go(func() error {
+				for i := int(next.Add(1) - 1); i < end; i = int(next.Add(1) - 1) {
+					clean, err := p.persist(gctx, func(ctx context.Context) error { return f(ctx, i) })
+					if err != nil {
+						return err
+					}
+					if !clean {
+						failed.Store(true)
+					}
+				}
+				return nil
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		p.adapt(!failed.Load())
+	}
+	return nil
+}
+
+func (p *pace) adapt(clean bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if clean {
+		p.underWay = min(p.underWay+moreUnderWay, mostUnderWay)
+		return
+	}
+	p.underWay = max(p.underWay/2, leastUnderWay)
+	logger.Infof("the database is overloaded: %d requests at once from now on", p.underWay)
+}
+
+// persist calls f until it works, fails for good, or the database has taken no
+// request for too long. Clean says that it worked at once.
+func (p *pace) persist(ctx context.Context, f func(context.Context) error) (clean bool, err error) {
+	for try := 0; ; try++ {
+		err := f(ctx)
+		if err == nil {
+			p.mu.Lock()
+			p.worked = time.Now()
+			p.mu.Unlock()
+			return try == 0, nil
+		}
+		if ctx.Err() != nil || scylla.Permanent(err) || errors.Is(err, state.ErrLive) || errors.Is(err, state.ErrMigrationTaken) {
+			return false, err
+		}
+		if outage := p.outage(err); outage > p.patience {
+			return false, fmt.Errorf("the database has taken no write for %s: %w", outage.Round(time.Second), err)
+		}
+		if pause(ctx, p.random, try) != nil {
+			return false, err
+		}
+	}
+}
+
+// outage returns how long no request has worked, and tells the log from time to
+// time.
+func (p *pace) outage(err error) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	outage := now.Sub(p.worked)
+	if outage > tellOutage && now.Sub(p.told) > tellOutage {
+		p.told = now
+		logger.Warnf("the database has taken no write for %s, trying on for up to %s: %s", outage.Round(time.Second), p.patience, err)
+	}
+	return outage
+}

@@ -1,0 +1,130 @@
+package scyllastate
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gocql/gocql"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+var errBusy = errors.New("busy")
+
+func testPace() *pace { return newPace(func(d time.Duration) time.Duration { return d }) }
+
+// TestPaceRepeats: what fails for a while is done in the end, all of it, and
+// fewer requests are under way afterwards.
+func TestPaceRepeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := testPace()
+		const n = 2 * paceRound
+		var tries [n]atomic.Int32
+		err := p.each(t.Context(), n, func(_ context.Context, i int) error {
+			if tries[i].Add(1) <= 2 && i%1000 == 0 {
+				return errBusy
+			}
+			return nil
+		})
+		must(t, err)
+		for i := range tries {
+			want := int32(1)
+			if i%1000 == 0 {
+				want = 3
+			}
+			if got := tries[i].Load(); got != want {
+				t.Fatalf("request %d was made %d times, want %d", i, got, want)
+			}
+		}
+		if p.underWay != firstUnderWay/2/2 {
+			t.Errorf("%d requests are under way after two rounds with errors", p.underWay)
+		}
+		must(t, p.each(t.Context(), 100*paceRound, func(context.Context, int) error { return nil }))
+		if p.underWay != mostUnderWay {
+			t.Errorf("%d requests are under way after 100 good rounds", p.underWay)
+		}
+	})
+}
+
+// TestPaceNumberUnderWay: never more requests than allowed.
+func TestPaceNumberUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := testPace()
+		var now, most atomic.Int32
+		must(t, p.each(t.Context(), paceRound, func(context.Context, int) error {
+			most.Store(max(most.Load(), now.Add(1)))
+			time.Sleep(time.Millisecond) // simulated
+			now.Add(-1)
+			return nil
+		}))
+		if most.Load() != firstUnderWay {
+			t.Errorf("%d requests were under way, want %d", most.Load(), firstUnderWay)
+		}
+	})
+}
+
+// TestPaceGivesUp: an outage is waited for, but not for ever; what cannot work is
+// not repeated; the caller may leave.
+func TestPaceGivesUp(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		err  error
+		last time.Duration
+		text string
+	}{
+		{"outage", errBusy, patience, "the database has taken no write for 5m"},
+		{"mistake", &scylla.PermanentError{Text: "wrong"}, 0, "wrong"},
+		{"refused", &gocql.QueryError{}, patience, ""},
+		{"live", liveError(state.Live{By: "somebody"}), 0, "somebody"},
+		{"taken", state.ErrMigrationTaken, 0, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				p := testPace()
+				time.Sleep(time.Hour) // simulated: between two windows nothing is asked
+				began = began.Add(time.Hour)
+				err := p.each(t.Context(), 100, func(context.Context, int) error { return test.err })
+				took := time.Since(began)
+				if !errors.Is(err, test.err) || !strings.Contains(err.Error(), test.text) {
+					t.Errorf("it ends with %v", err)
+				}
+				if took < test.last || took > test.last+5*time.Second {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		if err := testPace().each(ctx, 100, func(context.Context, int) error { return errBusy }); err == nil || time.Since(began) > time.Minute {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	})
+}
+
+// TestPaceOutageThatPasses: one that is shorter loses nothing.
+func TestPaceOutageThatPasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var done atomic.Int32
+		must(t, testPace().each(t.Context(), 100, func(context.Context, int) error {
+			if time.Since(began) < patience-10*time.Second {
+				return errBusy
+			}
+			done.Add(1)
+			return nil
+		}))
+		if done.Load() != 100 {
+			t.Errorf("%d of 100 requests worked", done.Load())
+		}
+	})
+}
