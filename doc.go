@@ -4,6 +4,7 @@
 //
 //	state            the contract of a pin store and of its change feed
 //	state/statetest  the conformance suite of that contract
+//	state/snapshot   reading the pinset in the format of upstream's snapshots
 //	scyllastate      the store on CQL: configuration, tables, statements
 //	peer             all that one peer needs beside its store, put together
 //	peer/consensus   ipfs-cluster's consensus component over a store and a feed
@@ -12,6 +13,8 @@
 //	peer/tracker     upstream's pin tracker, listing this peer's pins only
 //	peer/reconcile   repinning, expiry, hand-over and scrub
 //	peer/role        what takes the place of an IPFS daemon where there is none
+//	migrate          pins moving in: plan, run, comparison
+//	migrate/source   the places that they come from
 //	cmd              main packages, one per binary
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
@@ -26,7 +29,8 @@
 //	internal/docs      tests that the documentation tells the truth
 //
 // Imports point one way: cmd to internal/cli, which wires everything; peer to
-// state; scyllastate to state and internal/scylla; state to upstream's api and
+// state; scyllastate to state and internal/scylla; migrate to
+// state; state to upstream's api and
 // state only. The test in this directory enforces it, and so does depguard in
 // .golangci.yml.
 package ipfsclusterscylla

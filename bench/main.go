@@ -7,6 +7,8 @@
 //   - Each operation of the store, beside a bare driver loop that sends the
 //     very same statements.
 //   - How late pins are removed that run out at a high rate.
+//   - A migration from the folder of a crdt peer, beside a bare driver loop
+//     that writes the same rows, its memory, and how long its check takes.
 //
 // Every comparison is made in turns, and what is shown are medians. It names
 // the engine it ran on: figures of Cassandra say nothing about ScyllaDB.
@@ -38,12 +40,17 @@ type settings struct {
 	Clients      int           // when they are many
 	Listed       int           // pins that a List returns
 	Expiring     time.Duration // for which pins run out
+
+	Migrated       int // pins in the folder that is migrated
+	MigratedTurn   int // of a turn beside the bare driver
+	MigratedRounds int
 }
 
 func defaults() settings {
 	return settings{
 		Pins: 100_000, Starts: 10, MemoryRuns: 2, RecoverEvery: 15 * time.Second,
 		Rounds: 30, Ops: 640, SingleOps: 60, Clients: 64, Listed: 20_000, Expiring: 5 * time.Minute,
+		Migrated: 1_000_000, MigratedTurn: 1 << 17, MigratedRounds: 7,
 	}
 }
 
@@ -52,6 +59,7 @@ func quick() settings {
 	return settings{
 		Pins: 2000, Starts: 1, MemoryRuns: 1, RecoverEvery: 2 * time.Second,
 		Rounds: 2, Ops: 200, SingleOps: 20, Clients: 64, Listed: 2000, Expiring: 5 * time.Second,
+		Migrated: 10_000, MigratedTurn: 4000, MigratedRounds: 2,
 	}
 }
 
@@ -72,7 +80,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	pins := flags.Int("pins", defaults().Pins, "pins of another peer in the full keyspace")
 	small := flags.Bool("quick", false, "small sizes, to see that the bench works; its figures mean nothing")
-	only := flags.String("only", "", "run one part: peer, store or expiry")
+	only := flags.String("only", "", "run one part: peer, store, expiry or migrate")
 	service := flags.String("service", "bin/ipfs-cluster-service", "the `program` to measure")
 	out := flags.String("out", "bench/out/latest.json", "`file` for the report as JSON")
 	if err := flags.Parse(args); err != nil {
@@ -81,8 +89,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		}
 		return fmt.Errorf("reading the flags: %w", err)
 	}
-	if flags.NArg() > 0 || *pins < 1 || !slices.Contains([]string{"", "peer", "store", "expiry"}, *only) {
-		return fmt.Errorf("cannot use %q: -pins takes a number above 0, -only peer, store or expiry, and there are no arguments", args)
+	if flags.NArg() > 0 || *pins < 1 || !slices.Contains([]string{"", "peer", "store", "expiry", "migrate"}, *only) {
+		return fmt.Errorf("cannot use %q: -pins takes a number above 0, -only peer, store, expiry or migrate, and there are no arguments", args)
 	}
 	set := defaults()
 	if *small {
@@ -110,6 +118,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	}{
 		{"peer", func() ([]table, error) { return measurePeer(ctx, db, *service, set) }},
 		{"store", func() ([]table, error) { return measureStore(ctx, db, set) }},
+		{"migrate", func() ([]table, error) { return measureMigrate(ctx, db, *service, set) }},
 		{"expiry", func() ([]table, error) { return measureExpiry(ctx, db, set) }},
 	} {
 		if *only != "" && *only != part.name {

@@ -16,7 +16,7 @@ func TestStatementsAreThoseOfTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(source)
-	for _, s := range []string{selectPin, selectExists, casPut, casRemove, selectRange} {
+	for _, s := range []string{selectPin, selectExists, casPut, casRemove, selectRange, bulkPut, putPlacement, insertBucket} {
 		if !strings.Contains(text, "= "+strconv.Quote(s)+"\n") {
 			t.Errorf("the store does not have the statement %s", s)
 		}

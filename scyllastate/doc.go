@@ -27,6 +27,11 @@
 // A write that got no answer is repeated with the same revision until the
 // outcome is known, or reported as state.ErrOutcomeUnknown.
 //
+// Before the first of these writes, and before a peer comes to life, the table
+// migrations says that the pinset is in use. While it is not, a migration may
+// write pins without a condition, under timestamps that every conditional write is
+// later than (Store.BeginMigration).
+//
 // # Reading the feed
 //
 // A feed row says that a writer was about to replace revision prev. As long as

@@ -1,35 +1,26 @@
 package scyllastate
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
 
-	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/state/dsstate"
 	"github.com/ipfs/boxo/datastore/dshelp"
-	ds "github.com/ipfs/go-datastore"
 	"github.com/ugorji/go/codec"
-	"github.com/vmihailenco/msgpack/v5"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/snapshot"
 )
 
 // entry is one record of the stream that upstream's dsstate reads and writes:
-// a msgpack map of the datastore key and the pin as protobuf.
+// a msgpack map of the datastore key and the pin as protobuf. Package
+// state/snapshot reads it.
 type entry struct {
 	Key   string `codec:"k"`
 	Value []byte `codec:"v"`
 }
-
-// Bounds of what one record may hold: no CID and no pin comes near them, and no
-// row of the database could hold more.
-const (
-	maxKey   = 64 << 10
-	maxValue = 16 << 20
-)
 
 // writers is how many pins a bulk write has under way at once.
 const writers = 64
@@ -76,80 +67,15 @@ func (s *Store) Unmarshal(r io.Reader) error {
 // readEntries calls f for each pin of the stream until one of them fails. A
 // stream that ends inside an entry was cut off and is an error.
 func readEntries(r io.Reader, f func(*content) error) error {
-	in := bufio.NewReader(r)
-	dec := msgpack.NewDecoder(in)
-	for n := 1; ; n++ {
-		if _, err := in.Peek(1); errors.Is(err, io.EOF) {
-			return nil
-		}
-		e, err := readEntry(dec)
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		var next *content
-		if err == nil {
-			next, err = e.content()
-		}
-		if err == nil {
-			err = f(next)
-		}
+	return snapshot.Read(r, func(e snapshot.Entry) error {
+		c, err := e.Cid()
 		if err != nil {
-			return fmt.Errorf("reading entry %d of the pinset: %w", n, err)
+			return err
 		}
-	}
-}
-
-// readEntry reads one map of the stream, field by field. The decoder of the
-// package that writes it would set aside as many bytes as a damaged length
-// asks for, up to 4 GiB at a time.
-func readEntry(dec *msgpack.Decoder) (entry, error) {
-	var e entry
-	fields, err := dec.DecodeMapLen()
-	if err != nil {
-		return e, err
-	}
-	for range fields {
-		name, err := readBytes(dec, maxKey)
+		next, err := newContent(c, e.Value)
 		if err != nil {
-			return e, err
+			return err
 		}
-		switch string(name) {
-		case "k":
-			var key []byte
-			key, err = readBytes(dec, maxKey)
-			e.Key = string(key)
-		case "v":
-			e.Value, err = readBytes(dec, maxValue)
-		default:
-			err = fmt.Errorf("the field %.20q is unknown", name)
-		}
-		if err != nil {
-			return e, err
-		}
-	}
-	return e, nil
-}
-
-func readBytes(dec *msgpack.Decoder, longest int) ([]byte, error) {
-	n, err := dec.DecodeBytesLen()
-	if err != nil {
-		return nil, err
-	}
-	if n > longest {
-		return nil, fmt.Errorf("%d bytes where at most %d make sense", n, longest)
-	}
-	b := make([]byte, max(n, 0)) // -1 stands for nil
-	return b, dec.ReadFull(b)
-}
-
-func (e entry) content() (*content, error) {
-	key, err := dshelp.BinaryFromDsKey(ds.NewKey(e.Key))
-	if err != nil {
-		return nil, fmt.Errorf("key %q: %w", e.Key, err)
-	}
-	c, err := api.CastCid(key)
-	if err != nil {
-		return nil, fmt.Errorf("key %q: %w", e.Key, err)
-	}
-	return newContent(c, e.Value)
+		return f(next)
+	})
 }

@@ -113,6 +113,8 @@ const (
 	selectAnyMember = "SELECT peer FROM peers WHERE cluster = ? LIMIT 1"
 	selectAnyCursor = "SELECT feed FROM cursors LIMIT 1"
 
+	selectPinsetID = "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'pins'"
+
 	// selectRange with the revisions.
 	selectRevisions = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 )

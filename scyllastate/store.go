@@ -70,11 +70,19 @@ func OpenExisting(ctx context.Context, conf *Config) (*Store, error) {
 	return open(ctx, conf, options{limits: production(), schema: schema.Files, existing: true})
 }
 
+// OpenReadOnly is for tools that copy the pins of any cluster: it also opens the
+// keyspace of another cluster, and of another version as long as its pins can be
+// read. The caller must not write.
+func OpenReadOnly(ctx context.Context, conf *Config) (*Store, error) {
+	return open(ctx, conf, options{limits: production(), existing: true, readOnly: true})
+}
+
 // options are what differs between the ways to open a Store.
 type options struct {
 	limits
 	schema   fs.FS
 	existing bool // creates and claims nothing
+	readOnly bool // and whose it is, and what other tables it has, does not matter
 }
 
 // limits bound how late a row of the feed can become visible. All peers must
@@ -135,6 +143,13 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 // prepare makes the keyspace ready. Whose it is comes first: a peer that is
 // refused must not have changed the tables.
 func prepare(ctx context.Context, db *scylla.DB, conf *Config, opts options) error {
+	if opts.readOnly {
+		there, err := db.HasTable(ctx, "pins")
+		if err == nil && !there {
+			err = &scylla.PermanentError{Text: fmt.Sprintf("the keyspace %s holds no pinset: it has no table pins", db.Keyspace)}
+		}
+		return err
+	}
 	claimed, err := checkOwner(ctx, db, conf.owner())
 	if err != nil {
 		return err
@@ -167,6 +182,16 @@ func prepareSchema(ctx context.Context, db *scylla.DB, mode string, files fs.FS)
 			db.Keyspace, missing[0].Name)}
 	}
 	return nil
+}
+
+// PinsetID names the table of the pins: two stores with the same are one pinset.
+func (s *Store) PinsetID(ctx context.Context) (string, error) {
+	ctx = scylla.WithTrail(ctx)
+	var id gocql.UUID
+	if err := s.db.Query(selectPinsetID, s.db.Keyspace).WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&id); err != nil {
+		return "", fmt.Errorf("reading the id of the pinset in %s: %w", s.db.Keyspace, scylla.Describe(ctx, err))
+	}
+	return id.String(), nil
 }
 
 // Close ends the background work and closes the session. Calls that are under

@@ -98,6 +98,7 @@ func (cmd *command) app() *cli.App {
 		cmd.initCommand(),
 		cmd.daemonCommand(),
 		cmd.stateCommand(),
+		cmd.migrateCommand(),
 		cmd.versionCommand(),
 	}
 	app.Action = func(c *cli.Context) error {

@@ -86,11 +86,9 @@ func chooseBackend(helper *cmdutils.ConfigHelper) (string, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case found[0] == backendScylla:
-		return "", fmt.Errorf("%s are both there, but a pinset is in one place. "+
-			"To move the pins into the database, keep only %s and run \"%s state export --file pins.json\", "+
-			"then keep only state.scylla and run \"%s state import pins.json\". "+
-			"If the pins are moved already, remove the consensus section",
-			strings.Join(names, " and "), names[1], programName, programName)
+		return "", fmt.Errorf("%s are both there, but a pinset is in one place: remove %s. Its pins move into the database with \"%s migrate\", "+
+			"from a folder that has %s and not %s: see %s migrate --help",
+			strings.Join(names, " and "), names[1], programName, names[1], names[0], programName)
 	default:
 		return "", fmt.Errorf("%s are both there: remove the one that is not used", strings.Join(names, " and "))
 	}

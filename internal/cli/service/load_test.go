@@ -58,7 +58,7 @@ func TestBadConfig(t *testing.T) {
 	scylla := func(fields map[string]any) map[string]map[string]any {
 		return map[string]map[string]any{"state": {"scylla": fields}}
 	}
-	const move = ` are both there, but a pinset is in one place. To move the pins into the database, keep only consensus.NAME and run "ipfs-cluster-service state export --file pins.json", then keep only state.scylla and run "ipfs-cluster-service state import pins.json". If the pins are moved already, remove the consensus section`
+	const move = ` are both there, but a pinset is in one place: remove consensus.NAME. Its pins move into the database with "ipfs-cluster-service migrate", from a folder that has consensus.NAME and not state.scylla: see ipfs-cluster-service migrate --help`
 	for _, tc := range []struct {
 		name     string
 		sections map[string]map[string]any

@@ -1,0 +1,193 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/urfave/cli"
+	"go.uber.org/multierr"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate/source"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// exitDiffers is the exit code of a command that did its work and found that
+// something is not as it should be.
+const exitDiffers = 2
+
+func (cmd *command) migrateCommand() cli.Command {
+	return cli.Command{
+		Name:         "migrate",
+		Usage:        "Brings the pinset of another ipfs-cluster into the database, and back",
+		OnUsageError: usageError,
+		Description: `
+   Copies the pins of an ipfs-cluster with a crdt or raft consensus, of an
+   export, or of another database into the database that state.scylla of
+   service.json names. The source is only read. The usual order is
+
+      migrate plan   --from crdt:~/.ipfs-cluster-old     what would happen
+      migrate run    --from crdt:~/.ipfs-cluster-old     copy
+      migrate verify --from crdt:~/.ipfs-cluster-old     compare both
+
+   and then the daemons. docs/migration.md has the whole way, and the way back.
+
+   Exit codes: 0 when all is well, 1 when the command failed, 2 when it did its
+   work and found differences, or records that cannot be read.
+`,
+		Subcommands: []cli.Command{
+			cmd.migratePlanCommand(),
+			cmd.migrateRunCommand(),
+			cmd.migrateVerifyCommand(),
+			cmd.migrateStatusCommand(),
+			cmd.migrateRollbackCommand(),
+		},
+		Action: groupAction,
+	}
+}
+
+// sourceHelp is the part of the help texts about --from.
+const sourceHelp = `
+   --from is one of
+      crdt:FOLDER   the configuration folder of a stopped peer with the crdt
+                    consensus, on pebble, badger, badger3 or leveldb
+      raft:FOLDER   that of a stopped peer with the raft consensus: its newest
+                    snapshot, and the log after it
+      export:FILE   what "state export" has written, also with gzip or zstd;
+                    export:- reads stdin
+      rest:URL      the REST API of a running cluster, as in
+                    rest:https://host:9094
+      cql:HOSTS/KEYSPACE   a keyspace of this program in another database, as in
+                    cql:10.0.0.1,10.0.0.2:9042/ipfs_cluster, with the TLS
+                    settings of state.scylla
+`
+
+// sourceFlags say where pins come from.
+func sourceFlags() []cli.Flag {
+	return []cli.Flag{
+		cli.StringFlag{Name: "from", Usage: "`SOURCE` of the pins, see above"},
+		cli.StringFlag{Name: "from-username", Usage: "`NAME` for rest: and cql:"},
+		cli.StringFlag{Name: "from-password-file", Usage: "`FILE` with the password for --from-username"},
+		cli.StringFlag{Name: "from-dc", Usage: "local data `CENTRE` of a cql: source that has several"},
+	}
+}
+
+// changeFlags say what is changed in the pins.
+func changeFlags() []cli.Flag {
+	return []cli.Flag{
+		cli.IntFlag{Name: "replication-min, rmin", Usage: "replication-factor-min for all pins"},
+		cli.IntFlag{Name: "replication-max, rmax", Usage: "replication-factor-max for all pins"},
+		cli.StringFlag{Name: "allocations, allocs", Usage: "allocations for all pins: comma-separated `PEERS`"},
+		cli.StringFlag{Name: "peer-map", Usage: "`OLD=NEW` peer IDs in the allocations, comma-separated"},
+	}
+}
+
+func jsonFlag() cli.Flag {
+	return cli.BoolFlag{Name: "json", Usage: "write JSON to stdout, one object a line"}
+}
+
+func reportFlag() cli.Flag {
+	return cli.StringFlag{Name: "report", Usage: "also write the report to `FILE`, as JSON"}
+}
+
+// migration is what a subcommand of migrate works with.
+type migration struct {
+	cfg   *scyllastate.Config
+	store *scyllastate.Store
+	src   source.Source // nil where there is none
+	opts  migrate.Options
+	out   *migrationOutput
+}
+
+// withTarget opens the database and calls f.
+func (cmd *command) withTarget(c *cli.Context, open opener, f func(context.Context, *migration) error) error {
+	if name := c.Args().First(); name != "" {
+		return fmt.Errorf("reading the command line: %q is not a flag: see %s --help", name, c.App.Name+" "+c.Command.Name)
+	}
+	cfg, err := cmd.loadConfig()
+	if err != nil {
+		return err
+	}
+	defer cfg.Manager().Shutdown()
+	if cfg.backend != backendScylla {
+		return fmt.Errorf("%s keeps the pinset in %s: migrate works on the database of state.scylla, so name the folder of a peer that has it with --config",
+			cmd.configPath, cfg.backend)
+	}
+	out := newMigrationOutput(cmd.stdout, cmd.stderr, c.Bool("json"))
+	defer out.close()
+	return withStore(cfg.scylla, open, func(ctx context.Context, store *scyllastate.Store) error {
+		return f(ctx, &migration{cfg: cfg.scylla, store: store, out: out})
+	})
+}
+
+// withMigration opens the source as well, and reads what is changed in its pins.
+func (cmd *command) withMigration(c *cli.Context, open opener, f func(context.Context, *migration) error) error {
+	change, err := readChange(c)
+	if err != nil {
+		return err
+	}
+	if c.String("from") == "" {
+		return fmt.Errorf("reading the command line: say where the pins come from with --from, see %s --help", c.App.Name+" "+c.Command.Name)
+	}
+	return cmd.withTarget(c, open, func(ctx context.Context, m *migration) (err error) {
+		m.src, err = cmd.openSource(ctx, c, m)
+		if err != nil {
+			return fmt.Errorf("opening the source: %w", err)
+		}
+		defer func() { err = multierr.Append(err, m.src.Close()) }()
+		m.opts = migrate.Options{Change: change, Progress: m.out.progress}
+		return f(ctx, m)
+	})
+}
+
+// readChange reads the flags of changeFlags.
+func readChange(c *cli.Context) (migrate.Change, error) {
+	opts, err := importOptions(c)
+	if err != nil {
+		return migrate.Change{}, err
+	}
+	peers, err := migrate.ParsePeerMap(c.String("peer-map"))
+	if err != nil {
+		return migrate.Change{}, fmt.Errorf("reading --peer-map: %w", err)
+	}
+	return migrate.Change{
+		ReplicationMin: opts.ReplicationFactorMin, ReplicationMax: opts.ReplicationFactorMax,
+		Allocations: opts.UserAllocations, Peers: peers,
+	}, nil
+}
+
+// knownPeers returns the peers that the database knows.
+func knownPeers(ctx context.Context, store *scyllastate.Store) (map[string]state.Member, error) {
+	members, err := store.ListMembers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]state.Member, len(members))
+	for _, m := range members {
+		known[m.ID.String()] = m
+	}
+	return known, nil
+}
+
+// printLines writes lines under a heading, if there are any.
+func (o *migrationOutput) printLines(heading string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	o.printf("%s\n", heading)
+	for _, line := range lines {
+		o.printf("  %s\n", line)
+	}
+}
+
+// printCounts writes numbers by name.
+func (o *migrationOutput) printCounts(heading string, counts map[string]int64) {
+	lines := make([]string, 0, len(counts))
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		lines = append(lines, fmt.Sprintf("%12d  %s", counts[name], name))
+	}
+	o.printLines(heading, lines)
+}

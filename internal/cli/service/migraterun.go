@@ -1,0 +1,194 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli"
+	"go.uber.org/multierr"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+)
+
+func (cmd *command) migratePlanCommand() cli.Command {
+	return cli.Command{
+		Name:         "plan",
+		Usage:        "reads the source and says what a run would do",
+		OnUsageError: usageError,
+		Description: `
+   Reads every pin of the source and counts: types, replication factors,
+   expiries, the peers that pins are allocated to and whether the database
+   knows them, records that cannot be read. Then it looks at the database, and
+   says whether a run would write in bulk or with conditions, and why. It
+   writes no pin. The keyspace and its tables are created if they are missing,
+   as by the daemon.
+` + sourceHelp,
+		Flags: append(append(sourceFlags(), changeFlags()...), reportFlag(), jsonFlag()),
+		Action: func(c *cli.Context) error {
+			return cmd.withMigration(c, scyllastate.Open, func(ctx context.Context, m *migration) error {
+				plan, err := migrate.MakePlan(ctx, m.src, m.store, m.opts)
+				if err != nil {
+					return fmt.Errorf("planning the migration: %w", err)
+				}
+				known, err := knownPeers(ctx, m.store)
+				if err != nil {
+					return fmt.Errorf("planning the migration: %w", err)
+				}
+				if err := m.out.result("plan", c.String("report"), plan); err != nil {
+					return err
+				}
+				m.out.printPlan(plan, known)
+				if plan.Bad > 0 {
+					return cli.NewExitError(fmt.Sprintf("planning the migration: %d records cannot be read", plan.Bad), exitDiffers)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (cmd *command) migrateRunCommand() cli.Command {
+	return cli.Command{
+		Name:         "run",
+		Usage:        "copies the pins of the source into the database",
+		OnUsageError: usageError,
+		Description: `
+   Copies every pin. While no peer has used the database, and it holds no pins
+   of elsewhere, the pins are written in bulk. Otherwise each is written with a
+   condition, which is slower, and --existing says what becomes of a pin that is
+   there already and is another one: "fail" ends the run and changes nothing,
+   "newer" keeps the one with the later timestamp, "keep" the one that is there.
+
+   How far the run has come is kept in the database every few seconds. After a
+   stop of any kind, run the same command again: it goes on. When the source
+   has changed since, it begins anew, and in the end removes what an earlier
+   run has brought and the source does not have any more.
+
+   Records that cannot be read are counted and listed, and the others are
+   copied; the exit code is 2 then.
+` + sourceHelp,
+		Flags: append(append(sourceFlags(), changeFlags()...),
+			cli.StringFlag{Name: "existing", Value: "fail", Usage: "for other pins that are there: `fail, newer or keep`"},
+			cli.BoolFlag{Name: "dry-run", Usage: "read and check everything, write nothing"},
+			reportFlag(), jsonFlag()),
+		Action: func(c *cli.Context) error {
+			existing, err := migrate.ParseExisting(c.String("existing"))
+			if err != nil {
+				return fmt.Errorf("reading --existing: %w", err)
+			}
+			return cmd.withMigration(c, scyllastate.Open, func(ctx context.Context, m *migration) error {
+				m.opts.Existing, m.opts.DryRun = existing, c.Bool("dry-run")
+				report, err := migrate.Run(ctx, m.src, m.store, m.opts)
+				if report != nil {
+					if resultErr := m.out.result("report", c.String("report"), report); resultErr != nil {
+						err = multierr.Append(err, resultErr)
+					}
+					m.out.printReport(report)
+				}
+				if err != nil {
+					return fmt.Errorf("migrating: %w", err)
+				}
+				if report.Bad > 0 {
+					return cli.NewExitError(fmt.Sprintf("migrating: %d records of the source cannot be read and are missing in the database", report.Bad), exitDiffers)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (cmd *command) migrateVerifyCommand() cli.Command {
+	return cli.Command{
+		Name:         "verify",
+		Usage:        "compares the source and the database, in both directions",
+		OnUsageError: usageError,
+		Description: `
+   Reads both sides once and compares them piece by piece; only pieces that
+   differ are looked at pin by pin. It counts pins that are missing in the
+   database, that only the database has, and that differ, and lists the first of
+   each. What the run has changed in the pins is remembered and expected; flags
+   that say otherwise replace it. It writes nothing.
+
+   The exit code is 0 when both sides are the same, and 2 when they are not.
+   Once peers use the database, what they change shows as a difference.
+` + sourceHelp,
+		Flags: append(append(sourceFlags(), changeFlags()...), reportFlag(), jsonFlag()),
+		Action: func(c *cli.Context) error {
+			return cmd.withMigration(c, scyllastate.OpenExisting, func(ctx context.Context, m *migration) error {
+				if err := m.expectRecorded(ctx); err != nil {
+					return err
+				}
+				found, err := migrate.Verify(ctx, m.src, m.store, m.opts)
+				if err != nil {
+					return fmt.Errorf("verifying the migration: %w", err)
+				}
+				if err := m.out.result("comparison", c.String("report"), found); err != nil {
+					return err
+				}
+				m.out.printComparison(found)
+				if !found.Equal() {
+					return cli.NewExitError("verifying the migration: source and database differ, see above", exitDiffers)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+// expectRecorded takes what the run has changed in the pins, unless flags say
+// something else.
+func (m *migration) expectRecorded(ctx context.Context) error {
+	if !m.opts.Change.Zero() {
+		return nil
+	}
+	_, all, err := m.store.Migrations(ctx)
+	if err != nil {
+		return err
+	}
+	for _, done := range all {
+		if done.ID == m.src.ID() {
+			if m.opts.Change, err = migrate.RecordedChange(done); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (cmd *command) migrateStatusCommand() cli.Command {
+	return cli.Command{
+		Name:         "status",
+		Usage:        "shows the migrations into the database",
+		OnUsageError: usageError,
+		Description: `
+   Shows every migration that was begun, how far it has come and when that was
+   stored last, and whether the database is in use. It reads what the runs have
+   stored, so that it works beside a run, and after it.
+`,
+		Flags: []cli.Flag{jsonFlag()},
+		Action: func(c *cli.Context) error {
+			return cmd.withTarget(c, scyllastate.OpenExisting, func(ctx context.Context, m *migration) error {
+				live, all, err := m.store.Migrations(ctx)
+				if err != nil {
+					return fmt.Errorf("showing the migrations: %w", err)
+				}
+				for _, one := range all {
+					if err := m.out.result("migration", "", statusOf(one)); err != nil {
+						return err
+					}
+					m.out.printStatus(one, time.Now())
+				}
+				if len(all) == 0 {
+					m.out.printf("no migration was begun\n")
+				}
+				if err := m.out.result("live", "", liveStatus{live.Yes(), live.Since, live.By}); err != nil {
+					return err
+				}
+				m.out.printLive(live)
+				return nil
+			})
+		},
+	}
+}

@@ -1,0 +1,111 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/dgraph-io/badger"
+	"github.com/dgraph-io/badger/options"
+)
+
+// badgerEngine reads badger, version 1. This one does not open, to read only,
+// what its peer has not closed: it would have to write into the value log.
+type badgerEngine struct {
+	db    *badger.DB
+	log   *complaints
+	owned io.Closer
+}
+
+func openBadger(folder string, _ []byte) (engine, error) {
+	lock, err := shareFlock(folder)
+	if err != nil {
+		return nil, err
+	}
+	logs := false
+	shadow, err := newShadow(folder, func(name string, _ fs.FileInfo) linkMode {
+		if name == "LOCK" {
+			return leftOut
+		}
+		logs = logs || isLog(name)
+		return linked
+	})
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	owned := closers{lock, closeFunc(shadow.remove)}
+	if !logs {
+		return nil, errors.Join(&damage{errors.New("it has no value log")}, owned.Close())
+	}
+	e := &badgerEngine{log: &complaints{}, owned: owned}
+	err = guarded(func() (err error) {
+		o := badger.DefaultOptions(shadow.path)
+		o.ReadOnly = true
+		o.BypassLockGuard = true // of the shadow, which nobody else has
+		o.Logger = e.log
+		o.EventLogging = false
+		o.TableLoadingMode = options.MemoryMap
+		o.ValueLogLoadingMode = options.FileIO
+		o.VerifyValueChecksum = true
+		e.db, err = badger.Open(o)
+		return err
+	})
+	// Without a table that it has left out it may not know what to replay.
+	if complaint := e.log.err(); err != nil && complaint != nil {
+		return nil, errors.Join(complaint, owned.Close())
+	}
+	if isUnclean(err) {
+		return nil, errors.Join(&unclean{err}, owned.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(&damage{err}, owned.Close())
+	}
+	if err := e.log.err(); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return e, nil
+}
+
+// isUnclean knows two errors of badger, which it does not wrap.
+func isUnclean(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), badger.ErrReplayNeeded.Error()) ||
+		strings.Contains(err.Error(), badger.ErrTruncateNeeded.Error()))
+}
+
+func (e *badgerEngine) iterate(ctx context.Context, prefix, start []byte, f visit) error {
+	var ended error
+	err := guarded(func() error {
+		txn := e.db.NewTransaction(false)
+		defer txn.Discard()
+		o := badger.DefaultIteratorOptions
+		o.PrefetchValues = false
+		o.Prefix = prefix
+		it := txn.NewIterator(o)
+		defer it.Close()
+		value := func() ([]byte, error) { return e.valueOf(it.Item()) }
+		for it.Seek(later(prefix, start)); it.ValidForPrefix(prefix); it.Next() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if ended = f(it.Item().Key(), value); ended != nil {
+				return nil
+			}
+		}
+		return e.log.err()
+	})
+	return first(ended, err)
+}
+
+func (e *badgerEngine) valueOf(item *badger.Item) ([]byte, error) {
+	v, err := item.ValueCopy(nil)
+	if err != nil {
+		return nil, &damage{err}
+	}
+	return v, e.log.err()
+}
+
+func (e *badgerEngine) close() error {
+	return errors.Join(guarded(e.db.Close), e.owned.Close())
+}

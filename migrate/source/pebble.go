@@ -1,0 +1,119 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// pebbleEngine reads pebble. It replays in memory what the peer has not flushed,
+// so that it does not matter how the peer has ended.
+type pebbleEngine struct {
+	db    *pebble.DB
+	owned io.Closer
+}
+
+func openPebble(folder string, _ []byte) (engine, error) {
+	lock, err := shareFile(filepath.Join(folder, "LOCK"))
+	if err != nil {
+		return nil, err
+	}
+	shadow, err := newShadow(folder, func(name string, _ fs.FileInfo) linkMode {
+		if name == "LOCK" {
+			return leftOut
+		}
+		return linked
+	})
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	owned := closers{lock, closeFunc(shadow.remove)}
+	var db *pebble.DB
+	err = guarded(func() (err error) {
+		db, err = pebble.Open(shadow.path, &pebble.Options{
+			ReadOnly:         true,
+			ErrorIfNotExists: true,
+			CacheSize:        8 << 20,
+			MaxOpenFiles:     256,
+			Logger:           &complaints{},
+		})
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(&damage{err}, owned.Close())
+	}
+	return &pebbleEngine{db: db, owned: owned}, nil
+}
+
+func (e *pebbleEngine) iterate(ctx context.Context, prefix, start []byte, f visit) error {
+	var ended error
+	err := guarded(func() (err error) {
+		it, err := e.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: later(prefix, start), UpperBound: after(prefix)})
+		if err != nil {
+			return &damage{err}
+		}
+		defer func() {
+			// It returns what Error has returned, once more.
+			if closeErr := it.Close(); err == nil && closeErr != nil {
+				err = &damage{closeErr}
+			}
+		}()
+		value := func() ([]byte, error) {
+			v, err := it.ValueAndErr()
+			if err != nil {
+				return nil, &damage{err}
+			}
+			return append([]byte{}, v...), nil
+		}
+		for ok := it.First(); ok; ok = it.Next() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if ended = f(it.Key(), value); ended != nil {
+				return nil
+			}
+		}
+		if err := it.Error(); err != nil {
+			return &damage{err}
+		}
+		return nil
+	})
+	return first(ended, err)
+}
+
+func (e *pebbleEngine) close() error {
+	return errors.Join(guarded(e.db.Close), e.owned.Close())
+}
+
+// later returns the later one of two keys.
+func later(a, b []byte) []byte {
+	if string(a) < string(b) {
+		return b
+	}
+	return a
+}
+
+// after returns the least key that is behind all keys with a prefix, or nil if
+// there is none.
+func after(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			return append(append([]byte{}, prefix[:i]...), prefix[i]+1)
+		}
+	}
+	return nil
+}
+
+// first returns the first error that is one.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

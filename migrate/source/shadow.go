@@ -1,0 +1,87 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// shadow is a folder of links to the files of another one. An engine that opens
+// it finds all data, and whatever it creates, renames or removes there is only
+// in the shadow: all four engines do some of that even if they are told to read
+// only. What keeps them from writing into the files is that they are told so.
+type shadow struct {
+	path string
+}
+
+// newShadow makes the shadow of a folder. Link decides for each file what is
+// done with it. Folders inside of it are left out: no engine uses any.
+func newShadow(of string, link func(name string, info fs.FileInfo) linkMode) (*shadow, error) {
+	path, err := os.MkdirTemp("", "ipfs-cluster-migrate-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder of links: %w", err)
+	}
+	s := &shadow{path: path}
+	if err := s.fill(of, link); err != nil {
+		return nil, errors.Join(fmt.Errorf("making a folder of links to %s: %w", of, err), s.remove())
+	}
+	return s, nil
+}
+
+// linkMode is what becomes of a file in the shadow.
+type linkMode int
+
+const (
+	linked linkMode = iota
+	leftOut
+	copied
+)
+
+func (s *shadow) fill(of string, link func(string, fs.FileInfo) linkMode) error {
+	entries, err := os.ReadDir(of)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		name := filepath.Join(of, entry.Name())
+		info, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			continue
+		}
+		to := filepath.Join(s.path, entry.Name())
+		switch link(entry.Name(), info) {
+		case linked:
+			err = os.Symlink(name, to)
+		case copied:
+			err = copyFile(name, to)
+		case leftOut:
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shadow) remove() error { return os.RemoveAll(s.path) }
+
+// copyFile copies a small file.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
