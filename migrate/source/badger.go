@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"github.com/dgraph-io/badger"
@@ -41,6 +42,9 @@ func openBadger(folder string, _ []byte) (engine, error) {
 	}
 	e := &badgerEngine{log: &complaints{}, owned: owned}
 	err = guarded(func() (err error) {
+		if err := checkBadgerManifest(filepath.Join(shadow.path, badger.ManifestFilename)); err != nil {
+			return err
+		}
 		o := badger.DefaultOptions(shadow.path)
 		o.ReadOnly = true
 		o.BypassLockGuard = true // of the shadow, which nobody else has

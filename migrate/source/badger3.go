@@ -58,6 +58,9 @@ func openBadger3(folder string, config []byte) (engine, error) {
 		return nil, errors.Join(err, e.owned.Close())
 	}
 	err = guarded(func() (err error) {
+		if err := checkBadgerManifest(filepath.Join(shadow.path, badger.ManifestFilename)); err != nil {
+			return err
+		}
 		e.db, err = badger.Open(e.options(shadow.path, size))
 		return err
 	})

@@ -34,6 +34,9 @@ func openPebble(folder string, _ []byte) (engine, error) {
 	owned := closers{lock, closeFunc(shadow.remove)}
 	var db *pebble.DB
 	err = guarded(func() (err error) {
+		if err := checkPebbleManifest(shadow.path); err != nil {
+			return err
+		}
 		db, err = pebble.Open(shadow.path, &pebble.Options{
 			ReadOnly:         true,
 			ErrorIfNotExists: true,
