@@ -31,6 +31,7 @@ type fakeTarget struct {
 
 	mu         sync.Mutex
 	rows       map[string]row
+	indexed    map[string]bool // what belongs to the row was written, too
 	live       state.Live
 	migrations map[string]state.Migration
 	holder     int
@@ -45,7 +46,7 @@ type fakeTarget struct {
 }
 
 func newFakeTarget(tb testing.TB) *fakeTarget {
-	return &fakeTarget{tb: tb, rows: make(map[string]row), migrations: make(map[string]state.Migration)}
+	return &fakeTarget{tb: tb, rows: make(map[string]row), indexed: make(map[string]bool), migrations: make(map[string]state.Migration)}
 }
 
 // op begins an operation. The lock must be held.
@@ -246,9 +247,26 @@ func (i *fakeImporter) Write(ctx context.Context, pins []state.BulkPin) error {
 		i.write(pin)
 	}
 	if err == nil {
+		i.index(pins)
 		i.t.done("write")
 	}
 	return err
+}
+
+func (i *fakeImporter) Index(ctx context.Context, pins []state.BulkPin) error {
+	i.t.mu.Lock()
+	defer i.t.mu.Unlock()
+	if err := i.t.op(ctx, "index"); err != nil {
+		return err
+	}
+	i.index(pins)
+	return nil
+}
+
+func (i *fakeImporter) index(pins []state.BulkPin) {
+	for _, pin := range pins {
+		i.t.indexed[string(pin.Pin.Cid.Bytes())] = true
+	}
 }
 
 func (i *fakeImporter) write(pin state.BulkPin) {

@@ -19,6 +19,9 @@ func (r *run) sweep(ctx context.Context) error {
 	switch {
 	case r.m.Run == 1:
 		return nil
+	case !r.opts.RemoveMissing:
+		r.report.note("pins that have left the source since an earlier run are still in the pinset: --remove-missing removes them in a bulk run")
+		return nil
 	case !r.m.Bulk:
 		r.report.note("pins that have left the source since an earlier run are still in the pinset: a run with conditional writes does not know them")
 		return nil
@@ -97,7 +100,7 @@ func (r *run) failed(ctx context.Context, cause error) error {
 	case errors.Is(cause, state.ErrMigrationTaken):
 		return fmt.Errorf("migrating %s: %w: let that one do it; if there is none any more, run the same command again", id, cause)
 	case r.importer == nil:
-		return fmt.Errorf("migrating %s: %w: nothing was written", id, cause)
+		return fmt.Errorf("migrating %s: %w: no pin was written", id, cause)
 	}
 	if r.dirty {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCheckpoint)

@@ -50,6 +50,9 @@ type Options struct {
 	Change Change
 	// Existing is for pins that are there already.
 	Existing Existing
+	// RemoveMissing removes in the end what an earlier bulk run of the same source
+	// has brought and the source does not have any more.
+	RemoveMissing bool
 	// DryRun reads and changes everything and writes nothing.
 	DryRun bool
 	// Progress is called now and then, from one goroutine at a time, and when a

@@ -19,7 +19,7 @@ func TestAnyRunEndsWithThePinsOfTheSource(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		src, dst := newFakeSource(t), newFakeTarget(t)
 		dst.stored = inOrder(t, src, dst)
-		opts := Options{CheckpointEvery: 1, Window: rapid.IntRange(1, 20).Draw(rt, "window"), Existing: ExistingNewer}
+		opts := Options{CheckpointEvery: 1, Window: rapid.IntRange(1, 20).Draw(rt, "window"), Existing: ExistingNewer, RemoveMissing: true}
 		if rapid.Bool().Draw(rt, "rare checkpoints") {
 			opts.CheckpointEvery = time.Hour
 		}

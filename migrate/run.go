@@ -134,10 +134,17 @@ func (r *run) begin(ctx context.Context) error {
 		return fmt.Errorf("beginning run %d: %w", r.m.Run, err)
 	}
 	r.importer, r.stored = importer, time.Now()
-	r.write = conditional{dst: r.dst, existing: r.opts.Existing}.write
 	if r.m.Bulk {
 		r.write = r.bulk
+		return nil
 	}
+	c := conditional{dst: r.dst, existing: r.opts.Existing}
+	if r.resumed {
+		// A part that was in bulk may have ended between pins and what
+		// belongs to them.
+		c.index = importer.Index
+	}
+	r.write = c.write
 	return nil
 }
 

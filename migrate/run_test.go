@@ -16,7 +16,7 @@ import (
 )
 
 // often stores the position after each window of 10.
-func often() Options { return Options{CheckpointEvery: 1, Window: 10} }
+func often() Options { return Options{CheckpointEvery: 1, Window: 10, RemoveMissing: true} }
 
 func mustRun(t *testing.T, src *fakeSource, dst *fakeTarget, opts Options) *Report {
 	t.Helper()
@@ -27,6 +27,11 @@ func mustRun(t *testing.T, src *fakeSource, dst *fakeTarget, opts Options) *Repo
 	if sum := report.Copied + report.Kept + report.Bad + report.Duplicates; sum != report.Records || !report.Complete {
 		t.Errorf("of %d records %d were copied, %d kept, %d bad, %d duplicates, complete %v",
 			report.Records, report.Copied, report.Kept, report.Bad, report.Duplicates, report.Complete)
+	}
+	for key, row := range dst.rows {
+		if row.id == src.id && row.run == report.Run && !dst.indexed[key] {
+			t.Fatalf("the pin of record %d is there without what belongs to it", row.number)
+		}
 	}
 	return report
 }

@@ -78,8 +78,8 @@ func (r *reader) read(ctx context.Context, from source.Position) error {
 			// The number decides which pin stays, and what an earlier run has
 			// left. It must not be wrong.
 			number := rec.After.Records
-			if number <= last || number > state.MaxMigrationRecords {
-				return fmt.Errorf("record %d comes after record %d: a source numbers its records upwards, to %d at most", number, last, state.MaxMigrationRecords)
+			if number <= last || number >= state.MaxMigrationRecords {
+				return fmt.Errorf("record %d comes after record %d: a source numbers its records upwards, to %d at most", number, last, int64(state.MaxMigrationRecords)-1)
 			}
 			last = number
 			pin, bad, err := prepare(rec, r.change)

@@ -21,16 +21,25 @@ const (
 	attempts = 3
 )
 
-// errKept ends an update that is not needed.
-var errKept = errors.New("the pin stays as it is")
+// errKept and errSame end an update that is not wanted, or not needed.
+var (
+	errKept = errors.New("the pin stays as it is")
+	errSame = fmt.Errorf("%w: it is the same", errKept)
+)
 
 // written is what became of the pins of a window.
-type written struct{ copied, replaced, kept int64 }
+type written struct {
+	copied, replaced, kept int64
+	same                   bool // kept because there is no difference
+}
 
 // conditional writes pins as a peer does.
 type conditional struct {
 	dst      state.Updater
 	existing Existing
+	// index is called with the pins that are there already as they should be. It
+	// is nil where nothing can be missing beside them.
+	index func(ctx context.Context, pins []state.BulkPin) error
 }
 
 // write writes the pins of a window. After an error some of them may be written.
@@ -39,16 +48,20 @@ func (c conditional) write(ctx context.Context, pins []state.BulkPin) (written, 
 	group.SetLimit(writers)
 	var mu sync.Mutex
 	var sum written
+	var same []state.BulkPin
 	begun := 0
 	for ; begun < len(pins) && groupCtx.Err() == nil; begun++ {
-		pin := pins[begun].Pin
+		pin := pins[begun]
 		group.Go(func() error {
-			one, err := c.put(groupCtx, pin)
+			one, err := c.put(groupCtx, pin.Pin)
 			mu.Lock()
 			defer mu.Unlock()
 			sum.copied += one.copied
 			sum.replaced += one.replaced
 			sum.kept += one.kept
+			if one.same {
+				same = append(same, pin)
+			}
 			return err
 		})
 	}
@@ -57,6 +70,9 @@ func (c conditional) write(ctx context.Context, pins []state.BulkPin) (written, 
 	}
 	if begun < len(pins) {
 		return sum, ctx.Err()
+	}
+	if c.index != nil && len(same) > 0 {
+		return sum, c.index(ctx, same)
 	}
 	return sum, nil
 }
@@ -86,7 +102,7 @@ func (c conditional) put(ctx context.Context, pin api.Pin) (written, error) {
 		case err == nil:
 			return written{copied: 1}, nil
 		case errors.Is(err, errKept) && attempt == 1:
-			return written{kept: 1}, nil
+			return written{kept: 1, same: errors.Is(err, errSame)}, nil
 		case errors.Is(err, errKept):
 			return written{copied: 1}, nil // by the attempt before
 		case errors.Is(err, state.ErrOutcomeUnknown) && attempt < attempts && ctx.Err() == nil:
@@ -104,7 +120,7 @@ func (c conditional) decide(current, next *api.Pin, value []byte) error {
 		return fmt.Errorf("encoding the pin that is there: %w", err)
 	}
 	if bytes.Equal(have, value) {
-		return errKept
+		return errSame
 	}
 	switch c.existing {
 	case ExistingKeep:

@@ -24,14 +24,14 @@ type importer struct {
 	holder gocql.UUID
 	live   *time.Time // since when the pinset is in use, nil while it is not
 	mark   bulkMark
-	queued time.Time // of the placements: the same whenever a pin is written
+	queued time.Time // of the side rows: the same whenever a pin is written
 	pace   *pace
 	names  map[peer.ID]string // the text of a peer ID takes long to make
 }
 
 // The timestamp of a bulk write, in microseconds since 1970, is the number of the
 // run and, in the lowest bits, that of the record. The bounds of both keep it
-// before 2006, so that every conditional write is later. Of two bulk writes of one
+// before 1998, so that every conditional write is later. Of two bulk writes of one
 // pin that of the later run is later, or of the later record.
 const recordBits = 40
 
@@ -66,38 +66,52 @@ func (m bulkMark) run(rev gocql.UUID) (int64, bool) {
 
 // Write implements state.Importer.
 func (i *importer) Write(ctx context.Context, pins []state.BulkPin) error {
-	rows := &sideRows{batches: make(map[partition][]gocql.BatchEntry), noted: make(map[bucketKey]struct{})}
 	for n := range pins {
 		p := &pins[n]
 		if p.Number < 1 || p.Number >= state.MaxMigrationRecords {
 			return fmt.Errorf("writing the pin of %s: there is no record %d", p.Pin.Cid, p.Number)
 		}
 		for _, id := range p.Pin.Allocations {
-			if _, known := i.names[id]; !known {
-				i.names[id] = id.String()
-			}
+			i.name(id) // the writers only read
 		}
-		i.addSideRows(rows, p)
-	}
-	if err := i.writeSideRows(ctx, rows); err != nil {
-		return fmt.Errorf("writing by what %d pins are found: %w", len(pins), err)
 	}
 	err := i.pace.each(ctx, len(pins), func(ctx context.Context, n int) error { return i.writePin(ctx, &pins[n]) })
 	if err != nil {
 		return fmt.Errorf("writing %d pins: %w", len(pins), err)
 	}
+	return i.Index(ctx, pins)
+}
+
+// Index implements state.Importer.
+func (i *importer) Index(ctx context.Context, pins []state.BulkPin) error {
+	rows := &sideRows{batches: make(map[partition][]gocql.BatchEntry), noted: make(map[bucketKey]struct{})}
+	for n := range pins {
+		i.addSideRows(rows, &pins[n])
+	}
+	if err := i.writeSideRows(ctx, rows); err != nil {
+		return fmt.Errorf("writing by what %d pins are found: %w", len(pins), err)
+	}
 	return nil
+}
+
+// name is the text of a peer ID.
+func (i *importer) name(id peer.ID) string {
+	name, known := i.names[id]
+	if !known {
+		name = id.String()
+		i.names[id] = name
+	}
+	return name
 }
 
 func (i *importer) writePin(ctx context.Context, p *state.BulkPin) error {
 	at := stampOf(i.run, p.Number)
-	c := content{value: p.Value, pin: p.Pin}
 	peers := make([]string, len(p.Pin.Allocations))
 	for n, id := range p.Pin.Allocations {
 		peers[n] = i.names[id]
 	}
-	return i.exec(ctx, bulkPut, at, i.mark.revision(at), c.value, c.pin.ReplicationFactorMin, c.pin.ReplicationFactorMax,
-		c.created(), peers, c.pin.Cid.Bytes())
+	return i.exec(ctx, bulkPut, at, i.mark.revision(at), p.Value, p.Pin.ReplicationFactorMin, p.Pin.ReplicationFactorMax,
+		createdOf(&p.Pin), peers, p.Pin.Cid.Bytes())
 }
 
 func (i *importer) exec(ctx context.Context, statement string, args ...any) error {
@@ -119,14 +133,14 @@ func (i *importer) addSideRows(rows *sideRows, p *state.BulkPin) {
 		rows.add(partition{"everywhere", "", int64(bucket)}, insertEverywhere, bucket, key, rev, at)
 	} else {
 		for _, id := range p.Pin.Allocations {
-			name := i.names[id]
+			name := i.name(id)
 			i.noteBucket(rows, name, bucket)
 			rows.add(partition{"placements", name, int64(bucket)}, putPlacement,
 				at, rev, int8(state.PlacementQueued), i.queued, 0, gocql.UnsetValue, "", name, bucket, key)
 		}
 	}
 	if due := p.Pin.ExpireAt; !due.IsZero() {
-		slot, ttl := expirySlot(due, i.store.now())
+		slot, ttl := expirySlot(due, i.queued)
 		shard := shardOf(c)
 		rows.add(partition{"expiries", "", slot*state.ExpiryShards + int64(shard)}, insertExpiry, slot, shard, key, due, ttl, at)
 	}
@@ -216,15 +230,15 @@ const sweepWindow = 4096
 // Sweep implements state.Importer. What is left of the removed pins beside the
 // pinset and the placements a scrub removes, or it runs out.
 func (i *importer) Sweep(ctx context.Context, progress func(n int64)) (removed int64, err error) {
-	var mu sync.Mutex
+	var mu, flushing sync.Mutex
 	var seen int64
 	var found []swept
 	flush := func(pins []swept) error {
+		flushing.Lock() // one at a time: the pace is for all
+		defer flushing.Unlock()
 		err := i.pace.each(ctx, len(pins), func(ctx context.Context, n int) error { return i.remove(ctx, pins[n]) })
 		if err == nil {
-			mu.Lock()
 			removed += int64(len(pins))
-			mu.Unlock()
 		}
 		return err
 	}

@@ -74,12 +74,12 @@ func newContent(c api.Cid, value []byte) (*content, error) {
 	return &content{value: value, pin: pin}, nil
 }
 
-// created is the time of the pin, nil when it has none.
-func (c *content) created() *time.Time {
-	if c.pin.Timestamp.IsZero() {
+// createdOf is the time of a pin, nil when it has none.
+func createdOf(pin *api.Pin) *time.Time {
+	if pin.Timestamp.IsZero() {
 		return nil
 	}
-	return &c.pin.Timestamp
+	return &pin.Timestamp
 }
 
 // peers are the allocations as text.

@@ -3,10 +3,12 @@ package scyllastate
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // fence gives the row a new revision and leaves the pin alone, so that a writer
@@ -26,7 +28,10 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 	var applied bool
 	var now row
 	var err error
-	if old.pin == nil {
+	if next := bulkContent(c, old); next != nil {
+		w.next = next
+	}
+	if old.pin == nil || w.next != nil {
 		applied, now, err = s.tables.swap(ctx, w)
 	} else {
 		applied, now, err = s.tables.fence(ctx, w)
@@ -40,4 +45,18 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 		logger.Infof("fenced a writer of %s that has not finished", c)
 	}
 	return now, nil
+}
+
+// bulkContent returns what the row holds if it was written in bulk. Its cells are
+// then as old as its revision: fenced without them, they would lose to a later bulk
+// write, or to the sweep of a migration that does not know yet that it must stop.
+func bulkContent(c api.Cid, old row) *content {
+	if old.pin == nil || old.rev.Time().After(time.UnixMicro(stampOf(state.MaxMigrationRuns+1, 0))) {
+		return nil
+	}
+	next, err := newContent(c, old.pin)
+	if err != nil {
+		return nil // the fence alone leaves what cannot be read as it is
+	}
+	return next
 }

@@ -127,13 +127,19 @@ func send[T any](ctx context.Context, out chan<- T, v T) error {
 // scan calls f for each row that holds a pin, from several goroutines. An error of f or of the
 // database ends it.
 func (s *Store) scan(ctx context.Context, f func(ctx context.Context, key, value []byte) error) error {
+	return s.eachRange(ctx, func(ctx context.Context, r tokenRange) error { return s.scanRange(ctx, r, f) })
+}
+
+// eachRange calls f for pieces that make up the ring, from several goroutines, until
+// one of them fails.
+func (s *Store) eachRange(ctx context.Context, f func(context.Context, tokenRange) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(4, s.db.Nodes*readersPerNode))
 	for _, r := range tokenRanges(max(1, s.db.Nodes) * rangesPerNode) {
 		if gctx.Err() != nil {
 			break
 		}
-		g.Go(func() error { return s.scanRange(gctx, r, f) })
+		g.Go(func() error { return f(gctx, r) })
 	}
 	if err := g.Wait(); err != nil {
 		return err

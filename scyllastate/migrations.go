@@ -9,7 +9,6 @@ import (
 
 	"github.com/gocql/gocql"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -94,12 +93,7 @@ func (s *Store) CountMigrated(ctx context.Context, id string, progress func(n in
 
 // eachRevision calls f for each row that holds a pin, from several goroutines.
 func (s *Store) eachRevision(ctx context.Context, f func(key, value []byte, rev gocql.UUID) error) error {
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(4, s.db.Nodes*readersPerNode))
-	for _, r := range tokenRanges(max(1, s.db.Nodes) * rangesPerNode) {
-		g.Go(func() error { return s.scanRevisions(gctx, r, f) })
-	}
-	return g.Wait()
+	return s.eachRange(ctx, func(ctx context.Context, r tokenRange) error { return s.scanRevisions(ctx, r, f) })
 }
 
 // BeginMigration implements state.Migrator.
@@ -134,8 +128,9 @@ func (s *Store) beginMigration(ctx context.Context, m state.Migration) (*importe
 		}
 		i := &importer{
 			store: s, id: m.ID, run: m.Run, bulk: m.Bulk, mark: markOf(m.ID), queued: m.Started,
-			holder: gocql.MustRandomUUID(), names: make(map[peer.ID]string), pace: newPace(s.random),
+			holder: gocql.MustRandomUUID(), names: make(map[peer.ID]string),
 		}
+		i.pace = newPace(s.random, i.allowed)
 		if !m.Bulk {
 			i.live = &live.Since
 		}
@@ -168,24 +163,33 @@ func (i *importer) Checkpoint(ctx context.Context, m state.Migration) error {
 	if m.ID != i.id || m.Bulk != i.bulk || m.Run != i.run {
 		return fmt.Errorf("storing how far the migration from %s is: it was begun as another one", i.id)
 	}
-	_, err := i.pace.persist(ctx, func(ctx context.Context) error {
+	err := i.pace.one(ctx, func(ctx context.Context) error {
 		applied, err := i.put(ctx, m, &i.holder)
 		if err != nil || applied {
 			return err
 		}
-		live, holder, err := readLive(ctx, i.store.db)
-		switch {
-		case err != nil:
+		if err := i.allowed(ctx); err != nil {
 			return err
-		case i.bulk && live.Yes():
-			return liveError(live)
-		case holder == nil || *holder != i.holder:
-			return state.ErrMigrationTaken
 		}
 		return errors.New("the condition failed for no reason")
 	})
 	if err != nil {
 		return fmt.Errorf("storing how far the migration from %s is: %w", i.id, err)
+	}
+	return nil
+}
+
+// allowed returns an error when this process must not go on: somebody else
+// migrates, or the pinset came into use.
+func (i *importer) allowed(ctx context.Context) error {
+	live, holder, err := readLive(ctx, i.store.db)
+	switch {
+	case err != nil:
+		return err
+	case i.bulk && live.Yes():
+		return liveError(live)
+	case holder == nil || *holder != i.holder:
+		return state.ErrMigrationTaken
 	}
 	return nil
 }

@@ -35,7 +35,9 @@ const (
 // errors. It repeats what failed for a reason that may pass. All requests must be
 // such that repeating them does no harm. It is safe for concurrent use.
 type pace struct {
-	random   func(time.Duration) time.Duration
+	random func(time.Duration) time.Duration
+	// check is called before each round: an error ends the work.
+	check    func(context.Context) error
 	patience time.Duration
 
 	mu       sync.Mutex
@@ -44,18 +46,20 @@ type pace struct {
 	told     time.Time
 }
 
-func newPace(random func(time.Duration) time.Duration) *pace {
-	return &pace{random: random, patience: patience, underWay: firstUnderWay, worked: time.Now()}
+func newPace(random func(time.Duration) time.Duration, check func(context.Context) error) *pace {
+	return &pace{random: random, check: check, patience: patience, underWay: firstUnderWay}
 }
 
 // each calls f with the numbers from 0 to n-1, from several goroutines, again
 // where it fails for a reason that may pass.
 func (p *pace) each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
 	for begin := 0; begin < n; begin += paceRound {
+		if err := p.one(ctx, p.check); err != nil {
+			return err
+		}
 		end := min(begin+paceRound, n)
 		p.mu.Lock()
 		workers := min(p.underWay, end-begin)
-		p.worked = time.Now() // what was before is no outage: nothing was asked
 		p.mu.Unlock()
 
 		var next atomic.Int64
@@ -93,6 +97,16 @@ func (p *pace) adapt(clean bool) {
 	}
 	p.underWay = max(p.underWay/2, leastUnderWay)
 	logger.Infof("the database is overloaded: %d requests at once from now on", p.underWay)
+}
+
+// one calls f until it works, after a time in which nothing may have been asked:
+// that was no outage.
+func (p *pace) one(ctx context.Context, f func(context.Context) error) error {
+	p.mu.Lock()
+	p.worked = time.Now()
+	p.mu.Unlock()
+	_, err := p.persist(ctx, f)
+	return err
 }
 
 // persist calls f until it works, fails for good, or the database has taken no

@@ -17,7 +17,9 @@ import (
 
 var errBusy = errors.New("busy")
 
-func testPace() *pace { return newPace(func(d time.Duration) time.Duration { return d }) }
+func testPace() *pace {
+	return newPace(func(d time.Duration) time.Duration { return d }, func(context.Context) error { return nil })
+}
 
 // TestPaceRepeats: what fails for a while is done in the end, all of it, and
 // fewer requests are under way afterwards.

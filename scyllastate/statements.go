@@ -101,7 +101,7 @@ const (
 
 	// Whether the pinset is in use, and what is brought into it. live, live_by
 	// and holder are of the partition, not of a row.
-	selectLive       = "SELECT live, live_by, holder FROM migrations WHERE scope = ? LIMIT 1"
+	selectLive       = "SELECT DISTINCT live, live_by, holder FROM migrations WHERE scope = ?"
 	setLive          = "UPDATE migrations SET live = ?, live_by = ? WHERE scope = ? IF live = null"
 	selectMigrations = "SELECT id, run, phase, bulk, fingerprint, options, position, records, copied, kept, bad, removed, started, updated, report FROM migrations WHERE scope = ?"
 	writeMigration   = "UPDATE migrations SET holder = ?, run = ?, phase = ?, bulk = ?, fingerprint = ?, options = ?, position = ?, records = ?, copied = ?, kept = ?, bad = ?, removed = ?, started = ?, updated = ?, report = ? WHERE scope = ? AND id = ? IF holder = ? AND live = ?"
@@ -112,8 +112,6 @@ const (
 	bulkRemove      = "DELETE FROM pins USING TIMESTAMP ? WHERE cid = ?"
 	selectAnyMember = "SELECT peer FROM peers WHERE cluster = ? LIMIT 1"
 	selectAnyCursor = "SELECT feed FROM cursors LIMIT 1"
-
-	selectPinsetID = "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'pins'"
 
 	// selectRange with the revisions.
 	selectRevisions = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"

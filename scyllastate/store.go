@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -184,14 +185,17 @@ func prepareSchema(ctx context.Context, db *scylla.DB, mode string, files fs.FS)
 	return nil
 }
 
-// PinsetID names the table of the pins: two stores with the same are one pinset.
-func (s *Store) PinsetID(ctx context.Context) (string, error) {
-	ctx = scylla.WithTrail(ctx)
-	var id gocql.UUID
-	if err := s.db.Query(selectPinsetID, s.db.Keyspace).WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&id); err != nil {
-		return "", fmt.Errorf("reading the id of the pinset in %s: %w", s.db.Keyspace, scylla.Describe(ctx, err))
+// SamePinset reports whether both stores are one keyspace of one database. It goes by
+// the nodes: the ids of tables follow from their names on some engines.
+func (s *Store) SamePinset(other *Store) bool {
+	if s.db.Keyspace != other.db.Keyspace {
+		return false
 	}
-	return id.String(), nil
+	ours := make(map[string]bool)
+	for _, h := range s.db.GetHosts() {
+		ours[h.HostID()] = true
+	}
+	return slices.ContainsFunc(other.db.GetHosts(), func(h *gocql.HostInfo) bool { return ours[h.HostID()] })
 }
 
 // Close ends the background work and closes the session. Calls that are under

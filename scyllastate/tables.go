@@ -94,7 +94,7 @@ func (t *cqlTables) swap(ctx context.Context, w *write) (bool, row, error) {
 	} else {
 		n := w.next
 		q = t.db.Query(casPut, w.rev, prev, n.value, n.pin.ReplicationFactorMin, n.pin.ReplicationFactorMax,
-			n.created(), n.peers(), w.cid.Bytes(), assert, sentinel)
+			createdOf(&n.pin), n.peers(), w.cid.Bytes(), assert, sentinel)
 	}
 	return condition(q.WithContext(ctx))
 }

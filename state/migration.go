@@ -53,8 +53,8 @@ const (
 // before those of any peer.
 const (
 	// MaxMigrationRuns is how often one place can be read from its beginning.
-	MaxMigrationRuns = 1000
-	// MaxMigrationRecords is how many records one place can have.
+	MaxMigrationRuns = 800
+	// MaxMigrationRecords is more than the records that one place can have.
 	MaxMigrationRecords = 1 << 40
 )
 
@@ -98,17 +98,24 @@ type Migrator interface {
 // Importer is a migration under way. Its methods must be called one after
 // another.
 type Importer interface {
-	// Write writes pins in bulk: first all by which a pin is found without a
-	// walk over the pinset, then the pins. All is durable when it returns nil.
-	// Whatever the pinset holds by a conditional write stays as it is. Written
-	// again, a pin ends as the same rows. It goes slower while the database is
-	// overloaded, and waits for it while it is down, up to some minutes.
+	// Write writes pins in bulk, and then does what Index does: a peer that
+	// starts meanwhile must not find what it holds without the pin, and take
+	// that for a removal. All is durable when it returns nil. Whatever the
+	// pinset holds by a conditional write stays as it is. Written again, a pin
+	// ends as the same rows. It goes slower while the database is overloaded,
+	// and waits for it while it is down, up to some minutes. It fails as
+	// Checkpoint does.
 	Write(ctx context.Context, pins []BulkPin) error
+	// Index writes all by which pins are found without a walk over the pinset,
+	// under the timestamps of bulk writes, so that what a peer has written
+	// stays. It is for pins that a bulk run that was stopped may have written
+	// without it.
+	Index(ctx context.Context, pins []BulkPin) error
 	// Checkpoint stores m, whose ID and Bulk are those it was begun with. It
 	// fails with ErrLive when m.Bulk is set and the pinset is in use by now,
 	// and with ErrMigrationTaken when somebody else migrates.
 	Checkpoint(ctx context.Context, m Migration) error
-	// Sweep removes the pins that earlier runs of this migration have written
+	// Sweep removes, in a bulk run, the pins that earlier runs of this migration have written
 	// in bulk and that were neither written by this run nor by anybody else. It
 	// returns how many. It calls progress now and then with the number of pins
 	// that it has looked at, one call at a time.

@@ -34,7 +34,9 @@ func NewValues(id, fingerprint string, v state.Values, closing func() error) Sou
 
 func (s *valuesSource) ID() string          { return s.id }
 func (s *valuesSource) Fingerprint() string { return s.fingerprint }
-func (s *valuesSource) Warnings() []string  { return nil }
+func (s *valuesSource) Warnings() []string {
+	return []string{"pins that change while they are read may be copied as they were before: stop the peers that use that keyspace, and verify"}
+}
 
 func (s *valuesSource) Close() error {
 	if s.closing == nil {

@@ -14,6 +14,7 @@ import (
 
 	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -180,6 +181,7 @@ type tracker struct {
 	mu   sync.Mutex
 	ops  map[api.Cid]*operation
 	full bool
+	room int // for so many operations at once, if not 0
 	told []string
 	// slow is how long an operation is known after its end.
 	slow time.Duration
@@ -195,8 +197,8 @@ func (tr *tracker) op(c api.Cid, what string, run func(ctx context.Context)) err
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	tr.told = append(tr.told, what)
-	if tr.full {
-		return errors.New("the queue is full")
+	if tr.full || tr.room > 0 && len(tr.ops) >= tr.room {
+		return stateless.ErrFullQueue
 	}
 	if op, ok := tr.ops[c]; ok {
 		if op.what == what {

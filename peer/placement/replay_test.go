@@ -3,6 +3,7 @@ package placement
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,6 +162,39 @@ func TestCorruptPin(t *testing.T) {
 		})
 		if left != 1 {
 			t.Errorf("%d rows are left", left)
+		}
+	})
+}
+
+// TestReplayMoreThanTheQueueTakes: a peer to which more was given than its tracker
+// takes at once, as by a migration, does all of it, and reads each pin once.
+func TestReplayMoreThanTheQueueTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStore()
+		r := newRig(t, st, newIPFS())
+		defer r.stop()
+		after(time.Second)
+		r.tracker.room = 10
+		const rows = 100
+		var cids []api.Cid
+		for i := range rows {
+			pin := r.pin(fmt.Sprint("migrated ", i), r.self)
+			st.set(pin.Cid, pin)
+			if err := r.store.PutPlacement(t.Context(), r.self, state.Placement{Cid: pin.Cid, Status: state.PlacementQueued}); err != nil {
+				t.Fatal(err)
+			}
+			cids = append(cids, pin.Cid)
+		}
+		before := st.readSoFar()
+		if err := r.Replay(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		if n := st.readSoFar() - before; n != rows {
+			t.Errorf("%d pins were read for %d rows", n, rows)
+		}
+		after(time.Minute)
+		for _, c := range cids {
+			wantEnd(t, r, c, state.PlacementPinned)
 		}
 	})
 }

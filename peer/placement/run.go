@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -142,8 +143,24 @@ func (l *Ledger) replay(ctx context.Context, row state.Placement) error {
 			w.intent = toUnpin
 		}
 	}
-	return l.follow(ctx, state.Change{Cid: row.Cid, Pin: pin, Rev: rev}, w)
+	ch := state.Change{Cid: row.Cid, Pin: pin, Rev: rev}
+	for {
+		err := l.follow(ctx, ch, w)
+		if !errors.Is(err, stateless.ErrFullQueue) {
+			return err
+		}
+		// There may be more rows than the queue takes, as after a migration:
+		// to begin anew with all of them would never come to an end.
+		select {
+		case <-time.After(fullQueuePause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
+
+// fullQueuePause is how long a replay waits for room in the queue of the tracker.
+const fullQueuePause = 5 * time.Second
 
 // working reports whether there is work on the CID that has not ended.
 func (l *Ledger) working(c api.Cid) bool {

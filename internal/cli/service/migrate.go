@@ -3,8 +3,8 @@ package service
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
+	"io"
+	"os"
 
 	"github.com/urfave/cli"
 	"go.uber.org/multierr"
@@ -116,6 +116,9 @@ func (cmd *command) withTarget(c *cli.Context, open opener, f func(context.Conte
 		return fmt.Errorf("%s keeps the pinset in %s: migrate works on the database of state.scylla, so name the folder of a peer that has it with --config",
 			cmd.configPath, cfg.backend)
 	}
+	if err := checkWritable(c.String("report")); err != nil {
+		return err
+	}
 	out := newMigrationOutput(cmd.stdout, cmd.stderr, c.Bool("json"))
 	defer out.close()
 	return withStore(cfg.scylla, open, func(ctx context.Context, store *scyllastate.Store) error {
@@ -183,11 +186,14 @@ func (o *migrationOutput) printLines(heading string, lines []string) {
 	}
 }
 
-// printCounts writes numbers by name.
-func (o *migrationOutput) printCounts(heading string, counts map[string]int64) {
-	lines := make([]string, 0, len(counts))
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		lines = append(lines, fmt.Sprintf("%12d  %s", counts[name], name))
+// checkWritable returns an error when a report could not be written, before hours of
+// work.
+func checkWritable(path string) error {
+	if path == "" {
+		return nil
 	}
-	o.printLines(heading, lines)
+	if err := writeWhole(path+".test", func(io.Writer) error { return nil }); err != nil {
+		return fmt.Errorf("trying whether --report can be written: %w", err)
+	}
+	return os.Remove(path + ".test")
 }

@@ -32,7 +32,7 @@ func TestMigrateUsage(t *testing.T) {
 		{[]string{"run"}, "reading the command line: say where the pins come from with --from, see ipfs-cluster-service migrate run --help"},
 		{[]string{"plan"}, "reading the command line: say where the pins come from with --from, see ipfs-cluster-service migrate plan --help"},
 		{[]string{"verify"}, "reading the command line: say where the pins come from with --from, see ipfs-cluster-service migrate verify --help"},
-		{[]string{"rollback"}, "reading the command line: say where to write the pins with --file"},
+		{[]string{"rollback"}, "reading the command line: say where to write the pins with --file: they are read back from there"},
 		{[]string{"status", "now"}, `reading the command line: "now" is not a flag: see ipfs-cluster-service migrate status --help`},
 		{[]string{"run", from}, "reading the command line: say where the pins come from with --from, see ipfs-cluster-service migrate run --help"},
 		{[]string{"run", "--from", from, "x"}, `reading the command line: "x" is not a flag: see ipfs-cluster-service migrate run --help`},

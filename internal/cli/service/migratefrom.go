@@ -58,27 +58,17 @@ func openKeyspace(ctx context.Context, m *migration, text, username, password, d
 	if err != nil {
 		return nil, err
 	}
-	conf.LocalDC = dc
-	if username != "" {
-		conf.Username, conf.Password = username, password
-	}
+	conf.LocalDC, conf.Username, conf.Password = dc, username, password
 	store, err := scyllastate.OpenReadOnly(ctx, conf)
 	if err != nil {
 		return nil, fmt.Errorf("cql:%s: %w", text, err)
 	}
-	theirs, err := store.PinsetID(ctx)
-	if err == nil {
-		var ours string
-		if ours, err = m.store.PinsetID(ctx); err == nil && ours == theirs {
-			err = errors.New("this is the keyspace that the pins would go to: correct --from, or state.scylla.hosts and keyspace")
-		}
+	if store.SamePinset(m.store) {
+		err := fmt.Errorf("cql:%s: this is the keyspace that the pins would go to: correct --from, or state.scylla.hosts and keyspace", text)
+		return nil, multierr.Append(err, store.Close())
 	}
-	if err != nil {
-		return nil, multierr.Append(fmt.Errorf("cql:%s: %w", text, err), store.Close())
-	}
-	// Nobody can tell whether a keyspace has changed. A run that goes on is
-	// like one that took longer.
-	return source.NewValues("cql:"+text, theirs, store, store.Close), nil
+	// Nobody can tell whether a keyspace has changed: a run begins anew.
+	return source.NewValues("cql:"+text, "", store, store.Close), nil
 }
 
 // keyspaceConfig is that of the target with the hosts and the keyspace of the text
@@ -91,6 +81,7 @@ func keyspaceConfig(target *scyllastate.Config, text string) (*scyllastate.Confi
 	}
 	conf := *target
 	conf.Keyspace, conf.Hosts = keyspace, strings.Split(hosts, ",")
+	conf.Username, conf.Password = "", "" // they are not for other hosts
 	last := len(conf.Hosts) - 1
 	if host, port, err := net.SplitHostPort(conf.Hosts[last]); err == nil {
 		conf.Hosts[last] = host

@@ -34,8 +34,8 @@ func (cmd *command) migrateRollbackCommand() cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			path := c.String("file")
-			if path == "" {
-				return errors.New("reading the command line: say where to write the pins with --file")
+			if path == "" || path == "-" {
+				return errors.New("reading the command line: say where to write the pins with --file: they are read back from there")
 			}
 			return cmd.withTarget(c, scyllastate.OpenExisting, func(ctx context.Context, m *migration) error {
 				found, err := m.rollback(ctx, path)

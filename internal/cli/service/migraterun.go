@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,17 +31,20 @@ func (cmd *command) migratePlanCommand() cli.Command {
 			return cmd.withMigration(c, scyllastate.Open, func(ctx context.Context, m *migration) error {
 				plan, err := migrate.MakePlan(ctx, m.src, m.store, m.opts)
 				if err != nil {
-					return fmt.Errorf("planning the migration: %w", err)
+					return err
 				}
 				known, err := knownPeers(ctx, m.store)
 				if err != nil {
-					return fmt.Errorf("planning the migration: %w", err)
+					return err
 				}
 				if err := m.out.result("plan", c.String("report"), plan); err != nil {
 					return err
 				}
 				m.out.printPlan(plan, known)
-				if plan.Bad > 0 {
+				switch {
+				case plan.Refused != "":
+					return cli.NewExitError("planning the migration: a run would be refused: "+plan.Refused, exitDiffers)
+				case plan.Bad > 0:
 					return cli.NewExitError(fmt.Sprintf("planning the migration: %d records cannot be read", plan.Bad), exitDiffers)
 				}
 				return nil
@@ -63,23 +67,29 @@ func (cmd *command) migrateRunCommand() cli.Command {
 
    How far the run has come is kept in the database every few seconds. After a
    stop of any kind, run the same command again: it goes on. When the source
-   has changed since, it begins anew, and in the end removes what an earlier
-   run has brought and the source does not have any more.
+   has changed since, it begins anew. With --remove-missing it removes in the
+   end what an earlier bulk run from the same source has brought and the source
+   does not have any more.
 
    Records that cannot be read are counted and listed, and the others are
    copied; the exit code is 2 then.
 ` + sourceHelp,
 		Flags: append(append(sourceFlags(), changeFlags()...),
 			cli.StringFlag{Name: "existing", Value: "fail", Usage: "for other pins that are there: `fail, newer or keep`"},
-			cli.BoolFlag{Name: "dry-run", Usage: "read and check everything, write nothing"},
+			cli.BoolFlag{Name: "remove-missing", Usage: "remove what an earlier run has brought and the source has no more"},
+			cli.BoolFlag{Name: "dry-run", Usage: "read and check everything, write no pin"},
 			reportFlag(), jsonFlag()),
 		Action: func(c *cli.Context) error {
 			existing, err := migrate.ParseExisting(c.String("existing"))
 			if err != nil {
 				return fmt.Errorf("reading --existing: %w", err)
 			}
+			if c.Bool("remove-missing") && c.String("from") == "export:-" {
+				return errors.New("reading the command line: --remove-missing is for a source that is the same place each time, and stdin may be any")
+			}
 			return cmd.withMigration(c, scyllastate.Open, func(ctx context.Context, m *migration) error {
 				m.opts.Existing, m.opts.DryRun = existing, c.Bool("dry-run")
+				m.opts.RemoveMissing = c.Bool("remove-missing")
 				report, err := migrate.Run(ctx, m.src, m.store, m.opts)
 				if report != nil {
 					if resultErr := m.out.result("report", c.String("report"), report); resultErr != nil {
@@ -88,7 +98,7 @@ func (cmd *command) migrateRunCommand() cli.Command {
 					m.out.printReport(report)
 				}
 				if err != nil {
-					return fmt.Errorf("migrating: %w", err)
+					return err
 				}
 				if report.Bad > 0 {
 					return cli.NewExitError(fmt.Sprintf("migrating: %d records of the source cannot be read and are missing in the database", report.Bad), exitDiffers)
@@ -108,7 +118,8 @@ func (cmd *command) migrateVerifyCommand() cli.Command {
    Reads both sides once and compares them piece by piece; only pieces that
    differ are looked at pin by pin. It counts pins that are missing in the
    database, that only the database has, and that differ, and lists the first of
-   each. What the run has changed in the pins is remembered and expected; flags
+   each. What lies beside the pins (placements, expiries) is not compared: it is
+   written with them, and the scrub of the peers repairs it. What the run has changed in the pins is remembered and expected; flags
    that say otherwise replace it. It writes nothing.
 
    The exit code is 0 when both sides are the same, and 2 when they are not.
@@ -122,7 +133,7 @@ func (cmd *command) migrateVerifyCommand() cli.Command {
 				}
 				found, err := migrate.Verify(ctx, m.src, m.store, m.opts)
 				if err != nil {
-					return fmt.Errorf("verifying the migration: %w", err)
+					return err
 				}
 				if err := m.out.result("comparison", c.String("report"), found); err != nil {
 					return err
