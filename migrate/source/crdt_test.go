@@ -517,7 +517,7 @@ func TestFoldersThatAreNone(t *testing.T) {
 		{"crdt:" + with("{"), "not valid"},
 		{"crdt:" + with(`{"source":"http://example/"}`), "put the configuration itself there"},
 		{"crdt:" + with(`{"consensus":{"raft":{}}}`), "is the folder of a raft peer: use raft:"},
-		{"crdt:" + with(`{"consensus":{"scylla":{}}}`), "use cql:"},
+		{"crdt:" + with(`{"state":{"scylla":{}}}`), "use cql:"},
 		{"crdt:" + with(`{}`), "names no consensus"},
 		{"crdt:" + with(`{"consensus":{"crdt":{}},"datastore":{}}`), "where one of badger"},
 		{"crdt:" + with(`{"consensus":{"crdt":{}},"datastore":{"a":{},"b":{}}}`), "has a, b where one of"},

@@ -75,6 +75,7 @@ func (f *folder) read(kind string) error {
 	var config struct {
 		Source    string                     `json:"source"`
 		Consensus map[string]json.RawMessage `json:"consensus"`
+		State     map[string]json.RawMessage `json:"state"`
 		Datastore map[string]json.RawMessage `json:"datastore"`
 	}
 	if err := json.Unmarshal(raw, &config); err != nil {
@@ -84,6 +85,9 @@ func (f *folder) read(kind string) error {
 		return fmt.Errorf("its %s only says from where the daemon loads its configuration: put the configuration itself there", configFile)
 	}
 	f.consensus, f.datastore = config.Consensus, config.Datastore
+	if _, scylla := config.State["scylla"]; scylla && len(f.consensus) == 0 {
+		return fmt.Errorf("it is the folder of a peer whose pins are in a database: use cql:HOSTS/KEYSPACE, or put its old %s back, with the consensus section", configFile)
+	}
 	return f.check(kind)
 }
 
@@ -97,8 +101,6 @@ func (f *folder) check(kind string) error {
 		return fmt.Errorf("it is the folder of a crdt peer: use crdt:%s", f.path)
 	case has("raft"):
 		return fmt.Errorf("it is the folder of a raft peer: use raft:%s", f.path)
-	case has("scylla"):
-		return errors.New("it is the folder of a peer whose pins are in a database: use cql:HOSTS/KEYSPACE")
 	default:
 		return fmt.Errorf("its %s names no consensus that is known: it has %s where crdt or raft is expected", configFile, names(f.consensus))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -174,4 +175,36 @@ func FuzzKeyspaceConfig(f *testing.F) {
 			t.Errorf("cql:%q is %+v", text, conf)
 		}
 	})
+}
+
+// TestMigrationMessages: what the table of docs/migration.md quotes is what the
+// programs say.
+func TestMigrationMessages(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/migration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	for _, dir := range []string{"../../../migrate", "../../../migrate/source", "../../../state", "../../../scyllastate", "."} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if !strings.HasSuffix(file, "_test.go") {
+				said.WriteString(readFile(t, file))
+			}
+		}
+	}
+	texts := regexp.MustCompile(`%[a-z]`).ReplaceAllString(said.String(), "…")
+	_, table, _ := strings.Cut(string(page), "| message | what to do |")
+	quotes := regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllStringSubmatch(table, -1)
+	if len(quotes) < 10 {
+		t.Fatalf("the page was not understood: it has %d messages", len(quotes))
+	}
+	for _, quote := range quotes {
+		if !strings.Contains(texts, quote[1]) {
+			t.Errorf("nothing says %q", quote[1])
+		}
+	}
 }
