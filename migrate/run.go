@@ -89,13 +89,13 @@ func newRun(src source.Source, dst Target, opts Options, meter *meter, route *ro
 
 // do makes the run, from where it is to its end.
 func (r *run) do(ctx context.Context) error {
-	if err := r.begin(ctx); err != nil {
-		return err
-	}
 	if r.m.Phase == state.MigrationCopying {
 		if err := r.copy(ctx); err != nil {
 			return err
 		}
+	}
+	if err := r.begin(ctx); err != nil { // nothing was to be copied
+		return err
 	}
 	if err := r.sweep(ctx); err != nil {
 		return err
@@ -121,7 +121,12 @@ func countSource(ctx context.Context, src source.Source, meter *meter) (int64, e
 }
 
 // begin makes this process the one who migrates, and chooses how pins are written.
+// It is called when there is something to write: a source that cannot be read
+// leaves no trace in the target. The second time it does nothing.
 func (r *run) begin(ctx context.Context) error {
+	if r.write != nil {
+		return nil
+	}
 	if r.opts.DryRun {
 		r.write = count
 		return nil
@@ -180,7 +185,11 @@ func (r *run) copy(ctx context.Context) error {
 
 	r.meter.begin(PhaseCopying, r.m.Read, r.report.Total, r.m.Bad)
 	for w := range in.out {
-		if err := r.take(ctx, w); err != nil {
+		err := r.begin(ctx)
+		if err == nil {
+			err = r.take(ctx, w)
+		}
+		if err != nil {
 			cancel()
 			for range in.out { // it is closed when nobody reads the source any more
 			}

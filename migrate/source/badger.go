@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -43,6 +44,9 @@ func openBadger(folder string, _ []byte) (engine, error) {
 	e := &badgerEngine{log: &complaints{}, owned: owned}
 	err = guarded(func() (err error) {
 		if err := checkBadgerManifest(filepath.Join(shadow.path, badger.ManifestFilename)); err != nil {
+			return err
+		}
+		if err := checkBadgerTables(shadow.path); err != nil {
 			return err
 		}
 		o := badger.DefaultOptions(shadow.path)
@@ -110,6 +114,27 @@ func (e *badgerEngine) valueOf(item *badger.Item) ([]byte, error) {
 	return v, e.log.err()
 }
 
+func (*badgerEngine) warning() string { return "" }
+
 func (e *badgerEngine) close() error {
 	return errors.Join(guarded(e.db.Close), e.owned.Close())
+}
+
+// checkBadgerTables looks for tables that the manifest does not have. Badger removes
+// them when it is opened.
+func checkBadgerTables(folder string) error {
+	file, err := os.Open(filepath.Join(folder, badger.ManifestFilename))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	manifest, _, err := badger.ReplayManifestFile(file)
+	if err != nil {
+		return err
+	}
+	known := make(map[uint64]bool)
+	for id := range manifest.Tables {
+		known[id] = true
+	}
+	return knowsTables(folder, known)
 }

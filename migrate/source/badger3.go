@@ -61,11 +61,14 @@ func openBadger3(folder string, config []byte) (engine, error) {
 		if err := checkBadgerManifest(filepath.Join(shadow.path, badger.ManifestFilename)); err != nil {
 			return err
 		}
+		if err := checkBadger3Tables(shadow.path); err != nil {
+			return err
+		}
 		e.db, err = badger.Open(e.options(shadow.path, size))
 		return err
 	})
 	if err != nil {
-		return nil, errors.Join(&damage{err}, e.owned.Close())
+		return nil, errors.Join(damaged(err), e.owned.Close())
 	}
 	if err := e.log.err(); err != nil {
 		return nil, errors.Join(err, e.close())
@@ -73,8 +76,8 @@ func openBadger3(folder string, config []byte) (engine, error) {
 	return e, nil
 }
 
-// options for a database that is read once. Tables are checked as a whole when
-// they are opened: an iterator that meets a damaged block just ends.
+// options for a database that is read once. Tables were checked as a whole before: an
+// iterator that meets a damaged block just ends.
 func (e *badger3Engine) options(path string, memTable int64) badger.Options {
 	o := badger.DefaultOptions(path)
 	o.ReadOnly = true
@@ -86,7 +89,7 @@ func (e *badger3Engine) options(path string, memTable int64) badger.Options {
 	o.IndexCacheSize = 64 << 20
 	o.MemTableSize = memTable
 	o.DetectConflicts = false
-	o.ChecksumVerificationMode = options.OnTableRead
+	o.ChecksumVerificationMode = options.NoVerification
 	o.VerifyValueChecksum = true
 	return o
 }
@@ -173,6 +176,8 @@ func (e *badger3Engine) valueOf(item *badger.Item) ([]byte, error) {
 	}
 	return v, e.log.err()
 }
+
+func (*badger3Engine) warning() string { return "" }
 
 func (e *badger3Engine) close() error {
 	return errors.Join(guarded(e.db.Close), e.owned.Close())

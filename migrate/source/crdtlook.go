@@ -49,6 +49,9 @@ func (s *crdtSource) look(ctx context.Context) error {
 	if err := s.checkFormat(format, found && !empty, empty); err != nil {
 		return err
 	}
+	if doubt := s.store.warning(); doubt != "" {
+		s.warnings = append(s.warnings, doubt)
+	}
 	if empty {
 		s.warnings = append(s.warnings, fmt.Sprintf("the datastore %s has no pins below %s: if that is wrong, the daemon may get another namespace from its environment; set consensus.crdt.datastore_namespace in %s", s.where, s.root, configFile))
 	}

@@ -17,6 +17,8 @@ type engine interface {
 	// valid until f returns; value, which can be called in f only, returns
 	// bytes that belong to the caller. Errors of the engine are damage.
 	iterate(ctx context.Context, prefix, start []byte, f visit) error
+	// warning is what the user should know of the files, or empty.
+	warning() string
 	// close releases the engine and removes what was made to open it.
 	close() error
 }
@@ -26,15 +28,29 @@ type visit func(key []byte, value func() ([]byte, error)) error
 // damage says that an engine could not read its own files.
 type damage struct{ err error }
 
-func (d *damage) Error() string { return d.err.Error() }
+func (d *damage) Error() string { return firstLine(d.err) }
 func (d *damage) Unwrap() error { return d.err }
 
 // unclean says that the peer has not closed its files, and that its engine cannot
 // read them without repairing them first.
 type unclean struct{ err error }
 
-func (u *unclean) Error() string { return u.err.Error() }
+func (u *unclean) Error() string { return firstLine(u.err) }
 func (u *unclean) Unwrap() error { return u.err }
+
+// damaged makes an error one of damage, unless it is known what it is.
+func damaged(err error) error {
+	if errors.As(err, new(*unclean)) || errors.As(err, new(*damage)) {
+		return err
+	}
+	return &damage{err}
+}
+
+// firstLine is what an engine says of an error. It adds stacks and checksums.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	return line
+}
 
 // guarded runs what calls an engine. Engines panic over files that are damaged;
 // with a part of a mapped file missing it is the system that stops them.

@@ -74,6 +74,8 @@ func (e *levelEngine) iterate(ctx context.Context, prefix, start []byte, f visit
 	return first(ended, err)
 }
 
+func (*levelEngine) warning() string { return "" }
+
 func (e *levelEngine) close() error {
 	return errors.Join(guarded(e.db.Close), e.owned.Close())
 }

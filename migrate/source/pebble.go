@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 type pebbleEngine struct {
 	db    *pebble.DB
 	owned io.Closer
+	doubt string
 }
 
 func openPebble(folder string, _ []byte) (engine, error) {
@@ -47,10 +49,37 @@ func openPebble(folder string, _ []byte) (engine, error) {
 		return err
 	})
 	if err != nil {
-		return nil, errors.Join(&damage{err}, owned.Close())
+		return nil, errors.Join(damaged(err), owned.Close())
 	}
-	return &pebbleEngine{db: db, owned: owned}, nil
+	e := &pebbleEngine{db: db, owned: owned}
+	if err := guarded(func() error { return e.lookAtTables(shadow.path) }); err != nil {
+		return nil, errors.Join(damaged(err), e.close())
+	}
+	return e, nil
 }
+
+// lookAtTables warns of tables that the database does not have. A peer that was killed
+// leaves such tables behind, replaced ones or one that it was writing, whose pins are
+// in its log as well.
+func (e *pebbleEngine) lookAtTables(folder string) error {
+	levels, err := e.db.SSTables()
+	if err != nil {
+		return err
+	}
+	known := make(map[uint64]bool)
+	for _, tables := range levels {
+		for _, t := range tables {
+			known[uint64(t.BackingSSTNum)] = true
+		}
+	}
+	name, err := unknownTable(folder, known)
+	if name != "" {
+		e.doubt = fmt.Sprintf("the datastore was not closed: its manifest does not know the table %s. That is usual when the peer was killed; otherwise its files are damaged and pins may be missing. To be sure, start the peer once and stop it again", name)
+	}
+	return err
+}
+
+func (e *pebbleEngine) warning() string { return e.doubt }
 
 func (e *pebbleEngine) iterate(ctx context.Context, prefix, start []byte, f visit) error {
 	var ended error

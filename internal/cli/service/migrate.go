@@ -17,7 +17,9 @@ import (
 
 // exitDiffers is the exit code of a command that did its work and found that
 // something is not as it should be.
-const exitDiffers = 2
+//
+// It is none that a crash has (2), or stock (1 and 3).
+const exitDiffers = 4
 
 func (cmd *command) migrateCommand() cli.Command {
 	return cli.Command{
@@ -35,7 +37,7 @@ func (cmd *command) migrateCommand() cli.Command {
 
    and then the daemons. docs/migration.md has the whole way, and the way back.
 
-   Exit codes: 0 when all is well, 1 when the command failed, 2 when it did its
+   Exit codes: 0 when all is well, 1 when the command failed, 4 when it did its
    work and found differences, or records that cannot be read.
 `,
 		Subcommands: []cli.Command{
@@ -111,7 +113,12 @@ func (cmd *command) withTarget(c *cli.Context, open opener, f func(context.Conte
 	if err != nil {
 		return err
 	}
-	defer cfg.Manager().Shutdown()
+	closed := make(chan struct{})
+	go func() { // it waits for a second, and nothing changes the configuration
+		defer close(closed)
+		cfg.Manager().Shutdown()
+	}()
+	defer func() { <-closed }()
 	if cfg.backend != backendScylla {
 		return fmt.Errorf("%s keeps the pinset in %s: migrate works on the database of state.scylla, so name the folder of a peer that has it with --config",
 			cmd.configPath, cfg.backend)
@@ -191,6 +198,9 @@ func (o *migrationOutput) printLines(heading string, lines []string) {
 func checkWritable(path string) error {
 	if path == "" {
 		return nil
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil // a pipe or a device
 	}
 	if err := writeWhole(path+".test", func(io.Writer) error { return nil }); err != nil {
 		return fmt.Errorf("trying whether --report can be written: %w", err)

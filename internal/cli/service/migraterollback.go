@@ -26,7 +26,7 @@ func (cmd *command) migrateRollbackCommand() cli.Command {
    The database stays as it is.
 
    Stop the peers first: what they change during the export shows as a
-   difference, and the exit code is 2.
+   difference, and the exit code is 4.
 `,
 		Flags: []cli.Flag{
 			cli.StringFlag{Name: "file, f", Usage: "`FILE` to write, which gets its name when all pins are in it"},

@@ -72,7 +72,7 @@ func (cmd *command) migrateRunCommand() cli.Command {
    does not have any more.
 
    Records that cannot be read are counted and listed, and the others are
-   copied; the exit code is 2 then.
+   copied; the exit code is 4 then.
 ` + sourceHelp,
 		Flags: append(append(sourceFlags(), changeFlags()...),
 			cli.StringFlag{Name: "existing", Value: "fail", Usage: "for other pins that are there: `fail, newer or keep`"},
@@ -122,7 +122,7 @@ func (cmd *command) migrateVerifyCommand() cli.Command {
    written with them, and the scrub of the peers repairs it. What the run has changed in the pins is remembered and expected; flags
    that say otherwise replace it. It writes nothing.
 
-   The exit code is 0 when both sides are the same, and 2 when they are not.
+   The exit code is 0 when both sides are the same, and 4 when they are not.
    Once peers use the database, what they change shows as a difference.
 ` + sourceHelp,
 		Flags: append(append(sourceFlags(), changeFlags()...), reportFlag(), jsonFlag()),

@@ -1,0 +1,178 @@
+package e2e
+
+import (
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate"
+)
+
+// A run is killed again and again at random moments, and each time the same
+// command goes on. In the end everything is there, and counted once.
+func TestMigrateKill9(t *testing.T) {
+	t.Parallel()
+	n, kills := 5_000, 3
+	if longTests() {
+		n, kills = 100_000, 20
+	} else {
+		t.Logf("A SLICE ONLY: %d kills with %d pins. TEST_LONG=1 tests 20 with 100000.", kills, n)
+	}
+	begin := time.Now()
+	pins := plainPins(t, n)
+	p := initPeer(t, stock, nil, nil, "--consensus", "crdt", "--datastore", "pebble")
+	cmd := p.as(t, stock, "state", "import", "-f", writeExport(t, pins))
+	if out, err := cmd.CombinedOutput(); err != nil { // it may take longer than run allows
+		t.Fatalf("stock state import: %v\n%s", err, tail(string(out)))
+	}
+	t.Logf("stock has imported them in %s", time.Since(begin).Round(time.Second))
+	m := newTarget(t, nil, nil)
+	from := "crdt:" + p.folder
+	before := fingerprints(t, p.folder)
+	resumed := m.killRuns(t, from, n, kills)
+	if longTests() && resumed == 0 {
+		t.Error("no run has gone on where another one was killed, which tests less than it should")
+	}
+	report := m.finish(t, from)
+	equals(t, "records", report.Records, int64(n))
+	equals(t, "copied", report.Copied, int64(n))
+	equals(t, "bad records", report.Bad, 0)
+	m.mustMigrate(t, "verify", "--from", from).says(t, 0, "both sides are the same")
+	if got := len(m.stored(t)); got != n {
+		t.Errorf("the table has %d pins, want %d", got, n)
+	}
+	untouched(t, p.folder, before)
+	t.Logf("%d kills, %d pins: %s", kills, n, time.Since(begin).Round(time.Second))
+}
+
+// Bad lines are listed once, however often the run was killed behind them.
+func TestMigrateKill9BadLines(t *testing.T) {
+	t.Parallel()
+	n, kills := 5_000, 2
+	if longTests() {
+		n, kills = 60_000, 8
+	}
+	text, err := os.ReadFile(writeExport(t, plainPins(t, n)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(text), "\n")
+	file := writeFile(t, "pins.json", []byte(lines[0]+"{}\n"+strings.Join(lines[1:n/2], "")+"{\n"+strings.Join(lines[n/2:], "")))
+	m := newTarget(t, nil, nil)
+	m.killRuns(t, "export:"+file, n, kills)
+	report := m.finish(t, "export:"+file)
+	equals(t, "records", report.Records, int64(n+2))
+	equals(t, "copied", report.Copied, int64(n))
+	equals(t, "bad records", report.Bad, 2)
+	equals(t, "bad records that are listed", int64(len(report.BadRecords)), 2)
+	m.migrate(t, "verify", "--from", "export:"+file).says(t, 4, "2 records of the source cannot be read", "line 2: ")
+	if got := len(m.stored(t)); got != n {
+		t.Errorf("the table has %d pins, want %d", got, n)
+	}
+}
+
+// killRuns begins so many runs and kills each when the table has a random number
+// of pins more, or at a random moment. It returns how many had a position to go
+// on from.
+func (m *target) killRuns(t *testing.T, from string, n, kills int) (resumed int) {
+	t.Helper()
+	for i := range kills {
+		first, err := m.count()
+		if i == 0 {
+			first, err = 0, nil // there is no table yet
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted := first + 1 + rand.IntN(max(1, (n-first)/(kills-i+1)))
+		// Every fourth may be killed before it has written anything.
+		deadline := time.Now().Add(runTimeout)
+		if i%4 == 3 {
+			deadline = time.Now().Add(rand.N(3 * time.Second))
+		}
+		cmd := m.service(t, nil, "migrate", "run", "--from", from)
+		log := startLogged(t, cmd, filepath.Join(t.TempDir(), "run.log"))
+		for done := false; !done; {
+			select {
+			case <-log.Exited():
+				t.Logf("run %d has ended before it was killed: %s", i+1, log.text(t))
+				return resumed
+			case <-time.After(firstPause):
+				// An error is that of tables which are not there yet.
+				now, err := m.count()
+				done = err == nil && now >= wanted || time.Now().After(deadline)
+			}
+		}
+		log.Kill()
+		now, err := m.count()
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, there := m.status(t, m.sourceID(t, from))
+		if !there || at.Phase == "done" {
+			t.Fatalf("after kill %d the status is %+v (%v), want one that is not done", i+1, at, there)
+		}
+		if at.Records > 0 {
+			resumed++
+		}
+		t.Logf("kill %d: %d pins, position %d", i+1, now, at.Records)
+	}
+	return resumed
+}
+
+// sourceID is how status names a folder or a file.
+func (m *target) sourceID(t *testing.T, from string) string {
+	t.Helper()
+	kind, place, _ := strings.Cut(from, ":")
+	real, err := filepath.EvalSymlinks(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kind + ":" + real
+}
+
+// finish runs the last run to its end, and checks that the status is the same as
+// its report.
+func (m *target) finish(t *testing.T, from string) migrate.Report {
+	t.Helper()
+	cmd := m.service(t, nil, "migrate", "run", "--from", from, "--json")
+	out, err := cmd.Output()
+	if code := exitCode(t, err); code == 1 {
+		t.Fatalf("the last run fails: %s", tail(string(out)))
+	}
+	report := object[migrate.Report](t, outcome{stdout: string(out)}, "report")
+	if !report.Complete || report.Run != 1 {
+		t.Errorf("the last run is number %d, complete %v, want run 1 that is complete", report.Run, report.Complete)
+	}
+	at, _ := m.status(t, m.sourceID(t, from))
+	if at.Phase != "done" || at.Records != report.Records || at.Copied != report.Copied || at.Bad != report.Bad {
+		t.Errorf("the status is %+v, the report %+v", at, report)
+	}
+	return report
+}
+
+// startLogged starts a program that the test kills.
+func startLogged(t *testing.T, cmd *exec.Cmd, log string) *daemon {
+	t.Helper()
+	file, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	cmd.Stdout, cmd.Stderr = file, file
+	p, err := child.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{Process: p, log: log}
+	t.Cleanup(func() {
+		d.Kill()
+		checkLog(t, filepath.Base(log), d.text(t))
+	})
+	return d
+}
