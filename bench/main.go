@@ -50,7 +50,7 @@ func defaults() settings {
 	return settings{
 		Pins: 100_000, Starts: 10, MemoryRuns: 2, RecoverEvery: 15 * time.Second,
 		Rounds: 30, Ops: 640, SingleOps: 60, Clients: 64, Listed: 20_000, Expiring: 5 * time.Minute,
-		Migrated: 1_000_000, MigratedTurn: 1 << 17, MigratedRounds: 7,
+		Migrated: 1_000_000, MigratedTurn: 1 << 17, MigratedRounds: 5,
 	}
 }
 

@@ -163,6 +163,19 @@ func (t *fakeTarget) update(c api.Cid, f func(*api.Pin) (*api.Pin, error)) error
 	return nil
 }
 
+func (t *fakeTarget) Get(ctx context.Context, c api.Cid) (api.Pin, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return api.Pin{}, err
+	}
+	r, ok := t.rows[string(c.Bytes())]
+	if !ok {
+		return api.Pin{}, state.ErrNotFound
+	}
+	return decodePin(c, r.value)
+}
+
 // user pins or, with a zero pin, unpins as a peer does.
 func (t *fakeTarget) user(c api.Cid, pin api.Pin) {
 	t.mu.Lock()

@@ -1,14 +1,19 @@
 package migrate
 
 import (
+	"context"
 	"fmt"
 	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // Target is the pinset that pins are brought into.
 type Target interface {
+	// Get is that of state.Store.
+	Get(ctx context.Context, c api.Cid) (api.Pin, error)
 	state.Updater
 	state.Migrator
 	state.Values

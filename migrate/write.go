@@ -35,7 +35,7 @@ type written struct {
 
 // conditional writes pins as a peer does.
 type conditional struct {
-	dst      state.Updater
+	dst      Target
 	existing Existing
 	// index is called with the pins that are there already as they should be. It
 	// is nil where nothing can be missing beside them.
@@ -83,6 +83,14 @@ func (c conditional) put(ctx context.Context, pin api.Pin) (written, error) {
 	value, err := pin.ProtoMarshal()
 	if err != nil {
 		return written{}, fmt.Errorf("encoding the pin of %s: %w", pin.Cid, err)
+	}
+	// A look first: a refusal to update costs another read, and most pins of a
+	// run that is made again are there. One that is not costs no more than
+	// without it, as the store remembers that.
+	if current, err := c.dst.Get(ctx, pin.Cid); err == nil {
+		if have, err := current.ProtoMarshal(); err == nil && bytes.Equal(have, value) {
+			return written{kept: 1, same: true}, nil
+		}
 	}
 	for attempt := 1; ; attempt++ {
 		var there bool // as the last call of the function saw it

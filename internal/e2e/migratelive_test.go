@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -137,22 +139,17 @@ func TestMigrateThenRun(t *testing.T) {
 // same command brings the rest.
 func TestMigrateMeetsPeer(t *testing.T) {
 	t.Parallel()
+	if !longTests() {
+		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-migrate): it takes 18,000 pins to be in the middle of a run")
+	}
 	k := startKubo(t)
 	m := newTarget(t, k, nil)
-	n := 300
-	if longTests() {
-		n = 40_000 // more than is written at once
-	}
-	text, err := os.ReadFile(writeExport(t, lasting(typed(variedPins(t, n)))))
+	file, err := os.ReadFile(writeExport(t, lasting(typed(variedPins(t, 40_000)))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, lines := stockFolder(t, lasting(typed(variedPins(t, 300))), "--consensus", "raft")
-	if longTests() {
-		lines = nil // they are compared by verify only
-	}
-
-	begin := text[:bytes.LastIndexByte(text[:len(text)*2/3], '\n')+1]
+	pins := slices.Collect(bytes.Lines(file))[:18_000] // more than are written at once
+	text, begin := bytes.Join(pins, nil), bytes.Join(pins[:17_000], nil)
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +170,7 @@ func TestMigrateMeetsPeer(t *testing.T) {
 		bulk.running(t)
 		var phase string
 		err := m.session.Query("SELECT phase FROM " + m.db.keyspace + ".migrations WHERE scope = 'pinset' AND id = 'export:-'").Scan(&phase)
-		if err != nil || !longTests() {
+		if err != nil {
 			return err
 		}
 		if n, err := m.count(); err != nil || n < 1000 {
@@ -183,10 +180,11 @@ func TestMigrateMeetsPeer(t *testing.T) {
 	})
 	m.start(t)
 	m.waitReady(t)
-	if err := <-written; err != nil {
-		t.Fatal(err)
+	err = <-written
+	if err == nil {
+		_, err = writer.Write(text[len(begin):])
 	}
-	if _, err := writer.Write(text[len(begin):]); err != nil {
+	if err != nil && !errors.Is(err, syscall.EPIPE) { // the run may have noticed at once
 		t.Fatal(err)
 	}
 	if err := writer.Close(); err != nil {
@@ -207,8 +205,5 @@ func TestMigrateMeetsPeer(t *testing.T) {
 	}
 	again("run", "--from", "export:-").says(t, 0, "written with conditions")
 	again("verify", "--from", "export:-").says(t, 0, "both sides are the same")
-	if lines != nil {
-		m.holds(t, lines)
-	}
 	m.stop(t)
 }
