@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -203,20 +203,47 @@ func measureCommand(ctx context.Context, db *server, binary, dir, folder string,
 	memory := row{Name: "memory at most", Unit: "MiB"}
 	rate := row{Name: "pins", Unit: "/s"}
 	for side, what := range []string{"run", "verify"} {
+		var text bytes.Buffer
 		cmd := s.command(ctx, "migrate", what, "--from", "crdt:"+folder)
+		cmd.Stdout, cmd.Stderr = &text, &text
 		begin := time.Now()
-		text, err := cmd.CombinedOutput()
+		peak, err := runWatched(cmd)
 		if err != nil {
-			return out, fmt.Errorf("%s: %w\n%s", cmd, err, text)
+			return out, fmt.Errorf("%s: %w\n%s", cmd, err, &text)
 		}
 		seconds := time.Since(begin).Seconds()
 		took.add(side, seconds)
 		rate.add(side, float64(set.Migrated)/seconds)
-		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-			memory.add(side, float64(usage.Maxrss)/1024) // KiB on Linux
-		}
-		say("migrate %s took %.0f s\n%s", what, seconds, text)
+		memory.add(side, peak/(1<<20))
+		say("migrate %s took %.0f s\n%s", what, seconds, &text)
 	}
 	out.Rows = []row{took, rate, memory}
 	return out, nil
+}
+
+// runWatched runs a command to its end and returns the most memory that it was seen
+// to have had. What the system says at the end has that of this process in it, from
+// which the command was forked.
+func runWatched(cmd *exec.Cmd) (peak float64, err error) {
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return peak, err
+		case <-ticker.C:
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+			if err != nil {
+				continue // it has just ended
+			}
+			if most, err := statusField(text, "VmHWM:"); err == nil {
+				peak = max(peak, most)
+			}
+		}
+	}
 }

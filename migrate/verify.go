@@ -22,10 +22,10 @@ type limits struct {
 	passes     int   // over both sides, to look at differences
 }
 
-// defaultLimits need about 120 MB: the digests, the pins of a group, and what is
+// defaultLimits need about 90 MB: the digests, the pins of a group, and what is
 // in flight.
 func defaultLimits() limits {
-	return limits{buckets: 1 << 20, pieces: 1 << 10, piecePins: 100_000, groupBytes: 64 << 20, passes: 32}
+	return limits{buckets: 1 << 18, pieces: 1 << 10, piecePins: 100_000, groupBytes: 64 << 20, passes: 32}
 }
 
 // grid chooses the buckets for so many records, negative if nobody knows.

@@ -17,11 +17,12 @@ import (
 const (
 	// Requests of a bulk write that are under way at once.
 	leastUnderWay = 4
-	firstUnderWay = 64
+	firstUnderWay = 128
 	mostUnderWay  = 256
-	// moreUnderWay are added after each round without an error.
+	// moreUnderWay are added after some thousand without an error.
 	moreUnderWay = 8
-	// paceRound is how many requests are made between two decisions.
+	// paceRound is how many requests are made between two looks whether they
+	// still may be made, and at least between two changes of their number.
 	paceRound = 4096
 	// patience is how long a bulk write waits for a database that takes no
 	// write at all.
@@ -31,12 +32,12 @@ const (
 )
 
 // pace makes the requests of a bulk write, as many at once as the database
-// bears: some more after each round that went well, half as many after one with
+// bears: some more after some thousand that went well, half as many after some with
 // errors. It repeats what failed for a reason that may pass. All requests must be
 // such that repeating them does no harm. It is safe for concurrent use.
 type pace struct {
 	random func(time.Duration) time.Duration
-	// check is called before each round: an error ends the work.
+	// check is called before every few thousand: an error ends the work.
 	check    func(context.Context) error
 	patience time.Duration
 
@@ -53,36 +54,41 @@ func newPace(random func(time.Duration) time.Duration, check func(context.Contex
 // each calls f with the numbers from 0 to n-1, from several goroutines, again
 // where it fails for a reason that may pass.
 func (p *pace) each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
-	for begin := 0; begin < n; begin += paceRound {
-		if err := p.one(ctx, p.check); err != nil {
-			return err
-		}
-		end := min(begin+paceRound, n)
-		p.mu.Lock()
-		workers := min(p.underWay, end-begin)
-		p.mu.Unlock()
-
-		var next atomic.Int64
-		var failed atomic.Bool
-		next.Store(int64(begin))
-		g, gctx := errgroup.WithContext(ctx)
-		for range workers {
-			g.Go(func() error {
-				for i := int(next.Add(1) - 1); i < end; i = int(next.Add(1) - 1) {
-					clean, err := p.persist(gctx, func(ctx context.Context) error { return f(ctx, i) })
-					if err != nil {
+	if err := p.one(ctx, p.check); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	workers := min(p.underWay, n)
+	p.mu.Unlock()
+	var next atomic.Int64
+	var failed atomic.Bool
+	g, gctx := errgroup.WithContext(ctx)
+	for range workers {
+		g.Go(func() error {
+			for i := int(next.Add(1) - 1); i < n && gctx.Err() == nil; i = int(next.Add(1) - 1) {
+				if i > 0 && i%paceRound == 0 { // the others go on meanwhile
+					if err := p.one(gctx, p.check); err != nil {
 						return err
 					}
-					if !clean {
-						failed.Store(true)
-					}
 				}
-				return nil
-			})
-		}
-		if err := g.Wait(); err != nil {
-			return err
-		}
+				clean, err := p.persist(gctx, func(ctx context.Context) error { return f(ctx, i) })
+				if err != nil {
+					return err
+				}
+				if !clean {
+					failed.Store(true)
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if n >= paceRound {
 		p.adapt(!failed.Load())
 	}
 	return nil

@@ -44,12 +44,14 @@ func TestPaceRepeats(t *testing.T) {
 				t.Fatalf("request %d was made %d times, want %d", i, got, want)
 			}
 		}
-		if p.underWay != firstUnderWay/2/2 {
-			t.Errorf("%d requests are under way after two rounds with errors", p.underWay)
+		if p.underWay != firstUnderWay/2 {
+			t.Errorf("%d requests are under way after errors", p.underWay)
 		}
-		must(t, p.each(t.Context(), 100*paceRound, func(context.Context, int) error { return nil }))
+		for range 100 {
+			must(t, p.each(t.Context(), paceRound, func(context.Context, int) error { return nil }))
+		}
 		if p.underWay != mostUnderWay {
-			t.Errorf("%d requests are under way after 100 good rounds", p.underWay)
+			t.Errorf("%d requests are under way after 100 times without", p.underWay)
 		}
 	})
 }
@@ -129,4 +131,20 @@ func TestPaceOutageThatPasses(t *testing.T) {
 			t.Errorf("%d of 100 requests worked", done.Load())
 		}
 	})
+}
+
+// TestPaceLooksAgain: who must not go on learns it after a few thousand requests.
+func TestPaceLooksAgain(t *testing.T) {
+	p := testPace()
+	var looks, made atomic.Int32
+	p.check = func(context.Context) error {
+		if looks.Add(1) == 3 {
+			return state.ErrMigrationTaken
+		}
+		return nil
+	}
+	err := p.each(t.Context(), 10*paceRound, func(context.Context, int) error { made.Add(1); return nil })
+	if !errors.Is(err, state.ErrMigrationTaken) || looks.Load() != 3 || made.Load() < paceRound || made.Load() > 4*paceRound {
+		t.Errorf("after %d requests and %d looks: %v", made.Load(), looks.Load(), err)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/urfave/cli"
 	"go.uber.org/multierr"
@@ -20,6 +21,10 @@ import (
 //
 // It is none that a crash has (2), or stock (1 and 3).
 const exitDiffers = 4
+
+// migrationMemory is what the collector of garbage tries to keep the memory of the
+// process within, unless GOMEMLIMIT says otherwise. What is needed is less.
+const migrationMemory = 160 << 20
 
 func (cmd *command) migrateCommand() cli.Command {
 	return cli.Command{
@@ -125,6 +130,9 @@ func (cmd *command) withTarget(c *cli.Context, open opener, f func(context.Conte
 	}
 	if err := checkWritable(c.String("report")); err != nil {
 		return err
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(migrationMemory)
 	}
 	out := newMigrationOutput(cmd.stdout, cmd.stderr, c.Bool("json"))
 	defer out.close()
