@@ -24,13 +24,10 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 		return row{}, err
 	}
 	ctx = scylla.WithTrail(ctx)
-	w := &write{cid: c, old: old, rev: nextRev(s.now(), old.rev)}
+	w := &write{cid: c, old: old, rev: nextRev(s.now(), old.rev), next: bulkContent(c, old)}
 	var applied bool
 	var now row
 	var err error
-	if next := bulkContent(c, old); next != nil {
-		w.next = next
-	}
 	if old.pin == nil || w.next != nil {
 		applied, now, err = s.tables.swap(ctx, w)
 	} else {

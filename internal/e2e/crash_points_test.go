@@ -75,7 +75,7 @@ var crashPoints = []crashPoint{
 	{"cursor: after it passed", feedFile, "t.out.saved()", after, "crashPassed(position)"},
 
 	// A peer that ends the write of another one, and the loops.
-	{"fence: before", fenceFile, "if old.pin == nil {", before, "c"},
+	{"fence: before", fenceFile, "if old.pin == nil || w.next != nil {", before, "c"},
 	{"fence: after", fenceFile, "s.at(afterCAS, w)", after, "c"},
 	{"repin: before", moveFile, "if err := r.opts.Store.PutIf(ctx, *pin, rev); err != nil {", before, "c"},
 	{"repin: after", moveFile, "logger.Debugf(\"moved the pin of", before, "c"},

@@ -173,10 +173,11 @@ func TestMigrateMeetsPeer(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if n, err := m.count(); err != nil || n < 1000 {
-			return fmt.Errorf("%d pins are written (%v)", n, err)
+		n, err := m.count()
+		if err == nil && n < 1000 {
+			err = fmt.Errorf("%d pins are written", n)
 		}
-		return nil
+		return err
 	})
 	m.start(t)
 	m.waitReady(t)

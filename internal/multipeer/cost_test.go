@@ -72,6 +72,7 @@ func TestJoinCost(t *testing.T) {
 	var first map[string]usage
 	w := newWorld(t)
 	w.ping = 30 * time.Second // so that little but the join goes on
+	w.joinCost("the first peer of all, which marks the pinset as in use")
 	loaded := 0
 	for round := range 2 {
 		dead := 0
