@@ -237,8 +237,8 @@ func TestHashDependsOnKeyAndValue(t *testing.T) {
 
 func TestPiecesAreAsManyAsThereArePins(t *testing.T) {
 	l := defaultLimits()
-	for records, pieces := range map[int64]int{-1: 1024, 0: 1024, 100_000_000: 1024, 1_000_000_000: 16384, 1 << 40: 1 << 20} {
-		if g := l.grid(records); g.pieces != pieces || g.size() != 1<<20 {
+	for records, pieces := range map[int64]int{-1: 1024, 0: 1024, 100_000_000: 1024, 1_000_000_000: 16384, 1 << 40: l.buckets} {
+		if g := l.grid(records); g.pieces != pieces || g.size() != l.buckets {
 			t.Errorf("%d records: %d pieces of %d parts: want %d pieces", records, g.pieces, g.parts, pieces)
 		}
 	}
