@@ -40,9 +40,7 @@ func (m *meter) at(done, bad int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.now.Done, m.now.Bad = done, bad
-	if now := time.Now(); now.Sub(m.said) >= progressEvery {
-		m.say(now)
-	}
+	m.sayAgain()
 }
 
 // add says that so much more is done.
@@ -51,6 +49,11 @@ func (m *meter) add(done, bad int64) {
 	defer m.mu.Unlock()
 	m.now.Done += done
 	m.now.Bad += bad
+	m.sayAgain()
+}
+
+// sayAgain says it if the last time is long enough ago. The caller has the lock.
+func (m *meter) sayAgain() {
 	if now := time.Now(); now.Sub(m.said) >= progressEvery {
 		m.say(now)
 	}

@@ -28,6 +28,8 @@ func mustRun(t *testing.T, src *fakeSource, dst *fakeTarget, opts Options) *Repo
 		t.Errorf("of %d records %d were copied, %d kept, %d bad, %d duplicates, complete %v",
 			report.Records, report.Copied, report.Kept, report.Bad, report.Duplicates, report.Complete)
 	}
+	dst.mu.Lock() // another run may be under way
+	defer dst.mu.Unlock()
 	for key, row := range dst.rows {
 		if row.id == src.id && row.run == report.Run && !dst.indexed[key] {
 			t.Fatalf("the pin of record %d is there without what belongs to it", row.number)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -56,7 +55,7 @@ type crashPeer struct {
 func TestCrashMatrix(t *testing.T) {
 	cells := crashCells()
 	loops := []string{"repin: after", "repin: before", "hand-over: before", "hand-over: after"}
-	if os.Getenv("TEST_LONG") != "1" {
+	if !longTests() {
 		all := len(cells) + len(loops)
 		cells = slices.DeleteFunc(cells, func(c crashCell) bool { return !c.short })
 		loops = loops[:1]

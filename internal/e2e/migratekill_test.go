@@ -3,13 +3,11 @@ package e2e
 import (
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate"
 )
 
@@ -96,7 +94,7 @@ func (m *target) killRuns(t *testing.T, from string, n, kills int) (resumed int)
 			deadline = time.Now().Add(rand.N(3 * time.Second))
 		}
 		cmd := m.service(t, nil, "migrate", "run", "--from", from)
-		log := startLogged(t, cmd, filepath.Join(t.TempDir(), "run.log"))
+		log := start(t, filepath.Join(t.TempDir(), "run.log"), cmd)
 		for done := false; !done; {
 			select {
 			case <-log.Exited():
@@ -154,25 +152,4 @@ func (m *target) finish(t *testing.T, from string) migrate.Report {
 		t.Errorf("the status is %+v, the report %+v", at, report)
 	}
 	return report
-}
-
-// startLogged starts a program that the test kills.
-func startLogged(t *testing.T, cmd *exec.Cmd, log string) *daemon {
-	t.Helper()
-	file, err := os.Create(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	cmd.Stdout, cmd.Stderr = file, file
-	p, err := child.Start(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &daemon{Process: p, log: log}
-	t.Cleanup(func() {
-		d.Kill()
-		checkLog(t, filepath.Base(log), d.text(t))
-	})
-	return d
 }

@@ -157,7 +157,7 @@ func TestMigrateMeetsPeer(t *testing.T) {
 	defer writer.Close()
 	cmd := m.service(t, nil, "migrate", "run", "--from", "export:-")
 	cmd.Stdin = reader
-	bulk := startLogged(t, cmd, filepath.Join(m.dir, "run.log"))
+	bulk := start(t, filepath.Join(m.dir, "run.log"), cmd)
 	if err := reader.Close(); err != nil {
 		t.Fatal(err)
 	}

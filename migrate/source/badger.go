@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,9 +15,9 @@ import (
 // badgerEngine reads badger, version 1. This one does not open, to read only,
 // what its peer has not closed: it would have to write into the value log.
 type badgerEngine struct {
-	db    *badger.DB
-	log   *complaints
-	owned io.Closer
+	opened
+	db  *badger.DB
+	log *complaints
 }
 
 func openBadger(folder string, _ []byte) (engine, error) {
@@ -27,7 +26,7 @@ func openBadger(folder string, _ []byte) (engine, error) {
 		return nil, err
 	}
 	logs := false
-	shadow, err := newShadow(folder, func(name string, _ fs.FileInfo) linkMode {
+	shadow, owned, err := ownShadow(lock, folder, func(name string, _ fs.FileInfo) linkMode {
 		if name == "LOCK" {
 			return leftOut
 		}
@@ -35,21 +34,20 @@ func openBadger(folder string, _ []byte) (engine, error) {
 		return linked
 	})
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, err
 	}
-	owned := closers{lock, closeFunc(shadow.remove)}
 	if !logs {
 		return nil, errors.Join(&damage{errors.New("it has no value log")}, owned.Close())
 	}
-	e := &badgerEngine{log: &complaints{}, owned: owned}
+	e := &badgerEngine{opened: opened{owned: owned}, log: &complaints{}}
 	err = guarded(func() (err error) {
-		if err := checkBadgerManifest(filepath.Join(shadow.path, badger.ManifestFilename)); err != nil {
+		if err := checkBadgerManifest(filepath.Join(shadow, badger.ManifestFilename)); err != nil {
 			return err
 		}
-		if err := checkBadgerTables(shadow.path); err != nil {
+		if err := checkBadgerTables(shadow); err != nil {
 			return err
 		}
-		o := badger.DefaultOptions(shadow.path)
+		o := badger.DefaultOptions(shadow)
 		o.ReadOnly = true
 		o.BypassLockGuard = true // of the shadow, which nobody else has
 		o.Logger = e.log
@@ -68,8 +66,9 @@ func openBadger(folder string, _ []byte) (engine, error) {
 		return nil, errors.Join(&unclean{err}, owned.Close())
 	}
 	if err != nil {
-		return nil, errors.Join(&damage{err}, owned.Close())
+		return nil, errors.Join(damaged(err), owned.Close())
 	}
+	e.shut = e.db.Close
 	if err := e.log.err(); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
@@ -92,32 +91,11 @@ func (e *badgerEngine) iterate(ctx context.Context, prefix, start []byte, f visi
 		o.Prefix = prefix
 		it := txn.NewIterator(o)
 		defer it.Close()
-		value := func() ([]byte, error) { return e.valueOf(it.Item()) }
-		for it.Seek(later(prefix, start)); it.ValidForPrefix(prefix); it.Next() {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if ended = f(it.Item().Key(), value); ended != nil {
-				return nil
-			}
-		}
-		return e.log.err()
+		var err error
+		ended, err = walkBadger(ctx, it, e.log, prefix, start, f)
+		return err
 	})
 	return first(ended, err)
-}
-
-func (e *badgerEngine) valueOf(item *badger.Item) ([]byte, error) {
-	v, err := item.ValueCopy(nil)
-	if err != nil {
-		return nil, &damage{err}
-	}
-	return v, e.log.err()
-}
-
-func (*badgerEngine) warning() string { return "" }
-
-func (e *badgerEngine) close() error {
-	return errors.Join(guarded(e.db.Close), e.owned.Close())
 }
 
 // checkBadgerTables looks for tables that the manifest does not have. Badger removes

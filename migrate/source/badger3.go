@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,9 +18,9 @@ import (
 // log for writing (and does not write), and deletes files that it finds empty.
 // All of that happens in the shadow.
 type badger3Engine struct {
-	db    *badger.DB
-	log   *complaints
-	owned io.Closer
+	opened
+	db  *badger.DB
+	log *complaints
 }
 
 func openBadger3(folder string, config []byte) (engine, error) {
@@ -30,7 +29,7 @@ func openBadger3(folder string, config []byte) (engine, error) {
 		return nil, err
 	}
 	var memory []string // names of logs of what is not flushed
-	shadow, err := newShadow(folder, func(name string, info fs.FileInfo) linkMode {
+	shadow, owned, err := ownShadow(lock, folder, func(name string, info fs.FileInfo) linkMode {
 		switch {
 		case name == "LOCK" || name == "DISCARD":
 			return leftOut
@@ -46,10 +45,10 @@ func openBadger3(folder string, config []byte) (engine, error) {
 		}
 	})
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, err
 	}
-	e := &badger3Engine{log: &complaints{}, owned: closers{lock, closeFunc(shadow.remove)}}
-	largest, err := copyMemory(folder, shadow.path, memory)
+	e := &badger3Engine{opened: opened{owned: owned}, log: &complaints{}}
+	largest, err := copyMemory(folder, shadow, memory)
 	if err != nil {
 		return nil, errors.Join(err, e.owned.Close())
 	}
@@ -58,18 +57,19 @@ func openBadger3(folder string, config []byte) (engine, error) {
 		return nil, errors.Join(err, e.owned.Close())
 	}
 	err = guarded(func() (err error) {
-		if err := checkBadgerManifest(filepath.Join(shadow.path, badger.ManifestFilename)); err != nil {
+		if err := checkBadgerManifest(filepath.Join(shadow, badger.ManifestFilename)); err != nil {
 			return err
 		}
-		if err := checkBadger3Tables(shadow.path); err != nil {
+		if err := checkBadger3Tables(shadow); err != nil {
 			return err
 		}
-		e.db, err = badger.Open(e.options(shadow.path, size))
+		e.db, err = badger.Open(e.options(shadow, size))
 		return err
 	})
 	if err != nil {
 		return nil, errors.Join(damaged(err), e.owned.Close())
 	}
+	e.shut = e.db.Close
 	if err := e.log.err(); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
@@ -119,15 +119,7 @@ func copyLog(from, to string) (int64, error) {
 	if err != nil || size <= logHeader {
 		return 0, err
 	}
-	if _, err := in.Seek(0, io.SeekStart); err != nil {
-		return 0, err
-	}
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return 0, err
-	}
-	_, err = io.CopyN(out, in, size)
-	return size, errors.Join(err, out.Close())
+	return size, copyFile(from, to, size)
 }
 
 // memTableSize returns a size with which each of the logs fits into a table in
@@ -155,30 +147,9 @@ func (e *badger3Engine) iterate(ctx context.Context, prefix, start []byte, f vis
 		o.Prefix = prefix
 		it := txn.NewIterator(o)
 		defer it.Close()
-		value := func() ([]byte, error) { return e.valueOf(it.Item()) }
-		for it.Seek(later(prefix, start)); it.ValidForPrefix(prefix); it.Next() {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if ended = f(it.Item().Key(), value); ended != nil {
-				return nil
-			}
-		}
-		return e.log.err()
+		var err error
+		ended, err = walkBadger(ctx, it, e.log, prefix, start, f)
+		return err
 	})
 	return first(ended, err)
-}
-
-func (e *badger3Engine) valueOf(item *badger.Item) ([]byte, error) {
-	v, err := item.ValueCopy(nil)
-	if err != nil {
-		return nil, &damage{err}
-	}
-	return v, e.log.err()
-}
-
-func (*badger3Engine) warning() string { return "" }
-
-func (e *badger3Engine) close() error {
-	return errors.Join(guarded(e.db.Close), e.owned.Close())
 }

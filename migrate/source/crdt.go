@@ -10,9 +10,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ipfs-cluster/ipfs-cluster/api"
-	"github.com/ipfs/boxo/datastore/dshelp"
 	ds "github.com/ipfs/go-datastore"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/snapshot"
 )
 
 // datastores are what a crdt peer can keep its pins in: the name in service.json,
@@ -158,8 +158,11 @@ func (s *crdtSource) Read(ctx context.Context, from Position, f func(Record) err
 		}
 		n++
 		after := Position{Key: bytes.Clone(key), Records: n}
-		c, err := cidOfKey(string(name))
-		if err == nil && len(v) == 0 {
+		c, err := snapshot.ParseKey(string(name))
+		switch {
+		case err != nil:
+			err = fmt.Errorf("its key is no CID: %w", err)
+		case len(v) == 0:
 			err = errors.New("its value is empty")
 		}
 		if err != nil {
@@ -168,19 +171,6 @@ func (s *crdtSource) Read(ctx context.Context, from Position, f func(Record) err
 		return f(Record{Cid: c, Value: v, After: after})
 	})
 	return s.explain(err)
-}
-
-// cidOfKey returns the CID that a key of dsstate stands for.
-func cidOfKey(name string) (api.Cid, error) {
-	raw, err := dshelp.BinaryFromDsKey(ds.NewKey(name))
-	if err != nil {
-		return api.CidUndef, fmt.Errorf("its key is no CID: %w", err)
-	}
-	c, err := api.CastCid(raw)
-	if err != nil {
-		return api.CidUndef, fmt.Errorf("its key is no CID: %w", err)
-	}
-	return c, nil
 }
 
 // readable returns a key as it can be shown.

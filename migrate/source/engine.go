@@ -23,6 +23,17 @@ type engine interface {
 	close() error
 }
 
+// opened is what every engine has once it is open.
+type opened struct {
+	shut  func() error // closes the database
+	owned io.Closer    // the lock and the shadow
+	doubt string
+}
+
+func (o *opened) warning() string { return o.doubt }
+
+func (o *opened) close() error { return errors.Join(guarded(o.shut), o.owned.Close()) }
+
 type visit func(key []byte, value func() ([]byte, error)) error
 
 // damage says that an engine could not read its own files.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"path/filepath"
 
@@ -17,8 +16,8 @@ import (
 // ends inside an entry is refused: leveldb would go on without the rest, and
 // could not tell whether it is the last one that was written.
 type levelEngine struct {
-	db    *leveldb.DB
-	owned io.Closer
+	opened
+	db *leveldb.DB
 }
 
 func openLevelDB(folder string, _ []byte) (engine, error) {
@@ -26,19 +25,18 @@ func openLevelDB(folder string, _ []byte) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	shadow, err := newShadow(folder, func(name string, _ fs.FileInfo) linkMode {
+	shadow, owned, err := ownShadow(lock, folder, func(name string, _ fs.FileInfo) linkMode {
 		if name == "LOCK" || name == "LOG" || name == "LOG.old" {
 			return leftOut
 		}
 		return linked
 	})
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, err
 	}
-	owned := closers{lock, closeFunc(shadow.remove)}
 	var db *leveldb.DB
 	err = guarded(func() (err error) {
-		db, err = leveldb.OpenFile(shadow.path, &opt.Options{
+		db, err = leveldb.OpenFile(shadow, &opt.Options{
 			ReadOnly:               true,
 			ErrorIfMissing:         true,
 			Strict:                 opt.StrictAll,
@@ -49,7 +47,7 @@ func openLevelDB(folder string, _ []byte) (engine, error) {
 	if err != nil {
 		return nil, errors.Join(&damage{err}, owned.Close())
 	}
-	return &levelEngine{db: db, owned: owned}, nil
+	return &levelEngine{opened: opened{shut: db.Close, owned: owned}, db: db}, nil
 }
 
 func (e *levelEngine) iterate(ctx context.Context, prefix, start []byte, f visit) error {
@@ -72,10 +70,4 @@ func (e *levelEngine) iterate(ctx context.Context, prefix, start []byte, f visit
 		return nil
 	})
 	return first(ended, err)
-}
-
-func (*levelEngine) warning() string { return "" }
-
-func (e *levelEngine) close() error {
-	return errors.Join(guarded(e.db.Close), e.owned.Close())
 }

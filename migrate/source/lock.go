@@ -18,8 +18,9 @@ type noLock struct{}
 
 func (noLock) Close() error { return nil }
 
-// shareFile locks a file as go-fs-lock and pebble do, by fcntl, but shared and without creating, changing or removing it as they do. A
-// file that is not there needs no lock: whoever uses the folder makes it first.
+// shareFile locks a file as go-fs-lock and pebble do, by fcntl, but shared and
+// without creating, changing or removing it as they do. A file that is not there
+// needs no lock: whoever uses the folder makes it first.
 func shareFile(name string) (io.Closer, error) {
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {

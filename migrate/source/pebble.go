@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 
@@ -14,9 +13,8 @@ import (
 // pebbleEngine reads pebble. It replays in memory what the peer has not flushed,
 // so that it does not matter how the peer has ended.
 type pebbleEngine struct {
-	db    *pebble.DB
-	owned io.Closer
-	doubt string
+	opened
+	db *pebble.DB
 }
 
 func openPebble(folder string, _ []byte) (engine, error) {
@@ -24,22 +22,21 @@ func openPebble(folder string, _ []byte) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	shadow, err := newShadow(folder, func(name string, _ fs.FileInfo) linkMode {
+	shadow, owned, err := ownShadow(lock, folder, func(name string, _ fs.FileInfo) linkMode {
 		if name == "LOCK" {
 			return leftOut
 		}
 		return linked
 	})
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, err
 	}
-	owned := closers{lock, closeFunc(shadow.remove)}
 	var db *pebble.DB
 	err = guarded(func() (err error) {
-		if err := checkPebbleManifest(shadow.path); err != nil {
+		if err := checkPebbleManifest(shadow); err != nil {
 			return err
 		}
-		db, err = pebble.Open(shadow.path, &pebble.Options{
+		db, err = pebble.Open(shadow, &pebble.Options{
 			ReadOnly:         true,
 			ErrorIfNotExists: true,
 			CacheSize:        8 << 20,
@@ -51,8 +48,8 @@ func openPebble(folder string, _ []byte) (engine, error) {
 	if err != nil {
 		return nil, errors.Join(damaged(err), owned.Close())
 	}
-	e := &pebbleEngine{db: db, owned: owned}
-	if err := guarded(func() error { return e.lookAtTables(shadow.path) }); err != nil {
+	e := &pebbleEngine{opened: opened{shut: db.Close, owned: owned}, db: db}
+	if err := guarded(func() error { return e.lookAtTables(shadow) }); err != nil {
 		return nil, errors.Join(damaged(err), e.close())
 	}
 	return e, nil
@@ -78,8 +75,6 @@ func (e *pebbleEngine) lookAtTables(folder string) error {
 	}
 	return err
 }
-
-func (e *pebbleEngine) warning() string { return e.doubt }
 
 func (e *pebbleEngine) iterate(ctx context.Context, prefix, start []byte, f visit) error {
 	var ended error
@@ -115,10 +110,6 @@ func (e *pebbleEngine) iterate(ctx context.Context, prefix, start []byte, f visi
 		return nil
 	})
 	return first(ended, err)
-}
-
-func (e *pebbleEngine) close() error {
-	return errors.Join(guarded(e.db.Close), e.owned.Close())
 }
 
 // later returns the later one of two keys.

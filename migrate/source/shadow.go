@@ -31,6 +31,16 @@ func newShadow(of string, link func(name string, info fs.FileInfo) linkMode) (*s
 	return s, nil
 }
 
+// ownShadow is newShadow for who has locked the folder. Closing what is owned removes
+// the shadow and then gives the lock back, as an error does.
+func ownShadow(lock io.Closer, of string, link func(name string, info fs.FileInfo) linkMode) (path string, owned io.Closer, err error) {
+	s, err := newShadow(of, link)
+	if err != nil {
+		return "", nil, errors.Join(err, lock.Close())
+	}
+	return s.path, closers{lock, closeFunc(s.remove)}, nil
+}
+
 // linkMode is what becomes of a file in the shadow.
 type linkMode int
 
@@ -59,7 +69,7 @@ func (s *shadow) fill(of string, link func(string, fs.FileInfo) linkMode) error 
 		case linked:
 			err = os.Symlink(name, to)
 		case copied:
-			err = copyFile(name, to)
+			err = copyFile(name, to, info.Size())
 		case leftOut:
 		}
 		if err != nil {
@@ -71,8 +81,8 @@ func (s *shadow) fill(of string, link func(string, fs.FileInfo) linkMode) error 
 
 func (s *shadow) remove() error { return os.RemoveAll(s.path) }
 
-// copyFile copies a small file.
-func copyFile(from, to string) error {
+// copyFile copies the first bytes of a file into a new one.
+func copyFile(from, to string, size int64) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -82,6 +92,6 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
+	_, err = io.CopyN(out, in, size)
 	return errors.Join(err, out.Close())
 }

@@ -33,15 +33,20 @@ type Entry struct {
 
 // Cid returns the CID that the key stands for, or an error that quotes the key.
 func (e Entry) Cid() (api.Cid, error) {
-	key, err := dshelp.BinaryFromDsKey(ds.NewKey(e.Key))
-	if err != nil {
-		return api.CidUndef, fmt.Errorf("key %q: %w", e.Key, err)
-	}
-	c, err := api.CastCid(key)
+	c, err := ParseKey(e.Key)
 	if err != nil {
 		return api.CidUndef, fmt.Errorf("key %q: %w", e.Key, err)
 	}
 	return c, nil
+}
+
+// ParseKey returns the CID that a key of dsstate stands for.
+func ParseKey(key string) (api.Cid, error) {
+	raw, err := dshelp.BinaryFromDsKey(ds.NewKey(key))
+	if err != nil {
+		return api.CidUndef, err
+	}
+	return api.CastCid(raw)
 }
 
 // Read calls f for each entry of the stream until f fails or r does. Its errors

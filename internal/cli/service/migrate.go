@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 
@@ -17,9 +16,7 @@ import (
 )
 
 // exitDiffers is the exit code of a command that did its work and found that
-// something is not as it should be.
-//
-// It is none that a crash has (2), or stock (1 and 3).
+// something is not as it should be. It is none that a crash has (2), or stock (1 and 3).
 const exitDiffers = 4
 
 // migrationMemory is what the collector of garbage tries to keep the memory of the
@@ -188,30 +185,4 @@ func knownPeers(ctx context.Context, store *scyllastate.Store) (map[string]state
 		known[m.ID.String()] = m
 	}
 	return known, nil
-}
-
-// printLines writes lines under a heading, if there are any.
-func (o *migrationOutput) printLines(heading string, lines []string) {
-	if len(lines) == 0 {
-		return
-	}
-	o.printf("%s\n", heading)
-	for _, line := range lines {
-		o.printf("  %s\n", line)
-	}
-}
-
-// checkWritable returns an error when a report could not be written, before hours of
-// work.
-func checkWritable(path string) error {
-	if path == "" {
-		return nil
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil // a pipe or a device
-	}
-	if err := writeWhole(path+".test", func(io.Writer) error { return nil }); err != nil {
-		return fmt.Errorf("trying whether --report can be written: %w", err)
-	}
-	return os.Remove(path + ".test")
 }

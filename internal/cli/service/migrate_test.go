@@ -21,8 +21,6 @@ import (
 func TestMigrateUsage(t *testing.T) {
 	folder := t.TempDir()
 	mustRun(t, folder, "init", "--state", "scylla")
-	empty := filepath.Join(folder, "empty")
-	writeFile(t, empty, "\n")
 	export := filepath.Join(folder, "pins.json")
 	writeFile(t, export, "")
 	from := "export:" + export

@@ -142,3 +142,18 @@ func (o *migrationOutput) writeJSON(kind string, value any) {
 		logger.Errorf("writing JSON: %s", err)
 	}
 }
+
+// checkWritable returns an error when a report could not be written, before hours of
+// work.
+func checkWritable(path string) error {
+	if path == "" {
+		return nil
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil // a pipe or a device
+	}
+	if err := writeWhole(path+".test", func(io.Writer) error { return nil }); err != nil {
+		return fmt.Errorf("trying whether --report can be written: %w", err)
+	}
+	return os.Remove(path + ".test")
+}

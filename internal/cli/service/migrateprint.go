@@ -137,6 +137,17 @@ func (o *migrationOutput) printRecords(what string, bad []migrate.BadRecord, n i
 	o.printLines(fmt.Sprintf("%d %s%s", n, what, first(int64(len(bad)), n)), lines)
 }
 
+// printLines writes lines under a heading, if there are any.
+func (o *migrationOutput) printLines(heading string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	o.printf("%s\n", heading)
+	for _, line := range lines {
+		o.printf("  %s\n", line)
+	}
+}
+
 // first says that a list is not whole.
 func first(listed, all int64) string {
 	if listed == all {

@@ -119,8 +119,9 @@ func (cmd *command) migrateVerifyCommand() cli.Command {
    differ are looked at pin by pin. It counts pins that are missing in the
    database, that only the database has, and that differ, and lists the first of
    each. What lies beside the pins (placements, expiries) is not compared: it is
-   written with them, and the scrub of the peers repairs it. What the run has changed in the pins is remembered and expected; flags
-   that say otherwise replace it. It writes nothing.
+   written with them, and the scrub of the peers repairs it. What the run has
+   changed in the pins is remembered and expected; flags that say otherwise
+   replace it. It writes nothing.
 
    The exit code is 0 when both sides are the same, and 4 when they are not.
    Once peers use the database, what they change shows as a difference.
