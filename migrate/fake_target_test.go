@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -67,13 +68,13 @@ func (t *fakeTarget) done(op string) {
 	}
 }
 
-func (t *fakeTarget) Migrations(ctx context.Context) (state.Live, []state.Migration, error) {
+func (t *fakeTarget) Migrations(ctx context.Context) (state.Migrations, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.op(ctx, "migrations"); err != nil {
-		return state.Live{}, nil, err
+		return state.Migrations{}, err
 	}
-	return t.live, slices.Collect(maps.Values(t.migrations)), nil
+	return state.Migrations{Live: t.live, All: slices.Collect(maps.Values(t.migrations)), Holder: strconv.Itoa(t.holder)}, nil
 }
 
 func (t *fakeTarget) CountMigrated(ctx context.Context, id string, progress func(int64)) (own, others int64, err error) {
@@ -93,7 +94,7 @@ func (t *fakeTarget) CountMigrated(ctx context.Context, id string, progress func
 	return own, others, nil
 }
 
-func (t *fakeTarget) BeginMigration(ctx context.Context, m state.Migration) (state.Importer, error) {
+func (t *fakeTarget) BeginMigration(ctx context.Context, m state.Migration, holder string) (state.Importer, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.op(ctx, "begin"); err != nil {
@@ -101,6 +102,9 @@ func (t *fakeTarget) BeginMigration(ctx context.Context, m state.Migration) (sta
 	}
 	if m.Bulk && t.live.Yes() {
 		return nil, state.ErrLive
+	}
+	if holder != strconv.Itoa(t.holder) {
+		return nil, state.ErrMigrationTaken
 	}
 	t.holder++
 	t.store(m)

@@ -9,7 +9,8 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-// clockMargin is how far the clocks of two machines that migrate may differ.
+// clockMargin is how far the clocks of two machines that migrate may differ, and
+// how long one that has stored nothing may still be about to write.
 const clockMargin = time.Hour
 
 // route is how a run would be made, decided by what the pinset holds.
@@ -23,6 +24,7 @@ type route struct {
 	live    state.Live
 	others  []state.Migration
 	all     []state.Migration
+	holder  string
 	// counted says that the pins were counted.
 	counted             bool
 	ownPins, othersPins int64
@@ -34,14 +36,14 @@ type route struct {
 // beginning anew. It reads the whole pinset only if the decision depends on it, or
 // with always.
 func findRoute(ctx context.Context, src source.Source, dst Target, opts Options, meter *meter, always bool) (*route, error) {
-	live, migrations, err := dst.Migrations(ctx)
+	found, err := dst.Migrations(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("asking the pinset for its migrations: %w", err)
 	}
-	r := &route{live: live, all: migrations}
-	for i, m := range migrations {
+	r := &route{live: found.Live, all: found.All, holder: found.Holder}
+	for i, m := range found.All {
 		if m.ID == src.ID() {
-			r.earlier = &migrations[i]
+			r.earlier = &found.All[i]
 		} else {
 			r.others = append(r.others, m)
 		}
@@ -119,12 +121,24 @@ func (r *route) othersSince(since time.Time) bool {
 	return false
 }
 
+// underWay returns the source of another bulk migration that has not ended and
+// may still write, empty if there is none. Rows of two bulk migrations can have the
+// same timestamp, and would become a mixture.
+func (r *route) underWay() string {
+	for _, m := range r.others {
+		if m.Bulk && m.Phase != state.MigrationDone && m.Updated.After(r.m.Updated.Add(-clockMargin)) {
+			return m.ID
+		}
+	}
+	return ""
+}
+
 // choose decides how pins are written. A conditional run never goes on in bulk:
 // what it kept has the number of an earlier run.
 func (r *route) choose(opts Options) {
-	fresh := !r.resumed
-	inBulk := r.resumed && r.m.Bulk
+	inBulk := !r.resumed || r.m.Bulk // begun as, or may be begun as
 	r.m.Bulk = false
+	var meets string // what nobody has seen yet that the run may meet
 	switch {
 	case r.live.Yes():
 		since := "" // not always known
@@ -132,23 +146,33 @@ func (r *route) choose(opts Options) {
 			since = " since " + r.live.Since.UTC().Format(time.RFC3339)
 		}
 		r.reason = fmt.Sprintf("the pinset is in use%s (%s)", since, r.live.By)
-	case fresh && r.othersPins == 0:
-		r.m.Bulk = true
-		r.reason = "the pinset is not in use and holds no pins of anybody else"
-	case inBulk && r.othersPins == 0:
+		if r.othersPins > 0 && !r.resumed {
+			meets = r.holdsOthers()
+		}
+	case !inBulk:
+		r.reason = "the run was begun with conditional writes"
+	case r.othersPins > 0:
+		meets = r.holdsOthers()
+		r.reason = meets
+	case r.underWay() != "":
+		meets = fmt.Sprintf("the migration of %s has not ended and may still write", r.underWay())
+		r.reason = meets
+	case r.resumed:
 		r.m.Bulk = true
 		r.reason = "the pinset is not in use, and the run was begun in bulk"
-	case fresh || inBulk:
-		r.reason = fmt.Sprintf("the pinset holds %d pins that this migration has not written in bulk", r.othersPins)
 	default:
-		r.reason = "the run was begun with conditional writes"
+		r.m.Bulk = true
+		r.reason = "the pinset is not in use and holds no pins of anybody else"
 	}
-	mayMeet := fresh || inBulk && !r.live.Yes()
-	if r.refused == nil && mayMeet && !r.m.Bulk && r.othersPins > 0 && opts.Existing == ExistingFail {
-		r.refused = fmt.Errorf("the pinset holds %d pins that the migration of %s has not written in bulk: use --existing %s (the later timestamp stays), --existing %s (what is there stays), or an empty keyspace",
-			r.othersPins, r.m.ID, ExistingNewer, ExistingKeep)
+	if meets != "" && r.refused == nil && opts.Existing == ExistingFail {
+		r.refused = fmt.Errorf("migrating %s: %s: use --existing %s (the later timestamp stays), --existing %s (what is there stays), or an empty keyspace",
+			r.m.ID, meets, ExistingNewer, ExistingKeep)
 	}
 	if !r.m.Bulk {
 		r.m.Phase = state.MigrationCopying // nothing to sweep
 	}
+}
+
+func (r *route) holdsOthers() string {
+	return fmt.Sprintf("the pinset holds %d pins that this migration has not written in bulk", r.othersPins)
 }

@@ -55,6 +55,7 @@ type run struct {
 	opts    Options
 	meter   *meter
 	resumed bool
+	holder  string // who migrates, as it was looked at
 
 	m        state.Migration // as the next checkpoint stores it
 	report   Report
@@ -67,7 +68,7 @@ type run struct {
 }
 
 func newRun(src source.Source, dst Target, opts Options, meter *meter, route *route) *run {
-	r := &run{src: src, dst: dst, opts: opts, meter: meter, resumed: route.resumed, m: route.m, began: time.Now()}
+	r := &run{src: src, dst: dst, opts: opts, meter: meter, resumed: route.resumed, holder: route.holder, m: route.m, began: time.Now()}
 	r.report = Report{
 		Source:   src.ID(),
 		Run:      r.m.Run,
@@ -134,7 +135,7 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.encodeReport(); err != nil {
 		return err
 	}
-	importer, err := r.dst.BeginMigration(ctx, r.m)
+	importer, err := r.dst.BeginMigration(ctx, r.m, r.holder)
 	if err != nil {
 		return fmt.Errorf("beginning run %d: %w", r.m.Run, err)
 	}

@@ -84,12 +84,12 @@ type verifier struct {
 
 // do compares, and returns how many other sources the target has pins of.
 func (v *verifier) do(ctx context.Context) (others int, err error) {
-	live, migrations, err := v.dst.Migrations(ctx)
+	found, err := v.dst.Migrations(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("asking the pinset for its migrations: %w", err)
 	}
-	v.found.Live = live.Yes()
-	for _, m := range migrations {
+	v.found.Live = found.Live.Yes()
+	for _, m := range found.All {
 		if m.ID != v.src.ID() {
 			others++
 		}

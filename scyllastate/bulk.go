@@ -21,7 +21,7 @@ type importer struct {
 	id     string
 	run    int64
 	bulk   bool
-	holder gocql.UUID
+	holder holder
 	live   *time.Time // since when the pinset is in use, nil while it is not
 	mark   bulkMark
 	queued time.Time // of the side rows: the same whenever a pin is written

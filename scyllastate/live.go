@@ -47,16 +47,16 @@ func (l *liveMark) mark(ctx context.Context) error {
 }
 
 // readLive returns the mark, and who migrates.
-func readLive(ctx context.Context, db *scylla.DB) (state.Live, *gocql.UUID, error) {
+func readLive(ctx context.Context, db *scylla.DB) (state.Live, holder, error) {
 	ctx = scylla.WithTrail(ctx)
 	var live state.Live
-	var holder *gocql.UUID
+	var now gocql.UUID // stays as it is for null
 	iter := db.Query(selectLive, pinset).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).Iter()
-	iter.Scan(&live.Since, &live.By, &holder)
+	iter.Scan(&live.Since, &live.By, &now)
 	if err := iter.Close(); err != nil {
-		return state.Live{}, nil, fmt.Errorf("reading whether the pinset is in use: %w", scylla.Describe(ctx, err))
+		return state.Live{}, holder{}, fmt.Errorf("reading whether the pinset is in use: %w", scylla.Describe(ctx, err))
 	}
-	return live, holder, nil
+	return live, holder(now), nil
 }
 
 // writeLive sets the mark. It is no error when somebody else was faster.
@@ -68,4 +68,34 @@ func writeLive(ctx context.Context, db *scylla.DB) error {
 		logger.Infof("the pinset in the keyspace %s is in use from now on", db.Keyspace)
 	}
 	return scylla.Describe(ctx, err)
+}
+
+// holder names a process that migrates. The zero holder is nobody, null in the
+// database.
+type holder gocql.UUID
+
+// value is h as an argument of a statement.
+func (h holder) value() any {
+	if h == (holder{}) {
+		return nil
+	}
+	return gocql.UUID(h)
+}
+
+func (h holder) String() string {
+	if h == (holder{}) {
+		return ""
+	}
+	return gocql.UUID(h).String()
+}
+
+func parseHolder(text string) (holder, error) {
+	if text == "" {
+		return holder{}, nil
+	}
+	id, err := gocql.ParseUUID(text)
+	if err != nil {
+		return holder{}, fmt.Errorf("%q is nobody who migrates: %w", text, err)
+	}
+	return holder(id), nil
 }

@@ -18,14 +18,14 @@ var _ state.Migrator = (*Store)(nil)
 
 // Migrations implements state.Migrator. A keyspace with peers is in use also
 // when none of them has said so: those of older versions do not.
-func (s *Store) Migrations(ctx context.Context) (state.Live, []state.Migration, error) {
-	live, _, err := s.liveNow(ctx)
+func (s *Store) Migrations(ctx context.Context) (state.Migrations, error) {
+	live, holder, err := s.liveNow(ctx)
 	if err != nil {
-		return state.Live{}, nil, err
+		return state.Migrations{}, err
 	}
+	found := state.Migrations{Live: live, Holder: holder.String()}
 	ctx = scylla.WithTrail(ctx)
 	iter := s.db.Query(selectMigrations, pinset).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).Iter()
-	var all []state.Migration
 	for {
 		var m state.Migration
 		if !iter.Scan(&m.ID, &m.Run, &m.Phase, &m.Bulk, &m.Fingerprint, &m.Options, &m.Position,
@@ -33,20 +33,20 @@ func (s *Store) Migrations(ctx context.Context) (state.Live, []state.Migration, 
 			break
 		}
 		if m.ID != "" { // else the columns of the partition alone
-			all = append(all, m)
+			found.All = append(found.All, m)
 		}
 	}
 	if err := iter.Close(); err != nil {
-		return state.Live{}, nil, fmt.Errorf("reading the migrations: %w", scylla.Describe(ctx, err))
+		return state.Migrations{}, fmt.Errorf("reading the migrations: %w", scylla.Describe(ctx, err))
 	}
-	return live, all, nil
+	return found, nil
 }
 
 // liveNow returns whether the pinset is in use, and who migrates.
-func (s *Store) liveNow(ctx context.Context) (state.Live, *gocql.UUID, error) {
-	live, holder, err := readLive(ctx, s.db)
+func (s *Store) liveNow(ctx context.Context) (state.Live, holder, error) {
+	live, now, err := readLive(ctx, s.db)
 	if err != nil || live.Yes() {
-		return live, holder, err
+		return live, now, err
 	}
 	for _, sign := range []struct {
 		query, what string
@@ -59,13 +59,13 @@ func (s *Store) liveNow(ctx context.Context) (state.Live, *gocql.UUID, error) {
 		var name string
 		err := s.db.Query(sign.query, sign.args...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Scan(&name)
 		if err == nil {
-			return state.Live{By: fmt.Sprintf("%s %s is there", sign.what, name)}, holder, nil
+			return state.Live{By: fmt.Sprintf("%s %s is there", sign.what, name)}, now, nil
 		}
 		if !errors.Is(err, gocql.ErrNotFound) {
-			return live, holder, fmt.Errorf("looking for peers: %w", scylla.Describe(ctx, err))
+			return live, now, fmt.Errorf("looking for peers: %w", scylla.Describe(ctx, err))
 		}
 	}
-	return live, holder, nil
+	return live, now, nil
 }
 
 // CountMigrated implements state.Migrator.
@@ -97,56 +97,64 @@ func (s *Store) eachRevision(ctx context.Context, f func(key, value []byte, rev 
 }
 
 // BeginMigration implements state.Migrator.
-func (s *Store) BeginMigration(ctx context.Context, m state.Migration) (state.Importer, error) {
-	i, err := s.beginMigration(ctx, m)
+func (s *Store) BeginMigration(ctx context.Context, m state.Migration, holder string) (state.Importer, error) {
+	i, err := s.beginMigration(ctx, m, holder)
 	if err != nil {
 		return nil, fmt.Errorf("beginning the migration from %s: %w", m.ID, err)
 	}
 	return i, nil
 }
 
-func (s *Store) beginMigration(ctx context.Context, m state.Migration) (*importer, error) {
+func (s *Store) beginMigration(ctx context.Context, m state.Migration, before string) (*importer, error) {
 	if m.ID == "" {
 		return nil, errors.New("it has no name")
 	}
 	if m.Run < 1 || m.Run > state.MaxMigrationRuns {
 		return nil, fmt.Errorf("there is no run %d, only 1 to %d", m.Run, state.MaxMigrationRuns)
 	}
+	expected, err := parseHolder(before)
+	if err != nil {
+		return nil, err
+	}
 	if !m.Bulk {
 		if err := s.goLive(ctx); err != nil {
 			return nil, err
 		}
 	}
+	i := &importer{
+		store: s, id: m.ID, run: m.Run, bulk: m.Bulk, mark: markOf(m.ID), queued: m.Started,
+		holder: holder(gocql.MustRandomUUID()), names: make(map[peer.ID]string),
+	}
+	i.pace = newPace(s.random, i.allowed)
 	var last error
 	for try := range maxConflicts {
-		live, before, err := s.liveNow(ctx)
-		if err != nil {
+		live, now, err := s.liveNow(ctx)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if m.Bulk && live.Yes() {
+		case m.Bulk && live.Yes():
 			return nil, liveError(live)
+		case now == i.holder: // by a try whose answer was lost
+			return i, nil
+		case now != expected:
+			return nil, state.ErrMigrationTaken
 		}
-		i := &importer{
-			store: s, id: m.ID, run: m.Run, bulk: m.Bulk, mark: markOf(m.ID), queued: m.Started,
-			holder: gocql.MustRandomUUID(), names: make(map[peer.ID]string),
-		}
-		i.pace = newPace(s.random, i.allowed)
 		if !m.Bulk {
 			i.live = &live.Since
 		}
-		applied, err := i.put(ctx, m, before)
+		applied, err := i.put(ctx, m, expected)
 		if err == nil && applied {
 			return i, nil
 		}
 		if scylla.Permanent(err) {
 			return nil, err
 		}
-		last = err // or somebody else was faster; what was sent may yet be applied, and is taken over then
+		last = err // or somebody else was faster, as the next look shows
 		if err := pause(ctx, s.random, try); err != nil {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("given up after %d tries: %w", maxConflicts, errors.Join(state.ErrMigrationTaken, last))
+	return nil, fmt.Errorf("given up after %d tries: %w", maxConflicts, last)
 }
 
 func liveError(live state.Live) error {
@@ -164,7 +172,7 @@ func (i *importer) Checkpoint(ctx context.Context, m state.Migration) error {
 		return fmt.Errorf("storing how far the migration from %s is: it was begun as another one", i.id)
 	}
 	err := i.pace.one(ctx, func(ctx context.Context) error {
-		applied, err := i.put(ctx, m, &i.holder)
+		applied, err := i.put(ctx, m, i.holder)
 		if err != nil || applied {
 			return err
 		}
@@ -182,13 +190,13 @@ func (i *importer) Checkpoint(ctx context.Context, m state.Migration) error {
 // allowed returns an error when this process must not go on: somebody else
 // migrates, or the pinset came into use.
 func (i *importer) allowed(ctx context.Context) error {
-	live, holder, err := readLive(ctx, i.store.db)
+	live, now, err := readLive(ctx, i.store.db)
 	switch {
 	case err != nil:
 		return err
 	case i.bulk && live.Yes():
 		return liveError(live)
-	case holder == nil || *holder != i.holder:
+	case now != i.holder:
 		return state.ErrMigrationTaken
 	}
 	return nil
@@ -196,10 +204,10 @@ func (i *importer) allowed(ctx context.Context) error {
 
 // put stores m once, if the one who migrates is still the given one and the
 // pinset is in use exactly when it was as the migration began.
-func (i *importer) put(ctx context.Context, m state.Migration, holder *gocql.UUID) (applied bool, err error) {
+func (i *importer) put(ctx context.Context, m state.Migration, expected holder) (applied bool, err error) {
 	ctx = scylla.WithTrail(ctx)
-	applied, err = i.store.db.Query(writeMigration, i.holder, m.Run, string(m.Phase), m.Bulk, m.Fingerprint, m.Options, m.Position,
-		m.Read, m.Copied, m.Kept, m.Bad, m.Removed, m.Started, m.Updated, m.Report, pinset, m.ID, holder, i.live).
+	applied, err = i.store.db.Query(writeMigration, i.holder.value(), m.Run, string(m.Phase), m.Bulk, m.Fingerprint, m.Options, m.Position,
+		m.Read, m.Copied, m.Kept, m.Bad, m.Removed, m.Started, m.Updated, m.Report, pinset, m.ID, expected.value(), i.live).
 		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
 	return applied, scylla.Describe(ctx, err)
 }

@@ -19,20 +19,24 @@ func migration(id string, run int64, bulk bool) state.Migration {
 
 func begin(t *testing.T, s *Store, m state.Migration) state.Importer {
 	t.Helper()
-	i, err := s.BeginMigration(t.Context(), m)
-	if err != nil {
-		t.Fatal(err)
-	}
+	i, err := s.BeginMigration(t.Context(), m, lookAt(t, s).Holder)
+	must(t, err)
 	return i
+}
+
+func lookAt(t *testing.T, s *Store) state.Migrations {
+	t.Helper()
+	found, err := s.Migrations(t.Context())
+	must(t, err)
+	return found
 }
 
 // TestMigrationIsRemembered: what is stored comes back, for each source.
 func TestMigrationIsRemembered(t *testing.T) {
 	s := newTestStore(t)
 	ctx := t.Context()
-	live, all, err := s.Migrations(ctx)
-	if must(t, err); live.Yes() || len(all) > 0 {
-		t.Fatalf("a new keyspace is live %v and has %v", live, all)
+	if found := lookAt(t, s); found.Live.Yes() || len(found.All) > 0 || found.Holder != "" {
+		t.Fatalf("a new keyspace has %+v", found)
 	}
 	one := state.Migration{
 		ID: "crdt:/one", Run: 3, Phase: state.MigrationSweeping, Bulk: true, Fingerprint: "f", Options: "{}", Position: []byte{1, 2},
@@ -43,12 +47,12 @@ func TestMigrationIsRemembered(t *testing.T) {
 	i := begin(t, s, migration(one.ID, 3, true))
 	must(t, i.Checkpoint(ctx, one))
 	begin(t, s, two)
-	live, all, err = s.Migrations(ctx)
-	if must(t, err); live.Yes() || len(all) != 2 {
-		t.Fatalf("live %v, migrations %v", live, all)
+	found := lookAt(t, s)
+	if found.Live.Yes() || len(found.All) != 2 {
+		t.Fatalf("found %+v", found)
 	}
 	for n, want := range []state.Migration{one, two} {
-		got := all[n]
+		got := found.All[n]
 		if !got.Started.Equal(want.Started) || !got.Updated.Equal(want.Updated) && !want.Updated.IsZero() {
 			t.Errorf("%s was started %s, updated %s", want.ID, got.Started, got.Updated)
 		}
@@ -81,13 +85,26 @@ func TestMigrationTakenOver(t *testing.T) {
 		first = begin(t, a, m)
 	}
 	must(t, first.Checkpoint(ctx, m))
+
+	// Who decided before another one began has not seen what that one writes.
+	seen := lookAt(t, b).Holder
+	first = begin(t, a, m)
+	for _, late := range []string{seen, ""} {
+		if _, err := b.BeginMigration(ctx, other, late); !errors.Is(err, state.ErrMigrationTaken) {
+			t.Errorf("a migration that was decided before another one began: %v", err)
+		}
+	}
+	if _, err := b.BeginMigration(ctx, other, "nobody"); err == nil || errors.Is(err, state.ErrMigrationTaken) {
+		t.Errorf("a migration after that of \"nobody\": %v", err)
+	}
+	must(t, first.Checkpoint(ctx, m))
 	wrong := m
 	wrong.Run = 2
 	if err := first.Checkpoint(ctx, wrong); err == nil {
 		t.Error("the checkpoint of another run was stored")
 	}
 	for _, bad := range []state.Migration{migration("", 1, true), migration("x", 0, true), migration("x", state.MaxMigrationRuns+1, true)} {
-		if _, err := a.BeginMigration(ctx, bad); err == nil {
+		if _, err := a.BeginMigration(ctx, bad, lookAt(t, a).Holder); err == nil {
 			t.Errorf("%+v was begun", bad)
 		}
 	}
@@ -115,7 +132,11 @@ func TestLiveEndsBulk(t *testing.T) {
 			return err
 		}},
 		{name: "conditional migration", use: func(ctx context.Context, s *Store) error {
-			_, err := s.BeginMigration(ctx, migration("rest:x", 1, false))
+			found, err := s.Migrations(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = s.BeginMigration(ctx, migration("rest:x", 1, false), found.Holder)
 			return err
 		}},
 		{name: "older peer", older: true, use: func(_ context.Context, s *Store) error {
@@ -133,11 +154,11 @@ func TestLiveEndsBulk(t *testing.T) {
 			i := begin(t, migrating, m)
 			must(t, i.Checkpoint(ctx, m))
 			must(t, test.use(ctx, peer))
-			live, _, err := migrating.Migrations(ctx)
-			if must(t, err); !live.Yes() || live.Since.IsZero() != test.older {
-				t.Errorf("live is %+v", live)
+			found := lookAt(t, migrating)
+			if !found.Live.Yes() || found.Live.Since.IsZero() != test.older {
+				t.Errorf("live is %+v", found.Live)
 			}
-			if _, err := migrating.BeginMigration(ctx, m); !errors.Is(err, state.ErrLive) {
+			if _, err := migrating.BeginMigration(ctx, m, found.Holder); !errors.Is(err, state.ErrLive) {
 				t.Errorf("a bulk migration begins with %v", err)
 			}
 			if test.older {
@@ -161,15 +182,13 @@ func TestLiveIsSetOnce(t *testing.T) {
 	if _, err := a.Get(ctx, statetest.Cid("a")); !errors.Is(err, state.ErrNotFound) {
 		t.Fatal(err)
 	}
-	if live, _, err := a.Migrations(ctx); err != nil || live.Yes() {
-		t.Fatalf("after a read it is live: %+v, %v", live, err)
+	if live := lookAt(t, a).Live; live.Yes() {
+		t.Fatalf("after a read it is live: %+v", live)
 	}
 	must(t, a.Add(ctx, everywherePin(statetest.Cid("a"))))
-	first, _, err := a.Migrations(ctx)
-	must(t, err)
+	first := lookAt(t, a).Live
 	must(t, b.Rm(ctx, statetest.Cid("a")))
-	second, _, err := b.Migrations(ctx)
-	if must(t, err); first != second || !first.Yes() {
+	if second := lookAt(t, b).Live; first != second || !first.Yes() {
 		t.Errorf("it is live %+v and then %+v", first, second)
 	}
 }

@@ -68,6 +68,17 @@ type Live struct {
 // Yes reports whether the pinset is in use.
 func (l Live) Yes() bool { return l.By != "" }
 
+// Migrations is what a pinset tells of its use and of what was brought into it.
+type Migrations struct {
+	// Live says whether the pinset is in use.
+	Live Live
+	// All are the migrations that were ever begun.
+	All []Migration
+	// Holder names the one who migrates, or was the last to. It is another one
+	// after each beginning, and empty before the first.
+	Holder string
+}
+
 // BulkPin is a pin on its way into the pinset.
 type BulkPin struct {
 	// Number is that of its record in the place that it comes from, from 1.
@@ -82,17 +93,19 @@ type BulkPin struct {
 // Migrator lets pins be brought into a pinset.
 type Migrator interface {
 	// Migrations returns whether the pinset is in use, and all migrations into
-	// it that were ever begun.
-	Migrations(ctx context.Context) (Live, []Migration, error)
+	// it.
+	Migrations(ctx context.Context) (Migrations, error)
 	// CountMigrated reads the whole pinset and counts the pins that were
 	// written in bulk by the migration of that ID, and the others. It calls
 	// progress now and then with the sum so far, one call at a time.
 	CountMigrated(ctx context.Context, id string, progress func(n int64)) (own, others int64, err error)
 	// BeginMigration stores m. From then on the caller is the one who migrates:
 	// every Importer that was begun before, by whatever process, fails with
-	// ErrMigrationTaken at its next Checkpoint. It fails with ErrLive when
-	// m.Bulk is set and the pinset is in use.
-	BeginMigration(ctx context.Context, m Migration) (Importer, error)
+	// ErrMigrationTaken at its next Checkpoint. Holder is that of the Migrations
+	// by which the caller decided: it fails with ErrMigrationTaken when somebody
+	// has begun since. It fails with ErrLive when m.Bulk is set and the pinset
+	// is in use.
+	BeginMigration(ctx context.Context, m Migration, holder string) (Importer, error)
 }
 
 // Importer is a migration under way. Its methods must be called one after

@@ -14,11 +14,11 @@ import (
 // A run is killed again and again at random moments, and each time the same
 // command goes on. In the end everything is there, and counted once.
 func TestMigrateKill9(t *testing.T) {
-	t.Parallel()
 	n, kills := 5_000, 3
-	if longTests() {
+	if longTests() { // alone: a busy machine would let runs end before they are killed
 		n, kills = 100_000, 20
 	} else {
+		t.Parallel()
 		t.Logf("A SLICE ONLY: %d kills with %d pins. TEST_LONG=1 tests 20 with 100000.", kills, n)
 	}
 	begin := time.Now()
@@ -32,9 +32,9 @@ func TestMigrateKill9(t *testing.T) {
 	m := newTarget(t, nil, nil)
 	from := "crdt:" + p.folder
 	before := fingerprints(t, p.folder)
-	resumed := m.killRuns(t, from, n, kills)
-	if longTests() && resumed == 0 {
-		t.Error("no run has gone on where another one was killed, which tests less than it should")
+	killed, resumed := m.killRuns(t, from, n, kills)
+	if longTests() && (killed < kills || resumed == 0) {
+		t.Errorf("%d runs were killed, %d of them behind a checkpoint, which tests less than it should", killed, resumed)
 	}
 	report := m.finish(t, from)
 	equals(t, "records", report.Records, int64(n))
@@ -50,10 +50,11 @@ func TestMigrateKill9(t *testing.T) {
 
 // Bad lines are listed once, however often the run was killed behind them.
 func TestMigrateKill9BadLines(t *testing.T) {
-	t.Parallel()
 	n, kills := 5_000, 2
 	if longTests() {
 		n, kills = 60_000, 8
+	} else {
+		t.Parallel()
 	}
 	text, err := os.ReadFile(writeExport(t, plainPins(t, n)))
 	if err != nil {
@@ -75,9 +76,9 @@ func TestMigrateKill9BadLines(t *testing.T) {
 }
 
 // killRuns begins so many runs and kills each when the table has a random number
-// of pins more, or at a random moment. It returns how many had a position to go
-// on from.
-func (m *target) killRuns(t *testing.T, from string, n, kills int) (resumed int) {
+// of pins more, or at a random moment, until one ends first. It returns how many
+// were killed, and how many of them had a position to go on from.
+func (m *target) killRuns(t *testing.T, from string, n, kills int) (killed, resumed int) {
 	t.Helper()
 	for i := range kills {
 		first, err := m.count()
@@ -99,7 +100,7 @@ func (m *target) killRuns(t *testing.T, from string, n, kills int) (resumed int)
 			select {
 			case <-log.Exited():
 				t.Logf("run %d has ended before it was killed: %s", i+1, log.text(t))
-				return resumed
+				return killed, resumed
 			case <-time.After(firstPause):
 				// An error is that of tables which are not there yet.
 				now, err := m.count()
@@ -112,15 +113,20 @@ func (m *target) killRuns(t *testing.T, from string, n, kills int) (resumed int)
 			t.Fatal(err)
 		}
 		at, there := m.status(t, m.sourceID(t, from))
-		if !there || at.Phase == "done" {
-			t.Fatalf("after kill %d the status is %+v (%v), want one that is not done", i+1, at, there)
+		if !there {
+			t.Fatalf("after kill %d there is no status", i+1)
 		}
+		if at.Phase == "done" {
+			t.Logf("run %d was done before it was killed", i+1)
+			return killed, resumed
+		}
+		killed++
 		if at.Records > 0 {
 			resumed++
 		}
 		t.Logf("kill %d: %d pins, position %d", i+1, now, at.Records)
 	}
-	return resumed
+	return killed, resumed
 }
 
 // sourceID is how status names a folder or a file.
@@ -134,10 +140,13 @@ func (m *target) sourceID(t *testing.T, from string) string {
 	return kind + ":" + real
 }
 
-// finish runs the last run to its end, and checks that the status is the same as
-// its report.
+// finish runs the last run to its end, if the one before has not come to it, and
+// checks that the status is the same as its report.
 func (m *target) finish(t *testing.T, from string) migrate.Report {
 	t.Helper()
+	if at, _ := m.status(t, m.sourceID(t, from)); at.Phase == "done" {
+		return *at.Report
+	}
 	cmd := m.service(t, nil, "migrate", "run", "--from", from, "--json")
 	out, err := cmd.Output()
 	if code := exitCode(t, err); code == 1 {

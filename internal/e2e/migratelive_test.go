@@ -87,7 +87,7 @@ func TestMigrateThenRun(t *testing.T) {
 	m.mustPin(t, cids[1], url.Values{"name": {"changed by a user"}})
 	now := m.exported(t)
 	got := m.migrate(t, "run", "--from", from)
-	checkRefused(t, got, "holds 2 pins that the migration of ", "--existing newer", "--existing keep")
+	checkRefused(t, got, "holds 2 pins that this migration has not written", "--existing newer", "--existing keep")
 	got = m.migrate(t, "plan", "--from", from, "--json")
 	got.says(t, 4, "a run would be refused", "holds 2 pins")
 	plan := object[migrate.Plan](t, got, "plan")
@@ -114,7 +114,7 @@ func TestMigrateThenRun(t *testing.T) {
 	later, earlier := pinOf(t, cids[0], "later"), pinOf(t, cids[1], "earlier")
 	later.Timestamp = time.Now().Add(time.Hour)
 	other := "export:" + writeExport(t, []api.Pin{later, earlier, pins[2], pinOf(t, cids[5], "only there")})
-	checkRefused(t, m.migrate(t, "run", "--from", other), "holds 5 pins that the migration of ")
+	checkRefused(t, m.migrate(t, "run", "--from", other), "holds 5 pins that this migration has not written")
 	report := object[migrate.Report](t, m.mustMigrate(t, "run", "--from", other, "--existing", "newer", "--json"), "report")
 	if report.Copied != 2 || report.Replaced != 1 || report.Kept != 2 {
 		t.Errorf("--existing newer: %+v, want 2 copied, one of them a replacement, and 2 kept", report)

@@ -108,7 +108,7 @@ func (s *crdtSource) explain(err error) error {
 	case errors.Is(err, errInUse):
 		return fmt.Errorf("the datastore %s is in use: stop the daemon first: %w", s.where, err)
 	case errors.As(err, &dirty):
-		return fmt.Errorf("the datastore %s was not closed: start the peer once and stop it again, or copy the folder only after it has stopped: %w", s.where, err)
+		return fmt.Errorf("the datastore %s was not closed, or is damaged: start the peer once and stop it again, or copy the folder only after it has stopped: %w", s.where, err)
 	case errors.As(err, &damaged):
 		return fmt.Errorf("the datastore %s is damaged, or was copied while the peer was running: %w", s.where, err)
 	case err != nil && s.store == nil:

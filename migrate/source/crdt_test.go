@@ -299,7 +299,7 @@ func TestCRDTKilledPeer(t *testing.T) {
 		untouched(t, folder)
 		s, err := Open(t.Context(), "crdt:"+folder, Options{})
 		if kind == "badger" {
-			wantError(t, err, "was not closed: start the peer once and stop it again")
+			wantError(t, err, "was not closed, or is damaged: start the peer once and stop it again")
 			return
 		}
 		ok(t, err)

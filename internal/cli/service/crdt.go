@@ -136,7 +136,7 @@ func (cmd *command) withCRDT(f func(context.Context, *crdtStore) error) (err err
 	if err != nil {
 		return err
 	}
-	defer cfg.Manager().Shutdown()
+	cfg.release()
 	if cfg.backend != backendCRDT {
 		return fmt.Errorf("running %s state crdt: it is for peers with the crdt consensus, and the pinset of this one is in %s",
 			programName, cfg.backend)

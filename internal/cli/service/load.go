@@ -29,7 +29,7 @@ type peerConfig struct {
 }
 
 // loadConfig reads service.json, identity.json and the environment. The caller
-// ends with Manager().Shutdown().
+// ends with Manager().Shutdown(), or release.
 func (cmd *command) loadConfig() (*peerConfig, error) {
 	helper := cmdutils.NewConfigHelper(cmd.configPath, cmd.identityPath, "", "")
 	cfg := &peerConfig{ConfigHelper: helper, scylla: &scyllastate.Config{}}
@@ -40,6 +40,10 @@ func (cmd *command) loadConfig() (*peerConfig, error) {
 	}
 	return cfg, nil
 }
+
+// release ends what would save changes of the configuration, for commands that
+// make none. That takes a second, for which nobody has to wait.
+func (cfg *peerConfig) release() { go cfg.Manager().Shutdown() }
 
 func (cfg *peerConfig) load(path string) error {
 	if err := cfg.LoadConfigFromDisk(); err != nil {

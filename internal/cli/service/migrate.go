@@ -115,12 +115,7 @@ func (cmd *command) withTarget(c *cli.Context, open opener, f func(context.Conte
 	if err != nil {
 		return err
 	}
-	closed := make(chan struct{})
-	go func() { // it waits for a second, and nothing changes the configuration
-		defer close(closed)
-		cfg.Manager().Shutdown()
-	}()
-	defer func() { <-closed }()
+	cfg.release()
 	if cfg.backend != backendScylla {
 		return fmt.Errorf("%s keeps the pinset in %s: migrate works on the database of state.scylla, so name the folder of a peer that has it with --config",
 			cmd.configPath, cfg.backend)

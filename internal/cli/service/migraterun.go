@@ -155,11 +155,11 @@ func (m *migration) expectRecorded(ctx context.Context) error {
 	if !m.opts.Change.Zero() {
 		return nil
 	}
-	_, all, err := m.store.Migrations(ctx)
+	found, err := m.store.Migrations(ctx)
 	if err != nil {
 		return err
 	}
-	for _, done := range all {
+	for _, done := range found.All {
 		if done.ID == m.src.ID() {
 			if m.opts.Change, err = migrate.RecordedChange(done); err != nil {
 				return err
@@ -182,23 +182,23 @@ func (cmd *command) migrateStatusCommand() cli.Command {
 		Flags: []cli.Flag{jsonFlag()},
 		Action: func(c *cli.Context) error {
 			return cmd.withTarget(c, scyllastate.OpenExisting, func(ctx context.Context, m *migration) error {
-				live, all, err := m.store.Migrations(ctx)
+				found, err := m.store.Migrations(ctx)
 				if err != nil {
 					return fmt.Errorf("showing the migrations: %w", err)
 				}
-				for _, one := range all {
+				for _, one := range found.All {
 					if err := m.out.result("migration", "", statusOf(one)); err != nil {
 						return err
 					}
 					m.out.printStatus(one, time.Now())
 				}
-				if len(all) == 0 {
+				if len(found.All) == 0 {
 					m.out.printf("no migration was begun\n")
 				}
-				if err := m.out.result("live", "", liveStatus{live.Yes(), live.Since, live.By}); err != nil {
+				if err := m.out.result("live", "", liveStatus{found.Live.Yes(), found.Live.Since, found.Live.By}); err != nil {
 					return err
 				}
-				m.out.printLive(live)
+				m.out.printLive(found.Live)
 				return nil
 			})
 		},

@@ -45,7 +45,7 @@ func (cmd *command) withState(inDatabase func(*scyllastate.Config) error, local 
 	if err != nil {
 		return err
 	}
-	defer cfg.Manager().Shutdown()
+	cfg.release()
 	if cfg.backend == backendScylla {
 		return inDatabase(cfg.scylla)
 	}
