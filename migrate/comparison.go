@@ -44,8 +44,9 @@ type Comparison struct {
 	Different     int64        `json:"different"`
 	Newer         int64        `json:"newer"`
 	DifferentPins []Difference `json:"different_pins,omitempty"`
-	// EncodedDifferently counts pins that say the same in other bytes, which
-	// is no failure: conditional writes encode pins anew.
+	// EncodedDifferently counts pins that say the same in other bytes, as far as
+	// pins were compared one by one. It is no failure: conditional writes
+	// encode pins anew.
 	EncodedDifferently     int64        `json:"encoded_differently"`
 	EncodedDifferentlyPins []Difference `json:"encoded_differently_pins,omitempty"`
 	// Bad is how many records of the source are no pins.
@@ -55,8 +56,8 @@ type Comparison struct {
 	CorruptTarget     int64       `json:"corrupt_target"`
 	CorruptTargetRows []BadRecord `json:"corrupt_target_rows,omitempty"`
 	// NotExamined is about how many pins lie where the sides differ and were not
-	// looked at one by one, because there are too many differences. It is not
-	// zero if there is any.
+	// looked at one by one, because there are too many differences, or the
+	// source can be read only once. It is not zero if there is any.
 	NotExamined int64 `json:"not_examined"`
 	// Passes is how often both sides were read again to find what differs.
 	Passes  int      `json:"passes"`
@@ -80,7 +81,7 @@ func (c *Comparison) note(others int) {
 		say("%d other sources were brought into the pinset: extra pins may be theirs", others)
 	}
 	if c.NotExamined > 0 {
-		say("there are too many differences to name them all: about %d pins lie among them and were not compared one by one", c.NotExamined)
+		say("not all differences can be named, as there are too many or the source can be read only once: about %d pins lie among them and were not compared one by one", c.NotExamined)
 	}
 }
 

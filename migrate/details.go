@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -18,25 +19,35 @@ import (
 func (v *verifier) details(ctx context.Context) error {
 	groups := v.groups()
 	if len(groups) > v.limits.passes {
-		for _, group := range groups[v.limits.passes:] {
-			for i := range group {
-				v.found.NotExamined += int64(max(v.source[i].pins, v.target[i].pins))
-			}
-		}
+		v.notExamined(groups[v.limits.passes:])
 		groups = groups[:v.limits.passes]
 	}
 	if len(groups) == 0 {
 		return nil
 	}
 	v.meter.begin(PhaseDetails, 0, -1, v.found.Bad)
-	for _, group := range groups {
-		if err := v.examine(ctx, group); err != nil {
+	for i, group := range groups {
+		err := v.examine(ctx, group)
+		if errors.Is(err, source.ErrReadOnce) {
+			v.notExamined(groups[i:])
+			break
+		}
+		if err != nil {
 			return err
 		}
 		v.found.Passes++
 	}
 	v.meter.end()
 	return nil
+}
+
+// notExamined counts the pins of buckets that differ and are not looked at.
+func (v *verifier) notExamined(groups []group) {
+	for _, group := range groups {
+		for i := range group {
+			v.found.NotExamined += int64(max(v.source[i].pins, v.target[i].pins))
+		}
+	}
 }
 
 // group is a set of buckets. It lies in as few pieces as can be.

@@ -32,6 +32,7 @@ type fakeSource struct {
 	fingerprint string
 	items       []item
 	uncounted   bool
+	once        bool // it can be read only once
 	busy        atomic.Bool
 	from        []int64 // where each Read began
 	// fail is asked before each record.
@@ -60,6 +61,9 @@ func (s *fakeSource) Read(ctx context.Context, from source.Position, f func(sour
 		s.tb.Error("the source is read by two at once")
 	}
 	defer s.busy.Store(false)
+	if s.once && len(s.from) > 0 {
+		return fmt.Errorf("reading again: %w", source.ErrReadOnce)
+	}
 	s.from = append(s.from, from.Records)
 	if from.Records > 0 && string(from.Key) != fmt.Sprint("after ", from.Records) {
 		s.tb.Errorf("read from record %d with the key %q", from.Records, from.Key)

@@ -20,19 +20,19 @@ func (r *run) sweep(ctx context.Context) error {
 	case r.m.Run == 1:
 		return nil
 	case !r.opts.RemoveMissing:
-		r.report.note("pins that have left the source since an earlier run are still in the pinset: --remove-missing removes them in a bulk run")
+		r.report.note("what has left the source since an earlier run, if anything, is still in the pinset: verify lists it, and --remove-missing removes it in a bulk run")
 		return nil
 	case !r.m.Bulk:
-		r.report.note("pins that have left the source since an earlier run are still in the pinset: a run with conditional writes does not know them")
+		r.report.note("what has left the source since an earlier run, if anything, is still in the pinset: a run with conditional writes does not know it, verify does")
 		return nil
 	case r.m.Bad > 0:
-		r.report.note("pins that have left the source since an earlier run are still in the pinset: %d records cannot be read, which may be these very pins", r.m.Bad)
+		r.report.note("what has left the source since an earlier run, if anything, is still in the pinset: %d records cannot be read, which may be these very pins", r.m.Bad)
 		return nil
 	case r.m.Copied == 0:
 		r.report.note("pins of earlier runs are still in the pinset: the source holds none at all now, which is more likely a mistake")
 		return nil
 	case r.importer == nil:
-		r.report.note("pins that have left the source since an earlier run would be removed from the pinset")
+		r.report.note("what has left the source since an earlier run, if anything, would be removed from the pinset")
 		return nil
 	}
 	if r.m.Phase != state.MigrationSweeping {
@@ -95,8 +95,7 @@ func (r *run) failed(ctx context.Context, cause error) error {
 	id := r.src.ID()
 	switch {
 	case errors.Is(cause, state.ErrLive):
-		return fmt.Errorf("migrating %s: %w: a peer uses it since this run has begun: run the same command again, it %s with conditional writes",
-			id, cause, r.nextTime("continues", "begins anew"))
+		return fmt.Errorf("migrating %s: %w: run the same command again, it %s with conditional writes", id, cause, r.nextTime("goes on", "begins anew"))
 	case errors.Is(cause, state.ErrMigrationTaken):
 		return fmt.Errorf("migrating %s: %w: let that one do it; if there is none any more, run the same command again", id, cause)
 	case r.importer == nil:
@@ -109,11 +108,14 @@ func (r *run) failed(ctx context.Context, cause error) error {
 			cause = fmt.Errorf("%w (and then %w)", cause, err)
 		}
 	}
+	if errors.Is(cause, errConflict) {
+		return fmt.Errorf("migrating %s: %w. Nothing was replaced; pins that were missing may have been added", id, cause)
+	}
 	total := ""
 	if r.report.Total >= 0 {
 		total = fmt.Sprintf(" of %d", r.report.Total)
 	}
-	return fmt.Errorf("migrating %s: %w: %d%s records are in the target; run the same command again, it %s",
+	return fmt.Errorf("migrating %s: %w: %d%s records are done; run the same command again, it %s",
 		id, cause, r.m.Read, total, r.nextTime("goes on from there", "begins anew, which does no harm"))
 }
 

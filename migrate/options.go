@@ -85,6 +85,9 @@ const (
 	// PhaseComparing counts the records of the source and the pins of the
 	// target together.
 	PhaseComparing Phase = "comparing"
+	// PhaseComparingContents counts as PhaseComparing does, where many pins are
+	// encoded differently.
+	PhaseComparingContents Phase = "comparing contents"
 	// PhaseDetails counts as PhaseComparing does, over all passes.
 	PhaseDetails Phase = "looking at differences"
 )

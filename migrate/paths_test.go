@@ -10,7 +10,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
 func TestRunThatMeetsAPeerContinuesWithConditionalWrites(t *testing.T) {
@@ -32,7 +31,7 @@ func TestRunThatMeetsAPeerContinuesWithConditionalWrites(t *testing.T) {
 		if !errors.Is(err, state.ErrLive) {
 			t.Fatal("Run: ", err)
 		}
-		wantError(t, err, "run the same command again, it continues with conditional writes")
+		wantError(t, err, "run the same command again, it goes on with conditional writes")
 		stored := dst.migrations[src.id]
 		if stored.Phase == state.MigrationDone {
 			t.Fatal("the run is stored as done")
@@ -89,52 +88,6 @@ func TestPeerThatComesBetweenLookingAndBeginningIsNoticed(t *testing.T) {
 	report := mustRun(t, src, dst, Options{})
 	if report.Bulk || len(dst.rows) != 5 {
 		t.Errorf("bulk %v, %d pins", report.Bulk, len(dst.rows))
-	}
-}
-
-func TestPinsThatAreThere(t *testing.T) {
-	older := testPin("older", func(p *api.Pin) { p.Name, p.Timestamp = "there", time.Unix(1_500_000_000, 0) })
-	equal := testPin("equal", func(p *api.Pin) { p.Name = "there" })
-	newer := testPin("newer", func(p *api.Pin) { p.Name, p.Timestamp = "there", time.Unix(1_700_000_000, 0) })
-	same, alone := testPin("same"), testPin("alone")
-	tests := []struct {
-		existing                 Existing
-		kept, replaced, conflict int64
-		source                   []string // pins that are those of the source
-	}{
-		{ExistingNewer, 3, 1, 0, []string{"older"}},
-		{ExistingKeep, 4, 0, 0, nil},
-	}
-	for _, test := range tests {
-		t.Run(string(test.existing), func(t *testing.T) {
-			var items []item
-			for _, name := range []string{"older", "equal", "newer", "same", "missing"} {
-				items = append(items, pinItem(t, testPin(name)))
-			}
-			src, dst := newFakeSource(t, items...), newFakeTarget(t)
-			there := []api.Pin{older, equal, newer, same, alone}
-			want, _ := wanted(items)
-			for _, pin := range there {
-				dst.user(pin.Cid, pin)
-				want[string(pin.Cid.Bytes())] = string(encode(t, pin))
-			}
-			for _, name := range test.source {
-				want[string(statetest.Cid(name).Bytes())] = string(encode(t, testPin(name)))
-			}
-			_, err := Run(t.Context(), src, dst, Options{})
-			wantError(t, err, "holds 5 pins", "--existing newer", "--existing keep", "empty keyspace")
-			if dst.opsNamed("begin") != 0 {
-				t.Error("the refused run was begun")
-			}
-			report := mustRun(t, src, dst, Options{Existing: test.existing})
-			wantValues(t, dst, want)
-			if report.Kept != test.kept || report.Replaced != test.replaced || report.Copied != test.replaced+1 {
-				t.Errorf("%d kept, %d replaced, %d copied: want %d, %d, %d", report.Kept, report.Replaced, report.Copied, test.kept, test.replaced, test.replaced+1)
-			}
-			if n := dst.opsNamed("count"); n != 1 {
-				t.Errorf("the pins were counted %d times: want once, by the run to which the number matters", n)
-			}
-		})
 	}
 }
 
@@ -205,21 +158,6 @@ func TestConditionalRunNeverGoesOnInBulk(t *testing.T) {
 	}
 }
 
-func TestWriteWithAnUnknownOutcomeIsMadeAgain(t *testing.T) {
-	src, dst := newFakeSource(t, pinItems(t, 5)...), newFakeTarget(t)
-	dst.live.By = "a peer"
-	dst.fail = func(op string, _ int) error {
-		if op == "update" {
-			return state.ErrOutcomeUnknown
-		}
-		return nil
-	}
-	report := mustRun(t, src, dst, Options{})
-	if report.Copied != 5 || len(dst.rows) != 5 {
-		t.Errorf("%d copied, %d pins", report.Copied, len(dst.rows))
-	}
-}
-
 func TestChangedSourceBeginsAnewAndTheSweepRemovesWhatHasVanished(t *testing.T) {
 	items := pinItems(t, 100)
 	src, dst := newFakeSource(t, items...), newFakeTarget(t)
@@ -282,7 +220,7 @@ func TestSweepRemovesNothingWhenInDoubt(t *testing.T) {
 	}{
 		"bad records":        {func(s *fakeSource, _ *fakeTarget) { s.items = append(s.items[:20:20], item{bad: "bad"}) }, "1 records cannot be read"},
 		"an empty source":    {func(s *fakeSource, _ *fakeTarget) { s.items = nil }, "the source holds none"},
-		"not asked for":      {nil, "--remove-missing removes them"},
+		"not asked for":      {nil, "--remove-missing removes it"},
 		"conditional writes": {func(s *fakeSource, d *fakeTarget) { s.items, d.live.By = s.items[:20], "a peer" }, "a run with conditional writes"},
 	}
 	for name, test := range tests {

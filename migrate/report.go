@@ -56,8 +56,7 @@ type Report struct {
 	// Source is the ID of the source.
 	Source string `json:"source"`
 	Run    int64  `json:"run"`
-	// DryRun says that nothing was written. The counts are what would have been,
-	// as far as that can be told without the pinset: nothing is kept or replaced.
+	// DryRun says that nothing was written. The counts are what would have been.
 	DryRun bool `json:"dry_run,omitempty"`
 	// Bulk is how the last part of the run was written, and Reason why.
 	Bulk   bool   `json:"bulk"`
@@ -79,7 +78,10 @@ type Report struct {
 	// Kept is how many pins the pinset had already, the same or preferred. A
 	// run with conditional writes that was stopped finds some of its own here.
 	Kept int64 `json:"kept"`
-	Bad  int64 `json:"bad"`
+	// Different is how many of the kept pins the source has otherwise. Verify
+	// names them.
+	Different int64 `json:"different"`
+	Bad       int64 `json:"bad"`
 	// BadRecords are the first of them.
 	BadRecords []BadRecord `json:"bad_records,omitempty"`
 	// Duplicates is how many records gave way to a later one of the same CID
@@ -117,7 +119,7 @@ func (r *Report) takeOver(m state.Migration) {
 		r.Notes = append(r.Notes, fmt.Sprintf("of the first %d records only the counts are known: %v", m.Read, err))
 		return
 	}
-	r.Replaced, r.Duplicates = old.Replaced, old.Duplicates
+	r.Replaced, r.Different, r.Duplicates = old.Replaced, old.Different, old.Duplicates
 	r.BadRecords = old.BadRecords[:min(len(old.BadRecords), listed)]
 }
 

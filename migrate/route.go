@@ -176,3 +176,10 @@ func (r *route) choose(opts Options) {
 func (r *route) holdsOthers() string {
 	return fmt.Sprintf("the pinset holds %d pins that this migration has not written in bulk", r.othersPins)
 }
+
+// dry makes the run one of all records: a dry run looks at each.
+func (r *route) dry() {
+	r.resumed = false
+	r.m.Phase, r.m.Position, r.m.Report = state.MigrationCopying, nil, ""
+	r.m.Read, r.m.Copied, r.m.Kept, r.m.Bad, r.m.Removed = 0, 0, 0, 0, 0
+}

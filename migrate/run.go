@@ -39,6 +39,9 @@ func Run(ctx context.Context, src source.Source, dst Target, opts Options) (*Rep
 	if route.refused != nil {
 		return nil, route.refused
 	}
+	if opts.DryRun {
+		route.dry()
+	}
 	r := newRun(src, dst, opts, meter, route)
 	r.report.Total = total
 	if err := r.do(ctx); err != nil {
@@ -130,6 +133,9 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	if r.opts.DryRun {
 		r.write = count
+		if !r.m.Bulk {
+			r.write = look{r.dst, r.opts.Existing}.write
+		}
 		return nil
 	}
 	if err := r.encodeReport(); err != nil {
@@ -144,17 +150,11 @@ func (r *run) begin(ctx context.Context) error {
 		r.write = r.bulk
 		return nil
 	}
-	c := conditional{dst: r.dst, existing: r.opts.Existing}
-	if r.resumed {
-		// A part that was in bulk may have ended between pins and what
-		// belongs to them.
-		c.index = importer.Index
-	}
-	r.write = c.write
+	r.write = conditional{r.dst, r.opts.Existing, importer.Index}.write
 	return nil
 }
 
-// count is how a dry run writes.
+// count is how a dry run writes in bulk.
 func count(_ context.Context, pins []state.BulkPin) (written, error) {
 	return written{copied: int64(len(pins))}, nil
 }
@@ -218,6 +218,7 @@ func (r *run) take(ctx context.Context, w *window) error {
 	bad.addAll(w.bad)
 	r.report.BadRecords = bad.list
 	r.report.Replaced += done.replaced
+	r.report.Different += done.different
 	r.report.Duplicates += w.duplicates
 	r.passed += done.copied + done.kept
 	r.dirty = true

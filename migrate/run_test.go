@@ -185,7 +185,7 @@ func TestRunGoesOnAfterTheSourceFails(t *testing.T) {
 		if stop == 1 {
 			wantError(t, err, "no pin was written")
 		} else {
-			wantError(t, err, fmt.Sprintf("%d of 60 records are in the target", stop-1), "goes on from there")
+			wantError(t, err, fmt.Sprintf("%d of 60 records are done", stop-1), "goes on from there")
 		}
 		src.fail = nil
 		report = mustRun(t, src, dst, often())

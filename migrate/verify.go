@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,8 +40,8 @@ func (l limits) grid(records int64) grid {
 
 // Verify compares the pins of src, with opts.Change made in them, with all that is
 // in dst, and changes neither. It reads src once if nothing differs, and otherwise
-// again for each share of the differences that fits into memory, so that a source
-// that can be read only once cannot be told apart further. Of opts it uses Change and
+// again for each share of the differences that fits into memory. The differences of
+// a source that can be read only once are therefore not named. Of opts it uses Change and
 // Progress; RecordedChange returns the Change of a migration.
 //
 // Pins that change while Verify reads may show as different, or not. Differences are
@@ -76,7 +77,13 @@ type verifier struct {
 	meter  *meter
 	found  *Comparison
 
-	grid    grid
+	grid grid
+	sides
+	contents bool // pins that say the same in other bytes are equal
+}
+
+// sides are the digests of all buckets.
+type sides struct {
 	source  []bucket
 	target  []bucket
 	weights []uint32 // bytes of the source's pins in each bucket
@@ -99,32 +106,63 @@ func (v *verifier) do(ctx context.Context) (others int, err error) {
 		return 0, err
 	}
 	v.grid = v.limits.grid(total)
-	if err := v.digest(ctx, total); err != nil {
+	if err := v.digest(ctx, PhaseComparing, total); err != nil {
 		return 0, err
+	}
+	if len(v.groups()) > v.limits.passes {
+		if err := v.digestContents(ctx, total); err != nil {
+			return 0, err
+		}
+	}
+	for i := range v.source {
+		v.found.Pins += int64(v.source[i].pins)
+		v.found.Target += int64(v.target[i].pins)
 	}
 	return others, v.details(ctx)
 }
 
+// digestContents fills the buckets once more, by what the pins say: where many are
+// encoded differently, they would hide the few that differ.
+func (v *verifier) digestContents(ctx context.Context, total int64) error {
+	byBytes := v.sides
+	v.contents = true
+	err := v.digest(ctx, PhaseComparingContents, total)
+	if errors.Is(err, source.ErrReadOnce) {
+		v.sides = byBytes
+		return nil
+	}
+	return err
+}
+
 // digest fills the buckets of both sides at the same time.
-func (v *verifier) digest(ctx context.Context, total int64) error {
-	v.source, v.target = make([]bucket, v.grid.size()), make([]bucket, v.grid.size())
-	v.weights = make([]uint32, v.grid.size())
+func (v *verifier) digest(ctx context.Context, phase Phase, total int64) error {
+	n := v.grid.size()
+	v.sides = sides{source: make([]bucket, n), target: make([]bucket, n), weights: make([]uint32, n)}
 	if total >= 0 {
 		total *= 2 // if the other side has as many
 	}
-	v.meter.begin(PhaseComparing, 0, total, 0)
+	v.meter.begin(phase, 0, total, 0)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return v.digestSource(ctx) })
 	group.Go(func() error { return v.digestTarget(ctx) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	for i := range v.source {
-		v.found.Pins += int64(v.source[i].pins)
-		v.found.Target += int64(v.target[i].pins)
-	}
 	v.meter.end()
 	return nil
+}
+
+// hash is that of the bytes of a pin, or of what they say.
+func (v *verifier) hash(key, value []byte) pinHash {
+	if !v.contents {
+		return hashPin(key, value)
+	}
+	if pin, err := decodeRow(key, value); err == nil {
+		if encoded, err := pin.ProtoMarshal(); err == nil {
+			return hashPin(key, encoded)
+		}
+	}
+	return hashPin(key, value) // no pin: it is found to be none
 }
 
 func (v *verifier) digestSource(ctx context.Context) error {
@@ -132,12 +170,14 @@ func (v *verifier) digestSource(ctx context.Context) error {
 	err := v.readSource(ctx,
 		func(key, value []byte) {
 			i := v.grid.bucketOf(v.dst.PieceOf(key, v.grid.pieces), key)
-			v.source[i].add(hashPin(key, value))
+			v.source[i].add(v.hash(key, value))
 			v.weights[i] += weight(key, value)
 		},
 		func(at string, err error) { bad.add(at, err) },
 		func(after source.Position) { v.found.Records = after.Records })
-	v.found.Bad, v.found.BadRecords = bad.n, bad.list
+	if !errors.Is(err, source.ErrReadOnce) {
+		v.found.Bad, v.found.BadRecords = bad.n, bad.list
+	}
 	return err
 }
 
@@ -151,7 +191,7 @@ func (v *verifier) digestTarget(ctx context.Context) error {
 		pieces[i] = i
 	}
 	return v.scan(ctx, pieces, func(i int, key, value []byte) error {
-		v.target[i].add(hashPin(key, value))
+		v.target[i].add(v.hash(key, value))
 		return nil
 	})
 }

@@ -191,8 +191,59 @@ func TestVerifyInManyPasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Passes != 2 || got.NotExamined == 0 || got.Equal() || !strings.Contains(fmt.Sprint(got.Notes), "too many differences") {
+	if got.Passes != 2 || got.NotExamined == 0 || got.Equal() || !strings.Contains(fmt.Sprint(got.Notes), "not all differences can be named") {
 		t.Errorf("%d passes, %d not examined, equal %v, notes %q", got.Passes, got.NotExamined, got.Equal(), got.Notes)
+	}
+}
+
+// Pins that say the same in other bytes, all over the pinset, do not hide the one
+// that is missing and the one that is there too much.
+func TestVerifyTellsEncodingsFromDifferences(t *testing.T) {
+	items := make([]item, 300)
+	for i := range items {
+		items[i] = oldItem(t, testPin(fmt.Sprint("pin ", i)))
+	}
+	src, dst := migrated(t, pinItems(t, 300))
+	src.items = items
+	l := limits{buckets: 64, pieces: 16, piecePins: 1000, groupBytes: 3000, passes: 2}
+	c := wantLimited(t, src, dst, l, Comparison{Records: 300, Pins: 300, Target: 300})
+	if !c.Equal() {
+		t.Error("the same pins in other bytes are not equal")
+	}
+	delete(dst.rows, string(statetest.Cid("pin 7").Bytes()))
+	dst.user(statetest.Cid("x"), testPin("x"))
+	c, err := verify(t.Context(), src, dst, Options{}, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Missing != 1 || c.Extra != 1 || c.Different != 0 || c.NotExamined != 0 || c.EncodedDifferently == 0 || c.Pins != 300 || c.Target != 300 {
+		t.Errorf("the comparison is %+v", numbersOf(c))
+	}
+}
+
+// What can be read only once is compared, but what differs cannot be named.
+func TestVerifyOfASourceThatIsReadOnce(t *testing.T) {
+	for _, passes := range []int{1, 100} { // with and without a look at the contents
+		src, dst := migrated(t, mixedItems(t, 100))
+		_, bad := wanted(src.items)
+		src.once, src.from = true, nil
+		l := limits{buckets: 64, pieces: 16, piecePins: 1000, groupBytes: 300, passes: passes}
+		want := Comparison{Records: 100, Pins: 100 - bad, Target: 100 - bad, Bad: bad}
+		wantLimited(t, src, dst, l, want)
+
+		for i := range 20 {
+			label := fmt.Sprint("x", i)
+			dst.user(statetest.Cid(label), testPin(label))
+		}
+		src.from = nil
+		c, err := verify(t.Context(), src, dst, Options{}, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Equal() || c.NotExamined < 20 || c.Extra != 0 || c.Bad != bad || c.Pins != want.Pins || c.Target != want.Target+20 ||
+			!strings.Contains(fmt.Sprint(c.Notes), "can be read only once") {
+			t.Errorf("with %d passes the comparison is %+v, notes %q", passes, numbersOf(c), c.Notes)
+		}
 	}
 }
 

@@ -24,8 +24,9 @@ type importer struct {
 	holder holder
 	live   *time.Time // since when the pinset is in use, nil while it is not
 	mark   bulkMark
-	queued time.Time // of the side rows: the same whenever a pin is written
+	queued time.Time // of the side rows: in bulk the same whenever a pin is written
 	pace   *pace
+	atOnce int                // side rows
 	names  map[peer.ID]string // the text of a peer ID takes long to make
 }
 
@@ -84,12 +85,16 @@ func (i *importer) Write(ctx context.Context, pins []state.BulkPin) error {
 
 // Index implements state.Importer.
 func (i *importer) Index(ctx context.Context, pins []state.BulkPin) error {
-	rows := &sideRows{batches: make(map[partition][]gocql.BatchEntry), noted: make(map[bucketKey]struct{})}
+	rows := newSideRows()
 	for n := range pins {
 		i.addSideRows(rows, &pins[n])
-	}
-	if err := i.writeSideRows(ctx, rows); err != nil {
-		return fmt.Errorf("writing by what %d pins are found: %w", len(pins), err)
+		if rows.n < i.atOnce && n < len(pins)-1 {
+			continue
+		}
+		if err := i.writeSideRows(ctx, rows); err != nil {
+			return fmt.Errorf("writing by what %d pins are found: %w", len(pins), err)
+		}
+		rows = newSideRows()
 	}
 	return nil
 }
@@ -110,8 +115,12 @@ func (i *importer) writePin(ctx context.Context, p *state.BulkPin) error {
 	for n, id := range p.Pin.Allocations {
 		peers[n] = i.names[id]
 	}
-	return i.exec(ctx, bulkPut, at, i.mark.revision(at), p.Value, p.Pin.ReplicationFactorMin, p.Pin.ReplicationFactorMax,
+	err := i.exec(ctx, bulkPut, at, i.mark.revision(at), p.Value, p.Pin.ReplicationFactorMin, p.Pin.ReplicationFactorMax,
 		createdOf(&p.Pin), peers, p.Pin.Cid.Bytes())
+	if err != nil {
+		return fmt.Errorf("the pin of %s: %w", p.Pin.Cid, err)
+	}
+	return nil
 }
 
 func (i *importer) exec(ctx context.Context, statement string, args ...any) error {
@@ -165,6 +174,11 @@ func (i *importer) noteBucket(rows *sideRows, holder string, bucket int) {
 type sideRows struct {
 	batches map[partition][]gocql.BatchEntry
 	noted   map[bucketKey]struct{}
+	n       int
+}
+
+func newSideRows() *sideRows {
+	return &sideRows{batches: make(map[partition][]gocql.BatchEntry), noted: make(map[bucketKey]struct{})}
 }
 
 // bucketKey is the key of the table buckets.
@@ -180,8 +194,13 @@ type partition struct {
 }
 
 func (r *sideRows) add(p partition, statement string, args ...any) {
+	r.n++
 	r.batches[p] = append(r.batches[p], gocql.BatchEntry{Stmt: statement, Args: args, Idempotent: true})
 }
+
+// maxSideRows are kept at once, whatever the number of peers a pin is on: some
+// 20 MB. The more there are the more of them share a batch.
+const maxSideRows = 40_000
 
 // maxBatchRows keeps a batch of side rows, which have less than 300 bytes each,
 // below maxBatchBytes.

@@ -62,7 +62,11 @@ func TestBulkRows(t *testing.T) {
 	ctx := t.Context()
 	bulk, plain := newTestStore(t), newTestStore(t)
 	pins := migratedSamples(t)
-	i := begin(t, bulk, migration("crdt:/one", 1, true))
+	i, ok := begin(t, bulk, migration("crdt:/one", 1, true)).(*importer)
+	if !ok {
+		t.Fatal("the importer is another one")
+	}
+	i.atOnce = 5 // the side rows are more
 	must(t, i.Write(ctx, pins))
 	for _, p := range pins {
 		must(t, plain.Add(ctx, p.Pin))

@@ -117,6 +117,12 @@ func (s *Store) beginMigration(ctx context.Context, m state.Migration, before st
 		return nil, err
 	}
 	if !m.Bulk {
+		// Not for nothing: the mark ends all bulk migrations for good.
+		if _, now, err := readLive(ctx, s.db); err != nil {
+			return nil, err
+		} else if now != expected {
+			return nil, state.ErrMigrationTaken
+		}
 		if err := s.goLive(ctx); err != nil {
 			return nil, err
 		}
@@ -125,7 +131,10 @@ func (s *Store) beginMigration(ctx context.Context, m state.Migration, before st
 		store: s, id: m.ID, run: m.Run, bulk: m.Bulk, mark: markOf(m.ID), queued: m.Started,
 		holder: holder(gocql.MustRandomUUID()), names: make(map[peer.ID]string),
 	}
-	i.pace = newPace(s.random, i.allowed)
+	if !m.Bulk {
+		i.queued = s.now() // peers have passed the time at which the run began
+	}
+	i.pace, i.atOnce = newPace(s.random, i.allowed), maxSideRows
 	var last error
 	for try := range maxConflicts {
 		live, now, err := s.liveNow(ctx)
@@ -154,7 +163,7 @@ func (s *Store) beginMigration(ctx context.Context, m state.Migration, before st
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("given up after %d tries: %w", maxConflicts, last)
+	return nil, fmt.Errorf("given up after %d tries: %w", maxConflicts, errors.Join(state.ErrMigrationTaken, last))
 }
 
 func liveError(live state.Live) error {

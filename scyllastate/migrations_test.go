@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gocql/gocql"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
@@ -107,6 +108,44 @@ func TestMigrationTakenOver(t *testing.T) {
 		if _, err := a.BeginMigration(ctx, bad, lookAt(t, a).Holder); err == nil {
 			t.Errorf("%+v was begun", bad)
 		}
+	}
+}
+
+// TestLateConditionalMigration: one that is not begun does not end a bulk migration.
+func TestLateConditionalMigration(t *testing.T) {
+	conf := testConfig(t)
+	a, b := openStore(t, conf), openStore(t, conf)
+	ctx := t.Context()
+	seen := lookAt(t, b).Holder
+	m := migration("crdt:/one", 1, true)
+	i := begin(t, a, m)
+	if _, err := b.BeginMigration(ctx, migration("crdt:/other", 1, false), seen); !errors.Is(err, state.ErrMigrationTaken) {
+		t.Errorf("it begins with %v", err)
+	}
+	must(t, i.Checkpoint(ctx, m))
+	if live := lookAt(t, a).Live; live.Yes() {
+		t.Errorf("the pinset is in use: %+v", live)
+	}
+}
+
+// TestIndexOfAPinThatIsDue: it is found by peers that have passed the time at which
+// the run began.
+func TestIndexOfAPinThatIsDue(t *testing.T) {
+	s := newTestStore(t)
+	ctx := t.Context()
+	now := time.Now()
+	pin := everywherePin(statetest.Cid("due"))
+	pin.ExpireAt = now.Add(-24 * time.Hour)
+	m := migration("crdt:/one", 1, false)
+	m.Started = now.Add(-time.Hour)
+	must(t, begin(t, s, m).Index(ctx, []state.BulkPin{bulkPin(t, 1, pin)}))
+	found := false
+	must(t, s.Due(ctx, shardOf(pin.Cid), now.Add(-time.Minute), now.Add(time.Minute), func(c api.Cid, _ time.Time) error {
+		found = found || c.Equals(pin.Cid)
+		return nil
+	}))
+	if !found {
+		t.Error("no peer finds it")
 	}
 }
 

@@ -43,6 +43,8 @@ type pace struct {
 
 	mu       sync.Mutex
 	underWay int
+	made     int       // requests since the number changed
+	strained bool      // one of them was repeated
 	worked   time.Time // when a request last worked
 	told     time.Time
 }
@@ -61,7 +63,7 @@ func (p *pace) each(ctx context.Context, n int, f func(ctx context.Context, i in
 	workers := min(p.underWay, n)
 	p.mu.Unlock()
 	var next atomic.Int64
-	var failed atomic.Bool
+	var strained atomic.Bool
 	g, gctx := errgroup.WithContext(ctx)
 	for range workers {
 		g.Go(func() error {
@@ -76,7 +78,7 @@ func (p *pace) each(ctx context.Context, n int, f func(ctx context.Context, i in
 					return err
 				}
 				if !clean {
-					failed.Store(true)
+					strained.Store(true)
 				}
 			}
 			return nil
@@ -88,16 +90,22 @@ func (p *pace) each(ctx context.Context, n int, f func(ctx context.Context, i in
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if n >= paceRound {
-		p.adapt(!failed.Load())
-	}
+	p.adapt(n, strained.Load())
 	return nil
 }
 
-func (p *pace) adapt(clean bool) {
+// adapt changes the number of requests that are under way when enough were made.
+func (p *pace) adapt(made int, strained bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if clean {
+	p.made += made
+	p.strained = p.strained || strained
+	if p.made < paceRound {
+		return
+	}
+	strained = p.strained
+	p.made, p.strained = 0, false
+	if !strained {
 		p.underWay = min(p.underWay+moreUnderWay, mostUnderWay)
 		return
 	}

@@ -56,6 +56,27 @@ func TestPaceRepeats(t *testing.T) {
 	})
 }
 
+// TestPaceOfSmallWindows: large pins come in windows of few, which count together.
+func TestPaceOfSmallWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := testPace()
+		const n = 100
+		for round := range 3 * paceRound / n {
+			failed := false
+			must(t, p.each(t.Context(), n, func(_ context.Context, i int) error {
+				if round == 1 && i == 0 && !failed {
+					failed = true
+					return errBusy
+				}
+				return nil
+			}))
+		}
+		if want := firstUnderWay/2 + moreUnderWay; p.underWay != want {
+			t.Errorf("%d requests are under way after one round with an error and one without, want %d", p.underWay, want)
+		}
+	})
+}
+
 // TestPaceNumberUnderWay: never more requests than allowed.
 func TestPaceNumberUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

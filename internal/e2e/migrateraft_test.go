@@ -57,7 +57,7 @@ func TestMigrateRaft(t *testing.T) {
 	twin.stop(t)
 	lines := exportedBy(t, twin, stock)
 	before := fingerprints(t, p.folder)
-	m.mustMigrate(t, "run", "--from", "raft:"+p.folder).says(t, 0, "--remove-missing removes them")
+	m.mustMigrate(t, "run", "--from", "raft:"+p.folder).says(t, 0, "--remove-missing removes it")
 	if got := len(m.exported(t)); got != len(lines)+1 {
 		t.Errorf("%d pins are there without --remove-missing, want %d and the one that left", got, len(lines))
 	}

@@ -5,6 +5,7 @@ package source
 
 import (
 	"context"
+	"errors"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 )
@@ -27,11 +28,15 @@ type Source interface {
 	// Read calls f for each pin after the position, in an order that is the
 	// same as long as the Fingerprint is, and bad for each record that is none.
 	// It ends with the first error of either, or with one of its own when it
-	// cannot go on.
+	// cannot go on, or soon after the context has ended. One that matches
+	// ErrReadOnce says that the source was read before.
 	Read(ctx context.Context, from Position, f func(Record) error, bad func(Bad) error) error
 	// Close releases the source.
 	Close() error
 }
+
+// ErrReadOnce says that a source was to be read again that cannot be.
+var ErrReadOnce = errors.New("it can be read only once")
 
 // Position is a place between two records of a source. The zero Position is the
 // beginning.
