@@ -94,10 +94,11 @@ func TestMigrateThenRun(t *testing.T) {
 	if plan.Path != migrate.PathConditional || plan.Others != 2 || !plan.Live || !strings.Contains(plan.Refused, "holds 2 pins") {
 		t.Errorf("the plan is %+v, want one with conditions that is refused for 2 pins", plan)
 	}
+	m.mustMigrate(t, "plan", "--from", from, "--existing", "keep")
 	for _, existing := range []string{"keep", "newer"} { // in both the user is right
 		report := object[migrate.Report](t, m.mustMigrate(t, "run", "--from", from, "--existing", existing, "--json"), "report")
-		if report.Bulk || report.Kept != 4 || report.Copied != 0 || report.Replaced != 0 {
-			t.Errorf("--existing %s: %+v, want 4 pins kept", existing, report)
+		if report.Bulk || report.Kept != 4 || report.Different != 1 || report.Copied != 0 || report.Replaced != 0 {
+			t.Errorf("--existing %s: %+v, want 4 pins kept, one of them different", existing, report)
 		}
 		if got := m.exported(t); !slices.Equal(got, now) {
 			t.Errorf("--existing %s has changed the pinset: %s", existing, firstDifference(got, now))

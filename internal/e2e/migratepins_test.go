@@ -116,7 +116,8 @@ func stockFolder(t *testing.T, pins []api.Pin, flags ...string) (p *peer, lines 
 	return p, lines
 }
 
-// plainPins are the plain pins of a line each, for what is about counts only.
+// plainPins are the plain pins of a line each, for what is about counts only: a
+// third of them on every peer, the others on two of five. Some run out.
 func plainPins(t *testing.T, n int) []api.Pin {
 	t.Helper()
 	pins := make([]api.Pin, n)
@@ -125,6 +126,13 @@ func plainPins(t *testing.T, n int) []api.Pin {
 			ReplicationFactorMin: -1, ReplicationFactorMax: -1, Name: fmt.Sprintf("plain %d", i),
 		})
 		pins[i].Timestamp = time.Date(2025, 1, 2, 3, 4, i%60, 0, time.UTC)
+		if i%3 > 0 {
+			pins[i].ReplicationFactorMin, pins[i].ReplicationFactorMax = 1, 2
+			pins[i].Allocations = []libp2p.ID{statetest.Peer(fmt.Sprint("holder ", i%5)), statetest.Peer(fmt.Sprint("holder ", (i+1)%5))}
+		}
+		if i%7 == 0 {
+			pins[i].ExpireAt = time.Date(2099, 1, 1, 0, i%60, 0, 0, time.UTC)
+		}
 	}
 	return pins
 }

@@ -27,6 +27,7 @@ func TestMigrateRefuses(t *testing.T) {
 	raft, _ := stockFolder(t, variedPins(t, 100), "--consensus", "raft")
 	m := newTarget(t, nil, nil)
 	m.mustMigrate(t, "plan", "--from", "crdt:"+crdt.folder) // makes the tables
+	untold := newTarget(t, nil, nil)                        // gets none by a mistake in --from
 	nothing := filepath.Join(t.TempDir(), "nothing")
 	pins := writeExport(t, plainPins(t, 3))
 	empty := writeFile(t, "empty", nil)
@@ -40,7 +41,11 @@ func TestMigrateRefuses(t *testing.T) {
 		cmds = append(cmds, m.service(t, nil, append([]string{"migrate"}, args...)...))
 		wants = append(wants, want)
 	}
-	from := func(place string, want ...string) { refused(want, "run", "--from", place) }
+	from := func(place string, want ...string) {
+		cmds = append(cmds, untold.service(t, nil, "migrate", "run", "--from", place))
+		wants = append(wants, want)
+	}
+	reached := func(place string, want ...string) { refused(want, "run", "--from", place) }
 
 	refused([]string{"say where the pins come from with --from"}, "run")
 	refused([]string{"say where the pins come from with --from"}, "run", "crdt:"+crdt.folder)
@@ -61,13 +66,14 @@ func TestMigrateRefuses(t *testing.T) {
 	from("crdt:"+t.TempDir(), "no service.json", "~/.ipfs-cluster")
 	from("export:"+crdt.folder, "it is a folder", "crdt:"+crdt.folder)
 	from("export:/dev/null", "no ordinary file", "use export:-")
-	from(file("\x7fELF\x02\x01\x01\x00"), "it is no export of pins")
-	from(file("[{\"cid\":\"x\"}]"), "a list in JSON", "jq")
+	reached(file("\x7fELF\x02\x01\x01\x00"), "it is no export of pins")
+	reached(file("[{\"cid\":\"x\"}]"), "a list in JSON", "jq")
 	from("rest:ftp://127.0.0.1", "no URL of HTTP")
 	from("rest:http://user:"+secret+"@127.0.0.1:1", "--from-password-file")
-	from("rest:http://"+ownAddress()+":1", "asking http://"+ownAddress()+":1 for its pins", "connection refused")
+	reached("rest:http://"+ownAddress()+":1", "asking http://"+ownAddress()+":1 for its pins", "connection refused")
 	from("cql:"+m.db.hosts[0], "KEYSPACE")
-	from("cql:"+m.db.hosts[0]+":"+strconv.Itoa(m.db.port)+"/no_such_keyspace", "no_such_keyspace")
+	from("cql:alice:"+secret+"@"+m.db.hosts[0]+"/pins", "--from-password-file")
+	reached("cql:"+m.db.hosts[0]+":"+strconv.Itoa(m.db.port)+"/no_such_keyspace", "no_such_keyspace")
 	with := func(want string, flags ...string) {
 		refused([]string{want}, append([]string{"run", "--from", "export:" + pins}, flags...)...)
 	}
@@ -90,7 +96,7 @@ func TestMigrateRefuses(t *testing.T) {
 	refused([]string{"no such file or directory"}, "rollback", "--file", filepath.Join(nothing, "pins.json"))
 	cmds = append(cmds, crdt.service(t, nil, "migrate", "run", "--from", "export:"+pins))
 	wants = append(wants, []string{"keeps the pinset in crdt", "name the folder of a peer that has it with --config"})
-	damage(t, crdt, raft, from)
+	damage(t, crdt, raft, reached)
 
 	before := fingerprints(t, crdt.folder)
 	results := together(t, cmds)
@@ -103,6 +109,10 @@ func TestMigrateRefuses(t *testing.T) {
 		})
 	}
 	m.empty(t, "migrations") // a run that fails later has been begun
+	var keyspaces int
+	if err := m.session.Query("SELECT count(*) FROM system_schema.keyspaces WHERE keyspace_name = ?", untold.db.keyspace).Scan(&keyspaces); err != nil || keyspaces != 0 {
+		t.Errorf("mistakes in --from have made %d keyspaces (%v)", keyspaces, err)
+	}
 	untouched(t, crdt.folder, before)
 	for name, p := range map[string]*peer{"crdt": crdt, "raft": raft} {
 		t.Run("in use, "+name, func(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate/source"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // exitDiffers is the exit code of a command that did its work and found that
@@ -40,7 +39,8 @@ func (cmd *command) migrateCommand() cli.Command {
    and then the daemons. docs/migration.md has the whole way, and the way back.
 
    Exit codes: 0 when all is well, 1 when the command failed, 4 when it did its
-   work and found differences, or records that cannot be read.
+   work and found differences, records that cannot be read, or (plan) that a run
+   would be refused.
 `,
 		Subcommands: []cli.Command{
 			cmd.migratePlanCommand(),
@@ -89,6 +89,10 @@ func changeFlags() []cli.Flag {
 	}
 }
 
+func existingFlag() cli.Flag {
+	return cli.StringFlag{Name: "existing", Value: "fail", Usage: "for other pins that are there: `fail, newer or keep`"}
+}
+
 func jsonFlag() cli.Flag {
 	return cli.BoolFlag{Name: "json", Usage: "write JSON to stdout, one object a line"}
 }
@@ -99,58 +103,99 @@ func reportFlag() cli.Flag {
 
 // migration is what a subcommand of migrate works with.
 type migration struct {
-	cfg   *scyllastate.Config
-	store *scyllastate.Store
-	src   source.Source // nil where there is none
-	opts  migrate.Options
-	out   *migrationOutput
+	cfg      *scyllastate.Config
+	keyspace *scyllastate.Config // that of a cql: source, otherwise nil
+	store    *scyllastate.Store
+	src      source.Source // nil where there is none
+	opts     migrate.Options
+	out      *migrationOutput
 }
 
-// withTarget opens the database and calls f.
-func (cmd *command) withTarget(c *cli.Context, open opener, f func(context.Context, *migration) error) error {
+// newMigration reads the configuration, and refuses what can be refused before
+// anything is opened.
+func (cmd *command) newMigration(c *cli.Context) (*migration, error) {
 	if name := c.Args().First(); name != "" {
-		return fmt.Errorf("reading the command line: %q is not a flag: see %s --help", name, c.App.Name+" "+c.Command.Name)
+		return nil, fmt.Errorf("reading the command line: %q is not a flag: see %s --help", name, c.App.Name+" "+c.Command.Name)
 	}
 	cfg, err := cmd.loadConfig()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cfg.release()
 	if cfg.backend != backendScylla {
-		return fmt.Errorf("%s keeps the pinset in %s: migrate works on the database of state.scylla, so name the folder of a peer that has it with --config",
+		return nil, fmt.Errorf("%s keeps the pinset in %s: migrate works on the database of state.scylla, so name the folder of a peer that has it with --config",
 			cmd.configPath, cfg.backend)
 	}
-	if err := checkWritable(c.String("report")); err != nil {
-		return err
+	if err := checkReport(c); err != nil {
+		return nil, fmt.Errorf("trying whether --report can be written: %w", err)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(migrationMemory)
 	}
-	out := newMigrationOutput(cmd.stdout, cmd.stderr, c.Bool("json"))
-	defer out.close()
-	return withStore(cfg.scylla, open, func(ctx context.Context, store *scyllastate.Store) error {
-		return f(ctx, &migration{cfg: cfg.scylla, store: store, out: out})
+	return &migration{cfg: cfg.scylla, out: newMigrationOutput(cmd.stdout, cmd.stderr, c.Bool("json"))}, nil
+}
+
+// withTarget opens the database and calls f.
+func (cmd *command) withTarget(c *cli.Context, open opener, f func(context.Context, *migration) error) error {
+	m, err := cmd.newMigration(c)
+	if err != nil {
+		return err
+	}
+	defer m.out.close()
+	return m.withStore(open, f)
+}
+
+func (m *migration) withStore(open opener, f func(context.Context, *migration) error) error {
+	return withStore(m.cfg, open, func(ctx context.Context, store *scyllastate.Store) error {
+		m.store = store
+		return f(ctx, m)
 	})
 }
 
-// withMigration opens the source as well, and reads what is changed in its pins.
-func (cmd *command) withMigration(c *cli.Context, open opener, f func(context.Context, *migration) error) error {
-	change, err := readChange(c)
+// withMigration opens the source as well. It does so first, because the database
+// may get a keyspace by being opened.
+func (cmd *command) withMigration(c *cli.Context, open opener, f func(context.Context, *migration) error) (err error) {
+	opts, err := readOptions(c)
 	if err != nil {
 		return err
 	}
 	if c.String("from") == "" {
 		return fmt.Errorf("reading the command line: say where the pins come from with --from, see %s --help", c.App.Name+" "+c.Command.Name)
 	}
-	return cmd.withTarget(c, open, func(ctx context.Context, m *migration) (err error) {
-		m.src, err = cmd.openSource(ctx, c, m)
-		if err != nil {
-			return fmt.Errorf("opening the source: %w", err)
+	m, err := cmd.newMigration(c)
+	if err != nil {
+		return err
+	}
+	defer m.out.close()
+	m.opts = opts
+	m.opts.Progress = m.out.progress
+	defer func() { err = multierr.Append(err, m.closeSource()) }()
+	if err := cmd.openSource(c, m); err != nil {
+		return fmt.Errorf("opening the source: %w", err)
+	}
+	return m.withStore(open, func(ctx context.Context, m *migration) error {
+		if m.keyspace != nil {
+			if err := m.openKeyspace(ctx, c.String("from")); err != nil {
+				return fmt.Errorf("opening the source: %w", err)
+			}
 		}
-		defer func() { err = multierr.Append(err, m.src.Close()) }()
-		m.opts = migrate.Options{Change: change, Progress: m.out.progress}
 		return f(ctx, m)
 	})
+}
+
+// readOptions reads the flags that say what becomes of the pins.
+func readOptions(c *cli.Context) (migrate.Options, error) {
+	change, err := readChange(c)
+	if err != nil {
+		return migrate.Options{}, err
+	}
+	existing, err := migrate.ParseExisting(c.String("existing"))
+	if err != nil {
+		return migrate.Options{}, fmt.Errorf("reading --existing: %w", err)
+	}
+	return migrate.Options{
+		Change: change, Existing: existing, DryRun: c.Bool("dry-run"), RemoveMissing: c.Bool("remove-missing"),
+	}, nil
 }
 
 // readChange reads the flags of changeFlags.
@@ -167,17 +212,4 @@ func readChange(c *cli.Context) (migrate.Change, error) {
 		ReplicationMin: opts.ReplicationFactorMin, ReplicationMax: opts.ReplicationFactorMax,
 		Allocations: opts.UserAllocations, Peers: peers,
 	}, nil
-}
-
-// knownPeers returns the peers that the database knows.
-func knownPeers(ctx context.Context, store *scyllastate.Store) (map[string]state.Member, error) {
-	members, err := store.ListMembers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	known := make(map[string]state.Member, len(members))
-	for _, m := range members {
-		known[m.ID.String()] = m
-	}
-	return known, nil
 }

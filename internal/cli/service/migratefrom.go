@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 
@@ -16,20 +17,48 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
-// openSource opens what --from names.
-func (cmd *command) openSource(ctx context.Context, c *cli.Context, m *migration) (source.Source, error) {
-	from := c.String("from")
+// openSource opens what --from names. A keyspace is only read from the command
+// line: openKeyspace compares it with the target, which must be open for that.
+func (cmd *command) openSource(c *cli.Context, m *migration) error {
+	from, username := c.String("from"), c.String("from-username")
 	password, err := readPassword(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if text, isCQL := strings.CutPrefix(from, "cql:"); isCQL {
-		return openKeyspace(ctx, m, text, c.String("from-username"), password, c.String("from-dc"))
+		conf, err := keyspaceConfig(m.cfg, text)
+		if err != nil {
+			return err
+		}
+		conf.LocalDC, conf.Username, conf.Password = c.String("from-dc"), username, password
+		m.keyspace = conf
+		return nil
 	}
 	if c.IsSet("from-dc") {
-		return nil, errors.New("--from-dc is for cql: sources")
+		return errors.New("--from-dc is for cql: sources")
 	}
-	return source.Open(ctx, from, source.Options{Stdin: cmd.stdin, Username: c.String("from-username"), Password: password})
+	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
+	defer stop()
+	src, err := source.Open(ctx, from, source.Options{Stdin: cmd.stdin, Username: username, Password: password})
+	if err != nil {
+		return nameSignal(ctx, err)
+	}
+	m.setSource(src)
+	return nil
+}
+
+// setSource takes an open source, and says what the user should know of it before
+// the work.
+func (m *migration) setSource(src source.Source) {
+	m.src = src
+	m.out.warn(src.Warnings())
+}
+
+func (m *migration) closeSource() error {
+	if m.src == nil {
+		return nil
+	}
+	return m.src.Close()
 }
 
 // readPassword reads the file of --from-password-file.
@@ -52,28 +81,27 @@ func readPassword(c *cli.Context) (string, error) {
 	return password, nil
 }
 
-// openKeyspace opens a keyspace in another database: HOSTS/KEYSPACE.
-func openKeyspace(ctx context.Context, m *migration, text, username, password, dc string) (source.Source, error) {
-	conf, err := keyspaceConfig(m.cfg, text)
+// openKeyspace opens the keyspace in another database that from names.
+func (m *migration) openKeyspace(ctx context.Context, from string) error {
+	store, err := scyllastate.OpenReadOnly(ctx, m.keyspace)
 	if err != nil {
-		return nil, err
-	}
-	conf.LocalDC, conf.Username, conf.Password = dc, username, password
-	store, err := scyllastate.OpenReadOnly(ctx, conf)
-	if err != nil {
-		return nil, fmt.Errorf("cql:%s: %w", text, err)
+		return fmt.Errorf("%s: %w", from, err)
 	}
 	if store.SamePinset(m.store) {
-		err := fmt.Errorf("cql:%s: this is the keyspace that the pins would go to: correct --from, or state.scylla.hosts and keyspace", text)
-		return nil, multierr.Append(err, store.Close())
+		err := fmt.Errorf("%s: this is the keyspace that the pins would go to: correct --from, or state.scylla.hosts and keyspace", from)
+		return multierr.Append(err, store.Close())
 	}
 	// Nobody can tell whether a keyspace has changed: a run begins anew.
-	return source.NewValues("cql:"+text, "", store, store.Close), nil
+	m.setSource(source.NewValues(from, "", store, store.Close))
+	return nil
 }
 
 // keyspaceConfig is that of the target with the hosts and the keyspace of the text
-// HOST[,HOST…][:PORT]/KEYSPACE.
+// HOST[,HOST…][:PORT]/KEYSPACE. Its errors do not repeat a password.
 func keyspaceConfig(target *scyllastate.Config, text string) (*scyllastate.Config, error) {
+	if strings.Contains(text, "@") {
+		return nil, errors.New("--from cql: has a user or password before its hosts, where lists of processes and logs show it: use --from-username and --from-password-file")
+	}
 	usage := fmt.Errorf("cql:%s: write it as cql:HOST,HOST:PORT/KEYSPACE, where :PORT may be left out", text)
 	hosts, keyspace, found := strings.Cut(text, "/")
 	if !found || hosts == "" || keyspace == "" {

@@ -2,12 +2,18 @@ package service
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/cheggaaa/pb/v3"
+	"github.com/urfave/cli"
+	"go.uber.org/multierr"
 	"golang.org/x/term"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate"
@@ -32,6 +38,7 @@ type migrationOutput struct {
 	bar            *pb.ProgressBar
 	shown          migrate.Progress
 	last           time.Time
+	failed         error // the first of writing JSON
 }
 
 func newMigrationOutput(stdout, stderr io.Writer, asJSON bool) *migrationOutput {
@@ -114,33 +121,76 @@ func rateText(p migrate.Progress) string {
 
 // printf writes to stdout, unless that is for JSON.
 func (o *migrationOutput) printf(format string, args ...any) {
+	o.close()
 	if !o.json {
 		fmt.Fprintf(o.stdout, format, args...)
 	}
 }
 
-// result writes what a command has found: JSON where that is asked for, and to
-// the file of --report.
-func (o *migrationOutput) result(kind, reportPath string, value any) error {
+// warn says what the user should know before the work.
+func (o *migrationOutput) warn(warnings []string) {
 	o.close()
+	for _, text := range warnings {
+		if o.json {
+			o.writeJSON("warning", text)
+		} else {
+			fmt.Fprintf(o.stderr, "warning: %s\n", text)
+		}
+	}
+}
+
+// result writes what a command has found: JSON where that is asked for, and to
+// the file of --report. Its error may also be that of something which could not be
+// written to stdout before.
+func (o *migrationOutput) result(kind, reportPath string, value any) error {
 	if o.json {
 		o.writeJSON(kind, value)
 	}
 	if reportPath == "" {
-		return nil
+		return o.failed
 	}
-	return writeWhole(reportPath, func(w io.Writer) error {
+	err := writeWhole(reportPath, func(w io.Writer) error {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
 		return enc.Encode(value)
 	})
+	if err != nil {
+		err = fmt.Errorf("writing the report: %w", err)
+	}
+	return multierr.Append(o.failed, err)
 }
 
-// writeJSON writes one object on one line, whose only key says what it is.
+// writeJSON writes one object on one line, whose only key says what it is. It
+// remembers the first error, for result: the work goes on until its end.
 func (o *migrationOutput) writeJSON(kind string, value any) {
-	if err := json.NewEncoder(o.stdout).Encode(map[string]any{kind: value}); err != nil {
-		logger.Errorf("writing JSON: %s", err)
+	err := json.NewEncoder(o.stdout).Encode(map[string]any{kind: value})
+	if err != nil && o.failed == nil {
+		o.failed = fmt.Errorf("writing JSON to stdout: %w", err)
 	}
+}
+
+// checkReport returns an error when the report could not be written, or would take
+// the place of the pins.
+func checkReport(c *cli.Context) error {
+	path := c.String("report")
+	pins := c.String("file")
+	if from, isExport := strings.CutPrefix(c.String("from"), "export:"); isExport {
+		pins = from
+	}
+	if path != "" && sameFile(path, pins) {
+		return fmt.Errorf("%s is the file with the pins: name another one", path)
+	}
+	return checkWritable(path)
+}
+
+// sameFile reports whether two names are of one file, which may not be there yet.
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	if errA == nil && errB == nil {
+		return os.SameFile(infoA, infoB)
+	}
+	return filepath.Clean(a) == filepath.Clean(b)
 }
 
 // checkWritable returns an error when a report could not be written, before hours of
@@ -149,11 +199,37 @@ func checkWritable(path string) error {
 	if path == "" {
 		return nil
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil // a pipe or a device
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return tryFolder(path)
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder: name a file", path)
+	case info.Mode().IsRegular():
+		return tryFolder(path)
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		return nil // who reads it would take the end of the trial for that of the report
 	}
-	if err := writeWhole(path+".test", func(io.Writer) error { return nil }); err != nil {
-		return fmt.Errorf("trying whether --report can be written: %w", err)
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
 	}
-	return os.Remove(path + ".test")
+	return f.Close()
+}
+
+// tryFolder writes a block beside path, where writeWhole makes its file. On a full
+// disk an empty file could be made.
+func tryFolder(path string) (err error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = multierr.Append(err, os.Remove(f.Name())) }()
+	_, err = f.Write(make([]byte, 1<<12))
+	return multierr.Combine(err, f.Sync(), f.Close())
 }

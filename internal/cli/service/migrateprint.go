@@ -1,16 +1,96 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/urfave/cli"
+	"go.uber.org/multierr"
+
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-func (o *migrationOutput) printPlan(p *migrate.Plan, known map[string]state.Member) {
+// planned shows a plan, and returns the error of the command.
+func (o *migrationOutput) planned(p *planResult, reportPath string) error {
+	o.printPlan(p)
+	failed := o.result("plan", reportPath, p)
+	switch {
+	case p.Refused != "":
+		return differs(failed, "planning the migration: a run would be refused: %s", p.Refused)
+	case p.Bad > 0:
+		return differs(failed, "planning the migration: %d records cannot be read", p.Bad)
+	}
+	return failed
+}
+
+// ran shows the report of a run that has ended with err, and returns the error of
+// the command.
+func (o *migrationOutput) ran(r *migrate.Report, reportPath string, err error) error {
+	o.printReport(r)
+	failed := o.result("report", reportPath, r)
+	switch {
+	case err != nil:
+		return multierr.Append(err, failed)
+	case r.Bad > 0:
+		return differs(failed, "migrating: %d records of the source cannot be read and are missing in the database", r.Bad)
+	}
+	return failed
+}
+
+// compared shows a comparison.
+func (o *migrationOutput) compared(found *migrate.Comparison, reportPath string) error {
+	o.printComparison(found)
+	return o.result("comparison", reportPath, found)
+}
+
+// differs is the error of a command that did its work and found that something is
+// not as it should be. When it has failed to tell that as well, it has failed: the
+// exit code is 1 then.
+func differs(failed error, format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if failed != nil {
+		return multierr.Append(errors.New(text), failed)
+	}
+	return cli.NewExitError(text, exitDiffers)
+}
+
+// planResult is a plan that also says which of its peers the database knows.
+type planResult struct {
+	*migrate.Plan
+	Peers []planPeer `json:"peers"` // instead of those of the plan
+}
+
+// planPeer is a peer of a plan. Known says that it has run on the database, under
+// its new name if it gets one, and Name how it called itself.
+type planPeer struct {
+	migrate.PlanPeer
+	Known bool   `json:"known"`
+	Name  string `json:"name,omitempty"`
+}
+
+func newPlanResult(p *migrate.Plan, members []state.Member) *planResult {
+	names := make(map[peer.ID]string, len(members))
+	for _, m := range members {
+		names[m.ID] = m.Name
+	}
+	peers := make([]planPeer, len(p.Peers))
+	for i, one := range p.Peers {
+		id := one.ID
+		if one.Mapped != "" {
+			id = one.Mapped
+		}
+		name, known := names[id]
+		peers[i] = planPeer{PlanPeer: one, Known: known, Name: name}
+	}
+	return &planResult{Plan: p, Peers: peers}
+}
+
+func (o *migrationOutput) printPlan(p *planResult) {
 	o.printf("source    %s\n", p.Source)
 	o.printf("records   %d, of which %d are pins (%d bytes) and %d cannot be read\n", p.Records, p.Pins, p.Bytes, p.Bad)
 	if !p.Change.Zero() {
@@ -30,15 +110,13 @@ func (o *migrationOutput) printPlan(p *migrate.Plan, known map[string]state.Memb
 	o.printLines("pins", lines)
 	lines = nil
 	strangers := false
-	for _, peer := range p.Peers {
-		id := peer.ID
-		text := fmt.Sprintf("%12d  %s", peer.Pins, id)
-		if peer.Mapped != "" {
-			id = peer.Mapped
-			text += " becomes " + id.String()
+	for _, one := range p.Peers {
+		text := fmt.Sprintf("%12d  %s", one.Pins, one.ID)
+		if one.Mapped != "" {
+			text += " becomes " + one.Mapped.String()
 		}
-		if member, there := known[id.String()]; there {
-			text += fmt.Sprintf(" (known as %q)", member.Name)
+		if one.Known {
+			text += fmt.Sprintf(" (known as %q)", one.Name)
 		} else {
 			text += " (has not run on this database yet)"
 			strangers = true
@@ -61,7 +139,6 @@ func (o *migrationOutput) printPlan(p *migrate.Plan, known map[string]state.Memb
 	default:
 		o.printf("run       number %d would begin: %s, as %s\n", p.Run, p.Path, p.Reason)
 	}
-	o.printLines("warnings", p.Warnings)
 }
 
 func (o *migrationOutput) printReport(r *migrate.Report) {
@@ -76,6 +153,9 @@ func (o *migrationOutput) printReport(r *migrate.Report) {
 	if r.Kept > 0 {
 		o.printf("%d pins were there already\n", r.Kept)
 	}
+	if r.Different > 0 {
+		o.printf("%d pins of the source differ from those in the database and were left (see --existing; verify names them)\n", r.Different)
+	}
 	if r.Replaced > 0 {
 		o.printf("%d other pins were replaced\n", r.Replaced)
 	}
@@ -85,10 +165,13 @@ func (o *migrationOutput) printReport(r *migrate.Report) {
 	if r.Duplicates > 0 {
 		o.printf("%d records gave way to a later one of the same CID\n", r.Duplicates)
 	}
-	o.printf("%.0f seconds, %.0f pins a second, %s\n", r.Seconds, r.PinsPerSecond, pathOf(r.Bulk))
+	written := pathOf(r.Bulk)
+	if r.DryRun {
+		written = "would be " + written
+	}
+	o.printf("%.0f seconds, %.0f pins a second, %s\n", r.Seconds, r.PinsPerSecond, written)
 	o.printBad(r.BadRecords, r.Bad)
 	o.printLines("notes", r.Notes)
-	o.printLines("warnings", r.Warnings)
 }
 
 func (o *migrationOutput) printComparison(c *migrate.Comparison) {
@@ -118,7 +201,6 @@ func (o *migrationOutput) printComparison(c *migrate.Comparison) {
 	o.printBad(c.BadRecords, c.Bad)
 	o.printRecords("rows of the database cannot be read", c.CorruptTargetRows, c.CorruptTarget)
 	o.printLines("notes", c.Notes)
-	o.printLines("warnings", c.Warnings)
 	if c.Equal() {
 		o.printf("both sides are the same\n")
 	}

@@ -1,10 +1,12 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/urfave/cli"
 	"go.uber.org/multierr"
@@ -12,6 +14,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate/source"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 func (cmd *command) migrateRollbackCommand() cli.Command {
@@ -42,12 +45,9 @@ func (cmd *command) migrateRollbackCommand() cli.Command {
 				if err != nil {
 					return fmt.Errorf("rolling back: %w", err)
 				}
-				if err := m.out.result("comparison", c.String("report"), found); err != nil {
-					return err
-				}
-				m.out.printComparison(found)
+				failed := m.out.compared(found, c.String("report"))
 				if !found.Equal() {
-					return cli.NewExitError(fmt.Sprintf("rolling back: %s and the database differ: stop all peers and do it again", path), exitDiffers)
+					return differs(failed, "rolling back: %s and the database differ: stop all peers and do it again", path)
 				}
 				m.out.printf(`
 %s holds all pins. To go back to ipfs-cluster with crdt, on each peer:
@@ -58,7 +58,7 @@ func (cmd *command) migrateRollbackCommand() cli.Command {
   4. start the peer with the pins first, then the others with --bootstrap ADDRESS of the first
 With raft, import the file on every peer instead, and start them all.
 `, path, programName, path, programName)
-				return nil
+				return failed
 			})
 		},
 	}
@@ -66,11 +66,7 @@ With raft, import the file on every peer instead, and start them all.
 
 // rollback writes the pins to the file and compares it with the database.
 func (m *migration) rollback(ctx context.Context, path string) (found *migrate.Comparison, err error) {
-	progress := newProgress(m.out.stderr, "exported")
-	err = writeWhole(path, func(w io.Writer) error {
-		_, err := exportPins(ctx, m.store, w, progress)
-		return err
-	})
+	err = writeWhole(path, func(w io.Writer) error { return exportShown(ctx, m.store, w, m.out.progress) })
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +75,40 @@ func (m *migration) rollback(ctx context.Context, path string) (found *migrate.C
 		return nil, fmt.Errorf("reading back what was written: %w", err)
 	}
 	defer func() { err = multierr.Append(err, src.Close()) }()
+	m.out.warn(src.Warnings())
 	found, err = migrate.Verify(ctx, src, m.store, migrate.Options{Progress: m.out.progress})
 	if err != nil {
 		return nil, fmt.Errorf("reading back what was written: %w", err)
 	}
 	return found, nil
+}
+
+// phaseExporting is what a rollback does before it compares.
+const phaseExporting migrate.Phase = "exporting"
+
+// exportShown is exportPins with the progress of a migration.
+func exportShown(ctx context.Context, st state.Store, w io.Writer, show func(migrate.Progress)) error {
+	lines := &lineMeter{w: w, began: time.Now(), now: migrate.Progress{Phase: phaseExporting, Total: -1}, show: show}
+	show(lines.now)
+	_, err := exportPins(ctx, st, lines, newProgress(io.Discard, ""))
+	return err
+}
+
+// lineMeter shows how many lines were written through it. Each is a pin.
+type lineMeter struct {
+	w     io.Writer
+	began time.Time
+	now   migrate.Progress
+	show  func(migrate.Progress)
+}
+
+func (m *lineMeter) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	m.now.Done += int64(bytes.Count(p[:n], []byte("\n")))
+	m.now.Elapsed = time.Since(m.began)
+	if seconds := m.now.Elapsed.Seconds(); seconds > 0 {
+		m.now.Rate = float64(m.now.Done) / seconds
+	}
+	m.show(m.now)
+	return n, err
 }

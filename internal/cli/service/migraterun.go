@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/urfave/cli"
-	"go.uber.org/multierr"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
@@ -25,29 +24,22 @@ func (cmd *command) migratePlanCommand() cli.Command {
    says whether a run would write in bulk or with conditions, and why. It
    writes no pin. The keyspace and its tables are created if they are missing,
    as by the daemon.
+
+   The exit code is 4 when a run would be refused: give the --existing that the
+   run will have. It is 4 as well when records cannot be read.
 ` + sourceHelp,
-		Flags: append(append(sourceFlags(), changeFlags()...), reportFlag(), jsonFlag()),
+		Flags: append(append(sourceFlags(), changeFlags()...), existingFlag(), reportFlag(), jsonFlag()),
 		Action: func(c *cli.Context) error {
 			return cmd.withMigration(c, scyllastate.Open, func(ctx context.Context, m *migration) error {
 				plan, err := migrate.MakePlan(ctx, m.src, m.store, m.opts)
 				if err != nil {
 					return err
 				}
-				known, err := knownPeers(ctx, m.store)
+				members, err := m.store.ListMembers(ctx)
 				if err != nil {
 					return err
 				}
-				if err := m.out.result("plan", c.String("report"), plan); err != nil {
-					return err
-				}
-				m.out.printPlan(plan, known)
-				switch {
-				case plan.Refused != "":
-					return cli.NewExitError("planning the migration: a run would be refused: "+plan.Refused, exitDiffers)
-				case plan.Bad > 0:
-					return cli.NewExitError(fmt.Sprintf("planning the migration: %d records cannot be read", plan.Bad), exitDiffers)
-				}
-				return nil
+				return m.out.planned(newPlanResult(plan, members), c.String("report"))
 			})
 		},
 	}
@@ -62,7 +54,7 @@ func (cmd *command) migrateRunCommand() cli.Command {
    Copies every pin. While no peer has used the database, and it holds no pins
    of elsewhere, the pins are written in bulk. Otherwise each is written with a
    condition, which is slower, and --existing says what becomes of a pin that is
-   there already and is another one: "fail" ends the run and changes nothing,
+   there already and is another one: "fail" ends the run and replaces nothing,
    "newer" keeps the one with the later timestamp, "keep" the one that is there.
 
    How far the run has come is kept in the database every few seconds. After a
@@ -75,35 +67,20 @@ func (cmd *command) migrateRunCommand() cli.Command {
    copied; the exit code is 4 then.
 ` + sourceHelp,
 		Flags: append(append(sourceFlags(), changeFlags()...),
-			cli.StringFlag{Name: "existing", Value: "fail", Usage: "for other pins that are there: `fail, newer or keep`"},
+			existingFlag(),
 			cli.BoolFlag{Name: "remove-missing", Usage: "remove what an earlier run has brought and the source has no more"},
 			cli.BoolFlag{Name: "dry-run", Usage: "read and check everything, write no pin"},
 			reportFlag(), jsonFlag()),
 		Action: func(c *cli.Context) error {
-			existing, err := migrate.ParseExisting(c.String("existing"))
-			if err != nil {
-				return fmt.Errorf("reading --existing: %w", err)
-			}
 			if c.Bool("remove-missing") && c.String("from") == "export:-" {
 				return errors.New("reading the command line: --remove-missing is for a source that is the same place each time, and stdin may be any")
 			}
 			return cmd.withMigration(c, scyllastate.Open, func(ctx context.Context, m *migration) error {
-				m.opts.Existing, m.opts.DryRun = existing, c.Bool("dry-run")
-				m.opts.RemoveMissing = c.Bool("remove-missing")
 				report, err := migrate.Run(ctx, m.src, m.store, m.opts)
-				if report != nil {
-					if resultErr := m.out.result("report", c.String("report"), report); resultErr != nil {
-						err = multierr.Append(err, resultErr)
-					}
-					m.out.printReport(report)
-				}
-				if err != nil {
+				if report == nil {
 					return err
 				}
-				if report.Bad > 0 {
-					return cli.NewExitError(fmt.Sprintf("migrating: %d records of the source cannot be read and are missing in the database", report.Bad), exitDiffers)
-				}
-				return nil
+				return m.out.ran(report, c.String("report"), err)
 			})
 		},
 	}
@@ -136,14 +113,11 @@ func (cmd *command) migrateVerifyCommand() cli.Command {
 				if err != nil {
 					return err
 				}
-				if err := m.out.result("comparison", c.String("report"), found); err != nil {
-					return err
-				}
-				m.out.printComparison(found)
+				failed := m.out.compared(found, c.String("report"))
 				if !found.Equal() {
-					return cli.NewExitError("verifying the migration: source and database differ, see above", exitDiffers)
+					return differs(failed, "verifying the migration: source and database differ, see above")
 				}
-				return nil
+				return failed
 			})
 		},
 	}
