@@ -33,6 +33,7 @@ type fakeSource struct {
 	items       []item
 	uncounted   bool
 	once        bool // it can be read only once
+	mayLack     bool
 	busy        atomic.Bool
 	from        []int64 // where each Read began
 	// fail is asked before each record.
@@ -46,6 +47,7 @@ func newFakeSource(tb testing.TB, items ...item) *fakeSource {
 func (s *fakeSource) ID() string          { return s.id }
 func (s *fakeSource) Fingerprint() string { return s.fingerprint }
 func (s *fakeSource) Warnings() []string  { return []string{"it is a fake"} }
+func (s *fakeSource) MayLack() bool       { return s.mayLack }
 func (s *fakeSource) Close() error        { return nil }
 
 func (s *fakeSource) Count(_ context.Context, progress func(int64)) (int64, error) {

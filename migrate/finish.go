@@ -28,6 +28,9 @@ func (r *run) sweep(ctx context.Context) error {
 	case r.m.Bad > 0:
 		r.report.note("what has left the source since an earlier run, if anything, is still in the pinset: %d records cannot be read, which may be these very pins", r.m.Bad)
 		return nil
+	case r.src.MayLack():
+		r.report.note("what has left the source since an earlier run, if anything, is still in the pinset: the source may lack pins, as its warnings say")
+		return nil
 	case r.m.Copied == 0:
 		r.report.note("pins of earlier runs are still in the pinset: the source holds none at all now, which is more likely a mistake")
 		return nil

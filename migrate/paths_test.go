@@ -220,6 +220,7 @@ func TestSweepRemovesNothingWhenInDoubt(t *testing.T) {
 	}{
 		"bad records":        {func(s *fakeSource, _ *fakeTarget) { s.items = append(s.items[:20:20], item{bad: "bad"}) }, "1 records cannot be read"},
 		"an empty source":    {func(s *fakeSource, _ *fakeTarget) { s.items = nil }, "the source holds none"},
+		"a damaged source":   {func(s *fakeSource, _ *fakeTarget) { s.items, s.mayLack = s.items[:20], true }, "the source may lack pins"},
 		"not asked for":      {nil, "--remove-missing removes it"},
 		"conditional writes": {func(s *fakeSource, d *fakeTarget) { s.items, d.live.By = s.items[:20], "a peer" }, "a run with conditional writes"},
 	}

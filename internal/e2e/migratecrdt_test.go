@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,10 +121,19 @@ func TestMigrateCRDTOfDaemon(t *testing.T) {
 			t.Logf("stock has %d of 6 pins after kill -9", len(after))
 			before := fingerprints(t, p.folder)
 			got := m.migrate(t, "run", "--from", "crdt:"+p.folder, "--remove-missing")
-			if got.code == 0 {
+			switch {
+			case got.code == 0 && strings.Contains(got.stderr, "was not closed"):
+				t.Log("the folder of a peer that was killed can be read, and removes nothing")
+				got.says(t, 0, "the source may lack pins")
+				left := slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+					cid := decodeLine(t, line).Cid
+					return slices.ContainsFunc(after, func(line string) bool { return decodeLine(t, line).Cid.Equals(cid) })
+				})
+				m.holds(t, slices.Sorted(slices.Values(slices.Concat(after, left))))
+			case got.code == 0:
 				t.Log("the folder of a peer that was killed can be read")
 				m.holds(t, after)
-			} else {
+			default:
 				t.Logf("the folder of a peer that was killed is refused: %s", got.stderr)
 				checkRefused(t, got, "was not closed", "start the peer once and stop it again")
 				m.holds(t, lines)

@@ -41,7 +41,7 @@ func openBadger(folder string, _ []byte) (engine, error) {
 	}
 	e := &badgerEngine{opened: opened{owned: owned}, log: &complaints{}}
 	err = guarded(func() (err error) {
-		if err := checkBadgerManifest(filepath.Join(shadow, badger.ManifestFilename)); err != nil {
+		if err := checkBadgerManifest(filepath.Join(shadow, badger.ManifestFilename), badgerVersion); err != nil {
 			return err
 		}
 		if err := checkBadgerTables(shadow); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	badger "github.com/dgraph-io/badger/v3"
 	"github.com/dgraph-io/badger/v3/options"
+	"golang.org/x/sys/unix"
 )
 
 // badger3Engine reads badger, version 3. Even if it is told to read only, this
@@ -57,7 +58,7 @@ func openBadger3(folder string, config []byte) (engine, error) {
 		return nil, errors.Join(err, e.owned.Close())
 	}
 	err = guarded(func() (err error) {
-		if err := checkBadgerManifest(filepath.Join(shadow, badger.ManifestFilename)); err != nil {
+		if err := checkBadgerManifest(filepath.Join(shadow, badger.ManifestFilename), badger3Version); err != nil {
 			return err
 		}
 		if err := checkBadger3Tables(shadow); err != nil {
@@ -66,6 +67,9 @@ func openBadger3(folder string, config []byte) (engine, error) {
 		e.db, err = badger.Open(e.options(shadow, size))
 		return err
 	})
+	if saysAny(err, unix.EACCES, unix.EPERM, unix.EROFS) {
+		err = fmt.Errorf("badger3 opens its log for writing, and writes nothing: it needs files that can be written to, or a copy of the folder: %w", err)
+	}
 	if err != nil {
 		return nil, errors.Join(damaged(err), e.owned.Close())
 	}

@@ -102,24 +102,30 @@ func (s *crdtSource) openStore() error {
 
 // explain says what an error of the engine means, and leaves others as they are.
 func (s *crdtSource) explain(err error) error {
-	var damaged *damage
-	var dirty *unclean
+	if err == nil || s.store != nil && !isDamage(err) {
+		return err // of who reads
+	}
+	what := trouble(err)
+	err = nameFolder(err, s.where)
 	switch {
+	case what != "":
+		return fmt.Errorf("the datastore %s cannot be read: %s: %w", s.where, what, err)
 	case errors.Is(err, errInUse):
 		return fmt.Errorf("the datastore %s is in use: stop the daemon first: %w", s.where, err)
-	case errors.As(err, &dirty):
+	case errors.As(err, new(*newer)):
+		return fmt.Errorf("the datastore %s was written by a later version of it: use a later version of this program: %w", s.where, err)
+	case errors.As(err, new(*unclean)):
 		return fmt.Errorf("the datastore %s was not closed, or is damaged: start the peer once and stop it again, or copy the folder only after it has stopped: %w", s.where, err)
-	case errors.As(err, &damaged):
+	case isDamage(err):
 		return fmt.Errorf("the datastore %s is damaged, or was copied while the peer was running: %w", s.where, err)
-	case err != nil && s.store == nil:
-		return fmt.Errorf("opening the datastore %s: %w", s.where, err)
 	}
-	return err
+	return fmt.Errorf("opening the datastore %s: %w", s.where, err)
 }
 
 func (s *crdtSource) ID() string          { return "crdt:" + s.folder.path }
 func (s *crdtSource) Fingerprint() string { return s.fingerprint }
 func (s *crdtSource) Warnings() []string  { return s.warnings }
+func (s *crdtSource) MayLack() bool       { return len(s.warnings) > 0 } // that is what all of them are about
 
 func (s *crdtSource) Close() error {
 	return errors.Join(s.store.close(), s.folder.close())

@@ -51,7 +51,7 @@ func (u *unclean) Unwrap() error { return u.err }
 
 // damaged makes an error one of damage, unless it is known what it is.
 func damaged(err error) error {
-	if errors.As(err, new(*unclean)) || errors.As(err, new(*damage)) {
+	if errors.As(err, new(*unclean)) || errors.As(err, new(*damage)) || errors.As(err, new(*newer)) {
 		return err
 	}
 	return &damage{err}
@@ -69,7 +69,11 @@ func guarded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = &damage{fmt.Errorf("the engine gave up: %v", r)}
+			why, ok := r.(error)
+			if !ok {
+				why = fmt.Errorf("%v", r)
+			}
+			err = &damage{fmt.Errorf("the engine gave up: %w", why)}
 		}
 	}()
 	return f()

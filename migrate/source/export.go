@@ -69,6 +69,7 @@ func (s *exportSource) Fingerprint() string {
 }
 
 func (s *exportSource) Warnings() []string { return nil }
+func (s *exportSource) MayLack() bool      { return false }
 func (s *exportSource) Close() error       { return nil }
 
 // Count counts the lines that are not blank. It does not look into them.
@@ -149,13 +150,15 @@ func (s *exportSource) Read(ctx context.Context, from Position, f func(Record) e
 
 func (s *exportSource) readStdin(ctx context.Context, from Position, f func(Record) error, bad func(Bad) error) error {
 	if s.used {
-		return errors.New("the standard input has been read already: it can be read only once. Use export:FILE to read an export more than once, or to compare it afterwards")
+		return fmt.Errorf("the standard input has been read already: %w. Use export:FILE to read an export more than once, or to compare it afterwards", ErrReadOnce)
 	}
 	if from.Records > 0 || len(from.Key) > 0 {
 		return errors.New("the standard input can be read only from its beginning: use export:FILE to go on in the middle")
 	}
 	s.used = true
-	in, err := unpack(s.stdin)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in, err := unpack(readUnder(ctx, s.stdin))
 	if err != nil {
 		return err
 	}
@@ -184,12 +187,11 @@ func (u *unpacked) read(ctx context.Context, l *lines, from Position, f func(Rec
 	return u.explain(err)
 }
 
-// check looks at the beginning of a text that is not a pin on each line.
+// check looks at the beginning of a text that is not a pin on each line. It waits for
+// no more than its first block.
 func (u *unpacked) check() error {
-	begin, err := u.Peek(u.Size())
-	if err != nil && !errors.Is(err, io.EOF) && len(begin) == 0 {
-		return u.explain(err)
-	}
+	_, _ = u.Peek(1) // an error comes again when the first line is read
+	begin, _ := u.Peek(u.Buffered())
 	begin = bytes.TrimLeft(begin, " \t\r\n")
 	line, _, more := bytes.Cut(begin, []byte("\n"))
 	switch {

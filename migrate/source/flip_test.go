@@ -112,10 +112,11 @@ func TestPebbleManifestIsReadToItsEnd(t *testing.T) {
 	name := files[len(files)-1]
 	whole, err := os.ReadFile(name)
 	ok(t, err)
-	ok(t, checkPebbleManifest(filepath.Dir(name)))
+	_, err = readPebbleManifest(filepath.Dir(name))
+	ok(t, err)
 	for i := 0; i < len(whole); i += 7 {
 		change(t, name, func(b []byte) []byte { b[i] ^= 1; return b })
-		if err := checkPebbleManifest(filepath.Dir(name)); err == nil {
+		if _, err := readPebbleManifest(filepath.Dir(name)); err == nil {
 			t.Errorf("byte %d of %d is another one, and nobody notices", i, len(whole))
 		}
 		ok(t, os.WriteFile(name, whole, 0o600))

@@ -26,7 +26,18 @@ import (
 // locks of fcntl do not keep a process out of its own files.
 const holdLock = "SOURCE_TEST_HOLD_LOCK_OF"
 
+// holdShadow makes the test binary make a shadow and keep it.
+const holdShadow = "SOURCE_TEST_HOLD_SHADOW"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(holdShadow) != "" {
+		s, err := makeShadow()
+		if err == nil {
+			fmt.Print(s.path)
+		}
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}
 	if folder := os.Getenv(holdLock); folder != "" {
 		lock, err := fslock.Lock(folder, lockFile)
 		fmt.Println("held", err)

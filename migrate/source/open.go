@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -55,8 +56,8 @@ func Open(ctx context.Context, from string, opts Options) (Source, error) {
 }
 
 // parse splits a --from into its kind and its place. Folders and files come back
-// as they were written, an URL in its normal form. Its errors do not repeat the
-// place, which may hold a password by mistake.
+// as they were written, except for a ~ at their beginning, an URL in its normal form.
+// Its errors do not repeat the place, which may hold a password by mistake.
 func parse(from string) (kind, place string, err error) {
 	kind, place, found := strings.Cut(from, ":")
 	switch {
@@ -74,7 +75,25 @@ func parse(from string) (kind, place string, err error) {
 		place, err = parseURL(place)
 		return kind, place, err
 	}
-	return kind, place, nil
+	place, err = inHome(place)
+	return kind, place, err
+}
+
+// inHome puts the home folder in the place of a ~ that a shell has left there: it
+// replaces one only at the beginning of a word.
+func inHome(place string) (string, error) {
+	rest, found := strings.CutPrefix(place, "~/")
+	if !found && place != "~" {
+		return place, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("--from has a ~, and the home folder is not known: write the whole path: %w", err)
+	}
+	if !found {
+		return home, nil
+	}
+	return filepath.Join(home, rest), nil
 }
 
 // parseURL returns an URL of an API in its normal form.

@@ -2,6 +2,8 @@ package source
 
 import (
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -39,6 +41,37 @@ func TestFromThatIsNone(t *testing.T) {
 	}
 }
 
+// TestFromInTheHomeFolder: no shell replaces a ~ behind a colon.
+func TestFromInTheHomeFolder(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	for from, want := range map[string]string{
+		"crdt:~/.ipfs-cluster": filepath.Join(home, ".ipfs-cluster"),
+		"raft:~/a/b":           filepath.Join(home, "a", "b"),
+		"export:~/pins.json":   filepath.Join(home, "pins.json"),
+		"crdt:~":               home,
+		"crdt:./~/x":           "./~/x",
+		"crdt:/a/~/x":          "/a/~/x",
+		"crdt:~other/x":        "~other/x",
+		"export:-":             "-",
+	} {
+		_, place, err := parse(from)
+		if err != nil || place != want {
+			t.Errorf("%s became %q, %v, want %q", from, place, err, want)
+		}
+	}
+	text, want := exportOf(t, samplePins(t, 5))
+	ok(t, os.WriteFile(filepath.Join(home, "pins.json"), text, 0o600))
+	s := open(t, "export:~/pins.json")
+	sameValues(t, readAll(t, s).values, want)
+	if s.ID() != "export:"+filepath.Join(home, "pins.json") {
+		t.Errorf("the ID is %s", s.ID())
+	}
+	t.Setenv("HOME", "")
+	_, err := Open(t.Context(), "crdt:~/x", Options{})
+	wantError(t, err, "write the whole path")
+}
+
 func TestIDOfAnURL(t *testing.T) {
 	for from, want := range map[string]string{
 		"rest:http://Host.Example:9094/":    "rest:http://host.example:9094",
@@ -55,13 +88,13 @@ func TestIDOfAnURL(t *testing.T) {
 // FuzzOpenFrom feeds arbitrary text to the parser of --from: it never panics, an
 // URL stays the same when it is parsed again, and has no password.
 func FuzzOpenFrom(f *testing.F) {
-	for _, from := range []string{"crdt:/a", "export:-", "rest:http://h:1/p", "rest:http://u:p@h", "rest:https://[::1%25eth0]:1", ":", "rest:"} {
+	for _, from := range []string{"crdt:/a", "export:-", "rest:http://h:1/p", "rest:http://u:p@h", "rest:https://[::1%25eth0]:1", ":", "rest:", "crdt:~/a", "raft:~"} {
 		f.Add(from)
 	}
 	f.Fuzz(func(t *testing.T, from string) {
 		kind, place, err := parse(from)
 		if err != nil || kind != "rest" {
-			if err == nil && (place == "" || kind+":"+place != from) {
+			if err == nil && (place == "" || kind+":"+place != from && !strings.HasPrefix(from, kind+":~")) {
 				t.Fatalf("%q became %q and %q", from, kind, place)
 			}
 			return

@@ -32,8 +32,13 @@ func openPebble(folder string, _ []byte) (engine, error) {
 		return nil, err
 	}
 	var db *pebble.DB
+	var closed bool
 	err = guarded(func() (err error) {
-		if err := checkPebbleManifest(shadow); err != nil {
+		flushed, err := readPebbleManifest(shadow)
+		if err != nil {
+			return err
+		}
+		if closed, err = checkPebbleLogs(shadow, flushed); err != nil {
 			return err
 		}
 		db, err = pebble.Open(shadow, &pebble.Options{
@@ -49,6 +54,9 @@ func openPebble(folder string, _ []byte) (engine, error) {
 		return nil, errors.Join(damaged(err), owned.Close())
 	}
 	e := &pebbleEngine{opened: opened{shut: db.Close, owned: owned}, db: db}
+	if !closed {
+		e.doubt = "the datastore was not closed. That is usual when the peer was killed; otherwise the end of its log, and pins with it, may be missing. To be sure, start the peer once and stop it again"
+	}
 	if err := guarded(func() error { return e.lookAtTables(shadow) }); err != nil {
 		return nil, errors.Join(damaged(err), e.close())
 	}

@@ -64,6 +64,9 @@ func (s *raftSource) open() error {
 	if s.snapshot == nil && s.log.last == 0 {
 		return fmt.Errorf("the raft folder %s holds no pins: it has neither a snapshot nor a log", where)
 	}
+	if s.log.absent {
+		s.warnings = append(s.warnings, fmt.Sprintf("the peer in %s has a snapshot and no log: changes after the snapshot are missing if its raft.db was removed or not copied. A peer that never ran after `state import` has none", s.folder.path))
+	}
 	if n := s.log.commands; n > 0 {
 		s.warnings = append(s.warnings, fmt.Sprintf("the log of the peer in %s has %d changes after its last snapshot, from index %d to %d. They are taken as made, but if the peer was cut off from the others the last ones may not be. To be sure, start all peers and shut all of them down cleanly: each writes a snapshot then", s.folder.path, n, s.log.firstCommand, s.log.last))
 	}
@@ -72,6 +75,7 @@ func (s *raftSource) open() error {
 
 func (s *raftSource) ID() string         { return "raft:" + s.folder.path }
 func (s *raftSource) Warnings() []string { return s.warnings }
+func (s *raftSource) MayLack() bool      { return s.log.absent }
 func (s *raftSource) Close() error       { return s.folder.close() }
 
 // Fingerprint names the last change that the peer has.

@@ -29,6 +29,8 @@ type raftLog struct {
 	firstCommand uint64
 	// last and term are those of the last entry, also one before the snapshot.
 	last, term uint64
+	// absent says that there is no log at all.
+	absent bool
 }
 
 // The operations of consensus/raft.
@@ -61,6 +63,7 @@ func readRaftLog(name string, covered uint64) (*raftLog, error) {
 	l := &raftLog{values: make(map[string][]byte)}
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
+		l.absent = true
 		return l, nil
 	}
 	if err != nil {
@@ -70,7 +73,11 @@ func readRaftLog(name string, covered uint64) (*raftLog, error) {
 		// Bolt would write into an empty one even if it is told to read only.
 		return nil, fmt.Errorf("the raft log %s is damaged: it is empty", name)
 	}
-	if err := checkBolt(name, info.Size()); err != nil {
+	err = checkBolt(name, info.Size())
+	if what := trouble(err); what != "" {
+		return nil, fmt.Errorf("the raft log %s cannot be read: %s: %w", name, what, err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the raft log %s is damaged: %w", name, err)
 	}
 	err = guarded(func() error { return l.read(name, covered) })

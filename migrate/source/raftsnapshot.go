@@ -50,6 +50,9 @@ func newestSnapshot(folder string) (*raftSnapshot, []string, error) {
 		}
 		path := filepath.Join(folder, entry.Name())
 		s, err := readMeta(path)
+		if what := trouble(err); what != "" {
+			return nil, nil, fmt.Errorf("the snapshot %s cannot be read: %s: %w", path, what, err)
+		}
 		if err != nil {
 			warnings = append(warnings, fmt.Sprintf("the snapshot %s is left out, as raft does: %v", path, err))
 			continue

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // restSource is the pins of a running cluster, from the REST API of one of its
@@ -17,7 +18,15 @@ type restSource struct {
 	url                string
 	username, password string
 	client             *http.Client
+	longestSilence     time.Duration
 }
+
+// longestSilence is how long a server may send nothing. The first pin of a large cluster
+// takes its time.
+const longestSilence = 5 * time.Minute
+
+// errSilent says that a server has sent nothing for too long.
+var errSilent = errors.New("the server sends nothing any more")
 
 // streamError is the trailer that says what went wrong after the first pin.
 const streamError = "X-Stream-Error"
@@ -33,7 +42,8 @@ func openREST(normalURL, username, password string) (Source, error) {
 	return &restSource{
 		url:      normalURL,
 		username: username, password: password,
-		client: &http.Client{Transport: transport.Clone(), CheckRedirect: stay},
+		client:         &http.Client{Transport: transport.Clone(), CheckRedirect: stay},
+		longestSilence: longestSilence,
 	}, nil
 }
 
@@ -49,6 +59,9 @@ func (s *restSource) Warnings() []string {
 	return []string{"a running cluster goes on changing: what is changed during the migration may be missing. Stop all writing to it, run the migration once more, and verify it then"}
 }
 
+// MayLack is false: a pin that comes while it is read was in no earlier run.
+func (s *restSource) MayLack() bool { return false }
+
 func (s *restSource) Count(context.Context, func(int64)) (int64, error) { return -1, nil }
 
 func (s *restSource) Close() error {
@@ -62,15 +75,24 @@ func (s *restSource) Read(ctx context.Context, from Position, f func(Record) err
 	if from.Records > 0 || len(from.Key) > 0 {
 		return errors.New("the pins of a running cluster can be read only from the first on")
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(s.longestSilence, func() { cancel(errSilent) })
+	defer silence.Stop()
 	response, err := s.get(ctx)
 	if err != nil {
-		return err
+		return s.orSilent(ctx, err)
 	}
 	defer response.Body.Close()
 	if err := s.check(response); err != nil {
 		return err
 	}
-	l := &lines{in: bufio.NewReaderSize(response.Body, bufferSize)}
+	text := &unpacked{Reader: bufio.NewReaderSize(&watched{response.Body, silence, s.longestSilence}, bufferSize)}
+	if err := text.check(); err != nil {
+		begin, _ := text.Peek(min(40, text.Buffered()))
+		return fmt.Errorf("%s answers with something else than pins, which begins with %q: use the URL of the REST API of a cluster, such as rest:http://HOST:9094", s.url, begin)
+	}
+	l := &lines{in: text.Reader}
 	var ended error
 	keep := func(err error) error {
 		ended = err
@@ -83,12 +105,34 @@ func (s *restSource) Read(ctx context.Context, from Position, f func(Record) err
 		return ended
 	}
 	if err != nil {
-		return fmt.Errorf("%s broke off after line %d of its pins: %w", s.url, l.number, err)
+		return s.orSilent(ctx, fmt.Errorf("%s broke off after line %d of its pins: %w", s.url, l.number, err))
 	}
 	if text := strings.Join(response.Trailer.Values(streamError), "; "); strings.Trim(text, "; ") != "" {
 		return fmt.Errorf("%s broke off after line %d of its pins: it says: %s", s.url, l.number, text)
 	}
 	return nil
+}
+
+// orSilent returns an error, or what has brought it about by cancelling the request.
+func (s *restSource) orSilent(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, errSilent) {
+		return fmt.Errorf("%s: %w: nothing came for %v: look at its log, or use another peer of the cluster", s.url, cause, s.longestSilence)
+	}
+	return err
+}
+
+// watched lets a timer run while it waits for the next bytes, and only then: who uses
+// them may take longer.
+type watched struct {
+	io.Reader
+	silence *time.Timer
+	longest time.Duration
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	w.silence.Reset(w.longest)
+	defer w.silence.Stop()
+	return w.Reader.Read(b)
 }
 
 func (s *restSource) get(ctx context.Context) (*http.Response, error) {

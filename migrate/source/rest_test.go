@@ -105,6 +105,69 @@ func TestRESTEmptyCluster(t *testing.T) {
 	}
 }
 
+// TestRESTOfSomethingElseIsRefused: its lines are not taken for bad pins.
+func TestRESTOfSomethingElseIsRefused(t *testing.T) {
+	text, _ := exportOf(t, samplePins(t, 3))
+	for _, body := range []string{
+		"<!DOCTYPE html>\n<title>Sign in</title>\n", "\n[" + strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", ",") + "]", "null\n", "OK",
+	} {
+		s := open(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }))
+		got, err := readFrom(t, s, Position{})
+		wantError(t, err, "answers with something else than pins", "rest:http://HOST:9094")
+		if len(got.bad)+len(got.records) > 0 {
+			t.Errorf("%q has %v", body, got)
+		}
+	}
+	for _, body := range []string{"", "\n"} {
+		got := readAll(t, open(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) })))
+		if len(got.bad)+len(got.records) > 0 {
+			t.Errorf("%q has %v", body, got)
+		}
+	}
+}
+
+// TestRESTThatIsSilentIsGivenUp: before its answer, before the first pin and behind some.
+func TestRESTThatIsSilentIsGivenUp(t *testing.T) {
+	text, _ := exportOf(t, samplePins(t, 20))
+	for name, begin := range map[string]func(w http.ResponseWriter){
+		"no answer": func(http.ResponseWriter) {},
+		"no pin":    func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() },
+		"some pins": func(w http.ResponseWriter) { _, _ = w.Write(text); _ = http.NewResponseController(w).Flush() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+				begin(w)
+				<-r.Context().Done()
+			}))
+			s.(*restSource).longestSilence = 20 * time.Millisecond
+			_, err := readFrom(t, s, Position{})
+			wantError(t, err, "sends nothing any more", "20ms")
+		})
+	}
+}
+
+// TestRESTTimeOfTheReaderDoesNotCount: only that in which the server is waited for.
+func TestRESTTimeOfTheReaderDoesNotCount(t *testing.T) {
+	silence := time.AfterFunc(time.Hour, func() {})
+	body := &watched{silence: silence, longest: time.Hour, Reader: readFunc(func([]byte) (int, error) {
+		if !silence.Reset(time.Hour) {
+			t.Error("it does not run while the server is waited for")
+		}
+		return 1, nil
+	})}
+	for range 2 {
+		_, err := body.Read(make([]byte, 1))
+		ok(t, err)
+		if silence.Stop() {
+			t.Error("it runs while the reader works")
+		}
+	}
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(b []byte) (int, error) { return f(b) }
+
 func TestRESTUnknownAuthorityIsRefused(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()

@@ -15,20 +15,42 @@ import (
 // only. What keeps them from writing into the files is that they are told so.
 type shadow struct {
 	path string
+	lock io.Closer
 }
+
+// shadowName is how the name of a shadow begins. A number follows.
+const shadowName = "ipfs-cluster-migrate-"
 
 // newShadow makes the shadow of a folder. Link decides for each file what is
 // done with it. Folders inside of it are left out: no engine uses any.
 func newShadow(of string, link func(name string, info fs.FileInfo) linkMode) (*shadow, error) {
-	path, err := os.MkdirTemp("", "ipfs-cluster-migrate-")
+	removeShadows(os.TempDir())
+	s, err := makeShadow()
 	if err != nil {
-		return nil, fmt.Errorf("making a folder of links: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNoShadow, err)
 	}
-	s := &shadow{path: path}
 	if err := s.fill(of, link); err != nil {
 		return nil, errors.Join(fmt.Errorf("making a folder of links to %s: %w", of, err), s.remove())
 	}
 	return s, nil
+}
+
+// makeShadow makes an empty shadow. Another process may remove a folder before it is
+// locked.
+func makeShadow() (*shadow, error) {
+	for {
+		path, err := os.MkdirTemp("", shadowName)
+		if err != nil {
+			return nil, err
+		}
+		lock, err := lockShadow(path)
+		if err == nil {
+			return &shadow{path, lock}, nil
+		}
+		if !errors.Is(err, errInUse) {
+			return nil, errors.Join(err, os.Remove(path))
+		}
+	}
 }
 
 // ownShadow is newShadow for who has locked the folder. Closing what is owned removes
@@ -79,7 +101,7 @@ func (s *shadow) fill(of string, link func(string, fs.FileInfo) linkMode) error 
 	return nil
 }
 
-func (s *shadow) remove() error { return os.RemoveAll(s.path) }
+func (s *shadow) remove() error { return errors.Join(os.RemoveAll(s.path), s.lock.Close()) }
 
 // copyFile copies the first bytes of a file into a new one.
 func copyFile(from, to string, size int64) error {

@@ -21,6 +21,10 @@ type Source interface {
 	Fingerprint() string
 	// Warnings are what the user should know of the source before it is used.
 	Warnings() []string
+	// MayLack reports whether the source may lack pins that its peer has or
+	// should have, so that what is not in it must not be removed elsewhere. The
+	// Warnings say why.
+	MayLack() bool
 	// Count returns the number of records, as far as they can be counted much
 	// faster than they are read; otherwise a negative number. It calls progress
 	// now and then with the number so far.

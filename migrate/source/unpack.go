@@ -3,6 +3,7 @@ package source
 import (
 	"bufio"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ func unpack(file io.Reader) (*unpacked, error) {
 	magic, err := in.Peek(4)
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
-		return nil, fmt.Errorf("reading an export: %w", err)
+		return nil, plain.explain(err)
 	case len(magic) >= 2 && magic[0] == 0x1f && magic[1] == 0x8b:
 		r, err := gzip.NewReader(in)
 		if err != nil {
@@ -57,7 +58,7 @@ func isZstd(magic []byte) bool {
 // explain says what an error in the middle of a file means.
 func (u *unpacked) explain(err error) error {
 	switch {
-	case err == nil || errors.Is(err, errNotWhole):
+	case err == nil || errors.Is(err, errNotWhole) || isOver(err):
 		return err
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
 		return fmt.Errorf("the file ends in the middle of what is packed: the file is not whole: %w", err)
@@ -65,4 +66,9 @@ func (u *unpacked) explain(err error) error {
 		return fmt.Errorf("unpacking an export: the file is damaged: %w", err)
 	}
 	return fmt.Errorf("reading an export: %w", err)
+}
+
+// isOver says whether an error is that of a context that has ended.
+func isOver(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

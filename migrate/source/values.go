@@ -38,6 +38,8 @@ func (s *valuesSource) Warnings() []string {
 	return []string{"pins that change while they are read may be copied as they were before: stop the peers that use that keyspace, and verify"}
 }
 
+func (s *valuesSource) MayLack() bool { return false }
+
 func (s *valuesSource) Close() error {
 	if s.closing == nil {
 		return nil
