@@ -17,7 +17,7 @@ import (
 // A run is killed again and again at random moments, and each time the same
 // command goes on. In the end everything is there, and counted once.
 func TestMigrateKill9(t *testing.T) {
-	n, kills := 3_000, 3
+	n, kills := 1_500, 3
 	if longTests() { // alone: a busy machine would let runs end before they are killed
 		n, kills = 100_000, 20
 	} else {
