@@ -53,7 +53,7 @@ test-cluster: need-engine need-cc tools ## the long tests: 100,000 simulated sch
 test-migrate: need-engine need-cc tools build ## migration at length: stock's folders with 10,000 pins, kills, and 1,000,000 pins beside a bare driver (30 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@go build -o bin/bench ./bench
-	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -- bash -c 'go test -json -count=1 -p 1 -timeout 60m ./migrate/... && go test -json -count=1 -timeout 60m -run 'Migrat|Bulk|Sweep|Live|Pace' ./scyllastate ./internal/e2e' | bin/testreport
+	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -- bash -c 'go test -json -count=1 -p 1 -timeout 60m ./migrate/... && go test -json -count=1 -timeout 60m -run "Migrat|Bulk|Sweep|Live|Pace" ./scyllastate ./internal/e2e' | bin/testreport
 	@bin/cqlserver exec -- bin/bench -only migrate -out bench/out/migrate.json
 
 .PHONY: bench
