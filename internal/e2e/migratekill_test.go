@@ -110,15 +110,19 @@ func TestMigrateKill9BadLines(t *testing.T) {
 func (m *target) killRuns(t *testing.T, from string, n, kills int) (killed, resumed int) {
 	t.Helper()
 	var records int64
+	patient := 3 * time.Second
 	for i := range kills {
-		// A run that is killed before its first checkpoint, after three seconds,
-		// does not come nearer to the end. The others must leave some for all.
-		limit := 6 * time.Second
+		// A run that is killed before its first checkpoint, after three seconds at
+		// least, does not come nearer to the end. The others must leave some for all.
+		var limit time.Duration
 		switch {
 		case !longTests():
 			limit = time.Second / 2
 		case records > int64(n*6*i/kills/10):
 			limit = 2 * time.Second
+		default:
+			patient += 3 * time.Second
+			limit = patient
 		}
 		cmd := m.service(t, nil, "migrate", "run", "--from", from)
 		log := start(t, filepath.Join(t.TempDir(), "run.log"), cmd)
@@ -141,6 +145,9 @@ func (m *target) killRuns(t *testing.T, from string, n, kills int) (killed, resu
 		}
 		if begun && at.Records > 0 {
 			resumed++
+		}
+		if at.Records > records {
+			patient = 3 * time.Second
 		}
 		killed, records = killed+1, at.Records
 		t.Logf("kill %d: %d pins, position %d", i+1, now, records)
