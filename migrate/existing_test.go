@@ -92,15 +92,7 @@ func TestDifferentPinsAreCountedOverAStop(t *testing.T) {
 	src, dst := migrated(t, pinItems(t, 20))
 	dst.live.By = "a peer"
 	opts := Options{Change: Change{ReplicationMin: 1, ReplicationMax: 3}, Existing: ExistingKeep, Window: 5, CheckpointEvery: 1}
-	src.fail = func(n int64) error {
-		if n == 13 {
-			return errors.New("broken")
-		}
-		return nil
-	}
-	_, err := Run(t.Context(), src, dst, opts)
-	wantError(t, err, "broken")
-	src.fail = nil
+	breakOff(t, src, dst, opts, 13)
 	if report := mustRun(t, src, dst, opts); !report.Resumed || report.Different != 20 {
 		t.Errorf("resumed %v, %d different, want 20", report.Resumed, report.Different)
 	}
@@ -139,15 +131,7 @@ func TestConditionalRunCompletesWhatABulkRunHasLeft(t *testing.T) {
 // A dry run looks at all records, also those that a run would not read again.
 func TestDryRunReadsEverything(t *testing.T) {
 	src, dst := newFakeSource(t, pinItems(t, 50)...), newFakeTarget(t)
-	src.fail = func(n int64) error {
-		if n == 30 {
-			return errors.New("broken")
-		}
-		return nil
-	}
-	_, err := Run(t.Context(), src, dst, often())
-	wantError(t, err, "broken")
-	src.fail = nil
+	breakOff(t, src, dst, often(), 30)
 	stored := dst.migrations[src.id]
 	opts := often()
 	opts.DryRun = true

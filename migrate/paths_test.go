@@ -137,18 +137,10 @@ func TestConditionalRunNeverGoesOnInBulk(t *testing.T) {
 	// all it meets. Then that pin is gone.
 	dst.rows["a key"] = row{}
 	src.fingerprint = "two"
-	src.fail = func(n int64) error {
-		if n == 30 {
-			return errors.New("broken")
-		}
-		return nil
-	}
 	opts := often()
 	opts.Existing = ExistingKeep
-	_, err := Run(t.Context(), src, dst, opts)
-	wantError(t, err, "broken")
+	breakOff(t, src, dst, opts, 30)
 	delete(dst.rows, "a key")
-	src.fail = nil
 	report := mustRun(t, src, dst, opts)
 	if report.Bulk || len(dst.rows) != 40 {
 		t.Errorf("bulk %v, %d pins are left of 40", report.Bulk, len(dst.rows))
@@ -189,15 +181,7 @@ func TestUnfinishedRunIsNotContinuedWithAnother(t *testing.T) {
 			if name == "nobody could tell" {
 				src.fingerprint = ""
 			}
-			src.fail = func(n int64) error {
-				if n == 35 {
-					return errors.New("broken")
-				}
-				return nil
-			}
-			_, err := Run(t.Context(), src, dst, often())
-			wantError(t, err, "broken")
-			src.fail = nil
+			breakOff(t, src, dst, often(), 35)
 			opts := often()
 			change(src, &opts)
 			report := mustRun(t, src, dst, opts)

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -86,15 +85,7 @@ func wantSnakeCase(t *testing.T, plan *Plan) {
 
 func TestPlanSaysWhatRunWouldDo(t *testing.T) {
 	src, dst := newFakeSource(t, pinItems(t, 50)...), newFakeTarget(t)
-	src.fail = func(n int64) error {
-		if n == 30 {
-			return errors.New("broken")
-		}
-		return nil
-	}
-	_, err := Run(t.Context(), src, dst, often())
-	wantError(t, err, "broken")
-	src.fail = nil
+	breakOff(t, src, dst, often(), 30)
 	plan := mustPlan(t, src, dst, Options{})
 	if plan.Path != PathBulk || !plan.Resumes || plan.ResumesFrom != 29 || plan.Own != 29 || len(plan.Earlier) != 1 || plan.Earlier[0].Records != 29 || plan.Records != 50 {
 		t.Errorf("the plan is %+v", plan)
@@ -112,7 +103,7 @@ func TestPlanSaysWhatRunWouldDo(t *testing.T) {
 	if plan = mustPlan(t, src, dst, Options{Existing: ExistingNewer}); plan.Refused != "" {
 		t.Errorf("refused: %s", plan.Refused)
 	}
-	_, err = MakePlan(t.Context(), src, dst, Options{Change: Change{ReplicationMin: 7}})
+	_, err := MakePlan(t.Context(), src, dst, Options{Change: Change{ReplicationMin: 7}})
 	wantError(t, err, "replication factors 7 to 2")
 }
 

@@ -44,17 +44,9 @@ func TestAnotherBulkRunIsUnderWay(t *testing.T) {
 // One that goes on in bulk gives way, too.
 func TestResumedRunMeetsAnotherBulkRun(t *testing.T) {
 	src, dst := newFakeSource(t, pinItems(t, 50)...), newFakeTarget(t)
-	src.fail = func(n int64) error {
-		if n == 30 {
-			return errors.New("broken")
-		}
-		return nil
-	}
-	_, err := Run(t.Context(), src, dst, often())
-	wantError(t, err, "broken")
-	src.fail = nil
+	breakOff(t, src, dst, often(), 30)
 	dst.store(state.Migration{ID: "fake:/rival", Run: 1, Bulk: true, Phase: state.MigrationCopying, Updated: time.Now()})
-	_, err = Run(t.Context(), src, dst, often())
+	_, err := Run(t.Context(), src, dst, often())
 	wantError(t, err, "fake:/rival has not ended")
 	dst.store(state.Migration{ID: "fake:/rival", Run: 1, Bulk: true, Phase: state.MigrationDone, Updated: time.Now()})
 	if report := mustRun(t, src, dst, often()); !report.Bulk || !report.Resumed {

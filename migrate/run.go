@@ -134,7 +134,7 @@ func (r *run) begin(ctx context.Context) error {
 	if r.opts.DryRun {
 		r.write = count
 		if !r.m.Bulk {
-			r.write = look{r.dst, r.opts.Existing}.write
+			r.write = conditional{dst: r.dst, existing: r.opts.Existing}.look
 		}
 		return nil
 	}

@@ -38,6 +38,20 @@ func mustRun(t *testing.T, src *fakeSource, dst *fakeTarget, opts Options) *Repo
 	return report
 }
 
+// breakOff makes a run whose source cannot be read from a record on, and then can.
+func breakOff(t *testing.T, src *fakeSource, dst *fakeTarget, opts Options, record int64) {
+	t.Helper()
+	src.fail = func(n int64) error {
+		if n == record {
+			return errors.New("broken")
+		}
+		return nil
+	}
+	_, err := Run(t.Context(), src, dst, opts)
+	wantError(t, err, "broken")
+	src.fail = nil
+}
+
 func wantValues(t *testing.T, dst *fakeTarget, want map[string]string) {
 	t.Helper()
 	if got := dst.values(); !maps.Equal(got, want) {

@@ -49,7 +49,7 @@ type conditional struct {
 	existing Existing
 	// index is called with the pins that are there already as they should be:
 	// a bulk run that was stopped may have left them without what belongs to
-	// them.
+	// them. A dry run has none.
 	index func(ctx context.Context, pins []state.BulkPin) error
 }
 
@@ -95,29 +95,25 @@ func each(ctx context.Context, pins []state.BulkPin, put func(context.Context, a
 	return sum, nil
 }
 
-// look is how a dry run writes with conditions: it looks what is there.
-type look struct {
-	dst      Target
-	existing Existing
+// look is write for a dry run: it looks what is there.
+func (c conditional) look(ctx context.Context, pins []state.BulkPin) (written, error) {
+	return each(ctx, pins, c.lookAt, func(state.BulkPin, written) {})
 }
 
-func (l look) write(ctx context.Context, pins []state.BulkPin) (written, error) {
-	return each(ctx, pins, l.put, func(state.BulkPin, written) {})
-}
-
-func (l look) put(ctx context.Context, pin api.Pin) (written, error) {
+// lookAt returns what put would do.
+func (c conditional) lookAt(ctx context.Context, pin api.Pin) (written, error) {
 	value, err := pin.ProtoMarshal()
 	if err != nil {
 		return written{}, fmt.Errorf("encoding the pin of %s: %w", pin.Cid, err)
 	}
-	current, err := l.dst.Get(ctx, pin.Cid)
+	current, err := c.dst.Get(ctx, pin.Cid)
 	switch {
 	case errors.Is(err, state.ErrNotFound):
 		return written{copied: 1}, nil
 	case err != nil:
 		return written{}, fmt.Errorf("reading the pin of %s: %w", pin.Cid, err)
 	}
-	err = l.existing.decide(&current, &pin, value)
+	err = c.existing.decide(&current, &pin, value)
 	switch {
 	case err == nil:
 		return written{copied: 1, replaced: 1}, nil

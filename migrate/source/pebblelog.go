@@ -3,7 +3,6 @@ package source
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -243,7 +242,7 @@ func (l *pebbleLog) hasChunk(b []byte, ofLog func(number uint32) bool) bool {
 }
 
 func (l *pebbleLog) damaged(what string) error {
-	return &unclean{fmt.Errorf("its log %06d: %w", l.number, errors.New(what))}
+	return &unclean{fmt.Errorf("its log %06d: %s", l.number, what)}
 }
 
 // pebbleChunk is one chunk, its kind without regard to the header.
