@@ -88,13 +88,13 @@ func entry(statement string, args ...any) gocql.BatchEntry {
 func (r *bulkRows) write(ctx context.Context, db *scylla.DB) error {
 	send := func(i int) error {
 		if i < len(r.pins) {
-			return db.Query(bulkPut, r.pins[i]...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+			return db.Session.Query(bulkPut, r.pins[i]...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
 		}
 		batch := r.batches[i-len(r.pins)]
 		if len(batch) == 1 {
-			return db.Query(batch[0].Stmt, batch[0].Args...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+			return db.Session.Query(batch[0].Stmt, batch[0].Args...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
 		}
-		b := db.Batch(gocql.UnloggedBatch).WithContext(ctx)
+		b := db.Session.Batch(gocql.UnloggedBatch).WithContext(ctx)
 		b.SetConsistency(gocql.Quorum)
 		b.Entries = batch
 		return b.Exec()

@@ -94,7 +94,7 @@ func fill(ctx context.Context, db *scylla.DB, series string, n int, holders ...p
 func fillSome(ctx context.Context, db *scylla.DB, series string, from, to int, holders []peer.ID) error {
 	batches := make(map[string]*gocql.Batch)
 	for _, h := range holders {
-		batches[h.String()] = db.Batch(gocql.UnloggedBatch).WithContext(ctx)
+		batches[h.String()] = db.Session.Batch(gocql.UnloggedBatch).WithContext(ctx)
 	}
 	for i := from; i < to; i++ {
 		s, err := newSample(series, i, holders...)
@@ -102,7 +102,7 @@ func fillSome(ctx context.Context, db *scylla.DB, series string, from, to int, h
 			return err
 		}
 		rev, now := gocql.TimeUUID(), time.Now()
-		if err := db.Query(fillPin, rev, s.value, len(holders), len(holders), now, s.peers, s.cid).
+		if err := db.Session.Query(fillPin, rev, s.value, len(holders), len(holders), now, s.peers, s.cid).
 			WithContext(ctx).Idempotent(true).Exec(); err != nil {
 			return err
 		}

@@ -74,9 +74,9 @@ func (r *raw) writeRows(feed string, first feedRow, more <-chan feedRow) {
 	}
 	var err error
 	if len(batch) == 1 {
-		err = r.db.Query(insertChange, values(first)...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+		err = r.db.Session.Query(insertChange, values(first)...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
 	} else {
-		b := r.db.Batch(gocql.UnloggedBatch).WithContext(ctx)
+		b := r.db.Session.Batch(gocql.UnloggedBatch).WithContext(ctx)
 		b.SetConsistency(gocql.Quorum)
 		for _, row := range batch {
 			b.Entries = append(b.Entries, gocql.BatchEntry{Stmt: insertChange, Args: values(row), Idempotent: true})
@@ -105,14 +105,14 @@ func (r *raw) announce(s *sample, rev gocql.UUID, prev *gocql.UUID, kind int8) e
 func (r *raw) get(ctx context.Context, s *sample) (rev gocql.UUID, err error) {
 	var prev gocql.UUID
 	var value []byte
-	err = r.db.Query(selectPin, s.cid).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Scan(&rev, &prev, &value)
+	err = r.db.Session.Query(selectPin, s.cid).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Scan(&rev, &prev, &value)
 	return rev, err
 }
 
 func (r *raw) has(ctx context.Context, s *sample) error {
 	var rev gocql.UUID
 	var rfMin *int
-	return r.db.Query(selectExists, s.cid).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Scan(&rev, &rfMin)
+	return r.db.Session.Query(selectExists, s.cid).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Scan(&rev, &rfMin)
 }
 
 // put writes the pin over the revision prev, nil for none.
@@ -152,7 +152,7 @@ func (r *raw) rm(ctx context.Context, s *sample) error {
 }
 
 func (r *raw) cas(ctx context.Context, statement string, values ...any) error {
-	applied, err := r.db.Query(statement, values...).WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(make(map[string]any, 3))
+	applied, err := r.db.Session.Query(statement, values...).WithContext(ctx).MapScanCAS(make(map[string]any, 3))
 	if err == nil && !applied {
 		err = errNotApplied
 	}
@@ -163,10 +163,11 @@ func (r *raw) cas(ctx context.Context, statement string, values ...any) error {
 // Store.List has, and returns how many there are.
 func (r *raw) list(ctx context.Context) (int, error) {
 	const page = 1000
-	ranges := uint64(16 * r.db.Nodes)
+	readers := max(4, 2*r.db.Shards())
+	ranges := uint64(8 * readers)
 	var total atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(4, 2*r.db.Nodes))
+	g.SetLimit(readers)
 	width := math.MaxUint64/ranges + 1
 	for i := range ranges {
 		after := int64(uint64(1<<63) + i*width)
@@ -175,11 +176,12 @@ func (r *raw) list(ctx context.Context) (int, error) {
 			upTo = math.MaxInt64
 		}
 		g.Go(func() error {
-			iter := r.db.Query(selectRange+r.db.Dialect.Scan(), after, upTo).WithContext(ctx).
+			iter := r.db.Session.Query(selectRange+r.db.Dialect.Scan(), after, upTo).WithContext(ctx).
 				Consistency(gocql.Quorum).Idempotent(true).PageSize(page).Iter()
 			var token int64
 			var key, value []byte
-			for iter.Scan(&token, &key, &value) {
+			var rev gocql.UUID
+			for iter.Scan(&token, &key, &rev, &value) {
 				if len(value) > 0 {
 					total.Add(1)
 				}

@@ -90,8 +90,8 @@ func requests(ctx context.Context, db *scylla.DB) (int64, error) {
 		return 0, nil
 	}
 	var total int64
-	for _, h := range db.GetHosts() {
-		iter := db.Query(countRequests).WithContext(ctx).Consistency(gocql.One).SetHostID(h.HostID()).Iter()
+	for _, h := range db.Session.GetHosts() {
+		iter := db.Session.Query(countRequests).WithContext(ctx).Consistency(gocql.One).SetHostID(h.HostID()).Iter()
 		var keyspace string
 		var count int64
 		for iter.Scan(&keyspace, &count) {

@@ -212,7 +212,7 @@ func (l *load) turn(ctx context.Context, op operation, side, clients int, pins [
 	}
 	n := float64(len(each))
 	// Each node was asked once in between.
-	sent := float64(after - before - int64(l.db.Nodes))
+	sent := float64(after - before - int64(l.db.Shards()))
 	return outcome{
 		rate: n / took.Seconds(), latency: median(each),
 		cpu: float64((cpuAfter - cpuBefore).Microseconds()) / n, requests: sent / n,

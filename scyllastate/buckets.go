@@ -60,20 +60,18 @@ func (s *Store) NoteBucket(ctx context.Context, p peer.ID, bucket int) error {
 
 // bucketsOf returns the buckets that were noted for a holder, in order.
 func (s *Store) bucketsOf(ctx context.Context, holder string) ([]int, error) {
-	ctx = scylla.WithTrail(ctx)
-	iter := s.db.Query(selectBuckets, holder).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(state.Buckets).Iter()
+	rows := s.db.Rows(ctx, gocql.Quorum, state.Buckets, scylla.Bind(selectBuckets, holder))
 	var buckets []int
 	var bucket int
-	for iter.Scan(&bucket) {
+	for rows.Next(&bucket) {
 		if err := checkBucket(bucket); err != nil {
 			logger.Errorf("passing over a bucket in use of %s: %s", holder, err)
 			continue
 		}
 		buckets = append(buckets, bucket)
 	}
-	if err := iter.Close(); err != nil {
-		return nil, fmt.Errorf("reading which buckets of %s are in use: %w", holder, scylla.Describe(ctx, err))
+	if err := rows.Close(); err != nil {
+		return nil, fmt.Errorf("reading which buckets of %s are in use: %w", holder, err)
 	}
 	s.noted.set(holder, buckets)
 	return buckets, nil
@@ -90,11 +88,9 @@ func (s *Store) noteBucket(ctx context.Context, holder string, bucket int) error
 }
 
 func (s *Store) insertBucket(ctx context.Context, holder string, bucket int) error {
-	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(insertBucket, holder, bucket).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+	err := s.db.Write(ctx, scylla.Bind(insertBucket, holder, bucket))
 	if err != nil {
-		return fmt.Errorf("noting that bucket %d of %s is in use: %w", bucket, holder, scylla.Describe(ctx, err))
+		return fmt.Errorf("noting that bucket %d of %s is in use: %w", bucket, holder, err)
 	}
 	s.noted.add(holder, bucket)
 	return nil

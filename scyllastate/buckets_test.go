@@ -102,7 +102,7 @@ func TestPlacementBuckets(t *testing.T) {
 		t.Errorf("everywhere uses %d", everywhere)
 	}
 
-	must(t, s.db.Query("TRUNCATE buckets").Exec())
+	must(t, s.db.Session.Query("TRUNCATE buckets").Exec())
 	put(a, cids[2])
 	must(t, s.indexEverywhere(ctx, cids[1], gocql.TimeUUID()))
 	want(s, a) // it was known to be noted
@@ -128,7 +128,7 @@ func TestBucketIsNotedFirst(t *testing.T) {
 	s := newTestStore(t)
 	ctx := t.Context()
 	a, c := statetest.Peer("a"), statetest.Cid("x")
-	must(t, s.db.Query("DROP TABLE buckets").Exec())
+	must(t, s.db.Session.Query("DROP TABLE buckets").Exec())
 	for range 2 { // what failed once is not taken for done
 		if err := s.PutPlacement(ctx, a, state.Placement{Cid: c, Status: state.PlacementQueued}); err == nil {
 			t.Error("a placement was stored in a bucket that could not be noted")

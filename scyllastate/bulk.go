@@ -124,9 +124,7 @@ func (i *importer) writePin(ctx context.Context, p *state.BulkPin) error {
 }
 
 func (i *importer) exec(ctx context.Context, statement string, args ...any) error {
-	ctx = scylla.WithTrail(ctx)
-	err := i.store.db.Query(statement, args...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
-	return scylla.Describe(ctx, err)
+	return i.store.db.Write(ctx, scylla.Bind(statement, args...))
 }
 
 // addSideRows adds all by which a pin is found without a walk over the pinset.
@@ -172,13 +170,13 @@ func (i *importer) noteBucket(rows *sideRows, holder string, bucket int) {
 // sideRows are the rows that belong to many pins, by partition: those of one
 // travel in one batch.
 type sideRows struct {
-	batches map[partition][]gocql.BatchEntry
+	batches map[partition][]scylla.Statement
 	noted   map[bucketKey]struct{}
 	n       int
 }
 
 func newSideRows() *sideRows {
-	return &sideRows{batches: make(map[partition][]gocql.BatchEntry), noted: make(map[bucketKey]struct{})}
+	return &sideRows{batches: make(map[partition][]scylla.Statement), noted: make(map[bucketKey]struct{})}
 }
 
 // bucketKey is the key of the table buckets.
@@ -195,7 +193,7 @@ type partition struct {
 
 func (r *sideRows) add(p partition, statement string, args ...any) {
 	r.n++
-	r.batches[p] = append(r.batches[p], gocql.BatchEntry{Stmt: statement, Args: args, Idempotent: true})
+	r.batches[p] = append(r.batches[p], scylla.Bind(statement, args...))
 }
 
 // maxSideRows are kept at once, whatever the number of peers a pin is on: some
@@ -207,7 +205,7 @@ const maxSideRows = 40_000
 const maxBatchRows = 200
 
 func (i *importer) writeSideRows(ctx context.Context, rows *sideRows) error {
-	batches := make([][]gocql.BatchEntry, 0, len(rows.batches))
+	batches := make([][]scylla.Statement, 0, len(rows.batches))
 	for _, batch := range rows.batches {
 		for len(batch) > maxBatchRows {
 			batches = append(batches, batch[:maxBatchRows])
@@ -215,7 +213,7 @@ func (i *importer) writeSideRows(ctx context.Context, rows *sideRows) error {
 		}
 		batches = append(batches, batch)
 	}
-	err := i.pace.each(ctx, len(batches), func(ctx context.Context, n int) error { return i.sendBatch(ctx, batches[n]) })
+	err := i.pace.each(ctx, len(batches), func(ctx context.Context, n int) error { return i.store.db.WriteAll(ctx, batches[n]) })
 	if err != nil {
 		return err
 	}
@@ -223,17 +221,6 @@ func (i *importer) writeSideRows(ctx context.Context, rows *sideRows) error {
 		i.store.noted.add(b.holder, b.bucket)
 	}
 	return nil
-}
-
-func (i *importer) sendBatch(ctx context.Context, entries []gocql.BatchEntry) error {
-	if len(entries) == 1 {
-		return i.exec(ctx, entries[0].Stmt, entries[0].Args...)
-	}
-	ctx = scylla.WithTrail(ctx)
-	b := i.store.db.Session.Batch(gocql.UnloggedBatch).WithContext(ctx)
-	b.SetConsistency(gocql.Quorum)
-	b.Entries = entries
-	return scylla.Describe(ctx, b.Exec())
 }
 
 // swept is a pin that an earlier run has written and the source does not have
@@ -261,10 +248,10 @@ func (i *importer) Sweep(ctx context.Context, progress func(n int64)) (removed i
 		}
 		return err
 	}
-	err = i.store.eachRevision(ctx, func(key, value []byte, rev gocql.UUID) error {
-		run, ours := i.mark.run(rev)
+	err = i.store.scanAll(ctx, gocql.Quorum, func(_ context.Context, row scanned) error {
+		run, ours := i.mark.run(row.rev)
 		mu.Lock()
-		if seen++; seen%listPage == 0 {
+		if seen++; seen%scanPage == 0 {
 			progress(seen)
 		}
 		if !ours || run >= i.run {
@@ -272,11 +259,11 @@ func (i *importer) Sweep(ctx context.Context, progress func(n int64)) (removed i
 			return nil
 		}
 		mu.Unlock()
-		c, err := castKey(key)
+		c, err := castKey(row.key)
 		if err != nil {
 			return err
 		}
-		pin, err := decodePin(c, value)
+		pin, err := decodePin(c, row.value)
 		if err != nil {
 			return err
 		}

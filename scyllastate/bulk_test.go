@@ -42,7 +42,7 @@ func rowsOf(t *testing.T, s *Store, columns map[string]string) map[string][]stri
 	t.Helper()
 	out := make(map[string][]string)
 	for table, names := range columns {
-		rows, err := s.db.Query("SELECT " + names + " FROM " + table).Iter().SliceMap()
+		rows, err := s.db.Session.Query("SELECT " + names + " FROM " + table).Iter().SliceMap()
 		must(t, err)
 		for _, r := range rows {
 			var text string
@@ -239,7 +239,7 @@ func TestBulkBatches(t *testing.T) {
 	}
 	must(t, begin(t, s, migration("crdt:/one", 1, true)).Write(ctx, pins))
 	var n int
-	must(t, s.db.Query("SELECT COUNT(*) FROM placements WHERE peer = ? AND bucket = ?", p.String(), bucket).Scan(&n))
+	must(t, s.db.Session.Query("SELECT COUNT(*) FROM placements WHERE peer = ? AND bucket = ?", p.String(), bucket).Scan(&n))
 	if n != len(pins) {
 		t.Errorf("%d rows were written, want %d", n, len(pins))
 	}

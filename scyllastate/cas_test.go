@@ -85,13 +85,13 @@ func TestMarkerRunsOut(t *testing.T) {
 	}
 	var rows int
 	waitFor(t, "the marker to run out", func() bool {
-		if err := s.db.Query("SELECT COUNT(*) FROM pins").Scan(&rows); err != nil {
+		if err := s.db.Session.Query("SELECT COUNT(*) FROM pins").Scan(&rows); err != nil {
 			t.Fatal(err)
 		}
 		return rows == 1
 	})
 	var ttl *int
-	if err := s.db.Query("SELECT TTL(rev) FROM pins WHERE cid = ?", kept.Cid.Bytes()).Scan(&ttl); err != nil {
+	if err := s.db.Session.Query("SELECT TTL(rev) FROM pins WHERE cid = ?", kept.Cid.Bytes()).Scan(&ttl); err != nil {
 		t.Fatal(err)
 	}
 	if ttl != nil {

@@ -26,7 +26,7 @@ func TestReadableColumns(t *testing.T) {
 				peers        []string
 				rev          gocql.UUID
 			)
-			err := s.db.Query("SELECT rev, pin, rf_min, rf_max, created, peers FROM pins WHERE cid = ?", sample.Pin.Cid.Bytes()).
+			err := s.db.Session.Query("SELECT rev, pin, rf_min, rf_max, created, peers FROM pins WHERE cid = ?", sample.Pin.Cid.Bytes()).
 				Scan(&rev, &value, &rfMin, &rfMax, &created, &peers)
 			if err != nil {
 				t.Fatal(err)

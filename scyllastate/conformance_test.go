@@ -32,7 +32,7 @@ func corrupt(tb testing.TB, s *Store, c api.Cid) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	applied, err := s.db.Query("UPDATE pins SET pin = ? WHERE cid = ? IF rev = ?", []byte{0x0a, 0xff}, c.Bytes(), r.rev).
+	applied, err := s.db.Session.Query("UPDATE pins SET pin = ? WHERE cid = ? IF rev = ?", []byte{0x0a, 0xff}, c.Bytes(), r.rev).
 		MapScanCAS(map[string]any{})
 	if err != nil || !applied {
 		tb.Fatalf("corrupting the row of %s: applied %t, %v", c, applied, err)

@@ -21,11 +21,9 @@ func (s *Store) indexEverywhere(ctx context.Context, c api.Cid, rev gocql.UUID) 
 	if err := s.noteBucket(ctx, everyPeer, bucket); err != nil {
 		return fmt.Errorf("listing %s among the pins of every peer: %w", c, err)
 	}
-	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(insertEverywhere, bucket, c.Bytes(), rev, s.stamp()).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+	err := s.db.Write(ctx, scylla.Bind(insertEverywhere, bucket, c.Bytes(), rev, s.stamp()))
 	if err != nil {
-		return fmt.Errorf("listing %s among the pins of every peer: %w", c, scylla.Describe(ctx, err))
+		return fmt.Errorf("listing %s among the pins of every peer: %w", c, err)
 	}
 	return nil
 }
@@ -60,13 +58,11 @@ func (s *Store) dropStrays(ctx context.Context, bucket int, age time.Duration) (
 	if err := s.clock.check(); err != nil {
 		return 0, err // this clock must not decide how old a row is
 	}
-	ctx = scylla.WithTrail(ctx)
 	kept := false
-	iter := s.db.Query(selectEverywhere, bucket).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(everywherePage).Iter()
+	rows := s.db.Rows(ctx, gocql.Quorum, everywherePage, scylla.Bind(selectEverywhere, bucket))
 	for {
 		var r everywhereRow
-		if !iter.Scan(&r.key, &r.rev, &r.written) {
+		if !rows.Next(&r.key, &r.rev, &r.written) {
 			break
 		}
 		stray := false
@@ -77,7 +73,7 @@ func (s *Store) dropStrays(ctx context.Context, bucket int, age time.Duration) (
 			err = s.dropEverywhere(ctx, bucket, r)
 		}
 		if err != nil {
-			_ = iter.Close() // err is the reason
+			_ = rows.Close() // err is the reason
 			return dropped, err
 		}
 		if stray {
@@ -86,8 +82,8 @@ func (s *Store) dropStrays(ctx context.Context, bucket int, age time.Duration) (
 			kept = true
 		}
 	}
-	if err := iter.Close(); err != nil {
-		return dropped, fmt.Errorf("reading bucket %d of the pins of every peer: %w", bucket, scylla.Describe(ctx, err))
+	if err := rows.Close(); err != nil {
+		return dropped, fmt.Errorf("reading bucket %d of the pins of every peer: %w", bucket, err)
 	}
 	if kept {
 		err = s.insertBucket(ctx, everyPeer, bucket)
@@ -120,11 +116,9 @@ func (s *Store) stray(ctx context.Context, key []byte) (bool, error) {
 // dropEverywhere removes the row as it was read. One that was written since then
 // has a later timestamp and stays.
 func (s *Store) dropEverywhere(ctx context.Context, bucket int, r everywhereRow) error {
-	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(deleteEverywhere, r.written, bucket, r.key).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+	err := s.db.Write(ctx, scylla.Bind(deleteEverywhere, r.written, bucket, r.key))
 	if err != nil {
-		return fmt.Errorf("removing 0x%x from the pins of every peer: %w", r.key, scylla.Describe(ctx, err))
+		return fmt.Errorf("removing 0x%x from the pins of every peer: %w", r.key, err)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func everywherePin(c api.Cid) api.Pin {
 func indexed(t *testing.T, s *Store, c api.Cid) bool {
 	t.Helper()
 	var n int
-	if err := s.db.Query("SELECT COUNT(*) FROM everywhere WHERE bucket = ? AND cid = ?", bucketOf(c), c.Bytes()).Scan(&n); err != nil {
+	if err := s.db.Session.Query("SELECT COUNT(*) FROM everywhere WHERE bucket = ? AND cid = ?", bucketOf(c), c.Bytes()).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n == 1
@@ -47,16 +47,16 @@ func TestDropStrays(t *testing.T) {
 	// written.
 	day := time.Now().Add(-24 * time.Hour)
 	write := func(key []byte, rev, written time.Time) {
-		must(t, s.db.Query(insertEverywhere, bucket, key, newUUID(rev), written.UnixMicro()).Exec())
+		must(t, s.db.Session.Query(insertEverywhere, bucket, key, newUUID(rev), written.UnixMicro()).Exec())
 	}
-	must(t, s.db.Query("TRUNCATE everywhere").Exec())
+	must(t, s.db.Session.Query("TRUNCATE everywhere").Exec())
 	for _, c := range cids[:5] {
 		write(c.Bytes(), day, day)
 	}
 	write(fresh.Bytes(), time.Now(), time.Now())
 	write([]byte{0}, day, day) // no CID
 	other := cidsIn(bucket+1, 1)[0]
-	must(t, s.db.Query(insertEverywhere, bucket+1, other.Bytes(), newUUID(day), day.UnixMicro()).Exec())
+	must(t, s.db.Session.Query(insertEverywhere, bucket+1, other.Bytes(), newUUID(day), day.UnixMicro()).Exec())
 
 	if n, err := s.DropStrays(ctx, bucket); n != 0 || err != nil {
 		t.Errorf("%d strays that are younger than two days were dropped: %v", n, err)
@@ -146,7 +146,7 @@ func putExampleRows(t *testing.T, s *Store, p peer.ID, c api.Cid, slot int64) {
 		t.Error("the write of a pin of every peer did not list it")
 	}
 	must(t, s.PutPlacement(t.Context(), p, state.Placement{Cid: c, Status: state.PlacementQueued}))
-	must(t, s.db.Query(insertExpiry, slot, shardOf(c), c.Bytes(), time.Unix(slot*60, 0), 3600, s.stamp()).Exec())
+	must(t, s.db.Session.Query(insertExpiry, slot, shardOf(c), c.Bytes(), time.Unix(slot*60, 0), 3600, s.stamp()).Exec())
 	m := member("a", incarnation(1))
 	m.ID = p
 	must(t, s.PutMember(t.Context(), m, state.Member{}))

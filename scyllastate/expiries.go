@@ -2,7 +2,6 @@ package scyllastate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -55,10 +54,7 @@ func (s *Store) indexExpiry(ctx context.Context, c api.Cid, due time.Time) error
 
 func (s *Store) insertExpiry(ctx context.Context, c api.Cid, due, at time.Time) error {
 	slot, ttl := expirySlot(due, at)
-	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(insertExpiry, slot, shardOf(c), c.Bytes(), due, ttl, s.stamp()).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
-	return scylla.Describe(ctx, err)
+	return s.db.Write(ctx, scylla.Bind(insertExpiry, slot, shardOf(c), c.Bytes(), due, ttl, s.stamp()))
 }
 
 // expirySlot is the slot of a row that is written now and its time to live in
@@ -94,23 +90,21 @@ func (s *Store) Due(ctx context.Context, shard int, after, upTo time.Time, f fun
 
 // dueIn calls f for the rows of one partition.
 func (s *Store) dueIn(ctx context.Context, slot int64, shard int, f func(c api.Cid, due time.Time) error) error {
-	ctx = scylla.WithTrail(ctx)
-	iter := s.db.Query(selectExpiries, slot, shard).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(expiriesPage).Iter()
+	rows := s.db.Rows(ctx, gocql.Quorum, expiriesPage, scylla.Bind(selectExpiries, slot, shard))
 	var key []byte
 	var due time.Time
-	for iter.Scan(&key, &due) {
+	for rows.Next(&key, &due) {
 		c, err := api.CastCid(key)
 		if err != nil {
 			logger.Errorf("passing over an expiry whose key 0x%x is no CID: %s", key, err)
 		} else if err := f(c, due); err != nil {
-			_ = iter.Close() // err is the reason
+			_ = rows.Close() // err is the reason
 			return err
 		}
 		key = nil
 	}
-	if err := iter.Close(); err != nil {
-		return fmt.Errorf("reading slot %d of the expiries, shard %d: %w", slot, shard, scylla.Describe(ctx, err))
+	if err := rows.Close(); err != nil {
+		return fmt.Errorf("reading slot %d of the expiries, shard %d: %w", slot, shard, err)
 	}
 	return nil
 }
@@ -120,13 +114,11 @@ func (s *Store) DuePosition(ctx context.Context, shard int) (time.Time, error) {
 	if err := checkShard(shard); err != nil {
 		return time.Time{}, err
 	}
-	ctx = scylla.WithTrail(ctx)
 	var position time.Time
 	var holder *gocql.UUID
-	err := s.db.Query(selectCursor, expiryFeed(shard), expiryConsumer).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Scan(&position, &holder)
-	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
-		return time.Time{}, fmt.Errorf("reading the position of the expiries, shard %d: %w", shard, scylla.Describe(ctx, err))
+	_, err := s.db.Read(ctx, gocql.Quorum, scylla.Bind(selectCursor, expiryFeed(shard), expiryConsumer), &position, &holder)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the position of the expiries, shard %d: %w", shard, err)
 	}
 	return position, nil
 }
@@ -138,11 +130,9 @@ func (s *Store) SetDuePosition(ctx context.Context, shard int, upTo time.Time) e
 	if err := checkShard(shard); err != nil {
 		return err
 	}
-	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(setPosition, s.stamp(), upTo, expiryFeed(shard), expiryConsumer).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+	err := s.db.Write(ctx, scylla.Bind(setPosition, s.stamp(), upTo, expiryFeed(shard), expiryConsumer))
 	if err != nil {
-		return fmt.Errorf("storing the position of the expiries, shard %d: %w", shard, scylla.Describe(ctx, err))
+		return fmt.Errorf("storing the position of the expiries, shard %d: %w", shard, err)
 	}
 	return nil
 }

@@ -115,13 +115,13 @@ func TestExpiries(t *testing.T) {
 		c := statetest.Cid(tt.name)
 		must(t, s.indexExpiry(ctx, c, tt.due))
 		var left *int
-		must(t, s.db.Query("SELECT TTL(due) FROM expiries WHERE slot = ? AND shard = ? AND cid = ?", slotOf(tt.due), shardOf(c), c.Bytes()).Scan(&left))
+		must(t, s.db.Session.Query("SELECT TTL(due) FROM expiries WHERE slot = ? AND shard = ? AND cid = ?", slotOf(tt.due), shardOf(c), c.Bytes()).Scan(&left))
 		want := int(time.Until(tt.due.Add(expiryKept)) / time.Second)
 		if (left != nil) != tt.ttl || left != nil && (*left < want-60 || *left > want+60) {
 			t.Errorf("%s: stays for %v s", tt.name, left)
 		}
 	}
-	must(t, s.db.Query("INSERT INTO expiries (slot, shard, cid, due) VALUES (?, ?, ?, ?)", slotOf(minute), shard, []byte{0}, minute).Exec())
+	must(t, s.db.Session.Query("INSERT INTO expiries (slot, shard, cid, due) VALUES (?, ?, ?, ?)", slotOf(minute), shard, []byte{0}, minute).Exec())
 	if got := dueCids(t, s, shard, minute, minute); len(got) != 1 {
 		t.Errorf("beside a row that is no CID: %v", got)
 	}

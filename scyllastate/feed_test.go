@@ -184,7 +184,7 @@ func TestFeedCursorStaysBehindOpenChanges(t *testing.T) {
 	})
 	must(t, s.Add(t.Context(), stuck))
 	var open time.Time
-	must(t, s.db.Query("SELECT toTimestamp(MIN(at)) FROM changes WHERE feed = ? AND slot IN (?, ?)",
+	must(t, s.db.Session.Query("SELECT toTimestamp(MIN(at)) FROM changes WHERE feed = ? AND slot IN (?, ?)",
 		self.String(), slotOf(time.Now())-1, slotOf(time.Now())).Scan(&open))
 	must(t, s.Add(t.Context(), fine))
 	r.wait(t, fine.Cid, &fine)
@@ -208,7 +208,7 @@ func TestFeedFindsLateRows(t *testing.T) {
 	late, fine := held("late", self), held("fine", self)
 	// The pin is there already, and its own feed row is not.
 	must(t, s.Add(t.Context(), late))
-	must(t, s.db.Query("TRUNCATE changes").Exec())
+	must(t, s.db.Session.Query("TRUNCATE changes").Exec())
 	feed := openFeed(t, s, self)
 	r := consumeFeed(t, feed, nil)
 	must(t, s.Add(t.Context(), fine))
@@ -218,7 +218,7 @@ func TestFeedFindsLateRows(t *testing.T) {
 	if at.Before(feed.position) {
 		at = feed.position.Add(time.Millisecond)
 	}
-	must(t, s.db.Query(s.tables.(*cqlTables).insert, values(intent{
+	must(t, s.db.Session.Query(s.tables.(*cqlTables).insert, values(intent{
 		Feed: self.String(), Cid: late.Cid.Bytes(), Rev: newUUID(at), Kind: kindPin,
 	}, slotOf(at), at)...).Exec())
 	r.wait(t, late.Cid, &late)
@@ -238,10 +238,10 @@ func TestFeedAfterLongAbsence(t *testing.T) {
 		must(t, s.Add(t.Context(), pin))
 		pins = append(pins, pin)
 	}
-	must(t, s.db.Query("TRUNCATE changes").Exec())
+	must(t, s.db.Session.Query("TRUNCATE changes").Exec())
 	for i, pin := range pins {
 		at := time.Now().Add(-absent + time.Duration(i+1)*absent/14)
-		must(t, s.db.Query(s.tables.(*cqlTables).insert, values(intent{
+		must(t, s.db.Session.Query(s.tables.(*cqlTables).insert, values(intent{
 			Feed: self.String(), Cid: pin.Cid.Bytes(), Rev: newUUID(at), Kind: kindPin,
 		}, slotOf(at), at)...).Exec())
 	}
@@ -406,7 +406,7 @@ func TestFeedOfPeerThatHasNotStarted(t *testing.T) {
 	}
 	// Long ago, within the time for which changes are kept.
 	was := at.position.Add(-10 * time.Minute)
-	must(t, s.db.Query("UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = null", was, id.String(), id.String()).Exec())
+	must(t, s.db.Session.Query("UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = null", was, id.String(), id.String()).Exec())
 	feed := openFeed(t, s, id)
 	if feed.position.After(was.Add(time.Second)) {
 		t.Errorf("the feed begins at %s, the first change is of %s", feed.position, was)

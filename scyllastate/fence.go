@@ -7,7 +7,6 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -23,7 +22,6 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 	if err := s.goLive(ctx); err != nil {
 		return row{}, err
 	}
-	ctx = scylla.WithTrail(ctx)
 	w := &write{cid: c, old: old, rev: nextRev(s.now(), old.rev), next: bulkContent(c, old)}
 	var applied bool
 	var now row
@@ -35,7 +33,7 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 	}
 	s.at(afterCAS, w)
 	if err != nil {
-		return row{}, fmt.Errorf("fencing the writer of %s: %w", c, scylla.Describe(ctx, err))
+		return row{}, fmt.Errorf("fencing the writer of %s: %w", c, err)
 	}
 	if applied {
 		now = row{rev: w.rev, prev: old.rev, pin: old.pin}

@@ -258,7 +258,7 @@ func (a *appender) write(batch []*waiter) error {
 }
 
 func (a *appender) send(batch []*waiter, at time.Time) error {
-	ctx, cancel := context.WithTimeout(scylla.WithTrail(context.Background()), a.deadline)
+	ctx, cancel := context.WithTimeout(context.Background(), a.deadline)
 	defer cancel()
 	rows := make([]intent, len(batch))
 	for i, w := range batch {

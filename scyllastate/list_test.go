@@ -1,7 +1,6 @@
 package scyllastate
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -30,7 +29,7 @@ func TestListOverRemovedPins(t *testing.T) {
 	for i := range removed {
 		g.Go(func() error {
 			// What an unpin writes, without its ballot: this is about reading.
-			return s.db.Query("UPDATE pins USING TTL 1 SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ?",
+			return s.db.Session.Query("UPDATE pins USING TTL 1 SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ?",
 				newUUID(time.Now()), newUUID(time.Now()), key(i)).Consistency(gocql.Quorum).Exec()
 		})
 	}
@@ -42,11 +41,11 @@ func TestListOverRemovedPins(t *testing.T) {
 	}
 	waitFor(t, "the markers to run out", func() bool {
 		var rev gocql.UUID
-		return errors.Is(s.db.Query("SELECT rev FROM pins WHERE cid = ?", key(removed-1)).Scan(&rev), gocql.ErrNotFound)
+		return errors.Is(s.db.Session.Query("SELECT rev FROM pins WHERE cid = ?", key(removed-1)).Scan(&rev), gocql.ErrNotFound)
 	})
 	// The whole ring in one piece, as a piece of a large pinset is.
-	must(t, s.scanRange(t.Context(), tokenRange{math.MinInt64, math.MaxInt64}, func(_ context.Context, key, _ []byte) error {
-		c, err := castKey(key)
+	must(t, s.scanRange(t.Context(), gocql.Quorum, tokenRange{math.MinInt64, math.MaxInt64}, func(row scanned) error {
+		c, err := castKey(row.key)
 		must(t, err)
 		if !want[c] {
 			t.Errorf("%s was listed twice, or should not be", c)
@@ -69,7 +68,7 @@ func TestRowWithoutCid(t *testing.T) {
 		pins = append(pins, sample.Pin)
 	}
 	corrupt(t, s, pins[0].Cid)
-	must(t, s.db.Query("UPDATE pins SET rev = now(), pin = 0x01 WHERE cid = 0x00").Exec())
+	must(t, s.db.Session.Query("UPDATE pins SET rev = now(), pin = 0x01 WHERE cid = 0x00").Exec())
 
 	if err := s.List(t.Context(), make(chan api.Pin, 10)); err == nil {
 		t.Error("List is no error")

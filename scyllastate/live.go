@@ -48,26 +48,21 @@ func (l *liveMark) mark(ctx context.Context) error {
 
 // readLive returns the mark, and who migrates.
 func readLive(ctx context.Context, db *scylla.DB) (state.Live, holder, error) {
-	ctx = scylla.WithTrail(ctx)
 	var live state.Live
 	var now gocql.UUID // stays as it is for null
-	iter := db.Query(selectLive, pinset).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).Iter()
-	iter.Scan(&live.Since, &live.By, &now)
-	if err := iter.Close(); err != nil {
-		return state.Live{}, holder{}, fmt.Errorf("reading whether the pinset is in use: %w", scylla.Describe(ctx, err))
+	if _, err := db.Read(ctx, gocql.Serial, scylla.Bind(selectLive, pinset), &live.Since, &live.By, &now); err != nil {
+		return state.Live{}, holder{}, fmt.Errorf("reading whether the pinset is in use: %w", err)
 	}
 	return live, holder(now), nil
 }
 
 // writeLive sets the mark. It is no error when somebody else was faster.
 func writeLive(ctx context.Context, db *scylla.DB) error {
-	ctx = scylla.WithTrail(ctx)
-	applied, err := db.Query(setLive, time.Now(), scylla.Process(), pinset).
-		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
+	applied, _, err := db.CAS(ctx, scylla.Bind(setLive, time.Now(), scylla.Process(), pinset))
 	if err == nil && applied {
 		logger.Infof("the pinset in the keyspace %s is in use from now on", db.Keyspace)
 	}
-	return scylla.Describe(ctx, err)
+	return err
 }
 
 // holder names a process that migrates. The zero holder is nobody, null in the

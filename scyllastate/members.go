@@ -36,15 +36,13 @@ var _ state.Members = (*Store)(nil)
 // ListMembers implements state.Members. A row whose key is no peer ID is logged
 // and left out.
 func (s *Store) ListMembers(ctx context.Context) ([]state.Member, error) {
-	ctx = scylla.WithTrail(ctx)
-	iter := s.db.Query(selectMembers, peersPartition).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(membersPage).Iter()
+	rows := s.db.Rows(ctx, gocql.Quorum, membersPage, scylla.Bind(selectMembers, peersPartition))
 	var out []state.Member
 	var bad int
 	var first error
 	for {
 		var cells memberCells
-		if !iter.Scan(cells.columns()...) {
+		if !rows.Next(cells.columns()...) {
 			break
 		}
 		if cells.incarnation == nil {
@@ -60,8 +58,8 @@ func (s *Store) ListMembers(ctx context.Context) ([]state.Member, error) {
 		}
 		out = append(out, cells.member(id))
 	}
-	if err := iter.Close(); err != nil {
-		return nil, fmt.Errorf("listing the peers: %w", scylla.Describe(ctx, err))
+	if err := rows.Close(); err != nil {
+		return nil, fmt.Errorf("listing the peers: %w", err)
 	}
 	if bad > 0 {
 		logger.Errorf("listing the peers: %d rows were passed over, one of them because %s", bad, first)
@@ -90,6 +88,7 @@ func (s *Store) putMember(ctx context.Context, m, was state.Member) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	ctx = scylla.WithTrail(ctx)
 	mine, err := s.swapMember(ctx, m, was)
 	if err != nil && !scylla.NotSent(err) && !scylla.Rejected(err) {
 		mine, err = s.resolveMember(ctx, m, was, err)
@@ -102,16 +101,14 @@ func (s *Store) putMember(ctx context.Context, m, was state.Member) error {
 
 // swapMember makes the conditional write once.
 func (s *Store) swapMember(ctx context.Context, m, was state.Member) (applied bool, err error) {
-	ctx = scylla.WithTrail(ctx)
 	var incarnation *gocql.UUID // null: there must be none
 	if was.Incarnation != (state.Incarnation{}) {
 		incarnation = (*gocql.UUID)(&was.Incarnation)
 	}
-	applied, err = s.db.Query(writeMember, m.Name, m.Role, m.Addresses, gocql.UUID(m.Incarnation), m.Instance,
+	applied, _, err = s.db.CAS(ctx, scylla.Bind(writeMember, m.Name, m.Role, m.Addresses, gocql.UUID(m.Incarnation), m.Instance,
 		timeOrNull(m.Leaving), timeOrNull(m.Removed), peersPartition, m.ID.String(),
-		incarnation, timeOrNull(was.Leaving), timeOrNull(was.Removed)).
-		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
-	return applied, scylla.Describe(ctx, err)
+		incarnation, timeOrNull(was.Leaving), timeOrNull(was.Removed)))
+	return applied, err
 }
 
 // resolveMember finds out what became of a write whose answer was lost, and
@@ -143,15 +140,12 @@ func (s *Store) resolveMember(ctx context.Context, m, was state.Member, cause er
 // readMember returns who a peer is, by a read that finishes or rules out writes
 // that are under way; the zero Member when there is none.
 func (s *Store) readMember(ctx context.Context, id peer.ID) (state.Member, error) {
-	ctx = scylla.WithTrail(ctx)
 	var cells memberCells
-	err := s.db.Query(selectMember, peersPartition, id.String()).
-		WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).Scan(cells.columns()...)
-	if errors.Is(err, gocql.ErrNotFound) || err == nil && cells.incarnation == nil {
-		return state.Member{}, nil
+	if _, err := s.db.Read(ctx, gocql.Serial, scylla.Bind(selectMember, peersPartition, id.String()), cells.columns()...); err != nil {
+		return state.Member{}, fmt.Errorf("reading the peer %s: %w", id, err)
 	}
-	if err != nil {
-		return state.Member{}, fmt.Errorf("reading the peer %s: %w", id, scylla.Describe(ctx, err))
+	if cells.incarnation == nil {
+		return state.Member{}, nil
 	}
 	return cells.member(id), nil
 }
@@ -165,12 +159,10 @@ func (s *Store) Beat(ctx context.Context, id peer.ID, h state.Heartbeat) error {
 	if metrics == nil {
 		metrics = []byte{} // null would be a tombstone
 	}
-	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(writeBeat, wholeSeconds(h.TTL), s.stamp(), h.Beat, gocql.UUID(h.Incarnation), h.TTL.Milliseconds(), metrics,
-		peersPartition, id.String()).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+	err := s.db.Write(ctx, scylla.Bind(writeBeat, wholeSeconds(h.TTL), s.stamp(), h.Beat, gocql.UUID(h.Incarnation), h.TTL.Milliseconds(), metrics,
+		peersPartition, id.String()))
 	if err != nil {
-		return fmt.Errorf("writing a heartbeat of peer %s: %w", id, scylla.Describe(ctx, err))
+		return fmt.Errorf("writing a heartbeat of peer %s: %w", id, err)
 	}
 	return nil
 }

@@ -142,7 +142,7 @@ func TestHeartbeats(t *testing.T) {
 	seen.Beat, seen.BeatOf, seen.TTL, seen.Metrics = 1, incarnation(1), 90500*time.Millisecond, []byte("metrics")
 	wantMember(t, s, "a heartbeat", seen)
 	var left int
-	must(t, s.db.Query("SELECT TTL(beat) FROM peers WHERE cluster = ? AND peer = ?", peersPartition, nobody.String()).Scan(&left))
+	must(t, s.db.Session.Query("SELECT TTL(beat) FROM peers WHERE cluster = ? AND peer = ?", peersPartition, nobody.String()).Scan(&left))
 	if left < 3500 || left > 3600 {
 		t.Errorf("a heartbeat for an hour stays for %d s", left)
 	}
@@ -195,7 +195,7 @@ func TestRowsThatAreNoPeers(t *testing.T) {
 	s := newTestStore(t)
 	m := member("a", incarnation(1))
 	must(t, s.PutMember(t.Context(), m, state.Member{}))
-	must(t, s.db.Query("UPDATE peers SET incarnation = uuid() WHERE cluster = ? AND peer = '0'", peersPartition).Exec()) // the first row
+	must(t, s.db.Session.Query("UPDATE peers SET incarnation = uuid() WHERE cluster = ? AND peer = '0'", peersPartition).Exec()) // the first row
 	wantMember(t, s, "beside a row without a peer ID", m)
 	for i := range membersPage {
 		must(t, s.PutMember(t.Context(), member(fmt.Sprint(i), incarnation(1)), state.Member{}))

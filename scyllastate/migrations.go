@@ -24,11 +24,10 @@ func (s *Store) Migrations(ctx context.Context) (state.Migrations, error) {
 		return state.Migrations{}, err
 	}
 	found := state.Migrations{Live: live, Holder: holder.String()}
-	ctx = scylla.WithTrail(ctx)
-	iter := s.db.Query(selectMigrations, pinset).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).Iter()
+	rows := s.db.Rows(ctx, gocql.Serial, membersPage, scylla.Bind(selectMigrations, pinset))
 	for {
 		var m state.Migration
-		if !iter.Scan(&m.ID, &m.Run, &m.Phase, &m.Bulk, &m.Fingerprint, &m.Options, &m.Position,
+		if !rows.Next(&m.ID, &m.Run, &m.Phase, &m.Bulk, &m.Fingerprint, &m.Options, &m.Position,
 			&m.Read, &m.Copied, &m.Kept, &m.Bad, &m.Removed, &m.Started, &m.Updated, &m.Report) {
 			break
 		}
@@ -36,8 +35,8 @@ func (s *Store) Migrations(ctx context.Context) (state.Migrations, error) {
 			found.All = append(found.All, m)
 		}
 	}
-	if err := iter.Close(); err != nil {
-		return state.Migrations{}, fmt.Errorf("reading the migrations: %w", scylla.Describe(ctx, err))
+	if err := rows.Close(); err != nil {
+		return state.Migrations{}, fmt.Errorf("reading the migrations: %w", err)
 	}
 	return found, nil
 }
@@ -55,14 +54,13 @@ func (s *Store) liveNow(ctx context.Context) (state.Live, holder, error) {
 		{selectAnyMember, "the peer", []any{peersPartition}},
 		{selectAnyCursor, "the feed of", nil},
 	} {
-		ctx := scylla.WithTrail(ctx)
 		var name string
-		err := s.db.Query(sign.query, sign.args...).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Scan(&name)
-		if err == nil {
-			return state.Live{By: fmt.Sprintf("%s %s is there", sign.what, name)}, now, nil
+		found, err := s.db.Read(ctx, gocql.Quorum, scylla.Bind(sign.query, sign.args...), &name)
+		if err != nil {
+			return live, now, fmt.Errorf("looking for peers: %w", err)
 		}
-		if !errors.Is(err, gocql.ErrNotFound) {
-			return live, now, fmt.Errorf("looking for peers: %w", scylla.Describe(ctx, err))
+		if found {
+			return state.Live{By: fmt.Sprintf("%s %s is there", sign.what, name)}, now, nil
 		}
 	}
 	return live, now, nil
@@ -72,15 +70,15 @@ func (s *Store) liveNow(ctx context.Context) (state.Live, holder, error) {
 func (s *Store) CountMigrated(ctx context.Context, id string, progress func(n int64)) (own, others int64, err error) {
 	mark := markOf(id)
 	var mu sync.Mutex
-	err = s.eachRevision(ctx, func(_, _ []byte, rev gocql.UUID) error {
+	err = s.scanAll(ctx, gocql.Quorum, func(_ context.Context, row scanned) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if _, ours := mark.run(rev); ours {
+		if _, ours := mark.run(row.rev); ours {
 			own++
 		} else {
 			others++
 		}
-		if n := own + others; n%listPage == 0 {
+		if n := own + others; n%scanPage == 0 {
 			progress(n)
 		}
 		return nil
@@ -89,11 +87,6 @@ func (s *Store) CountMigrated(ctx context.Context, id string, progress func(n in
 		return own, others, fmt.Errorf("counting the pins: %w", err)
 	}
 	return own, others, nil
-}
-
-// eachRevision calls f for each row that holds a pin, from several goroutines.
-func (s *Store) eachRevision(ctx context.Context, f func(key, value []byte, rev gocql.UUID) error) error {
-	return s.eachRange(ctx, func(ctx context.Context, r tokenRange) error { return s.scanRevisions(ctx, r, f) })
 }
 
 // BeginMigration implements state.Migrator.
@@ -214,9 +207,7 @@ func (i *importer) allowed(ctx context.Context) error {
 // put stores m once, if the one who migrates is still the given one and the
 // pinset is in use exactly when it was as the migration began.
 func (i *importer) put(ctx context.Context, m state.Migration, expected holder) (applied bool, err error) {
-	ctx = scylla.WithTrail(ctx)
-	applied, err = i.store.db.Query(writeMigration, i.holder.value(), m.Run, string(m.Phase), m.Bulk, m.Fingerprint, m.Options, m.Position,
-		m.Read, m.Copied, m.Kept, m.Bad, m.Removed, m.Started, m.Updated, m.Report, pinset, m.ID, expected.value(), i.live).
-		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
-	return applied, scylla.Describe(ctx, err)
+	applied, _, err = i.store.db.CAS(ctx, scylla.Bind(writeMigration, i.holder.value(), m.Run, string(m.Phase), m.Bulk, m.Fingerprint, m.Options, m.Position,
+		m.Read, m.Copied, m.Kept, m.Bad, m.Removed, m.Started, m.Updated, m.Report, pinset, m.ID, expected.value(), i.live))
+	return applied, err
 }

@@ -179,10 +179,10 @@ func TestLiveEndsBulk(t *testing.T) {
 			return err
 		}},
 		{name: "older peer", older: true, use: func(_ context.Context, s *Store) error {
-			return s.db.Query("UPDATE peers SET name = 'x' WHERE cluster = ? AND peer = 'p'", peersPartition).Exec()
+			return s.db.Session.Query("UPDATE peers SET name = 'x' WHERE cluster = ? AND peer = 'p'", peersPartition).Exec()
 		}},
 		{name: "older feed", older: true, use: func(_ context.Context, s *Store) error {
-			return s.db.Query("UPDATE cursors SET position = 1 WHERE feed = 'p' AND consumer = 'p'").Exec()
+			return s.db.Session.Query("UPDATE cursors SET position = 1 WHERE feed = 'p' AND consumer = 'p'").Exec()
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -152,26 +152,23 @@ func (s *Store) sendOwn(ctx context.Context, p peer.ID, key []byte, out chan<- a
 
 // keyReader reads the keys of one partition in their order.
 type keyReader struct {
-	ctx  context.Context
-	iter *gocql.Iter
+	rows *scylla.Rows
 }
 
 func (s *Store) keys(ctx context.Context, stmt string, values ...any) *keyReader {
-	ctx = scylla.WithTrail(ctx)
-	return &keyReader{ctx, s.db.Query(stmt, values...).WithContext(ctx).
-		Consistency(gocql.Quorum).Idempotent(true).PageSize(placementsPage).Iter()}
+	return &keyReader{s.db.Rows(ctx, gocql.Quorum, placementsPage, scylla.Bind(stmt, values...))}
 }
 
 // next returns nil at the end, also after an error, which close returns.
 func (k *keyReader) next() []byte {
 	var key []byte
-	if !k.iter.Scan(&key) {
+	if !k.rows.Next(&key) {
 		return nil
 	}
 	return key
 }
 
-func (k *keyReader) close() error { return scylla.Describe(k.ctx, k.iter.Close()) }
+func (k *keyReader) close() error { return k.rows.Close() }
 
 // sliceKeys reads the keys of a slice.
 func sliceKeys(keys [][]byte) func() []byte {

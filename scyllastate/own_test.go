@@ -61,7 +61,7 @@ func place(t *testing.T, s *Store, p peer.ID, pin api.Pin, status state.Placemen
 // setCursor says that peer p has done all changes up to a time.
 func setCursor(t *testing.T, s *Store, p peer.ID, at time.Time) {
 	t.Helper()
-	must(t, s.db.Query("UPDATE cursors SET position = ?, incarnation = uuid() WHERE feed = ? AND consumer = ?", at, p.String(), p.String()).Exec())
+	must(t, s.db.Session.Query("UPDATE cursors SET position = ?, incarnation = uuid() WHERE feed = ? AND consumer = ?", at, p.String(), p.String()).Exec())
 }
 
 // TestListOwn finds pins in each of the ways there are, and in several at once.
@@ -80,7 +80,7 @@ func TestListOwn(t *testing.T) {
 	for _, pin := range []api.Pin{placed, shared, leaving, moved, meta, all, meta2} {
 		must(t, s.Add(ctx, pin))
 	}
-	must(t, s.db.Query("TRUNCATE changes").Exec()) // all is done
+	must(t, s.db.Session.Query("TRUNCATE changes").Exec()) // all is done
 	place(t, s, a, placed, state.PlacementPinned)
 	place(t, s, a, shared, state.PlacementPinError)
 	place(t, s, b, shared, state.PlacementPinned)
@@ -108,7 +108,7 @@ func TestListOwn(t *testing.T) {
 	wantOwn(t, s, "another", b, shared, moved, all, moved2, fresh)
 	wantOwn(t, s, "a peer that holds nothing yet", idle, all, fresh)
 	// A pin of every peer whose row in everywhere is missing is in the feeds.
-	must(t, s.db.Query("TRUNCATE everywhere").Exec())
+	must(t, s.db.Session.Query("TRUNCATE everywhere").Exec())
 	wantOwn(t, s, "without the list of pins of every peer", idle, fresh)
 }
 
@@ -154,7 +154,7 @@ func TestListOwnAwayForLong(t *testing.T) {
 		pins = append(pins, held(fmt.Sprint("pin ", i), a))
 		must(t, s.Add(ctx, pins[i]))
 	}
-	must(t, s.db.Query("TRUNCATE changes").Exec())
+	must(t, s.db.Session.Query("TRUNCATE changes").Exec())
 	for i, age := range ages { // as if they had been written then
 		at := now.Add(-age)
 		must(t, s.tables.appendChanges(ctx, []intent{{Feed: a.String(), Cid: pins[i].Cid.Bytes(), Rev: newUUID(at), Kind: kindPin}}, at))
@@ -255,7 +255,7 @@ func TestListOwnCost(t *testing.T) {
 				return err
 			}
 			// What a write leaves, without its ballot: this is about reading.
-			err = s.db.Query("UPDATE pins SET rev = ?, pin = ?, rf_min = 1, rf_max = 1 WHERE cid = ?", newUUID(time.Now()), next.value, pin.Cid.Bytes()).Exec()
+			err = s.db.Session.Query("UPDATE pins SET rev = ?, pin = ?, rf_min = 1, rf_max = 1 WHERE cid = ?", newUUID(time.Now()), next.value, pin.Cid.Bytes()).Exec()
 			if err != nil {
 				return err
 			}

@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
@@ -139,34 +138,32 @@ func refuseBusy(ctx context.Context, db *scylla.DB) error {
 
 // beating returns a peer whose heartbeat has not run out.
 func beating(ctx context.Context, db *scylla.DB) (busy string, err error) {
-	ctx = scylla.WithTrail(ctx)
-	iter := db.Query(selectBeats, peersPartition).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
+	rows := db.Rows(ctx, gocql.Quorum, membersPage, scylla.Bind(selectBeats, peersPartition))
 	var id string
 	var beat *int64
-	for iter.Scan(&id, &beat) {
+	for rows.Next(&id, &beat) {
 		if beat != nil {
 			busy = id
 		}
 		beat = nil
 	}
-	return busy, scylla.Describe(ctx, iter.Close())
+	return busy, rows.Close()
 }
 
 // reading returns a peer that has just read its changes.
 func reading(ctx context.Context, db *scylla.DB) (busy string, err error) {
-	ctx = scylla.WithTrail(ctx)
-	iter := db.Query(selectCursors).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
+	rows := db.Rows(ctx, gocql.Quorum, membersPage, scylla.Bind(selectCursors))
 	var feed, consumer string
 	var position time.Time
 	var holder *gocql.UUID
-	for iter.Scan(&feed, &consumer, &position, &holder) {
+	for rows.Next(&feed, &consumer, &position, &holder) {
 		// Else it is no peer's own, or that of a peer that has not started.
 		if feed == consumer && holder != nil && time.Since(position) < quiet {
 			busy = feed
 		}
 		holder = nil
 	}
-	return busy, scylla.Describe(ctx, iter.Close())
+	return busy, rows.Close()
 }
 
 // readOwner returns the owner of the keyspace, without a name when there is
@@ -176,11 +173,9 @@ func readOwner(ctx context.Context, db *scylla.DB) (Owner, error) {
 	if there, err := db.HasTable(ctx, "cluster"); err != nil || !there {
 		return o, err
 	}
-	ctx = scylla.WithTrail(ctx)
-	err := db.Query(selectOwner, ownerRow).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).
-		Scan(&o.Name, &o.fingerprint, &o.Claimed, &o.ClaimedBy)
-	if err != nil && !errors.Is(err, gocql.ErrNotFound) && !scylla.InTheMaking(err) {
-		return Owner{}, fmt.Errorf("reading the owner of the keyspace %s: %w", db.Keyspace, scylla.Describe(ctx, err))
+	_, err := db.Read(ctx, gocql.Serial, scylla.Bind(selectOwner, ownerRow), &o.Name, &o.fingerprint, &o.Claimed, &o.ClaimedBy)
+	if err != nil && !scylla.InTheMaking(err) {
+		return Owner{}, fmt.Errorf("reading the owner of the keyspace %s: %w", db.Keyspace, err)
 	}
 	return o, nil
 }
@@ -188,20 +183,18 @@ func readOwner(ctx context.Context, db *scylla.DB) (Owner, error) {
 // replace makes o the owner if it is still old. Only an error says what became
 // of it: the caller reads who the owner is now.
 func (o Owner) replace(ctx context.Context, db *scylla.DB, old Owner) error {
-	ctx = scylla.WithTrail(ctx)
 	var oldName, oldFingerprint any // null: there is no row
 	if old.Name != "" {
 		oldName, oldFingerprint = old.Name, old.fingerprint
 	}
-	applied, err := db.Query(writeOwner, o.Name, o.fingerprint, time.Now(), scylla.Process(), ownerRow, oldFingerprint, oldName).
-		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
+	applied, _, err := db.CAS(ctx, scylla.Bind(writeOwner, o.Name, o.fingerprint, time.Now(), scylla.Process(), ownerRow, oldFingerprint, oldName))
 	switch {
 	case err == nil && applied:
 		logger.Infof("the keyspace %s belongs to the cluster %q from now on", db.Keyspace, o.Name)
 	case err != nil && (scylla.NotSent(err) || scylla.Rejected(err)):
-		return fmt.Errorf("claiming the keyspace %s: %w", db.Keyspace, scylla.Describe(ctx, err))
+		return fmt.Errorf("claiming the keyspace %s: %w", db.Keyspace, err)
 	case err != nil:
-		logger.Warnf("claiming the keyspace %s: looking whether it worked after: %s", db.Keyspace, scylla.Describe(ctx, err))
+		logger.Warnf("claiming the keyspace %s: looking whether it worked after: %s", db.Keyspace, err)
 	}
 	return nil
 }

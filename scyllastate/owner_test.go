@@ -111,7 +111,7 @@ func TestOwnerAtOnce(t *testing.T) {
 func TestUnclaimedKeyspace(t *testing.T) {
 	conf := testConfig(t)
 	s := openStore(t, conf)
-	if err := s.db.Query("DELETE FROM cluster WHERE id = ? IF EXISTS", ownerRow).Exec(); err != nil {
+	if err := s.db.Session.Query("DELETE FROM cluster WHERE id = ? IF EXISTS", ownerRow).Exec(); err != nil {
 		t.Fatal(err)
 	}
 	conf.Schema, conf.ClusterName = SchemaVerify, "next"
@@ -140,7 +140,7 @@ func TestForeignPeerChangesNothing(t *testing.T) {
 		t.Errorf("a peer with another secret and a newer schema: %v", err)
 	}
 	var versions int
-	if err := s.db.Query("SELECT COUNT(*) FROM schema_history").Scan(&versions); err != nil || versions != current(t) {
+	if err := s.db.Session.Query("SELECT COUNT(*) FROM schema_history").Scan(&versions); err != nil || versions != current(t) {
 		t.Errorf("schema_history has %d versions, %v; want %d", versions, err, current(t))
 	}
 	openStore(t, conf)
@@ -164,7 +164,7 @@ func TestFingerprint(t *testing.T) {
 	conf.Secret = []byte("0123456789abcdef0123456789abcdef")
 	s := openStore(t, conf)
 	row := make(map[string]any)
-	must(t, s.db.Query("SELECT * FROM cluster WHERE id = ?", ownerRow).MapScan(row))
+	must(t, s.db.Session.Query("SELECT * FROM cluster WHERE id = ?", ownerRow).MapScan(row))
 	text := fmt.Sprint(row)
 	for _, form := range []string{string(conf.Secret), hex.EncodeToString(conf.Secret), base64.StdEncoding.EncodeToString(conf.Secret)} {
 		if strings.Contains(text, form) {
@@ -196,7 +196,7 @@ func TestAdoptBesideRunningPeer(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the peer "+id.String()+" uses the keyspace") {
 		t.Errorf("adopting beside a peer that has just started: %v", err)
 	}
-	must(t, s.db.Query("UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ?",
+	must(t, s.db.Session.Query("UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ?",
 		time.Now().Add(-quiet), id.String(), id.String()).Exec())
 	api := statetest.Peer("api") // reads no changes
 	must(t, s.Beat(t.Context(), api, state.Heartbeat{Incarnation: incarnation(1), Beat: 1, TTL: time.Hour}))

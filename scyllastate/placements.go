@@ -2,7 +2,6 @@ package scyllastate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -46,12 +45,10 @@ func (s *Store) PutPlacement(ctx context.Context, p peer.ID, row state.Placement
 	if row.Size > 0 {
 		size = row.Size
 	}
-	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(putPlacement, s.stamp(), rev, int8(row.Status), s.now(), row.Attempts, size, errorText(row.Error),
-		p.String(), bucket, row.Cid.Bytes()).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+	err := s.db.Write(ctx, scylla.Bind(putPlacement, s.stamp(), rev, int8(row.Status), s.now(), row.Attempts, size, errorText(row.Error),
+		p.String(), bucket, row.Cid.Bytes()))
 	if err != nil {
-		return fmt.Errorf("storing the placement of %s on peer %s: %w", row.Cid, p, scylla.Describe(ctx, err))
+		return fmt.Errorf("storing the placement of %s on peer %s: %w", row.Cid, p, err)
 	}
 	return nil
 }
@@ -67,11 +64,9 @@ func (s *Store) SetSize(ctx context.Context, p peer.ID, c api.Cid, size int64) e
 	if _, there, err := s.GetPlacement(ctx, p, c); err != nil || !there {
 		return err
 	}
-	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(putSize, at, size, p.String(), bucketOf(c), c.Bytes()).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+	err := s.db.Write(ctx, scylla.Bind(putSize, at, size, p.String(), bucketOf(c), c.Bytes()))
 	if err != nil {
-		return fmt.Errorf("storing the size of %s on peer %s: %w", c, p, scylla.Describe(ctx, err))
+		return fmt.Errorf("storing the size of %s on peer %s: %w", c, p, err)
 	}
 	return nil
 }
@@ -81,11 +76,9 @@ func (s *Store) DropPlacement(ctx context.Context, p peer.ID, c api.Cid) error {
 	if !c.Defined() {
 		return nil
 	}
-	ctx = scylla.WithTrail(ctx)
-	err := s.db.Query(dropPlacement, s.stamp(), p.String(), bucketOf(c), c.Bytes()).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Exec()
+	err := s.db.Write(ctx, scylla.Bind(dropPlacement, s.stamp(), p.String(), bucketOf(c), c.Bytes()))
 	if err != nil {
-		return fmt.Errorf("dropping the placement of %s on peer %s: %w", c, p, scylla.Describe(ctx, err))
+		return fmt.Errorf("dropping the placement of %s on peer %s: %w", c, p, err)
 	}
 	return nil
 }
@@ -95,15 +88,9 @@ func (s *Store) GetPlacement(ctx context.Context, p peer.ID, c api.Cid) (state.P
 	if !c.Defined() {
 		return state.Placement{}, false, nil
 	}
-	ctx = scylla.WithTrail(ctx)
 	var cells placementCells
-	err := s.db.Query(selectPlacement, p.String(), bucketOf(c), c.Bytes()).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Scan(cells.columns()...)
-	if errors.Is(err, gocql.ErrNotFound) {
-		return state.Placement{}, false, nil
-	}
-	if err != nil {
-		return state.Placement{}, false, fmt.Errorf("reading the placement of %s on peer %s: %w", c, p, scylla.Describe(ctx, err))
+	if _, err := s.db.Read(ctx, gocql.Quorum, scylla.Bind(selectPlacement, p.String(), bucketOf(c), c.Bytes()), cells.columns()...); err != nil {
+		return state.Placement{}, false, fmt.Errorf("reading the placement of %s on peer %s: %w", c, p, err)
 	}
 	if !cells.there() {
 		return state.Placement{}, false, nil
@@ -117,11 +104,9 @@ func (s *Store) ListPlacements(ctx context.Context, p peer.ID, bucket int, f fun
 	if err := checkBucket(bucket); err != nil {
 		return err
 	}
-	ctx = scylla.WithTrail(ctx)
-	iter := s.db.Query(selectPlacements, p.String(), bucket).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(placementsPage).Iter()
+	rows := s.db.Rows(ctx, gocql.Quorum, placementsPage, scylla.Bind(selectPlacements, p.String(), bucket))
 	var cells placementCells
-	for iter.Scan(cells.columns()...) {
+	for rows.Next(cells.columns()...) {
 		row := cells
 		cells = placementCells{}
 		if !row.there() {
@@ -133,12 +118,12 @@ func (s *Store) ListPlacements(ctx context.Context, p peer.ID, bucket int, f fun
 			continue
 		}
 		if err := f(row.placement(c)); err != nil {
-			_ = iter.Close() // err is the reason
+			_ = rows.Close() // err is the reason
 			return err
 		}
 	}
-	if err := iter.Close(); err != nil {
-		return fmt.Errorf("listing bucket %d of the placements on peer %s: %w", bucket, p, scylla.Describe(ctx, err))
+	if err := rows.Close(); err != nil {
+		return fmt.Errorf("listing bucket %d of the placements on peer %s: %w", bucket, p, err)
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func TestPlacements(t *testing.T) {
 
 	must(t, s.DropPlacement(ctx, p, c))
 	want("dropped", nil)
-	must(t, s.db.Query(putSize, s.stamp(), int64(9), p.String(), bucketOf(c), c.Bytes()).Exec())
+	must(t, s.db.Session.Query(putSize, s.stamp(), int64(9), p.String(), bucketOf(c), c.Bytes()).Exec())
 	want("a size that came late", nil)
 	must(t, s.DropPlacement(ctx, p, c))
 	must(t, s.PutPlacement(ctx, p, state.Placement{Cid: c, Status: state.PlacementQueued}))
@@ -108,7 +108,7 @@ func TestListPlacements(t *testing.T) {
 	g.SetLimit(32)
 	put := func(peerID string, bucket int, key []byte, status any) {
 		g.Go(func() error {
-			return s.db.Query(putPlacement, s.stamp(), gocql.UnsetValue, status, time.Now(), 0, 1, "", peerID, bucket, key).Exec()
+			return s.db.Session.Query(putPlacement, s.stamp(), gocql.UnsetValue, status, time.Now(), 0, 1, "", peerID, bucket, key).Exec()
 		})
 	}
 	for i := range n {
@@ -250,7 +250,7 @@ func TestErrorText(t *testing.T) {
 func countRows(t *testing.T, s *Store, table string) int {
 	t.Helper()
 	var n int
-	if err := s.db.Query("SELECT COUNT(*) FROM " + table).Scan(&n); err != nil {
+	if err := s.db.Session.Query("SELECT COUNT(*) FROM " + table).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n

@@ -75,7 +75,7 @@ func TestSchemaPageColumns(t *testing.T) {
 	columns := readColumns(t)
 	s := newTestStore(t)
 	real := make(map[string]string)
-	iter := s.db.Query("SELECT table_name, column_name, type, kind FROM system_schema.columns WHERE keyspace_name = ?", s.db.Keyspace).Iter()
+	iter := s.db.Session.Query("SELECT table_name, column_name, type, kind FROM system_schema.columns WHERE keyspace_name = ?", s.db.Keyspace).Iter()
 	var table, column, cqlType, kind string
 	for iter.Scan(&table, &column, &cqlType, &kind) {
 		key := map[string]string{"partition_key": "partition", "clustering": "clustering"}[kind]
@@ -143,7 +143,7 @@ func TestSchemaPageQueries(t *testing.T) {
 	for _, text := range queries {
 		query := strings.ReplaceAll(text, "ipfs_cluster.", s.db.Keyspace+".")
 		query = strings.ReplaceAll(query, exampleSlot, fmt.Sprintf("slot = %d", slot))
-		rows, err := s.db.Query(query).Iter().SliceMap()
+		rows, err := s.db.Session.Query(query).Iter().SliceMap()
 		if err != nil {
 			t.Errorf("%s\n%v", text, err)
 		} else if len(rows) == 0 {
@@ -161,7 +161,7 @@ func TestSchemaPageQueries(t *testing.T) {
 		found++
 		var rfMin, left *int
 		var changed time.Time
-		if err := s.db.Query(strings.ReplaceAll(text, "ipfs_cluster.", s.db.Keyspace+".")).Scan(&changed, &rfMin, &left); err != nil {
+		if err := s.db.Session.Query(strings.ReplaceAll(text, "ipfs_cluster.", s.db.Keyspace+".")).Scan(&changed, &rfMin, &left); err != nil {
 			t.Fatal(err)
 		}
 		if rfMin != nil || left == nil || *left < 1 || changed.IsZero() {

@@ -2,16 +2,13 @@ package scyllastate
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -30,77 +27,20 @@ func (s *Store) ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin
 	if pieces < 1 || pieces > maxPieces || piece < 0 || piece >= pieces {
 		return fmt.Errorf("there is no piece %d of %d", piece, pieces)
 	}
-	return s.scanRevisions(ctx, rangeAt(piece, pieces), func(key, value []byte, rev gocql.UUID) error {
-		c, err := castKey(key)
+	// Whatever the consistency of a listing is: decisions rest on this.
+	return s.scanRange(ctx, gocql.Quorum, rangeAt(piece, pieces), func(row scanned) error {
+		c, err := castKey(row.key)
 		if err != nil {
 			bad(err)
 			return nil
 		}
-		pin, err := decodePin(c, value)
+		pin, err := decodePin(c, row.value)
 		if err != nil {
 			bad(err)
 			return nil
 		}
-		return f(pin, state.Revision(rev))
+		return f(pin, state.Revision(row.rev))
 	})
-}
-
-// scanRevisions is scanRange with the revisions and for decisions: whatever the
-// consistency of a listing is, it sees every acknowledged write.
-func (s *Store) scanRevisions(ctx context.Context, r tokenRange, f func(key, value []byte, rev gocql.UUID) error) error {
-	done, ended, err := s.scanRevisionsOnce(ctx, r, f)
-	if ended != nil {
-		return ended
-	}
-	var overwhelmed *gocql.RequestErrReadFailure
-	rest := tokenRange{done, r.upTo}
-	if !errors.As(err, &overwhelmed) || uint64(rest.upTo)-uint64(rest.after) <= 1 {
-		return err
-	}
-	middle := rest.after + int64((uint64(rest.upTo)-uint64(rest.after))/2)
-	if err := s.scanRevisions(ctx, tokenRange{rest.after, middle}, f); err != nil {
-		return err
-	}
-	return s.scanRevisions(ctx, tokenRange{middle, rest.upTo}, f)
-}
-
-// scanRevisionsOnce reads one range and returns up to which token it came. An
-// error of f, which may be one of the database about something else, is apart.
-func (s *Store) scanRevisionsOnce(ctx context.Context, r tokenRange, f func(key, value []byte, rev gocql.UUID) error) (done int64, ended, err error) {
-	ctx = scylla.WithTrail(ctx)
-	iter := s.db.Query(selectRevisions+s.db.Dialect.Scan(), r.after, r.upTo).WithContext(ctx).
-		Consistency(gocql.Quorum).Idempotent(true).PageSize(listPage).Iter()
-	var (
-		token      int64
-		key, value []byte
-		rev        gocql.UUID
-	)
-	done = r.after
-	for iter.Scan(&token, &key, &rev, &value) {
-		if len(value) > 0 { // else the marker of a removed pin
-			if err := f(key, value, rev); err != nil {
-				_ = iter.Close() // err is the reason
-				return done, err, nil
-			}
-		}
-		done = token
-		key, value = nil, nil // the pin may keep them
-	}
-	if err := iter.Close(); err != nil {
-		return done, nil, fmt.Errorf("reading pins: %w", scylla.Describe(ctx, err))
-	}
-	return r.upTo, nil, nil
-}
-
-// rangeAt is the i-th of the n pieces that tokenRanges makes.
-func rangeAt(i, n int) tokenRange {
-	width := math.MaxUint64/uint64(n) + 1
-	smallest := int64(math.MinInt64)
-	after := int64(uint64(smallest) + uint64(i)*width)
-	if i == n-1 {
-		return tokenRange{after, math.MaxInt64}
-	}
-	return tokenRange{after, int64(uint64(after) + width)}
 }
 
 // Tell implements state.Scrubber.

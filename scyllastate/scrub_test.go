@@ -56,7 +56,7 @@ func TestScanPiece(t *testing.T) {
 	delete(want, removed)
 	corrupt(t, s, unreadable)
 	delete(want, unreadable)
-	must(t, s.db.Query("UPDATE pins SET rev = now(), pin = 0x01 WHERE cid = 0x00").Exec())
+	must(t, s.db.Session.Query("UPDATE pins SET rev = now(), pin = 0x01 WHERE cid = 0x00").Exec())
 
 	for _, pieces := range []int{1, 7, 64} {
 		got := make(map[api.Cid]state.Revision)
@@ -113,7 +113,7 @@ func TestScanOverRemovedPins(t *testing.T) {
 	for i := range removed {
 		g.Go(func() error {
 			key := binary.BigEndian.AppendUint64(statetest.Cid("x").Bytes()[:28:28], uint64(i))
-			return s.db.Query("UPDATE pins USING TTL 1 SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ?",
+			return s.db.Session.Query("UPDATE pins USING TTL 1 SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ?",
 				newUUID(time.Now()), newUUID(time.Now()), key).Exec()
 		})
 	}
@@ -124,7 +124,7 @@ func TestScanOverRemovedPins(t *testing.T) {
 		want[sample.Pin.Cid] = true
 	}
 	waitFor(t, "the markers to run out", func() bool {
-		iter := s.db.Query("SELECT cid FROM pins WHERE cid = ?", binary.BigEndian.AppendUint64(statetest.Cid("x").Bytes()[:28:28], removed-1)).Iter()
+		iter := s.db.Session.Query("SELECT cid FROM pins WHERE cid = ?", binary.BigEndian.AppendUint64(statetest.Cid("x").Bytes()[:28:28], removed-1)).Iter()
 		n := iter.NumRows()
 		must(t, iter.Close())
 		return n == 0

@@ -30,17 +30,17 @@ const writers = 64
 func (s *Store) Marshal(w io.Writer) error {
 	enc := codec.NewEncoder(w, dsstate.DefaultHandle())
 	var mu sync.Mutex
-	err := s.scan(context.Background(), func(_ context.Context, key, value []byte) error {
-		c, err := castKey(key)
+	err := s.scanAll(context.Background(), s.read, func(_ context.Context, row scanned) error {
+		c, err := castKey(row.key)
 		if err != nil {
 			return err
 		}
-		if _, err := decodePin(c, value); err != nil {
+		if _, err := decodePin(c, row.value); err != nil {
 			return err
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		return enc.Encode(entry{Key: dshelp.NewKeyFromBinary(key).BaseNamespace(), Value: value})
+		return enc.Encode(entry{Key: dshelp.NewKeyFromBinary(row.key).BaseNamespace(), Value: row.value})
 	})
 	if err != nil {
 		return fmt.Errorf("writing the pinset: %w", err)

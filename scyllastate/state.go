@@ -47,15 +47,10 @@ func (s *Store) Has(ctx context.Context, c api.Cid) (bool, error) {
 	if !c.Defined() {
 		return false, nil
 	}
-	ctx = scylla.WithTrail(ctx)
 	var rev gocql.UUID
 	var rfMin *int
-	err := s.db.Query(selectExists, c.Bytes()).WithContext(ctx).Consistency(s.read).Idempotent(true).Scan(&rev, &rfMin)
-	if errors.Is(err, gocql.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("reading the pin of %s: %w", c, scylla.Describe(ctx, err))
+	if _, err := s.db.Read(ctx, s.read, scylla.Bind(selectExists, c.Bytes()), &rev, &rfMin); err != nil {
+		return false, fmt.Errorf("reading the pin of %s: %w", c, err)
 	}
 	return rfMin != nil, nil
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/scylladb/gocqlx/v2/table"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 // Constants of schema version 1. They shape the stored data and are no
@@ -54,7 +56,7 @@ const (
 	casFence  = "UPDATE pins SET rev = ?, prev = ? WHERE cid = ? IF rev = ? AND pin != ?"
 
 	// One range of the ring; the dialect may append to it.
-	selectRange = "SELECT token(cid), cid, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
+	selectRange = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 
 	selectChanges = "SELECT at, cid, prev, traceparent FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
 
@@ -113,6 +115,19 @@ const (
 	selectAnyMember = "SELECT peer FROM peers WHERE cluster = ? LIMIT 1"
 	selectAnyCursor = "SELECT feed FROM cursors LIMIT 1"
 
-	// selectRange with the revisions.
-	selectRevisions = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
+	// Conditional updates that never apply, of each table that has some.
+	firstPin       = "UPDATE pins SET rev = null WHERE cid = 0x00 IF rev = 00000000-0000-1000-8080-808080808080"
+	firstCursor    = "UPDATE cursors SET position = null WHERE feed = '' AND consumer = '' IF incarnation = 00000000-0000-1000-8080-808080808080"
+	firstOwner     = "UPDATE cluster SET name = null WHERE id = '' IF name = ''"
+	firstMember    = "UPDATE peers SET name = null WHERE cluster = '' AND peer = '' IF incarnation = 00000000-0000-1000-8080-808080808080"
+	firstMigration = "UPDATE migrations SET run = null WHERE scope = '' AND id = '' IF run = 0"
 )
+
+// firstUpdates are for ApplySchema.
+func firstUpdates() []scylla.Statement {
+	var out []scylla.Statement
+	for _, text := range []string{firstPin, firstCursor, firstOwner, firstMember, firstMigration} {
+		out = append(out, scylla.Bind(text))
+	}
+	return out
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -171,7 +170,7 @@ func prepareSchema(ctx context.Context, db *scylla.DB, mode string, files fs.FS)
 		return err
 	}
 	if mode == SchemaApply {
-		return db.ApplySchema(ctx, migrations)
+		return db.ApplySchema(ctx, migrations, firstUpdates()...)
 	}
 	missing, err := db.CheckSchema(ctx, migrations)
 	if err != nil {
@@ -188,14 +187,7 @@ func prepareSchema(ctx context.Context, db *scylla.DB, mode string, files fs.FS)
 // SamePinset reports whether both stores are one keyspace of one database. It goes by
 // the nodes: the ids of tables follow from their names on some engines.
 func (s *Store) SamePinset(other *Store) bool {
-	if s.db.Keyspace != other.db.Keyspace {
-		return false
-	}
-	ours := make(map[string]bool)
-	for _, h := range s.db.GetHosts() {
-		ours[h.HostID()] = true
-	}
-	return slices.ContainsFunc(other.db.GetHosts(), func(h *gocql.HostInfo) bool { return ours[h.HostID()] })
+	return s.db.Keyspace == other.db.Keyspace && s.db.SameCluster(other.db)
 }
 
 // Close ends the background work and closes the session. Calls that are under

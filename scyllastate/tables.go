@@ -2,7 +2,6 @@ package scyllastate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -67,14 +66,9 @@ func newCQLTables(db *scylla.DB, unpinGrace time.Duration) *cqlTables {
 }
 
 func (t *cqlTables) readPin(ctx context.Context, c api.Cid, cons gocql.Consistency) (row, error) {
-	ctx = scylla.WithTrail(ctx)
 	var r row
-	err := t.db.Query(selectPin, c.Bytes()).WithContext(ctx).Consistency(cons).Idempotent(true).Scan(&r.rev, &r.prev, &r.pin)
-	if errors.Is(err, gocql.ErrNotFound) {
-		return row{}, nil
-	}
-	if err != nil {
-		return row{}, fmt.Errorf("reading the pin of %s: %w", c, scylla.Describe(ctx, err))
+	if _, err := t.db.Read(ctx, cons, scylla.Bind(selectPin, c.Bytes()), &r.rev, &r.prev, &r.pin); err != nil {
+		return row{}, fmt.Errorf("reading the pin of %s: %w", c, err)
 	}
 	if len(r.pin) == 0 {
 		r.pin = nil
@@ -88,26 +82,22 @@ func (t *cqlTables) swap(ctx context.Context, w *write) (bool, row, error) {
 	if !w.old.absent() {
 		assert, prev = w.old.rev, w.old.rev
 	}
-	var q *gocql.Query
 	if w.next == nil {
-		q = t.db.Query(casRemove, int(t.unpinGrace/time.Second), w.rev, prev, w.cid.Bytes(), assert, sentinel)
-	} else {
-		n := w.next
-		q = t.db.Query(casPut, w.rev, prev, n.value, n.pin.ReplicationFactorMin, n.pin.ReplicationFactorMax,
-			createdOf(&n.pin), n.peers(), w.cid.Bytes(), assert, sentinel)
+		return t.condition(ctx, scylla.Bind(casRemove, int(t.unpinGrace/time.Second), w.rev, prev, w.cid.Bytes(), assert, sentinel))
 	}
-	return condition(q.WithContext(ctx))
+	n := w.next
+	return t.condition(ctx, scylla.Bind(casPut, w.rev, prev, n.value, n.pin.ReplicationFactorMin, n.pin.ReplicationFactorMax,
+		createdOf(&n.pin), n.peers(), w.cid.Bytes(), assert, sentinel))
 }
 
 func (t *cqlTables) fence(ctx context.Context, w *write) (bool, row, error) {
-	return condition(t.db.Query(casFence, w.rev, w.old.rev, w.cid.Bytes(), w.old.rev, sentinel).WithContext(ctx))
+	return t.condition(ctx, scylla.Bind(casFence, w.rev, w.old.rev, w.cid.Bytes(), w.old.rev, sentinel))
 }
 
 // condition runs a conditional update of pins once. It returns the row as it is
 // when the update was not applied.
-func condition(q *gocql.Query) (applied bool, now row, err error) {
-	got := make(map[string]any, 3)
-	applied, err = q.RetryPolicy(scylla.NoRetry()).MapScanCAS(got)
+func (t *cqlTables) condition(ctx context.Context, s scylla.Statement) (applied bool, now row, err error) {
+	applied, got, err := t.db.CAS(ctx, s)
 	if err != nil || applied {
 		return applied, row{}, err
 	}
@@ -122,16 +112,11 @@ func condition(q *gocql.Query) (applied bool, now row, err error) {
 
 func (t *cqlTables) appendChanges(ctx context.Context, rows []intent, at time.Time) error {
 	slot := slotOf(at)
-	if len(rows) == 1 {
-		return scylla.Describe(ctx, t.db.Query(t.insert, values(rows[0], slot, at)...).WithContext(ctx).
-			Consistency(gocql.Quorum).Idempotent(true).Exec())
+	all := make([]scylla.Statement, len(rows))
+	for i, r := range rows {
+		all[i] = scylla.Bind(t.insert, values(r, slot, at)...)
 	}
-	b := t.db.Session.Batch(gocql.UnloggedBatch).WithContext(ctx)
-	b.SetConsistency(gocql.Quorum)
-	for _, r := range rows {
-		b.Entries = append(b.Entries, gocql.BatchEntry{Stmt: t.insert, Args: values(r, slot, at), Idempotent: true})
-	}
-	return scylla.Describe(ctx, b.Exec())
+	return t.db.WriteAll(ctx, all)
 }
 
 // values are the columns of changesTable, in its order.
@@ -147,51 +132,38 @@ func values(i intent, slot int64, at time.Time) []any {
 }
 
 func (t *cqlTables) readChanges(ctx context.Context, feed string, slot int64, after, upTo time.Time, f func(changeRow) error) error {
-	ctx = scylla.WithTrail(ctx)
-	iter := t.db.Query(selectChanges, feed, slot, gocql.MaxTimeUUID(after), gocql.MaxTimeUUID(upTo)).
-		WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).PageSize(changesPage).Iter()
+	rows := t.db.Rows(ctx, gocql.Quorum, changesPage, scylla.Bind(selectChanges, feed, slot, gocql.MaxTimeUUID(after), gocql.MaxTimeUUID(upTo)))
 	var r changeRow
-	for iter.Scan(&r.at, &r.cid, &r.prev, &r.traceparent) {
+	for rows.Next(&r.at, &r.cid, &r.prev, &r.traceparent) {
 		if err := f(r); err != nil {
-			_ = iter.Close() // err is the reason
+			_ = rows.Close() // err is the reason
 			return err
 		}
 		r = changeRow{}
 	}
-	if err := iter.Close(); err != nil {
-		return fmt.Errorf("slot %d of %s: %w", slot, feed, scylla.Describe(ctx, err))
+	if err := rows.Close(); err != nil {
+		return fmt.Errorf("slot %d of %s: %w", slot, feed, err)
 	}
 	return nil
 }
 
 func (t *cqlTables) readCursor(ctx context.Context, feed, consumer string) (cursor, error) {
-	ctx = scylla.WithTrail(ctx)
 	var c cursor
-	err := t.db.Query(selectCursor, feed, consumer).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).
-		Scan(&c.position, &c.holder)
-	if errors.Is(err, gocql.ErrNotFound) {
-		err = nil
-	}
-	return c, scylla.Describe(ctx, err)
+	_, err := t.db.Read(ctx, gocql.Serial, scylla.Bind(selectCursor, feed, consumer), &c.position, &c.holder)
+	return c, err
 }
 
 func (t *cqlTables) openCursor(ctx context.Context, feed, consumer string, position time.Time) error {
-	ctx = scylla.WithTrail(ctx)
-	_, err := t.db.Query(openCursor, position, feed, consumer).
-		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
-	return scylla.Describe(ctx, err)
+	_, _, err := t.db.CAS(ctx, scylla.Bind(openCursor, position, feed, consumer))
+	return err
 }
 
 func (t *cqlTables) claimCursor(ctx context.Context, feed, consumer string, to cursor, holder *gocql.UUID) (bool, error) {
-	ctx = scylla.WithTrail(ctx)
-	done, err := t.db.Query(claimCursor, to.position, to.holder, feed, consumer, holder).
-		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
-	return done, scylla.Describe(ctx, err)
+	applied, _, err := t.db.CAS(ctx, scylla.Bind(claimCursor, to.position, to.holder, feed, consumer, holder))
+	return applied, err
 }
 
 func (t *cqlTables) moveCursor(ctx context.Context, feed, consumer string, to cursor) (bool, error) {
-	ctx = scylla.WithTrail(ctx)
-	applied, err := t.db.Query(moveCursor, to.position, feed, consumer, to.holder).
-		WithContext(ctx).RetryPolicy(scylla.NoRetry()).MapScanCAS(map[string]any{})
-	return applied, scylla.Describe(ctx, err)
+	applied, _, err := t.db.CAS(ctx, scylla.Bind(moveCursor, to.position, feed, consumer, to.holder))
+	return applied, err
 }

@@ -172,7 +172,7 @@ func TestWrongClockWritesNothing(t *testing.T) {
 	}
 	for _, table := range []string{"pins", "changes"} {
 		var rows int
-		if err := s.db.Query("SELECT COUNT(*) FROM " + table).Scan(&rows); err != nil || rows != 0 {
+		if err := s.db.Session.Query("SELECT COUNT(*) FROM " + table).Scan(&rows); err != nil || rows != 0 {
 			t.Errorf("%s has %d rows, %v", table, rows, err)
 		}
 	}
@@ -196,7 +196,7 @@ func TestAppendsTravelTogether(t *testing.T) {
 	wg.Wait()
 	batches := make(map[int64]int)
 	now := slotOf(time.Now())
-	iter := s.db.Query("SELECT at FROM changes WHERE feed = ? AND slot IN (?, ?)", "f", now-1, now).Iter()
+	iter := s.db.Session.Query("SELECT at FROM changes WHERE feed = ? AND slot IN (?, ?)", "f", now-1, now).Iter()
 	var at gocql.UUID
 	n := 0
 	for iter.Scan(&at) {
@@ -238,7 +238,7 @@ func TestSlowAppendIsRepeated(t *testing.T) {
 	rows := func() (n int) {
 		t.Helper()
 		now := slotOf(time.Now())
-		must(t, s.db.Query("SELECT COUNT(*) FROM changes WHERE feed = ? AND slot IN (?, ?)", self.String(), now-1, now).Scan(&n))
+		must(t, s.db.Session.Query("SELECT COUNT(*) FROM changes WHERE feed = ? AND slot IN (?, ?)", self.String(), now-1, now).Scan(&n))
 		return n
 	}
 	pin := held("a", self)

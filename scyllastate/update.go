@@ -179,9 +179,9 @@ func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err 
 	s.at(afterCAS, w)
 	if err != nil {
 		if scylla.NotSent(err) || scylla.Rejected(err) {
-			return false, row{}, fmt.Errorf("writing the pin of %s: %w", w.cid, scylla.Describe(ctx, err))
+			return false, row{}, fmt.Errorf("writing the pin of %s: %w", w.cid, err)
 		}
-		applied, err = s.resolve(ctx, w, scylla.Describe(ctx, err))
+		applied, now, err = s.resolve(ctx, w, err)
 	}
 	if applied {
 		s.nudges.wake(w.feeds)
@@ -190,33 +190,43 @@ func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err 
 }
 
 // resolve finds out what became of a conditional update whose answer was lost.
-// It repeats the very same update: the row then either has this revision, or
-// had it, or still has the one that was asserted. It never says "not applied":
-// an update that was not seen yet may still arrive. The context of the caller
-// may have ended, so it goes on under one of its own.
-func (s *Store) resolve(ctx context.Context, w *write, cause error) (bool, error) {
+// It repeats the very same update, at another replica: the row then either has
+// this revision, or had it, or still has the one that was asserted, or was
+// replaced by somebody else who asserted the same one. In that last case ours
+// can never be applied, and resolve returns false and the row, as swap does. Of
+// anything else it never says "not applied": an update that was not seen yet may
+// still arrive. The context of the caller may have ended, so it goes on under one
+// of its own.
+func (s *Store) resolve(ctx context.Context, w *write, cause error) (applied bool, now row, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.resolveTime())
 	defer cancel()
 	logger.Debugf("the outcome of writing %s is open, asking again: %s", w.cid, cause)
+	unknown := fmt.Errorf("writing the pin of %s: %w: %w", w.cid, state.ErrOutcomeUnknown, cause)
 	for try := 0; ; try++ {
 		if s.stale(w) {
-			return false, fmt.Errorf("writing the pin of %s: %w: %w", w.cid, state.ErrOutcomeUnknown, cause)
+			return false, row{}, unknown
 		}
 		applied, _, err := s.tables.swap(ctx, w)
 		if applied {
-			return true, nil
+			return true, row{}, nil
 		}
 		if err == nil {
-			now, err := s.readRow(ctx, w.cid, gocql.Serial)
-			if err == nil && (now.rev == w.rev || now.prev == w.rev) {
-				return true, nil
-			}
-			if err == nil && now.rev != w.old.rev {
-				return false, fmt.Errorf("writing the pin of %s: %w: it was replaced meanwhile (first error: %w)", w.cid, state.ErrOutcomeUnknown, cause)
+			now, err = s.readRow(ctx, w.cid, gocql.Serial)
+		}
+		if err == nil {
+			switch {
+			case now.rev == w.rev || now.prev == w.rev:
+				return true, row{}, nil
+			case now.rev == w.old.rev:
+				// Nobody has replaced it yet.
+			case now.prev == w.old.rev && !s.stale(w):
+				return false, now, nil
+			default:
+				return false, row{}, fmt.Errorf("%w (it was replaced more than once meanwhile)", unknown)
 			}
 		}
 		if pause(ctx, s.random, try) != nil {
-			return false, fmt.Errorf("writing the pin of %s: %w: %w", w.cid, state.ErrOutcomeUnknown, cause)
+			return false, row{}, unknown
 		}
 	}
 }

@@ -17,9 +17,7 @@ func (s *Store) ScanValues(ctx context.Context, piece, pieces int, f func(key, v
 	if pieces < 1 || pieces > maxPieces || piece < 0 || piece >= pieces {
 		return fmt.Errorf("there is no piece %d of %d", piece, pieces)
 	}
-	return s.scanRevisions(ctx, rangeAt(piece, pieces), func(key, value []byte, _ gocql.UUID) error {
-		return f(key, value)
-	})
+	return s.scanRange(ctx, gocql.Quorum, rangeAt(piece, pieces), func(row scanned) error { return f(row.key, row.value) })
 }
 
 // PieceOf implements state.Values. It computes the token as the server does,

@@ -28,9 +28,9 @@ func TestTokens(t *testing.T) {
 		}
 	}
 	for key := range keys {
-		must(t, s.db.Query("UPDATE pins SET rev = ?, pin = ? WHERE cid = ?", gocql.TimeUUID(), []byte{1}, []byte(key)).Exec())
+		must(t, s.db.Session.Query("UPDATE pins SET rev = ?, pin = ? WHERE cid = ?", gocql.TimeUUID(), []byte{1}, []byte(key)).Exec())
 	}
-	iter := s.db.Query("SELECT token(cid), cid FROM pins").Iter()
+	iter := s.db.Session.Query("SELECT token(cid), cid FROM pins").Iter()
 	var token int64
 	var key []byte
 	n := 0

@@ -76,7 +76,7 @@ func TestMixedVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	var column string
-	if err := next.db.Query("SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = 'pins' AND column_name = 'colour'",
+	if err := next.db.Session.Query("SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = 'pins' AND column_name = 'colour'",
 		conf.Keyspace).Scan(&column); err != nil {
 		t.Fatal("the upgrade did nothing: ", err)
 	}

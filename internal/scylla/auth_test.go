@@ -23,17 +23,15 @@ func TestRoles(t *testing.T) {
 	files := migrations(t, map[string]string{"0001_first.cql": firstFile})
 	admin := openDB(t, conf)
 	for _, table := range []string{leasesTable, historyTable} { // whoever creates one may write to it
-		if err := admin.ddl(t.Context(), table); err != nil {
-			t.Fatal(err)
-		}
+		change(t, admin, table)
 	}
 	for _, role := range []string{"nobody", "reader"} {
-		if err := admin.Query("CREATE ROLE " + role + " WITH PASSWORD = 'p' AND LOGIN = true").Exec(); err != nil {
+		if err := admin.Session.Query("CREATE ROLE " + role + " WITH PASSWORD = 'p' AND LOGIN = true").Exec(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, right := range []string{"CREATE", "SELECT"} {
-		if err := admin.Query("GRANT " + right + " ON KEYSPACE " + conf.Keyspace + " TO reader").Exec(); err != nil {
+		if err := admin.Session.Query("GRANT " + right + " ON KEYSPACE " + conf.Keyspace + " TO reader").Exec(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +35,10 @@ type Config struct {
 	Username, Password string
 	// TLS encrypts and verifies; nil means plain text.
 	TLS *TLS
-	// RequestTimeout bounds one request.
+	// DisableShardAwarePort makes the driver use Port alone, where the one that
+	// ScyllaDB offers beside it cannot be reached.
+	DisableShardAwarePort bool
+	// RequestTimeout bounds one request with all its attempts.
 	RequestTimeout time.Duration
 	// ConnectTimeout bounds the wait for the first connection; 0 waits for
 	// ever.
@@ -62,22 +66,39 @@ func (c Config) addresses() string {
 	return strings.Join(out, ", ")
 }
 
+const (
+	// driverTimeout bounds a request that the driver makes by itself, such as
+	// for the topology.
+	driverTimeout = 5 * time.Second
+	// reconnectEvery is the pause between two tries to connect to a node that
+	// is down.
+	reconnectEvery = 2 * time.Second
+)
+
 // cluster translates to the driver's configuration. A new one, with a policy
 // of its own, is needed for each session: the driver panics when two sessions
 // share a token-aware policy.
 func (c Config) cluster() (*gocql.ClusterConfig, error) {
 	cc := gocql.NewCluster(c.Hosts...)
 	cc.Port = c.Port
-	cc.Timeout = c.RequestTimeout
-	cc.ReadTimeout = c.RequestTimeout
-	cc.WriteTimeout = c.RequestTimeout
-	cc.ConnectTimeout = c.RequestTimeout
+	cc.ProtoVersion = 4 // what both engines speak; finding out costs a connection
+	// Those of the driver's own requests; ours have their own (request.go).
+	cc.Timeout = driverTimeout
+	cc.MetadataSchemaRequestTimeout = driverTimeout
+	cc.ReadTimeout = connectTimeout
+	cc.WriteTimeout = connectTimeout
+	cc.ConnectTimeout = connectTimeout
+	cc.MaxWaitSchemaAgreement = time.Millisecond // agree does it
+	cc.ReconnectionPolicy = &gocql.ConstantReconnectionPolicy{MaxRetries: 1, Interval: reconnectEvery}
+	cc.ReconnectInterval = reconnectEvery
+	cc.DisableShardAwarePort = c.DisableShardAwarePort
+	cc.ApplicationInfo = gocql.NewStaticApplicationInfo("ipfs-cluster-scylla", buildVersion(), Process())
+	cc.WarningsHandlerBuilder = new(warnings).handler
 	cc.Consistency = gocql.Quorum
 	cc.SerialConsistency = gocql.Serial
-	cc.RetryPolicy = retryPolicy{}
+	cc.RetryPolicy = once{}
 	cc.MaxPreparedStmts = 10_000
 	cc.Logger = driverLog{}
-	cc.QueryObserver, cc.BatchObserver = observer{}, observer{}
 	if c.Username != "" {
 		cc.Authenticator = gocql.PasswordAuthenticator{
 			Username: c.Username,
@@ -92,7 +113,7 @@ func (c Config) cluster() (*gocql.ClusterConfig, error) {
 	if c.TLS != nil {
 		conf, err := c.TLS.load()
 		if err != nil {
-			return nil, err
+			return nil, &PermanentError{Text: "setting up the session", Err: err}
 		}
 		cc.SslOpts = &gocql.SslOptions{Config: conf, EnableHostVerification: true}
 	}
@@ -119,4 +140,13 @@ func (t TLS) load() (*tls.Config, error) {
 		conf.Certificates = []tls.Certificate{cert}
 	}
 	return conf, nil
+}
+
+// buildVersion is that of the program, as servers list it among their clients.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	return info.Main.Version
 }

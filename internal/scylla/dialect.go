@@ -2,6 +2,7 @@ package scylla
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -20,12 +21,49 @@ const (
 // Dialect holds everything in which the engines differ. It is chosen by what
 // the server says of itself, never by configuration.
 type Dialect struct {
-	// Engine and Version as the server reports them.
-	Engine  Engine
+	Engine Engine
+	// Version is what the server reports. It is empty on ScyllaDB when the role
+	// may not read it.
 	Version string
+	// Tablets tells whether new keyspaces get tablets unless told otherwise,
+	// and LWTOnTablets whether conditional updates work on them (ScyllaDB).
+	Tablets, LWTOnTablets bool
 }
 
-func (d Dialect) String() string { return string(d.Engine) + " " + d.Version }
+// dialectOf tells the engine by the row of system.local: ScyllaDB lists its
+// features there, which every role may read.
+func dialectOf(local map[string]any) Dialect {
+	text, scylla := local["supported_features"].(string)
+	if !scylla {
+		version, _ := local["release_version"].(string)
+		return Dialect{Engine: Cassandra, Version: version}
+	}
+	features := strings.Split(text, ",")
+	return Dialect{
+		Engine:       ScyllaDB,
+		Tablets:      slices.Contains(features, "TABLETS"),
+		LWTOnTablets: slices.Contains(features, "LWT_WITH_TABLETS"),
+	}
+}
+
+func (d Dialect) String() string {
+	switch {
+	case d.Version != "":
+		return string(d.Engine) + " " + d.Version
+	case d.LWTOnTablets:
+		return string(d.Engine) + " 2025.4 or newer"
+	default:
+		return string(d.Engine) + " older than 2025.4"
+	}
+}
+
+// supported returns an error for a server that is too old.
+func (d Dialect) supported() error {
+	if d.Engine == ScyllaDB && !d.Tablets {
+		return &PermanentError{Text: fmt.Sprintf("this is %s: use 2025.4 or newer (2025.1 works on keyspaces without tablets)", d)}
+	}
+	return nil
+}
 
 // TableID returns the option that fixes the identifier of a table, or "". It is
 // made from the names, so that two daemons that create one table at the same
@@ -41,13 +79,19 @@ func (d Dialect) TableID(keyspace, table string) string {
 
 // Options replaces the placeholders of a schema file: ${point} stands for the
 // options of a table read by key, ${feed} for those of a table of rows that
-// are written in time order and expire.
+// are written in time order, never changed or deleted, and expire.
+//
+// ScyllaDB keeps its own default of compression, whose dictionaries suit rows
+// that repeat peer IDs. With tablets it keeps what has expired until a repair
+// has seen it (tombstone_gc), which rows of a feed need not wait for: there is
+// nothing that could come back.
 func (d Dialect) Options(statement string) string {
 	point := "compaction = {'class': 'UnifiedCompactionStrategy'} AND compression = {'class': 'LZ4Compressor', 'chunk_length_in_kb': 16}"
-	if d.Engine == ScyllaDB {
-		point = "compaction = {'class': 'IncrementalCompactionStrategy'} AND compression = {'sstable_compression': 'LZ4Compressor'}"
-	}
 	feed := "compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'HOURS', 'compaction_window_size': '12'} AND gc_grace_seconds = 86400"
+	if d.Engine == ScyllaDB {
+		point = "compaction = {'class': 'IncrementalCompactionStrategy'}"
+		feed += " AND tombstone_gc = {'mode': 'immediate'}"
+	}
 	return strings.NewReplacer("${point}", point, "${feed}", feed).Replace(statement)
 }
 
@@ -65,30 +109,16 @@ func (d Dialect) CreateKeyspace(keyspace string, replicas map[string]int) string
 		fmt.Fprintf(&b, ", '%s': %d", strings.ReplaceAll(dc, "'", "''"), replicas[dc])
 	}
 	b.WriteString("} AND durable_writes = true")
-	if d.Engine == ScyllaDB && !d.lwtOnTablets() {
+	if d.Engine == ScyllaDB && !d.LWTOnTablets {
 		b.WriteString(" AND tablets = {'enabled': false}")
 	}
 	return b.String()
 }
 
-// hasTablets tells whether new keyspaces get tablets unless told otherwise.
-func (d Dialect) hasTablets() bool { return d.atLeast(2025, 1) }
-
-// lwtOnTablets tells whether conditional updates work on tables with tablets.
-func (d Dialect) lwtOnTablets() bool { return d.atLeast(2025, 4) }
-
-func (d Dialect) atLeast(major, minor int) bool {
-	var a, b int
-	if _, err := fmt.Sscanf(d.Version, "%d.%d", &a, &b); err != nil {
-		return false
-	}
-	return a > major || a == major && b >= minor
-}
-
-// Scan is appended to a SELECT that reads a whole range of the ring.
+// Scan is appended to a SELECT that reads a piece of the ring.
 func (d Dialect) Scan() string {
 	if d.Engine == ScyllaDB {
-		return " BYPASS CACHE"
+		return fmt.Sprintf(" BYPASS CACHE USING TIMEOUT %ds", int(ScanTimeout.Seconds()))
 	}
 	return ""
 }

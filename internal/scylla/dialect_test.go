@@ -12,11 +12,9 @@ import (
 // Run with UPDATE_GOLDEN=1 to write them.
 func TestDialect(t *testing.T) {
 	for name, d := range map[string]Dialect{
-		"cassandra-5.0":   {Cassandra, "5.0.9"},
-		"scylla-2024.2":   {ScyllaDB, "2024.2.5"},
-		"scylla-2025.1":   {ScyllaDB, "2025.1.4"},
-		"scylla-2025.4":   {ScyllaDB, "2025.4.1-0.20251201.abcdef"},
-		"scylla-nonsense": {ScyllaDB, "x"},
+		"cassandra-5.0": dialectOf(map[string]any{"release_version": "5.0.9"}),
+		"scylla-2025.1": dialectOf(map[string]any{"supported_features": "CDC,TABLETS,LWT"}),
+		"scylla-2025.4": dialectOf(map[string]any{"supported_features": "CDC,LWT_WITH_TABLETS,TABLETS"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := strings.Join([]string{
@@ -39,5 +37,23 @@ func TestDialect(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 		})
+	}
+}
+
+// TestServersThatAreTooOld shows that a server without tablets is refused, and
+// what a role that may not read the version gets to see instead.
+func TestServersThatAreTooOld(t *testing.T) {
+	for features, want := range map[string]string{
+		"CDC,LWT":                      "this is ScyllaDB older than 2025.4: use 2025.4 or newer (2025.1 works on keyspaces without tablets)",
+		"CDC,TABLETS":                  "",
+		"CDC,TABLETS,LWT_WITH_TABLETS": "",
+	} {
+		err := dialectOf(map[string]any{"supported_features": features}).supported()
+		if text(err) != want || err != nil && !Permanent(err) {
+			t.Errorf("%s: %v", features, err)
+		}
+	}
+	if err := dialectOf(map[string]any{"release_version": "5.0.9"}).supported(); err != nil {
+		t.Error(err)
 	}
 }

@@ -101,16 +101,36 @@ func (e *PermanentError) Error() string {
 // Unwrap gives the cause, which may be nil.
 func (e *PermanentError) Unwrap() error { return e.Err }
 
-// Describe adds to the error of a request what an operator needs and the
-// driver's text leaves out: the code, the consistency, how many replicas were
-// required and how many answered, how often it was sent and to which host last,
-// whether it may have been executed. The chain is kept. ctx is that of the
-// request; host and attempts are known when WithTrail made it.
-func Describe(ctx context.Context, err error) error {
+// RequestError is the error of a request. Its text has what an operator needs
+// and the driver's leaves out: the code, the consistency, how many replicas were
+// required and how many answered, how often it was sent, whether it may have
+// been executed. It does not say to which host: answers to clients repeat it.
+type RequestError struct {
+	// Err is what the driver says of the last attempt.
+	Err error
+	// Host is the address of the node that failed last, empty when none was
+	// asked.
+	Host  string
+	facts []string
+}
+
+func (e *RequestError) Error() string {
+	if len(e.facts) == 0 {
+		return e.Err.Error()
+	}
+	return e.Err.Error() + " (" + strings.Join(e.facts, ", ") + ")"
+}
+
+// Unwrap returns Err.
+func (e *RequestError) Unwrap() error { return e.Err }
+
+// describe makes the error of a request, whose attempts t knows. A write may
+// have been executed although it failed; of a read nobody needs to know.
+func describe(t *trail, err error, write bool) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	facts := trailOf(ctx)
+	host, facts := t.facts()
 	if code, ok := Code(err); ok {
 		facts = append(facts, fmt.Sprintf("code 0x%04x", code))
 	}
@@ -138,11 +158,11 @@ func Describe(ctx context.Context, err error) error {
 	case errors.As(err, &rf):
 		add(rf.Consistency, rf.BlockFor, rf.Received)
 	}
-	if errors.As(err, &qe) && qe.PotentiallyExecuted() {
+	if write && errors.As(err, &qe) && qe.PotentiallyExecuted() {
 		facts = append(facts, "may have been executed")
 	}
-	if len(facts) == 0 {
-		return err
+	if errors.As(err, &qe) {
+		err = qe.Unwrap() // its text says of every request that it may have been executed
 	}
-	return fmt.Errorf("%w (%s)", err, strings.Join(facts, ", "))
+	return &RequestError{Err: err, Host: host, facts: facts}
 }

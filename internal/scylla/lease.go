@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -25,8 +26,11 @@ const (
 )
 
 const (
-	leaseTime  = 60 * time.Second
-	leasePause = 300 * time.Millisecond
+	leaseTime = 60 * time.Second
+	// Those who wait look every one to three seconds, each after a pause of
+	// its own.
+	leastPause = time.Second
+	mostPause  = 3 * time.Second
 )
 
 // Lease is the right to do one named thing, for a time. It keeps well-behaved
@@ -39,21 +43,31 @@ type Lease struct {
 	epoch  int64
 }
 
+// leaseRow is what the table says. The epoch is nil when nobody ever held the
+// lease.
+type leaseRow struct {
+	holder string
+	epoch  *int64
+	until  time.Time
+}
+
 // AcquireLease waits until the named lease is free or has run out, and takes
 // it. It ends with ctx.
 func (db *DB) AcquireLease(ctx context.Context, name string) (*Lease, error) {
 	l := &Lease{db: db, name: name, holder: fmt.Sprintf("%s %s", Process(), gocql.MustRandomUUID())}
 	told := ""
 	for {
-		holder, epoch, until, err := l.read(ctx)
+		// A read at SERIAL is a ballot, and ballots of those who wait would get
+		// in the way of the holder's: it is for a lease that looks free.
+		now, err := l.read(ctx, gocql.Quorum)
+		if err == nil && now.until.Before(time.Now()) {
+			now, err = l.read(ctx, gocql.Serial)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if holder == l.holder {
-			return l, nil // an earlier try whose answer was lost
-		}
-		if until.Before(time.Now()) {
-			taken, err := l.take(ctx, epoch)
+		if now.until.Before(time.Now()) {
+			taken, err := l.take(ctx, now.epoch)
 			if err != nil && Permanent(err) {
 				return nil, fmt.Errorf("taking the lease %s: %w", name, err)
 			}
@@ -63,14 +77,14 @@ func (db *DB) AcquireLease(ctx context.Context, name string) (*Lease, error) {
 			if taken {
 				return l, nil
 			}
-		} else if told != holder {
-			logger.Infof("waiting for the lease %s, held by %s until %s", name, holder, until.Format(time.RFC3339))
-			told = holder
+		} else if told != now.holder {
+			logger.Infof("waiting for the lease %s, held by %s until %s", name, now.holder, now.until.Format(time.RFC3339))
+			told = now.holder
 		}
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("waiting for the lease %s: %w", name, context.Cause(ctx))
-		case <-time.After(leasePause):
+		case <-time.After(leastPause + rand.N(mostPause-leastPause)):
 		}
 	}
 }
@@ -85,17 +99,12 @@ func Process() string {
 	return fmt.Sprintf("%s pid %d", host, os.Getpid())
 }
 
-// read returns who holds the lease. The epoch is nil when nobody ever did.
-func (l *Lease) read(ctx context.Context) (holder string, epoch *int64, until time.Time, err error) {
-	ctx = WithTrail(ctx)
-	err = l.db.Query(selectLease, l.name).WithContext(ctx).Consistency(gocql.Serial).Idempotent(true).Scan(&holder, &epoch, &until)
-	if errors.Is(err, gocql.ErrNotFound) {
-		err = nil
+func (l *Lease) read(ctx context.Context, cons gocql.Consistency) (leaseRow, error) {
+	var r leaseRow
+	if _, err := l.db.Read(ctx, cons, Bind(selectLease, l.name), &r.holder, &r.epoch, &r.until); err != nil {
+		return leaseRow{}, fmt.Errorf("reading the lease %s: %w", l.name, err)
 	}
-	if err != nil {
-		err = fmt.Errorf("reading the lease %s: %w", l.name, Describe(ctx, err))
-	}
-	return holder, epoch, until, err
+	return r, nil
 }
 
 func (l *Lease) take(ctx context.Context, old *int64) (bool, error) {
@@ -103,17 +112,17 @@ func (l *Lease) take(ctx context.Context, old *int64) (bool, error) {
 	if old != nil {
 		epoch = *old + 1
 	}
-	applied, err := l.write(ctx, l.holder, epoch, time.Now().Add(leaseTime), old)
-	if applied {
+	taken, err := l.write(ctx, l.holder, epoch, time.Now().Add(leaseTime), old)
+	if taken {
 		l.epoch = epoch
 	}
-	return applied, err
+	return taken, err
 }
 
 // Renew prolongs the lease. An error means that it may be lost.
 func (l *Lease) Renew(ctx context.Context) error {
-	applied, err := l.write(ctx, l.holder, l.epoch, time.Now().Add(leaseTime), &l.epoch)
-	if err == nil && !applied {
+	held, err := l.write(ctx, l.holder, l.epoch, time.Now().Add(leaseTime), &l.epoch)
+	if err == nil && !held {
 		err = errors.New("another process has taken it")
 	}
 	if err != nil {
@@ -129,9 +138,21 @@ func (l *Lease) Release(ctx context.Context) {
 	}
 }
 
+// write makes the conditional update, and reports whether the row is now as it
+// was to be written. When the answer is lost it reads: who holds the lease is in
+// the row, and no two holders have one name.
 func (l *Lease) write(ctx context.Context, holder string, epoch int64, until time.Time, old *int64) (bool, error) {
 	ctx = WithTrail(ctx)
-	applied, err := l.db.Query(takeLease, holder, epoch, until, l.name, old).
-		WithContext(ctx).RetryPolicy(NoRetry()).MapScanCAS(map[string]any{})
-	return applied, Describe(ctx, err)
+	applied, _, err := l.db.CAS(ctx, Bind(takeLease, holder, epoch, until, l.name, old))
+	if err == nil || NotSent(err) || Rejected(err) {
+		return applied, err
+	}
+	now, readErr := l.read(ctx, gocql.Serial)
+	if readErr != nil {
+		return false, errors.Join(err, readErr)
+	}
+	if now.epoch != nil && *now.epoch == epoch && now.holder == holder && now.until.UnixMilli() == until.UnixMilli() {
+		return true, nil
+	}
+	return false, err
 }

@@ -32,3 +32,16 @@ func openDB(tb testing.TB, conf Config) *DB {
 	tb.Cleanup(db.Close)
 	return db
 }
+
+// change makes one change of the schema.
+func change(tb testing.TB, db *DB, statement string) {
+	tb.Helper()
+	c, err := db.conf.reach(tb.Context(), ddlTimeout)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer c.close()
+	if err := db.ddl(tb.Context(), c, statement); err != nil {
+		tb.Fatal(err)
+	}
+}

@@ -27,6 +27,9 @@ const historyTable = `CREATE TABLE IF NOT EXISTS schema_history (
 	applied_by text
 ) WITH ${point}`
 
+// historyPage is far more than there are files.
+const historyPage = 1000
+
 const (
 	selectHistory = "SELECT version, name, checksum, min_binary FROM schema_history"
 	insertHistory = "INSERT INTO schema_history (version, name, checksum, min_binary, applied, applied_by) VALUES (?, ?, ?, ?, ?, ?) IF NOT EXISTS"
@@ -53,6 +56,7 @@ var (
 	minBinary   = regexp.MustCompile(`(?m)^-- min_binary: (\d+)$`)
 	createTable = regexp.MustCompile(`^CREATE TABLE IF NOT EXISTS (\w+)`)
 	addColumn   = regexp.MustCompile(`^ALTER TABLE (\w+) ADD (\w+) [\w<>]+$`)
+	tableName   = regexp.MustCompile(`^(CREATE TABLE IF NOT EXISTS |ALTER TABLE )(\w+)`)
 )
 
 // ReadMigrations reads the schema files of fsys in order. Versions count up
@@ -145,22 +149,21 @@ func (db *DB) CheckSchema(ctx context.Context, files []Migration) ([]Migration, 
 
 // history reads the applied files; a keyspace without the table has none.
 func (db *DB) history(ctx context.Context) (map[int]applied, error) {
-	ctx = WithTrail(ctx)
 	if there, err := db.HasTable(ctx, "schema_history"); err != nil || !there {
 		return nil, err
 	}
 	out := make(map[int]applied)
-	iter := db.Query(selectHistory).WithContext(ctx).Consistency(gocql.Quorum).Idempotent(true).Iter()
+	rows := db.Rows(ctx, gocql.Quorum, historyPage, Bind(selectHistory))
 	var version int
 	var a applied
-	for iter.Scan(&version, &a.name, &a.checksum, &a.minBinary) {
+	for rows.Next(&version, &a.name, &a.checksum, &a.minBinary) {
 		out[version] = a
 	}
-	if err := iter.Close(); err != nil {
+	if err := rows.Close(); err != nil {
 		if InTheMaking(err) {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("reading the schema history: %w", Describe(ctx, err))
+		return nil, fmt.Errorf("reading the schema history: %w", err)
 	}
 	return out, nil
 }
@@ -176,26 +179,34 @@ func InTheMaking(err error) bool {
 // HasTable reports whether the keyspace has a table of that name. See
 // InTheMaking.
 func (db *DB) HasTable(ctx context.Context, table string) (bool, error) {
-	ctx = WithTrail(ctx)
-	var found string
-	err := db.Query(selectTable, db.Keyspace, table).WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&found)
-	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
-		return false, fmt.Errorf("looking for the table %s: %w", table, Describe(ctx, err))
+	var name string
+	found, err := db.Read(ctx, gocql.One, Bind(selectTable, db.Keyspace, table), &name)
+	if err != nil {
+		return false, fmt.Errorf("looking for the table %s: %w", table, err)
 	}
-	return err == nil, nil
+	return found, nil
 }
 
 // ApplySchema brings the keyspace up to the given files. Several processes may
 // call it at once: a lease lets one work while the others wait, fixed table
 // identifiers make a table that is created twice one table, and each file can
 // be run again by whoever follows a process that died.
-func (db *DB) ApplySchema(ctx context.Context, files []Migration) error {
+//
+// first are conditional updates that change nothing, one of each table that has
+// some: with tablets ScyllaDB makes another table for the first of them
+// (<table>$paxos), which takes longer than an update may.
+func (db *DB) ApplySchema(ctx context.Context, files []Migration, first ...Statement) error {
 	missing, err := db.CheckSchema(ctx, files)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
+	c, err := db.conf.reach(ctx, ddlTimeout)
+	if err != nil {
+		return fmt.Errorf("connecting to change the schema: %w", err)
+	}
+	defer c.close()
 	for _, table := range []string{leasesTable, historyTable} {
-		if err := db.ddl(ctx, table); err != nil {
+		if err := db.ddl(ctx, c, table); err != nil {
 			return err
 		}
 	}
@@ -204,7 +215,7 @@ func (db *DB) ApplySchema(ctx context.Context, files []Migration) error {
 		return err
 	}
 	defer lease.Release(context.WithoutCancel(ctx))
-	if missing, err = db.CheckSchema(ctx, files); err != nil {
+	if missing, err = db.CheckSchema(ctx, files); err != nil || len(missing) == 0 {
 		return err
 	}
 	for _, f := range missing {
@@ -212,38 +223,65 @@ func (db *DB) ApplySchema(ctx context.Context, files []Migration) error {
 			if err := lease.Renew(ctx); err != nil {
 				return err
 			}
-			if err := db.ddl(ctx, s); err != nil {
+			if err := db.ddl(ctx, c, s); err != nil {
 				return fmt.Errorf("schema file %s: %w", f.Name, err)
 			}
 		}
-		_, err := db.Query(insertHistory, f.Version, f.Name, f.Checksum, f.MinBinary, time.Now(), lease.holder).
-			WithContext(ctx).RetryPolicy(NoRetry()).MapScanCAS(map[string]any{})
-		if err != nil {
-			return fmt.Errorf("recording schema file %s: %w", f.Name, Describe(ctx, err))
+		if err := db.record(ctx, f, lease.holder); err != nil {
+			return fmt.Errorf("recording schema file %s: %w", f.Name, err)
 		}
 		logger.Infof("applied schema file %s to the keyspace %s", f.Name, db.Keyspace)
+	}
+	return db.warm(ctx, first)
+}
+
+// record notes that a file was applied. It is no error when it was noted
+// before, by a try whose answer was lost.
+func (db *DB) record(ctx context.Context, f Migration, by string) error {
+	return db.untilKnown(ctx, Bind(insertHistory, f.Version, f.Name, f.Checksum, f.MinBinary, time.Now(), by))
+}
+
+// warm makes conditional updates that change nothing.
+func (db *DB) warm(ctx context.Context, first []Statement) error {
+	for _, s := range first {
+		if err := db.untilKnown(ctx, s); err != nil {
+			return fmt.Errorf("making the first conditional update of a table: %w", err)
+		}
 	}
 	return nil
 }
 
-// ddl runs one schema statement and waits until every node knows the result.
-func (db *DB) ddl(ctx context.Context, statement string) error {
+// untilKnown makes a conditional update that may be made any number of times,
+// until its outcome is known.
+func (db *DB) untilKnown(ctx context.Context, s Statement) error {
 	ctx = WithTrail(ctx)
+	for {
+		_, _, err := db.CAS(ctx, s)
+		if err == nil || Permanent(err) || NotSent(err) {
+			return err
+		}
+		logger.Infof("trying again: %s", err)
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-time.After(leastPause):
+		}
+	}
+}
+
+// ddl runs one schema statement and waits until every node knows the result.
+func (db *DB) ddl(ctx context.Context, c *contact, statement string) error {
 	done, err := db.columnExists(ctx, statement)
-	if err != nil {
+	if err != nil || done {
 		return err
 	}
-	if !done {
-		text := db.Dialect.Options(statement)
-		if m := createTable.FindStringSubmatch(statement); m != nil {
-			text += db.Dialect.TableID(db.Keyspace, m[1])
-		}
-		if err := db.Query(text).WithContext(ctx).RetryPolicy(NoRetry()).Exec(); err != nil {
-			return fmt.Errorf("running %q: %w", firstLine(statement), Describe(ctx, err))
-		}
+	text := db.Dialect.Options(statement)
+	if m := createTable.FindStringSubmatch(statement); m != nil {
+		text += db.Dialect.TableID(db.Keyspace, m[1])
 	}
-	if err := db.AwaitSchemaAgreement(ctx); err != nil {
-		return fmt.Errorf("waiting until every node knows %q: %w", firstLine(statement), err)
+	text = tableName.ReplaceAllString(text, "${1}"+db.Keyspace+".${2}")
+	if err := c.change(ctx, text); err != nil {
+		return fmt.Errorf("running %q: %w", firstLine(statement), explainRights(err, db.conf.Username, Grants(db.Keyspace, db.conf.Username, true)...))
 	}
 	return nil
 }
@@ -255,11 +293,11 @@ func (db *DB) columnExists(ctx context.Context, statement string) (bool, error) 
 		return false, nil
 	}
 	var column string
-	err := db.Query(selectColumn, db.Keyspace, m[1], m[2]).WithContext(ctx).Consistency(gocql.One).Idempotent(true).Scan(&column)
-	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
-		return false, fmt.Errorf("looking for the column %s of %s: %w", m[2], m[1], Describe(ctx, err))
+	found, err := db.Read(ctx, gocql.One, Bind(selectColumn, db.Keyspace, m[1], m[2]), &column)
+	if err != nil {
+		return false, fmt.Errorf("looking for the column %s of %s: %w", m[2], m[1], err)
 	}
-	return err == nil, nil
+	return found, nil
 }
 
 func firstLine(s string) string {

@@ -79,12 +79,12 @@ func TestApplySchemaAtOnce(t *testing.T) {
 	}
 	db := openDB(t, conf)
 	var rows int
-	if err := db.Query("SELECT COUNT(*) FROM schema_history").Scan(&rows); err != nil || rows != 1 {
+	if err := db.Session.Query("SELECT COUNT(*) FROM schema_history").Scan(&rows); err != nil || rows != 1 {
 		t.Fatalf("%d rows in schema_history, %v", rows, err)
 	}
 	for _, table := range []string{"one", "two", "leases", "schema_history"} {
 		var id string
-		if err := db.Query("SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?", conf.Keyspace, table).Scan(&id); err != nil {
+		if err := db.Session.Query("SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?", conf.Keyspace, table).Scan(&id); err != nil {
 			t.Fatalf("%s: %v", table, err)
 		}
 		if want := db.Dialect.TableID(conf.Keyspace, table); want != "" && !strings.HasSuffix(want, id) {
@@ -127,9 +127,7 @@ func TestCheckSchema(t *testing.T) {
 func TestLease(t *testing.T) {
 	conf := testConfig(t)
 	db := openDB(t, conf)
-	if err := db.ddl(t.Context(), leasesTable); err != nil {
-		t.Fatal(err)
-	}
+	change(t, db, leasesTable)
 	first, err := db.AcquireLease(t.Context(), "x")
 	if err != nil {
 		t.Fatal(err)
@@ -188,14 +186,12 @@ func TestApplySchemaAfterDeath(t *testing.T) {
 		t.Fatal(err)
 	}
 	const added = "ALTER TABLE one ADD w int"
-	if err := db.ddl(t.Context(), added); err != nil {
-		t.Fatal(err)
-	}
+	change(t, db, added)
 	two := map[string]string{"0001_first.cql": firstFile, "0002_second.cql": added + ";\nALTER TABLE one ADD x int;"}
 	if err := db.ApplySchema(t.Context(), migrations(t, two)); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Query("UPDATE one SET w = 1, x = 2 WHERE k = 1").Exec(); err != nil {
+	if err := db.Session.Query("UPDATE one SET w = 1, x = 2 WHERE k = 1").Exec(); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,13 +12,13 @@ import (
 func TestLocalDC(t *testing.T) {
 	for _, tt := range []struct {
 		name, wanted string
-		nodes        map[string]int
+		nodes        []node
 		got, err     string
 	}{
-		{"the only one", "", map[string]int{"dc1": 3}, "dc1", ""},
-		{"named", "dc2", map[string]int{"dc1": 3, "dc2": 3}, "dc2", ""},
-		{"not named", "", map[string]int{"dc2": 3, "dc1": 3}, "", "the cluster has 2 data centres (dc1, dc2): set state.scylla.local_dc to the one this peer is in"},
-		{"unknown", "DC1", map[string]int{"dc1": 3}, "", `the cluster has no data centre "DC1", only dc1: correct state.scylla.local_dc`},
+		{"the only one", "", nodes("dc1/a dc1/a dc1/b"), "dc1", ""},
+		{"named", "dc2", nodes("dc1/a dc2/a"), "dc2", ""},
+		{"not named", "", nodes("dc2/a dc1/a"), "", "the cluster has 2 data centres (dc1, dc2): set state.scylla.local_dc to the one this peer is in"},
+		{"unknown", "DC1", nodes("dc1/a"), "", `the cluster has no data centre "DC1", only dc1: correct state.scylla.local_dc`},
 	} {
 		got, err := localDC(tt.wanted, tt.nodes)
 		if got != tt.got || text(err) != tt.err {
@@ -30,18 +30,32 @@ func TestLocalDC(t *testing.T) {
 	}
 }
 
+// nodes makes nodes of words like dc/rack.
+func nodes(words string) []node {
+	var out []node
+	for _, word := range strings.Fields(words) {
+		dc, rack, _ := strings.Cut(word, "/")
+		out = append(out, node{dc: dc, rack: rack})
+	}
+	return out
+}
+
 func TestReplication(t *testing.T) {
 	for _, tt := range []struct {
-		name          string
-		wanted, nodes map[string]int
-		got, err      string
+		name     string
+		wanted   map[string]int
+		nodes    string
+		got, err string
 	}{
-		{"chosen", nil, map[string]int{"a": 5, "b": 2}, "2 replicas in b, 3 replicas in a", ""},
-		{"wanted", map[string]int{"a": 1}, map[string]int{"a": 5, "b": 2}, "1 replicas in a", ""},
-		{"too many", map[string]int{"a": 3}, map[string]int{"a": 2}, "", "state.scylla.replication asks for 3 replicas in a, which has 2 nodes: lower it or add nodes"},
-		{"unknown", map[string]int{"x": 3}, map[string]int{"a": 2}, "", `state.scylla.replication names the data centre "x", which the cluster does not have`},
+		{"one rack", nil, "a/1 a/1 a/1 a/1 b/1 b/1 c/1", "3 replicas in a, 2 replicas in b, 1 replica in c", ""},
+		{"two racks", nil, "a/1 a/1 a/2 a/2", "2 replicas in a", ""},
+		{"three racks", nil, "a/1 a/1 a/2 a/2 a/3", "3 replicas in a", ""},
+		{"many racks", nil, "a/1 a/2 a/3 a/4 a/5", "3 replicas in a", ""},
+		{"wanted", map[string]int{"a": 1}, "a/1 a/1 b/1", "1 replica in a", ""},
+		{"too many", map[string]int{"a": 3}, "a/1 a/2", "", "state.scylla.replication asks for 3 replicas in a, which has 2 nodes: lower it or add nodes"},
+		{"unknown", map[string]int{"x": 3}, "a/1 a/2", "", `state.scylla.replication names the data centre "x", which the cluster does not have`},
 	} {
-		got, err := replication(tt.wanted, tt.nodes)
+		got, err := replication(tt.wanted, nodes(tt.nodes))
 		if text(err) != tt.err || err == nil && describeReplicas(got) != tt.got {
 			t.Errorf("%s: %v, %q", tt.name, got, text(err))
 		}

@@ -8,38 +8,67 @@ import (
 	"github.com/gocql/gocql"
 )
 
-// WithTrail makes room in the context of a request for what Describe is to say
-// of it: the driver's errors name neither the host that failed nor the number of
-// attempts, only its observers learn them. It is for one request.
+// WithTrail makes the requests under ctx one: each avoids the hosts that have
+// failed an earlier one, and its error speaks of all attempts. It is for
+// requests that repeat each other, such as the resolution of a conditional
+// update. A request outside has a trail of its own.
 func WithTrail(ctx context.Context) context.Context {
-	return context.WithValue(ctx, trailKey{}, &trail{})
+	ctx, _ = withTrail(ctx)
+	return ctx
+}
+
+// withTrail returns the trail that ctx has, or gives it one.
+func withTrail(ctx context.Context) (context.Context, *trail) {
+	if t, ok := ctx.Value(trailKey{}).(*trail); ok {
+		return ctx, t
+	}
+	t := new(trail)
+	return context.WithValue(ctx, trailKey{}, t), t
 }
 
 type trailKey struct{}
 
-// trail is the last failed attempt of one request.
+// trail is what became of the attempts of one request. The driver's errors name
+// neither host nor attempts: only its observers learn them.
 type trail struct {
-	mu      sync.Mutex
-	attempt int
-	host    string
+	mu       sync.Mutex
+	attempts int
+	// last is the address of the host that failed last.
+	last string
+	// failed are the ids of all that did.
+	failed []string
 }
 
-// trailOf renders the trail in ctx, nothing when no attempt failed.
-func trailOf(ctx context.Context) []string {
-	t, ok := ctx.Value(trailKey{}).(*trail)
-	if !ok {
-		return nil
+func (t *trail) note(host *gocql.HostInfo, err error) {
+	if err == nil {
+		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.host == "" {
-		return nil
-	}
-	return []string{"host " + t.host, fmt.Sprintf("attempts %d", t.attempt)}
+	t.attempts++
+	t.last = host.ConnectAddressAndPort()
+	t.failed = append(t.failed, host.HostID())
 }
 
-// observer fills the trails.
-type observer struct{}
+// avoid returns the ids of the hosts that have failed.
+func (t *trail) avoid() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failed[:len(t.failed):len(t.failed)]
+}
+
+// facts tells the host that failed last, and how many attempts did.
+func (t *trail) facts() (host string, facts []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.attempts == 0 {
+		return "", nil
+	}
+	return t.last, []string{fmt.Sprintf("attempts %d", t.attempts)}
+}
+
+// observer tells trails and health of the attempts of one session.
+type observer struct{ health *health }
 
 var (
 	_ gocql.QueryObserver = observer{}
@@ -47,21 +76,18 @@ var (
 )
 
 // ObserveQuery is called by the driver after each attempt of a query.
-func (observer) ObserveQuery(ctx context.Context, o gocql.ObservedQuery) {
-	note(ctx, o.Err, o.Host, o.Attempt)
+func (o observer) ObserveQuery(ctx context.Context, q gocql.ObservedQuery) {
+	o.note(ctx, q.Host, q.Err)
 }
 
 // ObserveBatch is called by the driver after each attempt of a batch.
-func (observer) ObserveBatch(ctx context.Context, o gocql.ObservedBatch) {
-	note(ctx, o.Err, o.Host, o.Attempt)
+func (o observer) ObserveBatch(ctx context.Context, b gocql.ObservedBatch) {
+	o.note(ctx, b.Host, b.Err)
 }
 
-func note(ctx context.Context, err error, host *gocql.HostInfo, attempt int) {
-	t, ok := ctx.Value(trailKey{}).(*trail)
-	if err == nil || !ok {
-		return
+func (o observer) note(ctx context.Context, host *gocql.HostInfo, err error) {
+	o.health.note(host, err)
+	if t, ok := ctx.Value(trailKey{}).(*trail); ok {
+		t.note(host, err)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.attempt, t.host = attempt+1, host.ConnectAddressAndPort()
 }

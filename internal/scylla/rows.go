@@ -1,0 +1,131 @@
+package scylla
+
+import (
+	"context"
+	"time"
+
+	"github.com/gocql/gocql"
+)
+
+// ScanTimeout is how long a server may take for one page of a scan.
+const ScanTimeout = 30 * time.Second
+
+// Rows are the rows that a statement selects, fetched page by page. They are
+// for one goroutine. The caller closes them.
+type Rows struct {
+	db      *DB
+	ctx     context.Context
+	cancel  context.CancelFunc
+	trail   *trail
+	s       Statement
+	cons    gocql.Consistency
+	size    int
+	attempt time.Duration
+	whole   time.Duration
+
+	iter  *gocql.Iter // the page that is read, nil before the first and after the last
+	next  chan page   // the page after it, nil when there is none
+	begun bool
+	err   error
+}
+
+// page is one answer.
+type page struct {
+	iter  *gocql.Iter
+	state []byte // where the next one begins, empty after the last
+	err   error
+}
+
+// Rows reads the rows of one partition, or of a small table, size of them at a
+// time.
+func (db *DB) Rows(ctx context.Context, cons gocql.Consistency, size int, s Statement) *Rows {
+	return db.rows(ctx, cons, size, s, readAttempt, db.limit)
+}
+
+// Scan reads the rows of a piece of the ring, for which the servers may take
+// longer than for a partition.
+func (db *DB) Scan(ctx context.Context, cons gocql.Consistency, size int, s Statement) *Rows {
+	s.text += db.Dialect.Scan()
+	return db.rows(ctx, cons, size, s, scanAttempt, 2*scanAttempt)
+}
+
+func (db *DB) rows(ctx context.Context, cons gocql.Consistency, size int, s Statement, attempt, whole time.Duration) *Rows {
+	ctx, cancel := context.WithCancel(ctx)
+	ctx, t := withTrail(ctx)
+	return &Rows{db: db, ctx: ctx, cancel: cancel, trail: t, s: s, cons: cons, size: size, attempt: attempt, whole: whole}
+}
+
+// Next copies the next row into dest, which has a pointer for each column. It
+// returns false at the end and after an error, which Close returns.
+func (r *Rows) Next(dest ...any) bool {
+	for r.err == nil {
+		switch {
+		case !r.begun:
+			r.begun = true
+			r.take(r.fetch(nil))
+		case r.iter == nil:
+			return false
+		case r.iter.Scan(dest...):
+			return true
+		default:
+			if r.err = describe(r.trail, r.iter.Close(), false); r.err == nil {
+				r.advance()
+			}
+		}
+	}
+	return false
+}
+
+// advance goes on with the next page.
+func (r *Rows) advance() {
+	r.iter = nil
+	if r.next == nil {
+		return
+	}
+	p := <-r.next
+	r.next = nil
+	r.take(p)
+}
+
+// take makes p the page that is read, and fetches the one after it meanwhile.
+func (r *Rows) take(p page) {
+	if r.err = p.err; r.err != nil {
+		return
+	}
+	r.iter = p.iter
+	if len(p.state) > 0 {
+		next := make(chan page, 1)
+		r.next = next
+		go func() { next <- r.fetch(p.state) }()
+	}
+}
+
+// fetch gets the page that begins at state.
+func (r *Rows) fetch(state []byte) (p page) {
+	p.err = r.db.repeatFor(r.ctx, r.attempt, r.whole, func(ctx context.Context, limit time.Duration) error {
+		iter := r.db.query(ctx, r.cons, r.s, limit).PageSize(r.size).PageState(state).Iter()
+		p.iter, p.state = iter, iter.PageState()
+		if iter.NumRows() > 0 {
+			return nil
+		}
+		// Only closing it tells an error. An empty page may have one after it.
+		return iter.Close()
+	})
+	return p
+}
+
+// Close ends the reading. It returns the error that ended it early, nil when
+// the caller did.
+func (r *Rows) Close() error {
+	r.cancel()
+	if r.iter != nil && r.err == nil {
+		_ = r.iter.Close() // what was not read does not matter
+	}
+	if r.next != nil {
+		if p := <-r.next; p.err == nil {
+			_ = p.iter.Close()
+		}
+	}
+	r.iter, r.next = nil, nil
+	return r.err
+}
