@@ -42,13 +42,18 @@ var simMutants = []struct {
 	}}},
 	{"no deadline for appends", []overlay.Edit{
 		{File: "intents.go", Old: `late := elapsed(at, a.now()) > a.deadline`, New: `late := elapsed(at, a.now()) > time.Hour`},
-		{File: "intents.go", Old: `context.WithTimeout(scylla.WithTrail(context.Background()), a.deadline)`,
-			New: `context.WithTimeout(scylla.WithTrail(context.Background()), time.Hour)`},
+		{File: "intents.go", Old: `context.WithTimeout(context.Background(), a.deadline)`,
+			New: `context.WithTimeout(context.Background(), time.Hour)`},
 	}},
 	{"new revision while the outcome is unknown", []overlay.Edit{{
 		File: "update.go",
-		Old:  `applied, err = s.resolve(ctx, w, scylla.Describe(ctx, err))`,
+		Old:  `applied, now, err = s.resolve(ctx, w, err)`,
 		New:  `now, err = s.readRow(ctx, w.cid, gocql.Serial)`,
+	}}},
+	{"whatever was replaced was not applied", []overlay.Edit{{
+		File: "update.go",
+		Old:  `case now.prev == w.old.rev && !s.stale(w):`,
+		New:  `case now.rev != w.old.rev:`,
 	}}},
 	{"removed rows are deleted instead of marked", []overlay.Edit{{
 		File: "statements.go",

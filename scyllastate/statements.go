@@ -117,10 +117,10 @@ const (
 
 	// Conditional updates that never apply, of each table that has some.
 	firstPin       = "UPDATE pins SET rev = null WHERE cid = 0x00 IF rev = 00000000-0000-1000-8080-808080808080"
-	firstCursor    = "UPDATE cursors SET position = null WHERE feed = '' AND consumer = '' IF incarnation = 00000000-0000-1000-8080-808080808080"
-	firstOwner     = "UPDATE cluster SET name = null WHERE id = '' IF name = ''"
-	firstMember    = "UPDATE peers SET name = null WHERE cluster = '' AND peer = '' IF incarnation = 00000000-0000-1000-8080-808080808080"
-	firstMigration = "UPDATE migrations SET run = null WHERE scope = '' AND id = '' IF run = 0"
+	firstCursor    = "UPDATE cursors SET position = null WHERE feed = '-' AND consumer = '-' IF incarnation = 00000000-0000-1000-8080-808080808080"
+	firstOwner     = "UPDATE cluster SET name = null WHERE id = '-' IF name = '-'"
+	firstMember    = "UPDATE peers SET name = null WHERE cluster = '-' AND peer = '-' IF incarnation = 00000000-0000-1000-8080-808080808080"
+	firstMigration = "UPDATE migrations SET run = null WHERE scope = '-' AND id = '-' IF run = 0"
 )
 
 // firstUpdates are for ApplySchema.
