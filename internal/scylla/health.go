@@ -68,6 +68,7 @@ func (h *health) note(host *gocql.HostInfo, err error) {
 	}
 }
 
+// suspect doubts a host until it answers.
 func (h *health) suspect(host *gocql.HostInfo) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -128,16 +129,14 @@ func (h *health) watch(host *gocql.HostInfo) {
 	}
 }
 
-// last puts the hosts that are silent, or that have failed this request, behind
-// the others.
-func (h *health) last(ctx context.Context, next gocql.NextHost) gocql.NextHost {
-	var failed []string
-	if t, ok := ctx.Value(trailKey{}).(*trail); ok {
-		failed = t.avoid()
+// order puts the hosts that are silent, or that have failed this request, behind
+// the others, and notes on the trail who is asked.
+func (h *health) order(ctx context.Context, next gocql.NextHost) gocql.NextHost {
+	t, ok := ctx.Value(trailKey{}).(*trail)
+	if !ok {
+		return next // not one of our requests
 	}
-	if len(failed) == 0 && h.suspects.Load() == 0 {
-		return next
-	}
+	failed := t.avoid()
 	var behind []gocql.SelectedHost
 	return func() gocql.SelectedHost {
 		for host := next(); host != nil; host = next() {
@@ -145,16 +144,24 @@ func (h *health) last(ctx context.Context, next gocql.NextHost) gocql.NextHost {
 				continue
 			}
 			id := host.Info().HostID()
-			if _, silent := h.since(id); !silent && !slices.Contains(failed, id) {
-				return host
+			if slices.Contains(failed, id) || h.suspects.Load() > 0 && h.isSilent(id) {
+				behind = append(behind, host)
+				continue
 			}
-			behind = append(behind, host)
+			t.hand(host.Info())
+			return host
 		}
 		if len(behind) == 0 {
 			return nil
 		}
 		host := behind[0]
 		behind = behind[1:]
+		t.hand(host.Info())
 		return host
 	}
+}
+
+func (h *health) isSilent(id string) bool {
+	_, silent := h.since(id)
+	return silent
 }

@@ -29,7 +29,7 @@ func newHosts(localDC string, health *health) *hosts {
 
 // Pick is called by the driver for each attempt.
 func (p *hosts) Pick(q gocql.ExecutableQuery) gocql.NextHost {
-	return p.health.last(q.Context(), p.HostSelectionPolicy.Pick(q))
+	return p.health.order(q.Context(), p.HostSelectionPolicy.Pick(q))
 }
 
 // AddHosts is called by the driver when a session opens: the ring is computed

@@ -90,6 +90,7 @@ func (db *DB) WriteAll(ctx context.Context, all []Statement) error {
 // same trail (WithTrail) it goes to another replica.
 func (db *DB) CAS(ctx context.Context, s Statement) (applied bool, now map[string]any, err error) {
 	ctx, t := withTrail(ctx)
+	defer db.doubt(t).Stop()
 	now = make(map[string]any, 3)
 	applied, err = db.query(ctx, gocql.Quorum, s, min(casAttempt, db.limit)).Idempotent(false).MapScanCAS(now)
 	if err != nil {
@@ -117,7 +118,8 @@ func (db *DB) repeatFor(ctx context.Context, first, whole time.Duration, attempt
 	end := time.Now().Add(whole)
 	refusals := 0
 	for longest := min(first, whole); ; longest *= 2 {
-		err := attempt(ctx, min(longest, time.Until(end)))
+		limit := min(longest, time.Until(end))
+		err := db.try(ctx, t, limit, attempt)
 		if err == nil || errors.Is(err, gocql.ErrNotFound) {
 			return err
 		}
@@ -128,6 +130,25 @@ func (db *DB) repeatFor(ctx context.Context, first, whole time.Duration, attempt
 			return db.explain(describe(t, err, false))
 		}
 	}
+}
+
+// try makes one attempt.
+func (db *DB) try(ctx context.Context, t *trail, limit time.Duration, attempt func(ctx context.Context, limit time.Duration) error) error {
+	if limit > readAttempt {
+		defer db.doubt(t).Stop()
+	}
+	return attempt(ctx, limit)
+}
+
+// doubt looks after a while whether the node that an attempt waits for answers
+// anything at all. If it does not, the attempt ends long before its limit: its
+// connection is closed.
+func (db *DB) doubt(t *trail) *time.Timer {
+	return time.AfterFunc(readAttempt, func() {
+		if host := t.handed(); host != nil {
+			db.health.suspect(host)
+		}
+	})
 }
 
 // explain names the right that the role lacks, if that is why err came.

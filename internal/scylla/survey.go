@@ -117,6 +117,11 @@ func (c Config) dialContact(host string, limit time.Duration) (*contact, error) 
 	}
 	cc.Timeout = limit
 	cc.Hosts = []string{host}
+	// Without a session there is nobody who could handle an event: the driver
+	// dies of the first (scylladb/gocql v1.19.0, handleKeyspaceChange).
+	cc.Events.DisableNodeStatusEvents = true
+	cc.Events.DisableTopologyEvents = true
+	cc.Events.DisableSchemaEvents = true
 	last := new(lastConnectError)
 	cc.ConnectObserver = last
 	exec, err := gocql.NewSingleHostQueryExecutor(cc)

@@ -31,7 +31,9 @@ type trailKey struct{}
 // trail is what became of the attempts of one request. The driver's errors name
 // neither host nor attempts: only its observers learn them.
 type trail struct {
-	mu       sync.Mutex
+	mu sync.Mutex
+	// asked is the host that the attempt under way was handed.
+	asked    *gocql.HostInfo
 	attempts int
 	// last is the address of the host that failed last.
 	last string
@@ -48,6 +50,18 @@ func (t *trail) note(host *gocql.HostInfo, err error) {
 	t.attempts++
 	t.last = host.ConnectAddressAndPort()
 	t.failed = append(t.failed, host.HostID())
+}
+
+func (t *trail) hand(host *gocql.HostInfo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked = host
+}
+
+func (t *trail) handed() *gocql.HostInfo {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.asked
 }
 
 // avoid returns the ids of the hosts that have failed.
