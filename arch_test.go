@@ -87,6 +87,14 @@ var importTesting = []string{"state/statetest", "internal/cqltest", "internal/ov
 // cqlText are the places where CQL may stand in files that are not tests.
 var cqlText = []string{"scyllastate/statements.go", "internal/scylla/...", "internal/cqltest/...", "bench/..."}
 
+// seam is where the driver's session may be used in files that are not tests:
+// whatever else has a request for the database goes through the seam, which
+// limits it. session.go opens it and lists its nodes.
+var (
+	seam  = []string{"internal/scylla/request.go", "internal/scylla/rows.go"}
+	nodes = append([]string{"internal/scylla/session.go", "internal/scylla/clock.go", "internal/cqltest/...", "bench/..."}, seam...)
+)
+
 const maxLines = 600
 
 // goPackage is what go list says of a package.
@@ -209,7 +217,24 @@ func checkSource(name, source string) []string {
 			complain("func init: call it from where it is needed")
 		}
 	}
-	if strings.HasSuffix(name, "_test.go") || anyMatches(cqlText, name) {
+	if strings.HasSuffix(name, "_test.go") {
+		return problems
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		if isSession(sel) && !anyMatches(nodes, name) {
+			complain("the driver's session is used here: make the request through the seam (%s)", strings.Join(seam, ", "))
+		}
+		if inner, ok := sel.X.(*ast.SelectorExpr); ok && isSession(inner) && sel.Sel.Name != "GetHosts" && sel.Sel.Name != "Close" &&
+			strings.HasPrefix(name, "internal/scylla/") && !anyMatches(seam, name) {
+			complain("a request past the seam (%s): %s", strings.Join(seam, ", "), sel.Sel.Name)
+		}
+		return true
+	})
+	if anyMatches(cqlText, name) {
 		return problems
 	}
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -219,6 +244,12 @@ func checkSource(name, source string) []string {
 		return true
 	})
 	return problems
+}
+
+// isSession tells the field that holds the driver's session, not its type.
+func isSession(sel *ast.SelectorExpr) bool {
+	of, ok := sel.X.(*ast.Ident)
+	return sel.Sel.Name == "Session" && (!ok || of.Name != "gocql")
 }
 
 func anyMatches(patterns []string, name string) bool {
@@ -313,6 +344,14 @@ func TestSourceRulesCanFail(t *testing.T) {
 		{"internal/scylla/schema.go", "package p\nconst q = \"CREATE TABLE x (a int)\"\n", true},
 		{"scyllastate/schema/0001_pins.cql", "CREATE TABLE pins (cid blob PRIMARY KEY)\n", true},
 		{"internal/scylla/testdata/cassandra-5.0.cql", "CREATE TABLE pins (cid blob PRIMARY KEY)\n", true},
+		{"scyllastate/list.go", "package p\nfunc f(db *DB) { db.Session.Query(selectPin) }\n", false},
+		{"scyllastate/list.go", "package p\nfunc f(s *Store) { session := s.db.Session; session.Query(selectPin) }\n", false},
+		{"scyllastate/list.go", "package p\nfunc f(db *DB) { db.Read(ctx, cons, selectPin) }\n", true},
+		{"scyllastate/list_test.go", "package p\nfunc f(db *DB) { db.Session.Query(selectPin) }\n", true},
+		{"internal/scylla/clock.go", "package p\nfunc f(db *DB) { db.Session.Query(selectNow) }\n", false},
+		{"internal/scylla/clock.go", "package p\nfunc f(db *DB) { db.Session.GetHosts() }\n", true},
+		{"internal/scylla/request.go", "package p\nfunc f(db *DB) { db.Session.Query(s.text) }\n", true},
+		{"internal/scylla/session.go", "package p\nfunc f(s *gocql.Session) { db.Session = s }\n", true},
 		{"peer/0001_pins.cql", "CREATE TABLE pins (cid blob PRIMARY KEY)\n", false},
 	} {
 		if problems := checkSource(test.name, test.source); (len(problems) == 0) != test.ok {

@@ -47,7 +47,7 @@ func Bind(text string, values ...any) Statement { return Statement{text, values}
 // Read reads one row into dest, which has a pointer for each column. It returns
 // false when there is no row.
 func (db *DB) Read(ctx context.Context, cons gocql.Consistency, s Statement, dest ...any) (found bool, err error) {
-	err = db.repeat(ctx, readAttempt, func(ctx context.Context, limit time.Duration) error {
+	err = db.repeat(ctx, func(ctx context.Context, limit time.Duration) error {
 		return db.query(ctx, cons, s, limit).Scan(dest...)
 	})
 	if errors.Is(err, gocql.ErrNotFound) {
@@ -59,7 +59,7 @@ func (db *DB) Read(ctx context.Context, cons gocql.Consistency, s Statement, des
 // Write makes a plain write at QUORUM. It may be applied more than once, so it
 // must be one that carries its timestamp, or that nobody else makes.
 func (db *DB) Write(ctx context.Context, s Statement) error {
-	return db.repeat(ctx, readAttempt, func(ctx context.Context, limit time.Duration) error {
+	return db.repeat(ctx, func(ctx context.Context, limit time.Duration) error {
 		return db.query(ctx, gocql.Quorum, s, limit).Exec()
 	})
 }
@@ -74,7 +74,7 @@ func (db *DB) WriteAll(ctx context.Context, all []Statement) error {
 	for i, s := range all {
 		entries[i] = gocql.BatchEntry{Stmt: s.text, Args: s.values, Idempotent: true}
 	}
-	return db.repeat(ctx, readAttempt, func(ctx context.Context, limit time.Duration) error {
+	return db.repeat(ctx, func(ctx context.Context, limit time.Duration) error {
 		b := db.Session.Batch(gocql.UnloggedBatch).WithContext(ctx).SetRequestTimeout(limit)
 		b.SetConsistency(gocql.Quorum)
 		b.Entries = entries
@@ -107,19 +107,19 @@ func (db *DB) query(ctx context.Context, cons gocql.Consistency, s Statement, li
 	return q
 }
 
-// repeat makes attempts until one works, the time of the request is over, or
-// another one would be of no use.
-func (db *DB) repeat(ctx context.Context, first time.Duration, attempt func(ctx context.Context, limit time.Duration) error) error {
-	return db.repeatFor(ctx, first, db.limit, attempt)
+// repeat makes attempts of a read or a plain write.
+func (db *DB) repeat(ctx context.Context, attempt func(ctx context.Context, limit time.Duration) error) error {
+	return db.repeatFor(ctx, readAttempt, db.limit, attempt)
 }
 
+// repeatFor makes attempts until one works, the time of the request is over, or
+// another one would be of no use.
 func (db *DB) repeatFor(ctx context.Context, first, whole time.Duration, attempt func(ctx context.Context, limit time.Duration) error) error {
 	ctx, t := withTrail(ctx)
 	end := time.Now().Add(whole)
 	refusals := 0
 	for longest := min(first, whole); ; longest *= 2 {
-		limit := min(longest, time.Until(end))
-		err := db.try(ctx, t, limit, attempt)
+		err := db.try(ctx, t, min(longest, time.Until(end)), attempt)
 		if err == nil || errors.Is(err, gocql.ErrNotFound) {
 			return err
 		}
