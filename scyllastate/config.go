@@ -33,6 +33,14 @@ const (
 	SchemaVerify = "verify"
 )
 
+// Values of Config.Compression.
+const (
+	// CompressionNone leaves the connections to the database uncompressed.
+	CompressionNone = "none"
+	// CompressionSnappy compresses them where the server can.
+	CompressionSnappy = "snappy"
+)
+
 // Default values of a Config.
 const (
 	DefaultHost           = "127.0.0.1"
@@ -41,6 +49,7 @@ const (
 	DefaultClusterName    = "ipfs-cluster"
 	DefaultConsistency    = ConsistencyLinearizable
 	DefaultSchema         = SchemaApply
+	DefaultCompression    = CompressionNone
 	DefaultRequestTimeout = 10 * time.Second
 	DefaultUnpinGrace     = 24 * time.Hour
 )
@@ -72,8 +81,8 @@ type Config struct {
 	// themselves.
 	LocalDC string
 	// Replication is the number of replicas in each data centre, used when
-	// the keyspace is created. Empty means three per data centre, or as many
-	// as it has nodes.
+	// the keyspace is created. Empty means one in each rack of a data centre
+	// with two or three racks, else three, or as many as it has nodes.
 	Replication map[string]int
 
 	// Username is the role of this peer. It is set together with Password or
@@ -92,11 +101,18 @@ type Config struct {
 	// for a role without rights on the schema.
 	Schema string
 
+	// Compression is that of the connections to the database: CompressionNone,
+	// or CompressionSnappy where the network between is slow or paid for.
+	Compression string
+	// DisableShardAwarePort keeps to Port where the second port that ScyllaDB
+	// offers (19042, with TLS 19142) cannot be reached from here.
+	DisableShardAwarePort bool
 	// ConnectTimeout is how long a start waits for the database. 0 waits for
 	// ever.
 	ConnectTimeout time.Duration
-	// RequestTimeout is the limit for one request to the database. It should
-	// be longer than the timeouts of the server itself.
+	// RequestTimeout is the limit for one request to the database with all
+	// its attempts. It is longer than the timeouts of the server itself, which
+	// are at most 5s for one row.
 	RequestTimeout time.Duration
 	// UnpinGrace is how long the marker of an unpin stays in the database,
 	// longer than any peer may be paused in the middle of a write.
@@ -156,6 +172,7 @@ func defaultSettings() Config {
 		Replication:    map[string]int{},
 		Consistency:    DefaultConsistency,
 		Schema:         DefaultSchema,
+		Compression:    DefaultCompression,
 		RequestTimeout: DefaultRequestTimeout,
 		UnpinGrace:     DefaultUnpinGrace,
 		TrustAll:       true,

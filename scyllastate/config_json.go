@@ -19,21 +19,23 @@ import (
 // fields give the names of the environment variables. Fields with the tag
 // `hidden:"true"` are never displayed.
 type configJSON struct {
-	Hosts          []string       `json:"hosts"`
-	Port           int            `json:"port"`
-	Keyspace       string         `json:"keyspace"`
-	ClusterName    string         `json:"cluster_name"`
-	LocalDC        string         `json:"local_dc"`
-	Replication    map[string]int `json:"replication"`
-	Username       string         `json:"username,omitempty"`
-	Password       string         `json:"password,omitempty" hidden:"true"`
-	TLS            tlsJSON        `json:"tls"`
-	Consistency    string         `json:"consistency"`
-	Schema         string         `json:"schema"`
-	ConnectTimeout string         `json:"connect_timeout"`
-	RequestTimeout string         `json:"request_timeout"`
-	UnpinGrace     string         `json:"unpin_grace"`
-	TrustedPeers   []string       `json:"trusted_peers"`
+	Hosts                 []string       `json:"hosts"`
+	Port                  int            `json:"port"`
+	Keyspace              string         `json:"keyspace"`
+	ClusterName           string         `json:"cluster_name"`
+	LocalDC               string         `json:"local_dc"`
+	Replication           map[string]int `json:"replication"`
+	Username              string         `json:"username,omitempty"`
+	Password              string         `json:"password,omitempty" hidden:"true"`
+	TLS                   tlsJSON        `json:"tls"`
+	Consistency           string         `json:"consistency"`
+	Schema                string         `json:"schema"`
+	Compression           string         `json:"compression"`
+	DisableShardAwarePort bool           `json:"disable_shard_aware_port"`
+	ConnectTimeout        string         `json:"connect_timeout"`
+	RequestTimeout        string         `json:"request_timeout"`
+	UnpinGrace            string         `json:"unpin_grace"`
+	TrustedPeers          []string       `json:"trusted_peers"`
 }
 
 type tlsJSON struct {
@@ -80,38 +82,42 @@ func (cfg *Config) toJSON() *configJSON {
 		trusted = []string{"*"}
 	}
 	return &configJSON{
-		Hosts:          append([]string{}, cfg.Hosts...),
-		Port:           cfg.Port,
-		Keyspace:       cfg.Keyspace,
-		ClusterName:    cfg.ClusterName,
-		LocalDC:        cfg.LocalDC,
-		Replication:    copyReplication(cfg.Replication),
-		Username:       cfg.Username,
-		Password:       cfg.Password,
-		TLS:            tlsJSON(cfg.TLS),
-		Consistency:    cfg.Consistency,
-		Schema:         cfg.Schema,
-		ConnectTimeout: cfg.ConnectTimeout.String(),
-		RequestTimeout: cfg.RequestTimeout.String(),
-		UnpinGrace:     cfg.UnpinGrace.String(),
-		TrustedPeers:   trusted,
+		Hosts:                 append([]string{}, cfg.Hosts...),
+		Port:                  cfg.Port,
+		Keyspace:              cfg.Keyspace,
+		ClusterName:           cfg.ClusterName,
+		LocalDC:               cfg.LocalDC,
+		Replication:           copyReplication(cfg.Replication),
+		Username:              cfg.Username,
+		Password:              cfg.Password,
+		TLS:                   tlsJSON(cfg.TLS),
+		Consistency:           cfg.Consistency,
+		Schema:                cfg.Schema,
+		Compression:           cfg.Compression,
+		DisableShardAwarePort: cfg.DisableShardAwarePort,
+		ConnectTimeout:        cfg.ConnectTimeout.String(),
+		RequestTimeout:        cfg.RequestTimeout.String(),
+		UnpinGrace:            cfg.UnpinGrace.String(),
+		TrustedPeers:          trusted,
 	}
 }
 
 // parse turns the written form into a Config that is not yet validated.
 func (jcfg *configJSON) parse() (Config, error) {
 	cfg := Config{
-		Hosts:       make([]string, 0, len(jcfg.Hosts)),
-		Port:        jcfg.Port,
-		Keyspace:    jcfg.Keyspace,
-		ClusterName: jcfg.ClusterName,
-		LocalDC:     jcfg.LocalDC,
-		Replication: copyReplication(jcfg.Replication),
-		Username:    jcfg.Username,
-		Password:    jcfg.Password,
-		TLS:         TLSConfig(jcfg.TLS),
-		Consistency: jcfg.Consistency,
-		Schema:      jcfg.Schema,
+		Hosts:                 make([]string, 0, len(jcfg.Hosts)),
+		Port:                  jcfg.Port,
+		Keyspace:              jcfg.Keyspace,
+		ClusterName:           jcfg.ClusterName,
+		LocalDC:               jcfg.LocalDC,
+		Replication:           copyReplication(jcfg.Replication),
+		Username:              jcfg.Username,
+		Password:              jcfg.Password,
+		TLS:                   TLSConfig(jcfg.TLS),
+		Consistency:           jcfg.Consistency,
+		Schema:                jcfg.Schema,
+		Compression:           jcfg.Compression,
+		DisableShardAwarePort: jcfg.DisableShardAwarePort,
 	}
 	for _, host := range jcfg.Hosts {
 		// A list in an environment variable may have spaces after commas.

@@ -29,8 +29,10 @@ const fullConfig = `{
   "tls": {"enabled": true, "ca_file": "ca.pem", "cert_file": "/etc/peer.pem", "key_file": "peer.key", "server_name": "db.example"},
   "consistency": "local-reads",
   "schema": "verify",
+  "compression": "snappy",
+  "disable_shard_aware_port": true,
   "connect_timeout": "1m0s",
-  "request_timeout": "3s",
+  "request_timeout": "6s",
   "unpin_grace": "1h0m0s",
   "trusted_peers": ["` + testPeer + `"]
 }`
@@ -57,7 +59,7 @@ func TestConfigDefault(t *testing.T) {
 	}
 	want := Config{
 		Hosts: []string{"127.0.0.1"}, Port: 9042, Keyspace: "ipfs_cluster", ClusterName: "ipfs-cluster", Replication: map[string]int{},
-		Consistency: "linearizable", Schema: "apply",
+		Consistency: "linearizable", Schema: "apply", Compression: "none",
 		RequestTimeout: 10 * time.Second,
 		UnpinGrace:     24 * time.Hour,
 		TrustAll:       true, TrustedPeers: []peer.ID{},
@@ -76,7 +78,7 @@ func TestConfigLoadJSON(t *testing.T) {
 		Hosts: []string{"db1.example", "10.0.0.2", "::1"}, Port: 9142, Keyspace: "pins_2", ClusterName: "prod", LocalDC: "dc1",
 		Replication: map[string]int{"dc1": 3, "dc2": 2}, Username: "cluster", Password: "top-secret",
 		TLS:         TLSConfig{Enabled: true, CAFile: "ca.pem", CertFile: "/etc/peer.pem", KeyFile: "peer.key", ServerName: "db.example"},
-		Consistency: "local-reads", Schema: "verify", ConnectTimeout: time.Minute, RequestTimeout: 3 * time.Second,
+		Consistency: "local-reads", Schema: "verify", Compression: "snappy", DisableShardAwarePort: true, ConnectTimeout: time.Minute, RequestTimeout: 6 * time.Second,
 		UnpinGrace:   time.Hour,
 		TrustedPeers: []peer.ID{id},
 	}
@@ -150,9 +152,12 @@ func TestConfigRefuses(t *testing.T) {
 		{`{"schema": ""}`, `state.scylla.schema: "" is unknown: use "apply" or "verify"`},
 		{`{"connect_timeout": "-1s"}`, `state.scylla.connect_timeout: -1s is negative: use 0s to wait for ever, or a longer time`},
 		{`{"connect_timeout": "soon"}`, `state.scylla.connect_timeout: "soon" is not a duration: write a number and a unit, as in 500ms, 10s or 24h`},
+		{`{"compression": "lz4"}`, `state.scylla.compression: "lz4" is unknown: use "none" or "snappy"`},
+		{`{"disable_shard_aware_port": 1}`, `state.scylla.disable_shard_aware_port: a JSON number instead of true or false`},
 		{`{"request_timeout": "10"}`, `state.scylla.request_timeout: "10" is not a duration: write a number and a unit, as in 500ms, 10s or 24h`},
 		{`{"request_timeout": 10}`, `state.scylla.request_timeout: a JSON number instead of a string`},
-		{`{"request_timeout": "0s"}`, `state.scylla.request_timeout: 0s cannot be used: use more than 0s and at most 5m0s, as 10s`},
+		{`{"request_timeout": "4s"}`, `state.scylla.request_timeout: 4s cannot be used: use 5s, which a server may take for one row, to 5m0s, as 10s`},
+		{`{"request_timeout": "0s"}`, `state.scylla.request_timeout: 0s cannot be used: use 5s, which a server may take for one row, to 5m0s, as 10s`},
 		{`{"unpin_grace": "-24h"}`, `state.scylla.unpin_grace: -24h0m0s cannot be used: use 1h0m0s to 175200h0m0s, as 24h0m0s`},
 		{`{"unpin_grace": "200000h"}`, `state.scylla.unpin_grace: 200000h0m0s cannot be used: use 1h0m0s to 175200h0m0s, as 24h0m0s`},
 		{`{"trusted_peers": ["me"]}`, `state.scylla.trusted_peers: "me" is not a peer ID: write IDs such as 12D3KooW…, or "*" to trust all peers`},

@@ -14,8 +14,13 @@ import (
 
 // minUnpinGrace is far above the time that a write with its repetitions takes:
 // a marker that ran out before would let it bring a removed pin back.
+const minUnpinGrace = time.Hour
+
+// minRequestTimeout is the longest that servers take for one row themselves
+// (read_request_timeout). Whoever gives up earlier asks again while they still
+// work on it.
 const (
-	minUnpinGrace     = time.Hour
+	minRequestTimeout = 5 * time.Second
 	maxRequestTimeout = 5 * time.Minute
 )
 
@@ -69,6 +74,9 @@ func (cfg *Config) Validate() error {
 	}
 	if cfg.Schema != SchemaApply && cfg.Schema != SchemaVerify {
 		return badField("schema", "%q is unknown: use %q or %q", cfg.Schema, SchemaApply, SchemaVerify)
+	}
+	if cfg.Compression != CompressionNone && cfg.Compression != CompressionSnappy {
+		return badField("compression", "%q is unknown: use %q or %q", cfg.Compression, CompressionNone, CompressionSnappy)
 	}
 	return cfg.validateDurations()
 }
@@ -130,8 +138,8 @@ func (cfg *Config) validateDurations() error {
 	if cfg.ConnectTimeout < 0 {
 		return badField("connect_timeout", "%s is negative: use 0s to wait for ever, or a longer time", cfg.ConnectTimeout)
 	}
-	if cfg.RequestTimeout <= 0 || cfg.RequestTimeout > maxRequestTimeout {
-		return badField("request_timeout", "%s cannot be used: use more than 0s and at most %s, as %s", cfg.RequestTimeout, maxRequestTimeout, DefaultRequestTimeout)
+	if cfg.RequestTimeout < minRequestTimeout || cfg.RequestTimeout > maxRequestTimeout {
+		return badField("request_timeout", "%s cannot be used: use %s, which a server may take for one row, to %s, as %s", cfg.RequestTimeout, minRequestTimeout, maxRequestTimeout, DefaultRequestTimeout)
 	}
 	if cfg.UnpinGrace < minUnpinGrace || cfg.UnpinGrace > maxTTL {
 		return badField("unpin_grace", "%s cannot be used: use %s to %s, as %s", cfg.UnpinGrace, minUnpinGrace, maxTTL, DefaultUnpinGrace)

@@ -5,16 +5,18 @@ import "github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 // session says how to reach the cluster, and whether the keyspace may be made.
 func (cfg *Config) session(create bool) scylla.Config {
 	out := scylla.Config{
-		Hosts:          cfg.Hosts,
-		Port:           cfg.Port,
-		Keyspace:       cfg.Keyspace,
-		CreateKeyspace: create && cfg.Schema == SchemaApply,
-		LocalDC:        cfg.LocalDC,
-		Replication:    cfg.Replication,
-		Username:       cfg.Username,
-		Password:       cfg.Password,
-		RequestTimeout: cfg.RequestTimeout,
-		ConnectTimeout: cfg.ConnectTimeout,
+		Hosts:                 cfg.Hosts,
+		Port:                  cfg.Port,
+		Keyspace:              cfg.Keyspace,
+		CreateKeyspace:        create && cfg.Schema == SchemaApply,
+		LocalDC:               cfg.LocalDC,
+		Replication:           cfg.Replication,
+		Username:              cfg.Username,
+		Password:              cfg.Password,
+		Compress:              cfg.Compression == CompressionSnappy,
+		DisableShardAwarePort: cfg.DisableShardAwarePort,
+		RequestTimeout:        cfg.RequestTimeout,
+		ConnectTimeout:        cfg.ConnectTimeout,
 	}
 	if cfg.TLS.Enabled {
 		out.TLS = &scylla.TLS{

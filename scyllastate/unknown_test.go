@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
@@ -22,7 +21,7 @@ import (
 func TestLostAnswers(t *testing.T) {
 	own := cqltest.StartOwn(t, engine.Options{})
 	conf := configOn(t, &own.Server)
-	conf.RequestTimeout = time.Second
+	conf.RequestTimeout = minRequestTimeout
 	s := openStore(t, conf)
 	self := statetest.Peer("self")
 

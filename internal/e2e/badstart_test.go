@@ -31,7 +31,7 @@ func TestBadStart(t *testing.T) {
 		{name: "bad duration", config: map[string]any{"request_timeout": "10 parsecs"},
 			want: []string{"state.scylla.request_timeout", `"10 parsecs"`}},
 		{name: "negative duration", config: map[string]any{"request_timeout": "-1s"},
-			want: []string{"state.scylla.request_timeout", "use more than 0s"}},
+			want: []string{"state.scylla.request_timeout", "use 5s"}},
 		{name: "empty hosts", config: map[string]any{"hosts": []string{}},
 			want: []string{"state.scylla.hosts", "name at least one database node"}},
 		{name: "host with port", config: map[string]any{"hosts": []string{"localhost:9042"}},

@@ -25,7 +25,7 @@ func TestStoppedWriter(t *testing.T) {
 		own    = 10 // pins and unpins of the other peer in each round
 	)
 	db := on(t, cqltest.Start(t))
-	config := map[string]string{"CLUSTER_SCYLLA_REQUESTTIMEOUT": "2s"}
+	config := map[string]string{"CLUSTER_SCYLLA_REQUESTTIMEOUT": "5s"}
 	k1, k2 := startKubo(t), startKubo(t)
 	stopped, other := newPeer(t, db, k1, config), newPeer(t, db, k2, config)
 	stopped.start(t)

@@ -35,6 +35,9 @@ type Config struct {
 	Username, Password string
 	// TLS encrypts and verifies; nil means plain text.
 	TLS *TLS
+	// Compress makes the connections compressed, by Snappy, where the server
+	// can.
+	Compress bool
 	// DisableShardAwarePort makes the driver use Port alone, where the one that
 	// ScyllaDB offers beside it cannot be reached.
 	DisableShardAwarePort bool
@@ -99,6 +102,9 @@ func (c Config) cluster() (*gocql.ClusterConfig, error) {
 	cc.RetryPolicy = once{}
 	cc.MaxPreparedStmts = 10_000
 	cc.Logger = driverLog{}
+	if c.Compress {
+		cc.Compressor = gocql.SnappyCompressor{}
+	}
 	if c.Username != "" {
 		cc.Authenticator = gocql.PasswordAuthenticator{
 			Username: c.Username,
