@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 const (
@@ -126,7 +127,7 @@ func (c *clock) watch(ctx context.Context) {
 			}
 		}
 		if err := c.measure(ctx); err != nil && ctx.Err() == nil {
-			logger.Warnf("measuring the clock against the database: %s", err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("measuring the clock against the database: %s", err)
 		}
 	}
 }

@@ -111,7 +111,7 @@ func (f *Feed) claim(ctx context.Context) error {
 			return err
 		}
 		if err != nil && ctx.Err() == nil {
-			logger.Warnf("taking the cursor of feed %s, trying again: %s", f.name, err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("taking the cursor of feed %s, trying again: %s", f.name, err)
 		}
 		if pause(ctx, f.store.random, min(try+5, 10)) != nil {
 			return errors.Join(ctx.Err(), err)
@@ -187,7 +187,7 @@ func (f *Feed) Consume(ctx context.Context, handle state.Handler) error {
 	for {
 		more, err := t.look(ctx, woken)
 		if err != nil && ctx.Err() == nil {
-			logger.Warnf("reading feed %s: %s", f.name, err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("reading feed %s: %s", f.name, err)
 		}
 		if more && err == nil {
 			continue
@@ -236,7 +236,7 @@ func (f *Feed) keepSaved(ctx context.Context, t *tail) error {
 			f.saved.Store(position.Unix())
 			t.out.saved()
 		case ctx.Err() == nil:
-			logger.Warnf("saving the cursor of feed %s: %s", f.name, err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("saving the cursor of feed %s: %s", f.name, err)
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (d *dispatcher) work(ctx context.Context, t *task) {
 	settled, err := d.act(ctx, t, open)
 	waiting := errors.Is(err, state.ErrNotYet)
 	if err != nil && !waiting && ctx.Err() == nil {
-		logger.Warnf("working on a change (try %d): %s", t.tries+1, err)
+		state.Failure(err, logger.Warnf, logger.Debugf)("working on a change (try %d): %s", t.tries+1, err)
 	}
 
 	d.mu.Lock()

@@ -39,7 +39,7 @@ func (s *Store) List(ctx context.Context, out chan<- api.Pin) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("listing the pinset, incomplete after %d pins: %w", total.Load(), err)
+		return answer(fmt.Errorf("listing the pinset, incomplete after %d pins: %w", total.Load(), err))
 	}
 	stats.Record(ctx, observations.Pins.M(total.Load()))
 	return nil

@@ -17,9 +17,10 @@ import (
 var errNoCid = errors.New("the CID is undefined")
 
 // Get returns the pin of c, or state.ErrNotFound. It always asks the database.
-func (s *Store) Get(ctx context.Context, c api.Cid) (api.Pin, error) {
+func (s *Store) Get(ctx context.Context, c api.Cid) (_ api.Pin, err error) {
 	ctx, span := trace.StartSpan(ctx, "state/scylla/Get")
 	defer span.End()
+	defer func() { err = answer(err) }()
 
 	asked := s.now()
 	r, err := s.readRow(ctx, c, s.read)
@@ -40,9 +41,10 @@ func (s *Store) Get(ctx context.Context, c api.Cid) (api.Pin, error) {
 }
 
 // Has reports whether c is in the pinset.
-func (s *Store) Has(ctx context.Context, c api.Cid) (bool, error) {
+func (s *Store) Has(ctx context.Context, c api.Cid) (_ bool, err error) {
 	ctx, span := trace.StartSpan(ctx, "state/scylla/Has")
 	defer span.End()
+	defer func() { err = answer(err) }()
 
 	if !c.Defined() {
 		return false, nil
@@ -67,7 +69,7 @@ func (s *Store) Add(ctx context.Context, pin api.Pin) error {
 	if err != nil {
 		return err
 	}
-	return s.replace(ctx, pin.Cid, next)
+	return answer(s.replace(ctx, pin.Cid, next))
 }
 
 // Rm removes the pin of c. It is no error when there is none.
@@ -78,7 +80,7 @@ func (s *Store) Rm(ctx context.Context, c api.Cid) error {
 	if !c.Defined() {
 		return nil
 	}
-	return s.replace(ctx, c, nil)
+	return answer(s.replace(ctx, c, nil))
 }
 
 // Migrate does nothing: there is no older format of this state. Pins come in

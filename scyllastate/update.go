@@ -43,7 +43,7 @@ type write struct {
 
 // Update implements state.Updater.
 func (s *Store) Update(ctx context.Context, c api.Cid, f func(current *api.Pin) (next *api.Pin, err error)) error {
-	return s.update(ctx, c, func(old row) (current *api.Pin, next *content, err error) {
+	return answer(s.update(ctx, c, func(old row) (current *api.Pin, next *content, err error) {
 		if current, err = old.decode(c); err != nil {
 			return nil, nil, err
 		}
@@ -56,7 +56,7 @@ func (s *Store) Update(ctx context.Context, c api.Cid, f func(current *api.Pin) 
 		}
 		next, err = encodePin(*pin)
 		return current, next, err
-	})
+	}))
 }
 
 // replace writes next, or removes the pin, whatever is there. A row that cannot

@@ -65,11 +65,12 @@ func (db *DB) Skew(ctx context.Context) (time.Duration, error) {
 		}
 		skews = append(skews, r.skew)
 	}
-	switch {
-	case len(all) == 0:
-		return 0, fmt.Errorf("asking the nodes for their time: %w", gocql.ErrNoConnections)
-	case len(skews) == 0:
-		return 0, fmt.Errorf("asking the nodes for their time: %w", joinDifferent(errs))
+	if len(skews) == 0 {
+		why := gocql.ErrNoConnections // nobody was asked
+		if len(errs) > 0 {
+			why = errs[0]
+		}
+		return 0, fmt.Errorf("asking the nodes for their time: %w", db.describe(new(trail), why, false))
 	}
 	slices.Sort(skews)
 	median := skews[(len(skews)-1)/2]

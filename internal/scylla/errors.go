@@ -11,7 +11,7 @@ import (
 
 // serverError is what every error frame of the server answers to. The driver's
 // own RequestError names methods that its frames no longer have, so that
-// errors.As with it never matches (scylladb/gocql v1.18).
+// errors.As with it never matches (scylladb/gocql v1.18.0 to v1.19.0).
 type serverError interface {
 	error
 	GetCode() int
@@ -101,41 +101,96 @@ func (e *PermanentError) Error() string {
 // Unwrap gives the cause, which may be nil.
 func (e *PermanentError) Unwrap() error { return e.Err }
 
-// RequestError is the error of a request. Its text has what an operator needs
-// and the driver's leaves out: the code, the consistency, how many replicas were
-// required and how many answered, how often it was sent, whether it may have
-// been executed. It does not say to which host: answers to clients repeat it.
+// RequestError is the error of a request. Its text says in words why the
+// database did not serve it, and has what an operator needs beside: the code, the
+// consistency, how many replicas were required and how many answered, how often
+// it was sent, whether it may have been executed. It says neither where the
+// database is nor what the driver calls it: answers to clients repeat it.
 type RequestError struct {
 	// Err is what the driver says of the last attempt.
 	Err error
 	// Host is the address of the node that failed last, empty when none was
 	// asked.
-	Host  string
-	facts []string
+	Host string
+	// reason is Err in words, empty where those of the server are better.
+	reason string
+	facts  []string
 }
 
 func (e *RequestError) Error() string {
-	if len(e.facts) == 0 {
-		return e.Err.Error()
+	text := e.reason
+	if text == "" {
+		text = e.Err.Error()
 	}
-	return e.Err.Error() + " (" + strings.Join(e.facts, ", ") + ")"
+	if len(e.facts) == 0 {
+		return text
+	}
+	return text + " (" + strings.Join(e.facts, ", ") + ")"
+}
+
+// detail is for the log.
+func (e *RequestError) detail() string {
+	text := e.Error()
+	if e.Host != "" {
+		text += "; last node " + e.Host
+	}
+	if e.reason != "" {
+		text += "; " + e.Err.Error()
+	}
+	return text
 }
 
 // Unwrap returns Err.
 func (e *RequestError) Unwrap() error { return e.Err }
 
+// Unavailable reports whether the database did not serve the request, although
+// nothing is wrong with it. The session logs that by itself, once for all.
+func (e *RequestError) Unavailable() bool {
+	return e.reason != "" || errors.Is(e.Err, context.DeadlineExceeded) || unserved(e.Err)
+}
+
+// unserved reports whether a server says that it does not serve now.
+func unserved(err error) bool {
+	code, ok := Code(err)
+	if !ok {
+		return false
+	}
+	switch code {
+	case gocql.ErrCodeServer, gocql.ErrCodeOverloaded, gocql.ErrCodeBootstrapping, gocql.ErrCodeTruncate, gocql.ErrCodeUnauthorized:
+		return true
+	}
+	return false
+}
+
 // describe makes the error of a request, whose attempts t knows. A write may
 // have been executed although it failed; of a read nobody needs to know.
-func describe(t *trail, err error, write bool) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+func (db *DB) describe(t *trail, err error, write bool) error {
+	if errors.Is(err, context.Canceled) {
 		return err
 	}
 	host, facts := t.facts()
 	if code, ok := Code(err); ok {
 		facts = append(facts, fmt.Sprintf("code 0x%04x", code))
 	}
-	add := func(cons gocql.Consistency, required, received int) {
-		facts = append(facts, fmt.Sprintf("consistency %s", cons), fmt.Sprintf("required %d", required), fmt.Sprintf("received %d", received))
+	facts = append(facts, replicaFacts(err)...)
+	var qe *gocql.QueryError
+	if errors.As(err, &qe) {
+		if write && qe.PotentiallyExecuted() {
+			facts = append(facts, "may have been executed")
+		}
+		err = qe.Unwrap() // its text says of every request that it may have been executed
+	}
+	e := &RequestError{Err: err, Host: host, facts: facts, reason: db.reason(err)}
+	if e.Unavailable() {
+		db.outage.failure(e)
+	}
+	return explainRights(e, db.conf.Username, Grants(db.Keyspace, db.conf.Username, false)...)
+}
+
+// replicaFacts are what a server says of the replicas.
+func replicaFacts(err error) []string {
+	facts := func(cons gocql.Consistency, required, received int) []string {
+		return []string{fmt.Sprintf("consistency %s", cons), fmt.Sprintf("required %d", required), fmt.Sprintf("received %d", received)}
 	}
 	var (
 		unavailable *gocql.RequestErrUnavailable
@@ -143,26 +198,18 @@ func describe(t *trail, err error, write bool) error {
 		rt          *gocql.RequestErrReadTimeout
 		wf          *gocql.RequestErrWriteFailure
 		rf          *gocql.RequestErrReadFailure
-		qe          *gocql.QueryError
 	)
 	switch {
 	case errors.As(err, &unavailable):
-		add(unavailable.Consistency, unavailable.Required, unavailable.Alive)
+		return facts(unavailable.Consistency, unavailable.Required, unavailable.Alive)
 	case errors.As(err, &wt):
-		add(wt.Consistency, wt.BlockFor, wt.Received)
-		facts = append(facts, "write type "+wt.WriteType)
+		return append(facts(wt.Consistency, wt.BlockFor, wt.Received), "write type "+wt.WriteType)
 	case errors.As(err, &rt):
-		add(rt.Consistency, rt.BlockFor, rt.Received)
+		return facts(rt.Consistency, rt.BlockFor, rt.Received)
 	case errors.As(err, &wf):
-		add(wf.Consistency, wf.BlockFor, wf.Received)
+		return facts(wf.Consistency, wf.BlockFor, wf.Received)
 	case errors.As(err, &rf):
-		add(rf.Consistency, rf.BlockFor, rf.Received)
+		return facts(rf.Consistency, rf.BlockFor, rf.Received)
 	}
-	if write && errors.As(err, &qe) && qe.PotentiallyExecuted() {
-		facts = append(facts, "may have been executed")
-	}
-	if errors.As(err, &qe) {
-		err = qe.Unwrap() // its text says of every request that it may have been executed
-	}
-	return &RequestError{Err: err, Host: host, facts: facts}
+	return nil
 }

@@ -94,8 +94,9 @@ func (db *DB) CAS(ctx context.Context, s Statement) (applied bool, now map[strin
 	now = make(map[string]any, 3)
 	applied, err = db.query(ctx, gocql.Quorum, s, min(casAttempt, db.limit)).Idempotent(false).MapScanCAS(now)
 	if err != nil {
-		return false, nil, db.explain(describe(t, err, true))
+		return false, nil, db.describe(t, err, true)
 	}
+	db.outage.success()
 	return applied, now, nil
 }
 
@@ -121,13 +122,14 @@ func (db *DB) repeatFor(ctx context.Context, first, whole time.Duration, attempt
 	for longest := min(first, whole); ; longest *= 2 {
 		err := db.try(ctx, t, min(longest, time.Until(end)), attempt)
 		if err == nil || errors.Is(err, gocql.ErrNotFound) {
+			db.outage.success()
 			return err
 		}
 		if !timedOut(err) {
 			refusals++
 		}
 		if refusals == maxRefusals || !repeatable(err) || ctx.Err() != nil || !time.Now().Before(end) {
-			return db.explain(describe(t, err, false))
+			return db.describe(t, err, false)
 		}
 	}
 }
@@ -149,11 +151,6 @@ func (db *DB) doubt(t *trail) *time.Timer {
 			db.health.suspect(host)
 		}
 	})
-}
-
-// explain names the right that the role lacks, if that is why err came.
-func (db *DB) explain(err error) error {
-	return explainRights(err, db.conf.Username, Grants(db.Keyspace, db.conf.Username, false)...)
 }
 
 // timedOut reports whether the host has not answered in the time of an attempt.

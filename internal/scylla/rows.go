@@ -68,9 +68,11 @@ func (r *Rows) Next(dest ...any) bool {
 		case r.iter.Scan(dest...):
 			return true
 		default:
-			if r.err = describe(r.trail, r.iter.Close(), false); r.err == nil {
-				r.advance()
+			if err := r.iter.Close(); err != nil {
+				r.err = r.db.describe(r.trail, err, false)
+				return false
 			}
+			r.advance()
 		}
 	}
 	return false

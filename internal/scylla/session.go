@@ -26,6 +26,9 @@ type DB struct {
 	conf   Config
 	limit  time.Duration // of one request
 	health *health
+	outage outage
+	// connects keeps why connections fail.
+	connects lastConnectError
 	// asked counts the nodes of other data centres that were asked for their
 	// time.
 	asked atomic.Uint32
@@ -114,10 +117,9 @@ func (db *DB) connect(ctx context.Context) error {
 	}
 	dialer := newDialer(connectTimeout)
 	db.health = newHealth(db.ask, dialer.cut)
-	last := new(lastConnectError)
 	cc.Keyspace = db.Keyspace
 	cc.Dialer = dialer
-	cc.ConnectObserver = last
+	cc.ConnectObserver = &db.connects
 	cc.QueryObserver, cc.BatchObserver = observer{db.health}, observer{db.health}
 	cc.HostFilter = gocql.DataCenterHostFilter(db.LocalDC)
 	cc.PoolConfig.HostSelectionPolicy = newHosts(db.LocalDC, db.health)
@@ -133,7 +135,7 @@ func (db *DB) connect(ctx context.Context) error {
 	select {
 	case r := <-done:
 		if r.err != nil {
-			return explainConnect(r.err, last.get())
+			return explainConnect(r.err, db.connects.get())
 		}
 		db.Session = r.session
 		return nil
@@ -196,7 +198,8 @@ func (db *DB) SameCluster(other *DB) bool {
 	return false
 }
 
-// lastConnectError is an observer that keeps the newest failure.
+// lastConnectError is an observer that keeps the newest failure, until a
+// connection works.
 type lastConnectError struct {
 	mu  sync.Mutex
 	err error
@@ -204,12 +207,9 @@ type lastConnectError struct {
 
 // ObserveConnect is called by the driver after each connection.
 func (l *lastConnectError) ObserveConnect(o gocql.ObservedConnect) {
-	if o.Err == nil {
-		return
-	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.err = o.Err
-	l.mu.Unlock()
 }
 
 func (l *lastConnectError) get() error {

@@ -72,7 +72,7 @@ func (m *Monitor) keepAddresses(addresses func() []ma.Multiaddr) {
 	for {
 		err := m.writeAddresses(m.ctx, texts(addresses()))
 		if err != nil && !told && m.ctx.Err() == nil {
-			logger.Warnf("others do not learn where this peer listens: %s", err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("others do not learn where this peer listens: %s", err)
 		}
 		told = err != nil
 		if pause(m.ctx, m.opts.Interval) != nil {

@@ -87,7 +87,7 @@ func (c *claim) run(ctx context.Context) error {
 func (c *claim) tell(err error) {
 	if text := err.Error(); !c.told[text] {
 		c.told[text] = true
-		logger.Warnf("taking the identity of peer %s, trying again: %s", c.m.opts.ID, err)
+		state.Failure(err, logger.Warnf, logger.Debugf)("taking the identity of peer %s, trying again: %s", c.m.opts.ID, err)
 	}
 }
 
@@ -138,7 +138,7 @@ func (c *claim) announce(ctx context.Context) {
 	m := c.m
 	err := m.opts.Members.Beat(ctx, m.opts.ID, state.Heartbeat{Incarnation: m.incarnation, Beat: taken, TTL: m.ttl})
 	if err != nil {
-		logger.Warnf("announcing that peer %s starts: %s", m.opts.ID, err)
+		state.Failure(err, logger.Warnf, logger.Debugf)("announcing that peer %s starts: %s", m.opts.ID, err)
 	}
 }
 

@@ -126,7 +126,7 @@ func (m *Monitor) sendHeartbeat(beat int64, left *string) error {
 	defer m.mu.Unlock()
 	if err != nil {
 		if m.ctx.Err() == nil && m.sight.beatFailed() {
-			logger.Warnf("heartbeats cannot be written, until they can nobody is taken for dead: %s", err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("heartbeats cannot be written, until they can nobody is taken for dead: %s", err)
 		}
 		return fmt.Errorf("writing a heartbeat: %w", err)
 	}

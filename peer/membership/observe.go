@@ -65,7 +65,7 @@ func (m *Monitor) read(ctx context.Context) ([]state.Member, error) {
 		first := ctx.Err() == nil && m.sight.readFailed()
 		m.mu.Unlock()
 		if first {
-			logger.Warnf("the peers cannot be read, until they are nobody is taken for dead: %s", err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("the peers cannot be read, until they are nobody is taken for dead: %s", err)
 		}
 		return nil, fmt.Errorf("reading the peers: %w", err)
 	}

@@ -46,7 +46,7 @@ func (l *Ledger) pinned(ctx context.Context, pin api.Pin, cause error) {
 			err = l.notePinned(ctx, c, w, cause)
 		}
 		if err != nil {
-			logger.Warnf("after a recovery of %s, trying again: %s", c, err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("after a recovery of %s, trying again: %s", c, err)
 			l.later(c, firstRetry)
 		}
 	case toPin:
@@ -57,7 +57,7 @@ func (l *Ledger) pinned(ctx context.Context, pin api.Pin, cause error) {
 			return
 		}
 		if err := l.notePinned(ctx, c, w, cause); err != nil {
-			logger.Warnf("%s is pinned, trying again to note it: %s", c, err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("%s is pinned, trying again to note it: %s", c, err)
 			l.later(c, firstRetry)
 		}
 	}
@@ -93,7 +93,7 @@ func (l *Ledger) unpinned(ctx context.Context, c api.Cid, cause error) {
 	}
 	if cause == nil {
 		if err := l.opts.Store.DropPlacement(ctx, l.opts.Self, c); err != nil {
-			logger.Warnf("%s is unpinned, trying again to note it: %s", c, err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("%s is unpinned, trying again to note it: %s", c, err)
 			l.later(c, firstRetry)
 			return
 		}
@@ -103,7 +103,7 @@ func (l *Ledger) unpinned(ctx context.Context, c api.Cid, cause error) {
 	w.attempts++
 	wait := min(firstRetry<<min(w.attempts-1, 16), lastRetry)
 	if err := l.put(ctx, c, w, state.PlacementUnpinError, cause); err != nil {
-		logger.Warnf("unpinning %s failed (try %d): %s; %s", c, w.attempts, cause, err)
+		state.Failure(err, logger.Warnf, logger.Debugf)("unpinning %s failed (try %d): %s; %s", c, w.attempts, cause, err)
 		l.later(c, wait)
 		return
 	}

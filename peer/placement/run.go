@@ -44,7 +44,7 @@ func (l *Ledger) Run(ctx context.Context) {
 		}
 		for _, c := range l.due(time.Now()) {
 			if err := l.lookAgain(ctx, c); err != nil && ctx.Err() == nil {
-				logger.Warnf("looking at %s again: %s", c, err)
+				state.Failure(err, logger.Warnf, logger.Debugf)("looking at %s again: %s", c, err)
 				l.later(c, 10*firstRetry)
 			}
 		}
@@ -78,7 +78,7 @@ func (l *Ledger) replayAll(ctx context.Context) {
 		err := l.Replay(ctx, all)
 		wait := l.opts.Every
 		if err != nil && ctx.Err() == nil {
-			logger.Warnf("looking for unfinished work, trying again: %s", err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("looking for unfinished work, trying again: %s", err)
 			wait = min(wait, 10*time.Second)
 		}
 		all = all && err != nil

@@ -205,7 +205,7 @@ func (c *complaint) say(err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.said.IsZero() && time.Since(c.said) < complainEvery {
+	if state.Unavailable(err) || !c.said.IsZero() && time.Since(c.said) < complainEvery {
 		logger.Debugf("%s: %s", c.what, err)
 		return
 	}

@@ -1,0 +1,124 @@
+package scylla
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gocql/gocql"
+	logging "github.com/ipfs/go-log/v2"
+)
+
+// logged returns the lines that f logs.
+func logged(t *testing.T, f func()) []string {
+	t.Helper()
+	if err := logging.SetLogLevel("scylla", "info"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = logging.SetLogLevel("scylla", "error") }()
+	r := logging.NewPipeReader(logging.PipeFormat(logging.PlaintextOutput), logging.PipeLevel(logging.LevelInfo))
+	var text bytes.Buffer
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(&text, r) // ends with Close
+	}()
+	f()
+	_ = r.Close()
+	<-done
+	return strings.Split(strings.TrimSpace(text.String()), "\n")
+}
+
+// TestOutageIsTold shows that an outage is a line when it begins, one every ten
+// minutes and one at the end, whatever fails and works in between.
+func TestOutageIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil)}
+		fail := func() {
+			t.Helper()
+			err := db.describe(&trail{attempts: 3, last: "127.0.0.9:9042"}, gocql.ErrTimeoutNoResponse, false)
+			var failed *RequestError
+			if !errors.As(err, &failed) || !failed.Unavailable() {
+				t.Fatalf("%v is not the error of an outage", err)
+			}
+			if strings.Contains(err.Error(), "127.0.0.9") {
+				t.Errorf("%q tells where the database is", err)
+			}
+		}
+		lines := logged(t, func() {
+			db.outage.success() // says nothing
+			for range 25 * 60 {
+				fail()
+				db.outage.success() // one range of the ring still works
+				time.Sleep(time.Second)
+			}
+			time.Sleep(outageOver)
+			db.outage.success()
+			db.outage.success()
+			time.Sleep(time.Hour)
+			fail() // another one
+		})
+		want := []string{
+			"the database does not serve requests: the database did not answer in time (attempts 3); last node 127.0.0.9:9042; gocql: no response",
+			"the database has not served 601 requests for 10m0s, the last one: the database did not answer in time",
+			"the database has not served 1201 requests for 20m0s",
+			"the database serves requests again; 1500 failed in 24m59s",
+			"the database does not serve requests",
+		}
+		if len(lines) != len(want) {
+			t.Fatalf("%d lines:\n%s", len(lines), strings.Join(lines, "\n"))
+		}
+		for i, line := range lines {
+			if !strings.Contains(line, want[i]) {
+				t.Errorf("line %d is\n%s\nwant\n%s", i, line, want[i])
+			}
+		}
+	})
+}
+
+// TestReasons shows the words for what goes wrong while a session is open.
+func TestReasons(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 9042}, Err: syscall.ECONNREFUSED}
+	for _, tt := range []struct {
+		err, connect error
+		want         string
+	}{
+		{gocql.ErrNoConnections, nil, "no node of the database is up"},
+		{gocql.ErrNoConnections, refused, "no node of the database can be used: connection refused"},
+		{gocql.ErrNoConnections, x509.UnknownAuthorityError{}, "no node of the database can be used: its certificate is signed by an authority that is not accepted: correct state.scylla.tls.ca_file"},
+		{gocql.ErrNoConnections, x509.HostnameError{Certificate: &x509.Certificate{}, Host: "10.1.2.3"}, "no node of the database can be used: its certificate is for another name: correct state.scylla.tls.server_name"},
+		{gocql.ErrNoConnections, &net.DNSError{Name: "db.example"}, "no node of the database can be used: its name cannot be looked up"},
+		{gocql.ErrNoConnections, answered{gocql.ErrCodeCredentials, "Provided username u and/or password are incorrect"}, "no node of the database can be used: it refuses the user name or the password: correct state.scylla.username and password"},
+		{gocql.ErrConnectionClosed, nil, "the connection to the database broke"},
+		{&gocql.RequestErrUnavailable{}, nil, "too few nodes of the database are up (code 0x0000, consistency ANY, required 0, received 0)"},
+		{&gocql.RequestErrReadTimeout{}, nil, "too few nodes of the database answered in time (code 0x0000, consistency ANY, required 0, received 0)"},
+		{answered{gocql.ErrCodeInvalid, "Keyspace 'pins' does not exist"}, nil, "the keyspace k or one of its tables is not in the database any more (code 0x2200)"},
+		{answered{gocql.ErrCodeInvalid, "unconfigured table pins"}, nil, "the keyspace k or one of its tables is not in the database any more (code 0x2200)"},
+		{answered{gocql.ErrCodeUnauthorized, "User u has no MODIFY permission on <table k.pins> or any of its parents"}, nil,
+			`the role u lacks the right MODIFY; a superuser gives it with: GRANT SELECT ON KEYSPACE k TO "u"; GRANT MODIFY ON KEYSPACE k TO "u";: User u has no MODIFY permission on <table k.pins> or any of its parents (code 0x2100)`},
+		{answered{gocql.ErrCodeInvalid, "something else"}, nil, "something else (code 0x2200)"},
+	} {
+		db := &DB{Keyspace: "k", conf: Config{Username: "u"}}
+		db.connects.err = tt.connect
+		if got := db.describe(new(trail), tt.err, false); text(got) != tt.want {
+			t.Errorf("%v is told as\n%s\nwant\n%s", tt.err, got, tt.want)
+		}
+	}
+}
+
+// answered is an error of a server.
+type answered struct {
+	code int
+	text string
+}
+
+func (e answered) Error() string      { return e.text }
+func (e answered) GetCode() int       { return e.code }
+func (e answered) GetMessage() string { return e.text }

@@ -1,0 +1,84 @@
+package scylla
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+
+	"github.com/gocql/gocql"
+)
+
+// gone is how the engines say that a keyspace or a table is not there.
+var gone = regexp.MustCompile(`(?i)(keyspace|table) \S+ (does not exist|not found)|unconfigured table|no keyspace has been specified`)
+
+// reason says in words why the database did not serve a request. It is empty
+// where the server's own words are better.
+func (db *DB) reason(err error) string {
+	var (
+		unavailable   *gocql.RequestErrUnavailable
+		readTimeout   *gocql.RequestErrReadTimeout
+		writeTimeout  *gocql.RequestErrWriteTimeout
+		readFailure   *gocql.RequestErrReadFailure
+		writeFailure  *gocql.RequestErrWriteFailure
+		casUnknown    *gocql.RequestErrCASWriteUnknown
+		code, refused = Code(err)
+	)
+	switch {
+	case NotSent(err):
+		if why := connectReason(db.connects.get()); why != "" {
+			return "no node of the database can be used: " + why
+		}
+		return "no node of the database is up"
+	case timedOut(err):
+		return "the database did not answer in time"
+	case errors.Is(err, gocql.ErrConnectionClosed):
+		return "the connection to the database broke"
+	case errors.As(err, &unavailable):
+		return "too few nodes of the database are up"
+	case errors.As(err, &readTimeout), errors.As(err, &writeTimeout), errors.As(err, &casUnknown):
+		return "too few nodes of the database answered in time"
+	case errors.As(err, &readFailure), errors.As(err, &writeFailure):
+		return "nodes of the database failed the request"
+	case refused && code == gocql.ErrCodeCredentials:
+		return "the database refused the user name or the password: correct state.scylla.username and password"
+	case refused && gone.MatchString(err.Error()):
+		return fmt.Sprintf("the keyspace %s or one of its tables is not in the database any more", db.Keyspace)
+	}
+	return ""
+}
+
+// connectReason says in words why a connection failed, without an address.
+func connectReason(err error) string {
+	var (
+		unknown  x509.UnknownAuthorityError
+		hostname x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		verify   *tls.CertificateVerificationError
+		alert    tls.AlertError
+		op       *net.OpError
+		dns      *net.DNSError
+	)
+	code, refused := Code(err)
+	switch {
+	case err == nil:
+		return ""
+	case refused && code == gocql.ErrCodeCredentials:
+		return "it refuses the user name or the password: correct state.scylla.username and password"
+	case errors.As(err, &unknown):
+		return "its certificate is signed by an authority that is not accepted: correct state.scylla.tls.ca_file"
+	case errors.As(err, &hostname):
+		return "its certificate is for another name: correct state.scylla.tls.server_name"
+	case errors.As(err, &invalid), errors.As(err, &verify):
+		return "its certificate is not accepted: has it run out?"
+	case errors.As(err, &alert):
+		return "it refuses the TLS connection (" + alert.Error() + "): look at state.scylla.tls.cert_file"
+	case errors.As(err, &dns):
+		return "its name cannot be looked up"
+	case errors.As(err, &op):
+		return op.Err.Error()
+	}
+	return ""
+}
