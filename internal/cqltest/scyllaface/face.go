@@ -160,13 +160,16 @@ func (f *Face) checkBackend(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask %s what it is: %w", backend, err)
 	}
+	if answer.op != primitive.OpCodeSupported {
+		return fmt.Errorf("%s answers OPTIONS with %s: is it a Cassandra?", backend, answer.op)
+	}
 	options, err := primitive.ReadStringMultiMap(bytes.NewReader(answer.body))
-	if err != nil || answer.op != primitive.OpCodeSupported {
-		return fmt.Errorf("%s does not answer OPTIONS as Cassandra does (%s): %w", backend, answer.op, err)
+	if err != nil {
+		return fmt.Errorf("ask %s what it is: %w", backend, err)
 	}
 	for option := range options {
 		if strings.HasPrefix(option, "SCYLLA_") {
-			return fmt.Errorf("%s offers %s: a face belongs before Apache Cassandra", backend, option)
+			return fmt.Errorf("%s offers %s: a face belongs before Apache Cassandra, which DEMO_ENGINE=cassandra starts", backend, option)
 		}
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 // ask starts a query and returns where its error will come.
 func ask(ctx context.Context, session *gocql.Session, statement string, values ...any) <-chan error {
 	done := make(chan error, 1)
-	query := session.Query(statement, values...).WithContext(ctx).RetryPolicy(&gocql.SimpleRetryPolicy{NumRetries: 0})
+	query := session.Query(statement, values...).WithContext(ctx)
 	go func() { done <- query.Exec() }()
 	return done
 }

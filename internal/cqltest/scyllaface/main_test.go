@@ -54,6 +54,7 @@ func config(face *scyllaface.Face) *gocql.ClusterConfig {
 	cfg.ConnectTimeout = 10 * time.Second
 	cfg.ReconnectInterval = time.Second
 	cfg.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(gocql.RoundRobinHostPolicy())
+	cfg.RetryPolicy = &gocql.SimpleRetryPolicy{NumRetries: 0} // the tests count requests
 	cfg.Logger = quiet{}
 	return cfg
 }

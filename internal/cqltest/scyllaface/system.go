@@ -120,6 +120,9 @@ func (s *source) systemTable(g grammar, end int) refusal {
 			return &message.Invalid{ErrorMessage: fmt.Sprintf("the face cannot select the rows of %s by %s", s.result.table, c.name)}
 		}
 	}
+	if s.is(1, "JSON") && from > 2 && !s.is(2, ",") && !s.is(2, "AS") {
+		return &message.Invalid{ErrorMessage: "the face cannot read " + s.result.table + " as JSON"}
+	}
 	if name == "scylla_keyspaces" {
 		if r := s.oneKeyspace(next); r != nil {
 			return r
