@@ -45,8 +45,20 @@ func (o *Own) Run(tb testing.TB) {
 	}
 }
 
-// Cluster gives the processes, to freeze and resume nodes.
+// Cluster gives the processes, to freeze, resume, kill and restart nodes.
 func (o *Own) Cluster() *engine.CassandraCluster { return o.cluster }
+
+// Move starts all nodes at other addresses, see engine.CassandraCluster.Move.
+// Hosts, Session and Keyspace go there from then on.
+func (o *Own) Move(tb testing.TB) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), engine.StartTimeout)
+	defer cancel()
+	if err := o.cluster.Move(ctx); err != nil {
+		tb.Fatal(err)
+	}
+	o.hosts = o.cluster.Hosts()
+}
 
 // StartOwn is Reserve and Run at once.
 func StartOwn(tb testing.TB, opts engine.Options) *Own {

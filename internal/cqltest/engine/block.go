@@ -23,9 +23,10 @@ const lastBlock = 254
 // block is a range of loopback addresses and a data directory that belong to
 // this process as long as it holds the lock.
 type block struct {
-	addrs []string
-	dir   string // exists and was empty when the block was reserved
-	lock  *os.File
+	prefix string // of every address, as 127.0.0
+	addrs  []string
+	dir    string // exists and was empty when the block was reserved
+	lock   *os.File
 }
 
 // reserveBlock takes the first block whose lock is free and whose ports are
@@ -47,7 +48,7 @@ func reserveBlock(n int) (*block, error) {
 		if err != nil {
 			return nil, err
 		}
-		b := &block{dir: filepath.Join(base, prefix), lock: lock}
+		b := &block{prefix: prefix, dir: filepath.Join(base, prefix), lock: lock}
 		for i := 1; i <= n; i++ {
 			b.addrs = append(b.addrs, fmt.Sprintf("%s.%d", prefix, i))
 		}
@@ -85,6 +86,16 @@ func removeStale(base string) error {
 		}
 	}
 	return nil
+}
+
+// spare returns n more addresses of the block. They belong to the holder of the
+// lock as the first n do, but nobody has looked whether their ports are free.
+func (b *block) spare(n int) []string {
+	var addrs []string
+	for i := 1; i <= n; i++ {
+		addrs = append(addrs, fmt.Sprintf("%s.%d", b.prefix, n+i))
+	}
+	return addrs
 }
 
 // release removes the data and gives the block back. The lock file stays: to

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -15,9 +14,11 @@ const nodeTimeout = 3 * time.Minute
 // CassandraCluster is an Apache Cassandra of child processes. Its methods must
 // not be called at once from several goroutines.
 type CassandraCluster struct {
-	opts  Options
-	block *block
-	nodes []*node
+	opts      Options
+	block     *block
+	nodes     []*node
+	spare     []string // where Move takes the nodes
+	java, lib string   // set by Start
 }
 
 // Reserve takes addresses for a Cassandra and starts nothing yet. The
@@ -31,7 +32,7 @@ func Reserve(opts Options) (*CassandraCluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &CassandraCluster{opts: opts, block: b}
+	c := &CassandraCluster{opts: opts, block: b, spare: b.spare(opts.Nodes)}
 	for i, addr := range b.addrs {
 		c.nodes = append(c.nodes, &node{
 			addr: addr,
@@ -48,17 +49,22 @@ func Reserve(opts Options) (*CassandraCluster, error) {
 // other, and returns when every node answers CQL and knows the others. It may
 // be called once.
 func (c *CassandraCluster) Start(ctx context.Context) error {
-	java, err := findJava(ctx)
-	if err != nil {
+	var err error
+	if c.java, err = findJava(ctx); err != nil {
 		return err
 	}
-	lib, err := jars(ctx, c.opts)
-	if err != nil {
+	if c.lib, err = jars(ctx, c.opts); err != nil {
 		return err
 	}
+	return c.startNodes(ctx)
+}
+
+// startNodes starts the nodes one after the other, so that each meets the
+// first, and waits until each knows the others.
+func (c *CassandraCluster) startNodes(ctx context.Context) error {
 	for i, n := range c.nodes {
 		c.opts.say("starting Apache Cassandra %s, node %d of %d (%s, %s)", cassandraVersion, i+1, len(c.nodes), n.addr, n.dc)
-		if err := n.start(java, lib); err != nil {
+		if err := n.start(c.java, c.lib); err != nil {
 			return err
 		}
 		if err := n.waitReady(ctx); err != nil {
@@ -66,7 +72,7 @@ func (c *CassandraCluster) Start(ctx context.Context) error {
 		}
 	}
 	for _, n := range c.nodes {
-		if err := n.waitPeers(ctx, len(c.nodes)-1); err != nil {
+		if err := n.waitPeers(ctx, c.Hosts()); err != nil {
 			return err
 		}
 	}
@@ -83,17 +89,16 @@ func (c *CassandraCluster) Name() string {
 }
 
 // Hosts are the addresses of the nodes. They are known before Start.
-func (c *CassandraCluster) Hosts() []string { return append([]string(nil), c.block.addrs...) }
+func (c *CassandraCluster) Hosts() []string {
+	var addrs []string
+	for _, n := range c.nodes {
+		addrs = append(addrs, n.addr)
+	}
+	return addrs
+}
 
 // Port is the CQL port of every node.
 func (c *CassandraCluster) Port() int { return cqlPort }
-
-// Freeze stops node i (from 0) with SIGSTOP: it keeps its connections and
-// answers nothing.
-func (c *CassandraCluster) Freeze(i int) error { return c.nodes[i].process.Signal(syscall.SIGSTOP) }
-
-// Resume lets a frozen node go on.
-func (c *CassandraCluster) Resume(i int) error { return c.nodes[i].process.Signal(syscall.SIGCONT) }
 
 // Stop kills the nodes, removes their data and gives the addresses back. A
 // second call does nothing.
@@ -102,7 +107,7 @@ func (c *CassandraCluster) Stop() error {
 		return nil
 	}
 	for _, n := range c.nodes {
-		n.stop()
+		n.kill()
 	}
 	err := c.block.release()
 	c.block = nil

@@ -7,13 +7,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/gocql/gocql"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
 )
+
+// shutDownTimeout bounds the end of a node that was asked to end. It takes a
+// second or two.
+const shutDownTimeout = 30 * time.Second
 
 // logTail is how much of a node's log an error shows, in bytes.
 const logTail = 3000
@@ -30,9 +36,9 @@ func (n *node) start(java, lib string) error {
 	if err := n.writeFiles(); err != nil {
 		return err
 	}
-	log, err := os.Create(n.logPath())
+	log, err := os.OpenFile(n.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return fmt.Errorf("create log of node %s: %w", n.addr, err)
+		return fmt.Errorf("open log of node %s: %w", n.addr, err)
 	}
 	defer log.Close()
 	cmd := exec.Command(java, n.arguments(lib)...)
@@ -73,20 +79,33 @@ func (n *node) waitReady(ctx context.Context) error {
 	return nil
 }
 
-func (n *node) waitPeers(ctx context.Context, others int) error {
+// waitPeers waits until the node knows the others of all by their addresses.
+func (n *node) waitPeers(ctx context.Context, all []string) error {
 	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
+	others := slices.DeleteFunc(all, func(addr string) bool { return addr == n.addr })
 	if err := waitPeers(ctx, n.config(), others); err != nil {
 		return fmt.Errorf("node %s of Cassandra did not join: %w; the end of its log:\n%s", n.addr, err, n.tail())
 	}
 	return nil
 }
 
-// stop kills the node. Its data is not needed again, so nothing is flushed.
-func (n *node) stop() {
+// kill ends the node at once and returns when it is gone.
+func (n *node) kill() {
 	if n.process != nil {
 		n.process.Kill()
 	}
+}
+
+// shutDown lets the node write down what it holds in memory. One that does not
+// end, such as a frozen one, is killed.
+func (n *node) shutDown() {
+	if n.process == nil || n.process.Signal(syscall.SIGTERM) != nil {
+		return // it has ended
+	}
+	timer := time.AfterFunc(shutDownTimeout, n.process.Kill)
+	<-n.process.Exited()
+	timer.Stop()
 }
 
 func (n *node) logPath() string { return filepath.Join(n.dir, "system.log") }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -86,24 +87,32 @@ func askCQL(ctx context.Context, cfg *gocql.ClusterConfig) (string, error) {
 	return "Apache Cassandra " + version, nil
 }
 
-// waitPeers asks a node until it knows n other nodes.
-func waitPeers(ctx context.Context, cfg *gocql.ClusterConfig, n int) error {
+// waitPeers asks a node until it knows the nodes at the given addresses and no
+// others.
+func waitPeers(ctx context.Context, cfg *gocql.ClusterConfig, want []string) error {
 	s, err := cfg.CreateSession()
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer s.Close()
+	want = slices.Sorted(slices.Values(want))
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	for {
-		var known int
-		err := s.Query("SELECT count(*) FROM system.peers_v2").WithContext(ctx).Scan(&known)
-		if err == nil && known >= n {
+		var known []string
+		var peer string
+		rows := s.Query("SELECT peer FROM system.peers_v2").WithContext(ctx).Iter()
+		for rows.Scan(&peer) {
+			known = append(known, peer)
+		}
+		err := rows.Close()
+		slices.Sort(known)
+		if err == nil && slices.Equal(known, want) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("node knows %d of %d other nodes: %w", known, n, errors.Join(ctx.Err(), err))
+			return fmt.Errorf("node knows the other nodes %v, want %v: %w", known, want, errors.Join(ctx.Err(), err))
 		case <-tick.C:
 		}
 	}

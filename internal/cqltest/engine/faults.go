@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// Freeze stops node i (from 0) with SIGSTOP: it keeps its connections and
+// answers nothing.
+func (c *CassandraCluster) Freeze(i int) error { return c.nodes[i].process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a frozen node go on.
+func (c *CassandraCluster) Resume(i int) error { return c.nodes[i].process.Signal(syscall.SIGCONT) }
+
+// Kill ends node i with SIGKILL, also if it is frozen, and returns when it is
+// gone. Its data stays, without what was written in the last tenths of a
+// second: Cassandra answers before its commit log is safe.
+func (c *CassandraCluster) Kill(i int) { c.nodes[i].kill() }
+
+// Restart starts node i again, at the same address and with the same data, and
+// returns when it answers CQL. A node that still runs is shut down first and
+// loses nothing.
+func (c *CassandraCluster) Restart(ctx context.Context, i int) error {
+	n := c.nodes[i]
+	n.shutDown()
+	c.opts.say("starting node %d of %d again (%s)", i+1, len(c.nodes), n.addr)
+	if err := n.start(c.java, c.lib); err != nil {
+		return err
+	}
+	return n.waitReady(ctx)
+}
+
+// Spare are the addresses that Move takes, in the order of Hosts. They are
+// known before Start and reserved like those of Hosts.
+func (c *CassandraCluster) Spare() []string { return append([]string(nil), c.spare...) }
+
+// Move shuts all nodes down and starts them again with the same data at the
+// spare addresses, as if every machine had got another address meanwhile. The
+// old addresses become the spare ones. It returns when every node answers CQL
+// and knows the others by their new addresses.
+func (c *CassandraCluster) Move(ctx context.Context) error {
+	if !portsFree(c.spare) {
+		return fmt.Errorf("move Cassandra: ports %d and %d are not free at all of %v; see who listens: ss -ltnp", cqlPort, storagePort, c.spare)
+	}
+	for _, n := range c.nodes {
+		n.shutDown()
+	}
+	spare := c.Hosts()
+	for i, n := range c.nodes {
+		n.addr, n.seed = c.spare[i], c.spare[0]
+	}
+	c.spare = spare
+	if err := c.startNodes(ctx); err != nil {
+		return errors.Join(errors.New("move Cassandra"), err)
+	}
+	return nil
+}
