@@ -62,10 +62,14 @@ func encodePin(pin api.Pin) (*content, error) {
 }
 
 // newContent takes a value as it is, also one that an older version encoded
-// differently.
+// differently. One that is too large is refused here, before anything is written.
+// A larger pin that is in the table already is read and removed like any other.
 func newContent(c api.Cid, value []byte) (*content, error) {
 	if len(value) == 0 {
 		return nil, fmt.Errorf("the pin of %s has no value", c)
+	}
+	if err := state.CheckPinSize(c, len(value)); err != nil {
+		return nil, err
 	}
 	pin, err := decodePin(c, value)
 	if err != nil {

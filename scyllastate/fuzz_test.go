@@ -11,6 +11,7 @@ import (
 	"github.com/ipfs/boxo/datastore/dshelp"
 	"github.com/ugorji/go/codec"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
@@ -68,10 +69,11 @@ func FuzzDecodePin(f *testing.F) {
 			return
 		}
 		next, err := newContent(c, value)
-		if len(value) > 0 && err != nil {
-			t.Fatal(err)
+		fits := len(value) > 0 && len(value) <= state.MaxPinBytes
+		if fits != (err == nil) {
+			t.Fatalf("%d bytes: %v", len(value), err)
 		}
-		if len(value) > 0 && len(next.peers()) != len(pin.Allocations) {
+		if fits && len(next.peers()) != len(pin.Allocations) {
 			t.Fatal("the columns differ from the pin")
 		}
 		feedsFor(&pin)

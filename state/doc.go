@@ -37,7 +37,9 @@
 // or an expiry may lie in the past is decided by its callers. It MUST refuse,
 // and leave the pinset as it was, only what it could not give back: a pin that
 // cannot be encoded (text that is not UTF-8) or whose encoding cannot be
-// decoded again (a peer ID that is none).
+// decoded again (a peer ID that is none). It MAY also refuse a pin whose encoding
+// is larger than [MaxPinBytes], with a [TooLargeError]. A larger pin that is stored
+// already MUST be readable and removable like any other.
 //
 // Rm removes a pin. A CID that is not in the pinset is no error.
 //

@@ -85,7 +85,7 @@ type BulkPin struct {
 	// Of two pins of one CID the one with the higher number stays.
 	Number int64
 	// Value is stored as it is, also in an older encoding, and Pin is what it
-	// decodes to.
+	// decodes to. It must not be larger than MaxPinBytes.
 	Value []byte
 	Pin   api.Pin
 }

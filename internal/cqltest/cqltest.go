@@ -2,6 +2,7 @@ package cqltest
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/gocql/gocql"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/scyllaface"
 )
 
 // Server is a CQL server for tests. Its methods may be called from several
@@ -20,6 +22,7 @@ type Server struct {
 	hosts []string
 	port  int
 	auth  bool
+	face  *scyllaface.Face // stands before the server if not nil
 }
 
 // shared is the server of this test process. A process has one because a
@@ -28,6 +31,7 @@ var shared struct { //nolint:gochecknoglobals // see above
 	sync.Mutex
 	tried  bool
 	engine *engine.Engine
+	face   *scyllaface.Face
 	err    error
 }
 
@@ -40,12 +44,15 @@ func Start(tb testing.TB) *Server {
 	if !shared.tried {
 		shared.tried = true
 		shared.engine, shared.err = engine.StartFromEnv(tb.Context())
+		if shared.err == nil {
+			shared.face, shared.err = faceFromEnv(tb.Context(), shared.engine)
+		}
 	}
 	if shared.err != nil {
 		unavailable(tb, shared.err)
 	}
 	e := shared.engine
-	return &Server{name: e.Name(), hosts: e.Hosts(), port: e.Port()}
+	return &Server{name: e.Name(), hosts: e.Hosts(), port: e.Port(), face: shared.face}
 }
 
 // Main runs the tests of a package and stops the server they shared. Its
@@ -58,7 +65,11 @@ func Main(m *testing.M) int {
 	if shared.engine == nil {
 		return code
 	}
-	if err := shared.engine.Stop(); err != nil {
+	var err error
+	if shared.face != nil {
+		err = shared.face.Close()
+	}
+	if err := errors.Join(err, shared.engine.Stop()); err != nil {
 		fmt.Fprintln(os.Stderr, "cqltest:", err)
 		return max(code, 1)
 	}
@@ -79,13 +90,31 @@ func unavailable(tb testing.TB, err error) {
 }
 
 // Name says which engine this is, for people.
-func (s *Server) Name() string { return s.name }
+func (s *Server) Name() string {
+	if s.face != nil {
+		return s.face.Name()
+	}
+	return s.name
+}
 
 // Hosts are the addresses of all nodes, without port.
-func (s *Server) Hosts() []string { return append([]string(nil), s.hosts...) }
+func (s *Server) Hosts() []string {
+	if s.face != nil {
+		return s.face.Hosts()
+	}
+	return append([]string(nil), s.hosts...)
+}
 
 // Port is the CQL port of every node.
-func (s *Server) Port() int { return s.port }
+func (s *Server) Port() int {
+	if s.face != nil {
+		return s.face.Port()
+	}
+	return s.port
+}
+
+// Face is what stands before the server, or nil.
+func (s *Server) Face() *scyllaface.Face { return s.face }
 
 // Keyspace returns a keyspace name that no other test has. It does not create
 // the keyspace. It drops it when the test ends.
@@ -112,12 +141,12 @@ func (s *Server) Session(tb testing.TB) *gocql.Session {
 	tb.Helper()
 	session, err := s.config().CreateSession()
 	if err != nil {
-		tb.Fatalf("connect to %s: %v", s.name, err)
+		tb.Fatalf("connect to %s: %v", s.Name(), err)
 	}
 	tb.Cleanup(session.Close)
 	return session
 }
 
 func (s *Server) config() *gocql.ClusterConfig {
-	return engine.AdminConfig(s.hosts, s.port, s.auth)
+	return engine.AdminConfig(s.Hosts(), s.Port(), s.auth)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/scyllaface"
 )
 
 // Own is a Cassandra of one test. It ignores CQL_HOSTS and Docker: the test
@@ -17,8 +18,22 @@ type Own struct {
 }
 
 // Reserve takes the addresses of a Cassandra that Run starts later, if at
-// all. They are given back when the test ends.
+// all. They are given back when the test ends. With CQL_FACE=scylla they are
+// those of a face before it.
 func Reserve(tb testing.TB, opts engine.Options) *Own {
+	tb.Helper()
+	wanted, err := faceWanted()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	o := reserve(tb, opts)
+	if wanted {
+		o.reserveFace(tb, scyllaface.Options{})
+	}
+	return o
+}
+
+func reserve(tb testing.TB, opts engine.Options) *Own {
 	tb.Helper()
 	cluster, err := engine.Reserve(opts)
 	if err != nil {
@@ -42,6 +57,12 @@ func (o *Own) Run(tb testing.TB) {
 	defer cancel()
 	if err := o.cluster.Start(ctx); err != nil {
 		unavailable(tb, err)
+	}
+	if o.face == nil {
+		return
+	}
+	if err := o.face.Listen(ctx); err != nil {
+		tb.Fatal(err)
 	}
 }
 
