@@ -39,6 +39,9 @@ var shared struct { //nolint:gochecknoglobals // see above
 // call starts it.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
+	if _, err := faceWanted(); err != nil {
+		tb.Fatal(err)
+	}
 	shared.Lock()
 	defer shared.Unlock()
 	if !shared.tried {

@@ -16,4 +16,8 @@
 // Cassandra from Maven; see package engine. CQL_NODES (1 to 6) and CQL_DCS (1
 // to 3) say how many nodes a Cassandra has. Where none can be had the test is
 // skipped with the reason, or fails if CQL_REQUIRED=1.
+//
+// CQL_FACE=scylla puts a proxy before the Cassandra, also one of StartOwn,
+// that shows the driver what ScyllaDB would show it; see package scyllaface.
+// StartFace does so for one test, which may break the nodes.
 package cqltest
