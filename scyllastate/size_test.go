@@ -93,7 +93,7 @@ func TestBound(t *testing.T) {
 
 	const frame = 256 << 20      // the driver refuses more
 	const besides = 8 + 100 + 12 // token, CID, and the lengths of the cells
-	if page := listPage * (state.MaxPinBytes + besides); page >= frame {
+	if page := scanPage * (state.MaxPinBytes + besides); page >= frame {
 		t.Errorf("a page of the largest pins has %d bytes, more than the driver takes", page)
 	}
 }

@@ -91,7 +91,7 @@ func TestCommandRulesCanFail(t *testing.T) {
 		{"```\n(umask 077; make test)\n```", true},
 		{"```console\n$ make test\n12 passed\n```", true},
 		{"```console\n$ maek test\n12 passed\n```", false},
-		{"```\nreplace github.com/gocql/gocql => github.com/scylladb/gocql v1.18.0\n```", true},
+		{"```\nreplace github.com/gocql/gocql => github.com/scylladb/gocql v1.19.0\n```", true},
 		{"```\nexport SCYLLA=$HOME/x\ncd \"$SCYLLA\"/docs\n```", true},
 		{"`maek test`", true}, // is any code
 		{"`go tset ./scyllastate`", false},

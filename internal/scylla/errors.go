@@ -181,7 +181,9 @@ func (db *DB) describe(t *trail, err error, write bool) error {
 		err = qe.Unwrap() // its text says of every request that it may have been executed
 	}
 	e := &RequestError{Err: err, Host: host, facts: facts, reason: db.reason(err)}
-	if e.Unavailable() {
+	// A conditional update without an answer is asked about, which succeeds if
+	// the database serves.
+	if e.Unavailable() && (!write || NotSent(err) || Rejected(err)) {
 		db.outage.failure(e)
 	}
 	return explainRights(e, db.conf.Username, Grants(db.Keyspace, db.conf.Username, false)...)
