@@ -267,6 +267,38 @@ func TestVersionsAreForSuperusers(t *testing.T) {
 	}
 }
 
+// Rows can be changed only if they come with the names of their columns, so
+// that no request for rows of system tables goes without. Others may.
+func TestMetadataIsAskedFor(t *testing.T) {
+	for cql, want := range map[string]bool{"SELECT * FROM system.local": false, "SELECT a FROM t": true} {
+		c := testConn()
+		s, refused := c.node.face.grammar.translate(cql, "k")
+		if refused != nil {
+			t.Fatal(refused)
+		}
+		c.node.face.remember("id", s)
+		options := &message.QueryOptions{SkipMetadata: true, PageSize: 100}
+		for _, m := range []message.Message{
+			&message.Query{Query: cql, Options: options}, &message.Execute{QueryId: []byte("id"), Options: options},
+		} {
+			f := encode(t, m, nil)
+			if answer := c.request(&f); answer != nil {
+				t.Fatal(answer)
+			}
+			var got *message.QueryOptions
+			switch m := decode(t, f).(type) {
+			case *message.Query:
+				got = m.Options
+			case *message.Execute:
+				got = m.Options
+			}
+			if got.SkipMetadata != want || got.PageSize != 100 {
+				t.Errorf("%s, %v: %+v, want SkipMetadata %t", cql, m, got, want)
+			}
+		}
+	}
+}
+
 // testConn is a connection without sockets.
 func testConn() *conn {
 	f := &Face{

@@ -161,15 +161,20 @@ func (s *source) duration(i int) (int, refusal) {
 	return i + 1, nil
 }
 
+// batchStep returns the first token from i on that begins a statement of a
+// batch, or its end.
+func (s *source) batchStep(i, end int) int {
+	for ; i < end; i++ {
+		if s.tokens[i].depth == 0 && (s.is(i, "INSERT") || s.is(i, "UPDATE") || s.is(i, "DELETE") || s.is(i, "APPLY")) {
+			break
+		}
+	}
+	return i
+}
+
 // batch handles a batch that is one statement.
 func (s *source) batch(end int) refusal {
-	first := func(i int) int {
-		for i < end && !(s.tokens[i].depth == 0 && (s.is(i, "INSERT") || s.is(i, "UPDATE") || s.is(i, "DELETE") || s.is(i, "APPLY"))) {
-			i++
-		}
-		return i
-	}
-	at := first(1)
+	at := s.batchStep(1, end)
 	if using := s.find(1, at, "USING"); using >= 0 {
 		if next, r := s.attributes(using, []string{"TIMESTAMP", "TIMEOUT"}); r != nil {
 			return r
@@ -178,7 +183,7 @@ func (s *source) batch(end int) refusal {
 		}
 	}
 	for at < end && !s.is(at, "APPLY") {
-		next := first(at + 1)
+		next := s.batchStep(at+1, end)
 		last := next
 		for s.is(last-1, ";") {
 			last--

@@ -1,4 +1,4 @@
-// Package scyllaface stands a CQL proxy before Apache Cassandra that shows a
+// Package scyllaface puts a CQL proxy before Apache Cassandra that shows a
 // driver what ScyllaDB would show it. What runs behind it is Cassandra and is
 // called so everywhere: "Apache Cassandra … behind a ScyllaDB face".
 //
@@ -18,22 +18,23 @@
 //     tables of system, peers_v2 among them, cannot. system.versions is denied
 //     to roles that are not superusers.
 //   - BYPASS CACHE and USING TIMEOUT are checked for their syntax and position
-//     and become comments for Cassandra. ([comments keep apart the identifiers
-//     of statements that differ in nothing else.])
+//     and become comments for Cassandra. Without the comments two statements
+//     that differ in nothing else would be prepared under one identifier.
 //   - The options of CREATE and ALTER TABLE and KEYSPACE are translated. One
 //     that is not in options.go is refused. A table gets an identifier made
 //     from its name, so that two that are created at once are one, as they
 //     are where the servers serialize schema changes.
 //   - Only protocol version 4 is spoken.
 //
-// Tests make a node hang, slow, cut answers, refuse connections and move to
-// another address, and count what it was asked: see [Node].
+// Tests make a node hang, vanish, slow, cut answers, refuse connections and
+// move to another address, and count what it was asked: see [Node].
 //
 // What the face cannot show, because Cassandra does the work: an applied
 // conditional update returns only [applied], where ScyllaDB returns the old
 // values of its conditions as well; there are no $paxos tables, tablets,
 // tombstone_gc, shards with a load of their own, timeouts of statements or
 // ScyllaDB's limits; system_schema shows the options that Cassandra was given;
+// what only Cassandra's grammar has is not refused, but for options of tables;
 // a node whose Cassandra is down accepts connections and closes them, where
 // ScyllaDB's port would be closed.
 package scyllaface

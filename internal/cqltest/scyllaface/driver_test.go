@@ -215,7 +215,7 @@ func TestGrammar(t *testing.T) {
 			t.Errorf("%s: %v, want code %s", statement, err, want)
 		}
 	}
-	batch := session.NewBatch(gocql.UnloggedBatch)
+	batch := session.Batch(gocql.UnloggedBatch)
 	batch.Query("INSERT INTO "+name+" (k, v) VALUES (?, ?) USING TIMEOUT 5s", 9, 9)
 	batch.Query("UPDATE " + name + " USING TIMEOUT 5s SET v = 9 WHERE k = 9")
 	if err := session.ExecuteBatch(batch); err != nil {

@@ -3,6 +3,7 @@ package scyllaface_test
 import (
 	"context"
 	"net"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -18,6 +19,12 @@ func ask(ctx context.Context, session *gocql.Session, statement string, values .
 	query := session.Query(statement, values...).WithContext(ctx)
 	go func() { done <- query.Exec() }()
 	return done
+}
+
+// open tells whether somebody accepts connections.
+func open(host string, port int) bool {
+	conn, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	return err == nil && conn.Close() == nil
 }
 
 func executed(statement string) func(scyllaface.Request) bool {
@@ -48,7 +55,6 @@ func TestHang(t *testing.T) {
 				return direct.Query("SELECT k FROM "+name+" WHERE k = ?", tt.key).Scan(&k) == nil
 			}
 			tt.hang()
-			defer node.Resume()
 			done := ask(t.Context(), session, insert, tt.key)
 			waitFor(t, "the request to arrive", func() bool { return node.Count(executed(insert)) == before+1 })
 			if tt.reaches {
@@ -56,17 +62,17 @@ func TestHang(t *testing.T) {
 			} else if there() {
 				t.Error("the request reached Cassandra")
 			}
-			if conn, err := net.Dial("tcp", net.JoinHostPort(node.Address(), strconv.Itoa(face.Port()))); err != nil {
-				t.Errorf("a node that hangs does not accept connections: %v", err)
-			} else {
-				conn.Close()
+			if !open(node.Address(), face.Port()) {
+				t.Error("a node that hangs does not accept connections")
 			}
 			select {
 			case err := <-done:
 				t.Fatalf("there was an answer while the node hung: %v", err)
 			default:
 			}
-			node.Resume()
+			if err := node.Resume(); err != nil {
+				t.Fatal(err)
+			}
 			if err := <-done; err != nil {
 				t.Errorf("the request did not go on: %v", err)
 			}
@@ -75,6 +81,38 @@ func TestHang(t *testing.T) {
 			}
 		})
 	}
+}
+
+// While a node has vanished nobody can connect, and nobody is refused; what
+// was connected hangs. The driver goes on when it is back.
+func TestVanish(t *testing.T) {
+	face, server := start(t, scyllaface.Options{})
+	session := connect(t, config(face))
+	name := table(t, session, server)
+	node := face.Nodes()[0]
+	if err := node.Vanish(); err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range []string{"9042", "19042"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(node.Address(), port))
+		cancel()
+		if conn != nil {
+			conn.Close() //nolint:errcheck // there should be none
+		}
+		if !os.IsTimeout(err) {
+			t.Errorf("connecting to port %s ended with %v, want a timeout", port, err)
+		}
+	}
+	insert := "INSERT INTO " + name + " (k, v) VALUES (1, 1)"
+	done := ask(t.Context(), session, insert)
+	if err := node.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	connect(t, config(face))
 }
 
 // An answer that is cut was a request that worked, whose connection closed.
@@ -112,8 +150,7 @@ func TestMove(t *testing.T) {
 	if node.Address() == old || face.Hosts()[0] != node.Address() {
 		t.Errorf("moved from %s to %s, hosts %v", old, node.Address(), face.Hosts())
 	}
-	if conn, err := net.Dial("tcp", net.JoinHostPort(old, strconv.Itoa(face.Port()))); err == nil {
-		conn.Close()
+	if open(old, face.Port()) {
 		t.Error("the old port is open")
 	}
 	if err := session.Query("SELECT v FROM " + name + " WHERE k = 1").Exec(); err == nil {
@@ -134,8 +171,7 @@ func TestRefuseAndDelay(t *testing.T) {
 	name := table(t, session, server)
 	node := face.Nodes()[0]
 	node.Refuse()
-	if conn, err := net.Dial("tcp", net.JoinHostPort(node.Address(), strconv.Itoa(face.Port()))); err == nil {
-		conn.Close()
+	if open(node.Address(), face.Port()) {
 		t.Error("the port is open")
 	}
 	waitFor(t, "the connections to go", func() bool { return len(node.Connections()) == 0 })

@@ -9,9 +9,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/datastax/go-cassandra-native-protocol/message"
-	"github.com/datastax/go-cassandra-native-protocol/primitive"
 )
 
 // moveStep is how far the addresses of one node are apart: node I is at
@@ -35,7 +32,8 @@ type Node struct {
 
 	mu        sync.Mutex
 	moves     int
-	listeners []net.Listener // none while connections are refused
+	listeners []net.Listener // none while connections are refused or not answered
+	silent    []*silentPort  // those that do not answer
 	conns     map[*conn]struct{}
 	turn      int // the shard of the next connection to the CQL port
 	accepted  int
@@ -71,13 +69,19 @@ func (n *Node) address() netip.Addr {
 func (n *Node) Accept() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.accept()
+}
+
+// accept is Accept with mu held.
+func (n *Node) accept() error {
 	if n.listeners != nil {
 		return nil
 	}
+	n.closePorts()
 	for _, port := range []int{cqlPort, shardAwarePort} {
 		l, err := net.Listen("tcp4", net.JoinHostPort(n.address().String(), strconv.Itoa(port)))
 		if err != nil {
-			n.closeListeners()
+			n.closePorts()
 			return fmt.Errorf("open the port of node %d of the face: %w", n.number, err)
 		}
 		n.listeners = append(n.listeners, l)
@@ -86,11 +90,15 @@ func (n *Node) Accept() error {
 	return nil
 }
 
-func (n *Node) closeListeners() {
+// closePorts closes whatever is open. mu is held.
+func (n *Node) closePorts() {
 	for _, l := range n.listeners {
 		l.Close() //nolint:errcheck // it only says that the listener was closed before
 	}
-	n.listeners = nil
+	for _, s := range n.silent {
+		s.close()
+	}
+	n.listeners, n.silent = nil, nil
 }
 
 func (n *Node) acceptAll(l net.Listener, shardAware bool) {
@@ -131,123 +139,4 @@ func (n *Node) serve(client net.Conn, l net.Listener, shardAware bool) {
 	n.mu.Lock()
 	delete(n.conns, c)
 	n.mu.Unlock()
-}
-
-// Hang makes packets vanish: connections stay and new ones are accepted, and
-// nothing is answered any more. Resume lets go on what waited. What waits on a
-// connection is gone when the client closes it.
-func (n *Node) Hang() {
-	n.requests.set(false)
-	n.answers.set(false)
-}
-
-// HangAnswers is Hang of one direction: requests reach Cassandra.
-func (n *Node) HangAnswers() { n.answers.set(false) }
-
-// Resume ends Hang and HangAnswers.
-func (n *Node) Resume() {
-	n.requests.set(true)
-	n.answers.set(true)
-}
-
-// Delay makes each request wait so long before Cassandra gets it. 0 ends it.
-func (n *Node) Delay(d time.Duration) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.delay = d
-}
-
-func (n *Node) delayed() time.Duration {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.delay
-}
-
-// CutAnswers lets the next count requests that match reach Cassandra, and
-// closes their connections when the answers come. Nil matches all. match must
-// not call the node. A count of 0 ends it.
-func (n *Node) CutAnswers(count int, match func(Request) bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.cuts, n.cut = count, match
-}
-
-// Disconnect closes all connections. Clients may come back.
-func (n *Node) Disconnect() {
-	n.mu.Lock()
-	conns := n.connections()
-	n.mu.Unlock()
-	for _, c := range conns {
-		c.close()
-	}
-}
-
-// connections are those that are open. mu is held.
-func (n *Node) connections() []*conn {
-	var out []*conn
-	for c := range n.conns {
-		out = append(out, c)
-	}
-	return out
-}
-
-// Refuse closes the ports and all connections.
-func (n *Node) Refuse() {
-	n.mu.Lock()
-	n.closeListeners()
-	n.mu.Unlock()
-	n.Disconnect()
-}
-
-// Move gives the node its next address, which all system tables name from now
-// on. The old ports and connections are closed. The new ports are open if the
-// old ones were. If announce is set the other nodes tell their clients.
-func (n *Node) Move(announce bool) error {
-	n.mu.Lock()
-	if n.moves == maxMoves {
-		n.mu.Unlock()
-		return fmt.Errorf("node %d of the face has moved %d times and has no more addresses", n.number, maxMoves)
-	}
-	open := n.listeners != nil
-	n.closeListeners()
-	n.moves++
-	address := n.address()
-	n.mu.Unlock()
-	n.Disconnect()
-	if open {
-		if err := n.Accept(); err != nil {
-			return err
-		}
-	}
-	if !announce {
-		return nil
-	}
-	at := &primitive.Inet{Addr: address.AsSlice(), Port: cqlPort}
-	for _, event := range []message.Message{
-		&message.TopologyChangeEvent{ChangeType: primitive.TopologyChangeTypeNewNode, Address: at},
-		&message.StatusChangeEvent{ChangeType: primitive.StatusChangeTypeUp, Address: at},
-	} {
-		f, err := newFrame(-1, event)
-		if err != nil {
-			return err
-		}
-		for _, other := range n.face.nodes {
-			if other != n {
-				other.announce(f)
-			}
-		}
-	}
-	return nil
-}
-
-// announce sends an event to the clients that want events.
-func (n *Node) announce(f frame) {
-	n.mu.Lock()
-	conns := n.connections()
-	n.mu.Unlock()
-	for _, c := range conns {
-		if c.wantsEvents() {
-			c.deliver(f)
-		}
-	}
 }
