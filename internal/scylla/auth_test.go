@@ -20,7 +20,9 @@ import (
 // ScyllaDB, where it may not read the version of the server.
 func TestRoles(t *testing.T) {
 	own := cqltest.StartFace(t, engine.Options{Auth: true}, scyllaface.Options{})
-	t.Run("Cassandra", func(t *testing.T) { testRoles(t, own, own.Cluster().Hosts(), "Apache Cassandra 5", "Apache Cassandra 5") })
+	t.Run("Cassandra", func(t *testing.T) {
+		testRoles(t, own, own.Cluster().Hosts(), "Apache Cassandra 5", "Apache Cassandra 5")
+	})
 	t.Run("ScyllaDB's face", func(t *testing.T) { testRoles(t, own, own.Hosts(), "ScyllaDB 2025.4.1", "ScyllaDB 2025.4 or newer") })
 }
 
