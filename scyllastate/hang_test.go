@@ -182,7 +182,7 @@ func TestHangingReplica(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		w.check(t, fmt.Sprintf("while node %d hangs", i), 5*time.Second)
 		opens(t, conf, 5*time.Second)
-		node.Resume()
+		must(t, node.Resume())
 		waitFor(t, "the node to be back", func() bool { return s.db.Shards() == 3*server.Face().Shards() })
 		stop()
 		w.check(t, "after", 5*time.Second)
