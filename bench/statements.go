@@ -7,7 +7,7 @@ const (
 	selectExists = "SELECT rev, rf_min FROM pins WHERE cid = ?"
 	casPut       = "UPDATE pins SET rev = ?, prev = ?, pin = ?, rf_min = ?, rf_max = ?, created = ?, peers = ? WHERE cid = ? IF rev = ? AND pin != ?"
 	casRemove    = "UPDATE pins USING TTL ? SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ? IF rev = ? AND pin != ?"
-	selectRange  = "SELECT token(cid), cid, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
+	selectRange  = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 	bulkPut      = "UPDATE pins USING TIMESTAMP ? SET rev = ?, pin = ?, rf_min = ?, rf_max = ?, created = ?, peers = ? WHERE cid = ?"
 	putPlacement = "UPDATE placements USING TIMESTAMP ? SET rev = ?, status = ?, updated = ?, attempts = ?, size = ?, error = ? WHERE peer = ? AND bucket = ? AND cid = ?"
 	insertBucket = "INSERT INTO buckets (holder, bucket) VALUES (?, ?)"
