@@ -52,6 +52,12 @@ type Comparison struct {
 	// Bad is how many records of the source are no pins.
 	Bad        int64       `json:"bad"`
 	BadRecords []BadRecord `json:"bad_records,omitempty"`
+	// TooLarge is how many pins of the source the target does not have because they
+	// are larger than MaxPinBytes, so that a run leaves them out. They are neither
+	// missing nor, where the target has another pin of that CID, different.
+	TooLarge     int64      `json:"too_large"`
+	TooLargePins []LargePin `json:"too_large_pins,omitempty"`
+	MaxPinBytes  int        `json:"max_pin_bytes"`
 	// CorruptTarget is how many rows of the pinset are no pins.
 	CorruptTarget     int64       `json:"corrupt_target"`
 	CorruptTargetRows []BadRecord `json:"corrupt_target_rows,omitempty"`
@@ -66,9 +72,9 @@ type Comparison struct {
 }
 
 // Equal reports whether the pinset holds the pins of the source and nothing else,
-// and everything could be read. It makes no allowance for a pinset in use.
+// and everything could be read and nothing was left out. It makes no allowance for a pinset in use.
 func (c *Comparison) Equal() bool {
-	return c.Missing == 0 && c.Extra == 0 && c.Different == 0 && c.Bad == 0 && c.CorruptTarget == 0 && c.NotExamined == 0
+	return c.Missing == 0 && c.Extra == 0 && c.Different == 0 && c.Bad == 0 && c.TooLarge == 0 && c.CorruptTarget == 0 && c.NotExamined == 0
 }
 
 // note says what the numbers mean.
@@ -91,6 +97,7 @@ func (c *Comparison) sort() {
 	for _, list := range [][]Difference{c.MissingPins, c.ExtraPins, c.DifferentPins, c.EncodedDifferentlyPins} {
 		slices.SortFunc(list, func(a, b Difference) int { return cmp.Compare(a.Cid, b.Cid) })
 	}
+	slices.SortFunc(c.TooLargePins, func(a, b LargePin) int { return cmp.Compare(a.Cid, b.Cid) })
 	slices.SortFunc(c.CorruptTargetRows, func(a, b BadRecord) int { return cmp.Compare(a.At, b.At) })
 }
 
@@ -98,6 +105,13 @@ func (c *Comparison) sort() {
 func (c *Comparison) missing(pin *api.Pin) {
 	c.Missing++
 	c.MissingPins = list(c.MissingPins, pin, nil)
+}
+
+// leftOut counts a pin of the source that is too large for the target.
+func (c *Comparison) leftOut(pin api.Cid, size int) {
+	large := largePins{n: c.TooLarge, list: c.TooLargePins}
+	large.add(pin, size)
+	c.TooLarge, c.TooLargePins = large.n, large.list
 }
 
 // extra counts a pin of the target that the source does not have.

@@ -128,7 +128,11 @@ func (v *verifier) examine(ctx context.Context, g group) error {
 		if err != nil { // it was decoded when it was read
 			return err
 		}
-		v.found.missing(&pin)
+		if tooLarge(value) {
+			v.found.leftOut(pin.Cid, len(value))
+		} else {
+			v.found.missing(&pin)
+		}
 	}
 	return nil
 }
@@ -152,7 +156,12 @@ func (v *verifier) compare(key, want, value []byte) (at string, err error) {
 	if err != nil { // it was decoded when it was read
 		return target.Cid.String(), err
 	}
-	v.found.differ(&source, &target, sameContent(source, target))
+	same := sameContent(source, target)
+	if tooLarge(want) && !same {
+		v.found.leftOut(target.Cid, len(want))
+	} else {
+		v.found.differ(&source, &target, same)
+	}
 	return "", nil
 }
 

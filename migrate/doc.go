@@ -40,12 +40,21 @@
 // pinset. A run that began with conditional writes never goes on in bulk: what it
 // kept carries the number of an earlier run, and the sweep would remove it.
 //
+// # Pins that are too large
+//
+// A pin that has more than state.MaxPinBytes, as it would be stored, is not written.
+// A run that would meet one is refused before its first write: to know that, it reads
+// the source once before it copies. With Options.SkipTooLarge it does not, and leaves
+// such pins out and counts them. A source that can be read only once is not looked
+// through: there the run ends before the first window with such a pin.
+//
 // # Sweep
 //
 // Pins that have left the source between two runs are removed at the end of the
 // second one, if it wrote in bulk: those rows of the migration that no later run
-// has written again. A run that met a record it could not read, or no pin at all,
-// removes nothing, since what it lacks may be the very pins that would go.
+// has written again. A run that met a record it could not read, left a pin out, or
+// met no pin at all removes nothing, since what it lacks may be the very pins that
+// would go.
 //
 // # Duplicates
 //
@@ -60,5 +69,6 @@
 // million buckets by key, each with the sum of the hashes of its pins. The order
 // of reading plays no part in a sum, so neither side is sorted or kept. Only where
 // sums differ are both sides read again, so many buckets at a time as fit into a
-// fixed share of memory, and pin is compared with pin.
+// fixed share of memory, and pin is compared with pin. A pin that is too large and
+// not there counts as left out.
 package migrate

@@ -48,6 +48,7 @@ func (s *fakeSource) ID() string          { return s.id }
 func (s *fakeSource) Fingerprint() string { return s.fingerprint }
 func (s *fakeSource) Warnings() []string  { return []string{"it is a fake"} }
 func (s *fakeSource) MayLack() bool       { return s.mayLack }
+func (s *fakeSource) ReadOnce() bool      { return s.once }
 func (s *fakeSource) Close() error        { return nil }
 
 func (s *fakeSource) Count(_ context.Context, progress func(int64)) (int64, error) {

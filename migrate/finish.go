@@ -28,6 +28,9 @@ func (r *run) sweep(ctx context.Context) error {
 	case r.m.Bad > 0:
 		r.report.note("what has left the source since an earlier run, if anything, is still in the pinset: %d records cannot be read, which may be these very pins", r.m.Bad)
 		return nil
+	case r.report.TooLarge > 0:
+		r.report.note("what has left the source since an earlier run, if anything, is still in the pinset: %d pins were left out, of which an earlier run may have brought a smaller version", r.report.TooLarge)
+		return nil
 	case r.src.MayLack():
 		r.report.note("what has left the source since an earlier run, if anything, is still in the pinset: the source may lack pins, as its warnings say")
 		return nil
@@ -113,6 +116,9 @@ func (r *run) failed(ctx context.Context, cause error) error {
 	}
 	if errors.Is(cause, errConflict) {
 		return fmt.Errorf("migrating %s: %w. Nothing was replaced; pins that were missing may have been added", id, cause)
+	}
+	if errors.Is(cause, errTooLarge) {
+		return fmt.Errorf("migrating %s: %w. The %d records before were written", id, cause, r.m.Read)
 	}
 	total := ""
 	if r.report.Total >= 0 {

@@ -58,6 +58,10 @@ type Options struct {
 	// RemoveMissing removes in the end what an earlier bulk run of the same source
 	// has brought and the source does not have any more.
 	RemoveMissing bool
+	// SkipTooLarge leaves out pins that are larger than state.MaxPinBytes and
+	// lists them in the report. Without it a run that would meet one is refused;
+	// that of a source that can be read only once ends there.
+	SkipTooLarge bool
 	// DryRun reads and changes everything and writes nothing.
 	DryRun bool
 	// Progress is called now and then, from one goroutine at a time, and when a

@@ -23,12 +23,17 @@ type Plan struct {
 	Source   string   `json:"source"`
 	Warnings []string `json:"warnings,omitempty"`
 	Change   Change   `json:"change"`
-	// Records is how many records the source has. Of these Bad are no pins, and
-	// Pins are. A CID that is there twice counts twice.
+	// Records is how many records the source has. Of these Bad are no pins,
+	// TooLarge are pins that are larger than MaxPinBytes, and Pins are the others,
+	// of which the other counts are. A CID that is there twice counts twice.
 	Records    int64       `json:"records"`
 	Pins       int64       `json:"pins"`
 	Bad        int64       `json:"bad"`
 	BadRecords []BadRecord `json:"bad_records,omitempty"`
+	// TooLargePins are the first of them.
+	TooLarge     int64      `json:"too_large"`
+	TooLargePins []LargePin `json:"too_large_pins,omitempty"`
+	MaxPinBytes  int        `json:"max_pin_bytes"`
 	// Bytes is the size of all pins as they would be stored.
 	Bytes int64 `json:"bytes"`
 	// Changed is how many pins the Change makes other ones.
@@ -120,6 +125,10 @@ func MakePlan(ctx context.Context, src source.Source, dst Target, opts Options) 
 	if err := p.read(ctx, src, total, meter); err != nil {
 		return nil, fmt.Errorf("planning the migration of %s: %w", src.ID(), err)
 	}
+	if p.TooLarge > 0 && !opts.SkipTooLarge && p.Refused == "" {
+		large := largePins{p.TooLarge, p.TooLargePins}
+		p.Refused = large.refusal().Error()
+	}
 	return p, nil
 }
 
@@ -139,6 +148,8 @@ func newPlan(src source.Source, opts Options, route *route) *Plan {
 		Reason:    route.reason,
 		Run:       route.m.Run,
 		Resumes:   route.resumed,
+
+		MaxPinBytes: state.MaxPinBytes,
 	}
 	if route.m.Bulk {
 		p.Path = PathBulk

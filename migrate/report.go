@@ -50,8 +50,8 @@ func cut(text string) string {
 }
 
 // Report is what a run has done. All counts are of the whole run, also if
-// several processes had a part in it. Records is the sum of Copied, Kept, Bad and
-// Duplicates.
+// several processes had a part in it. Records is the sum of Copied, Kept, Bad,
+// TooLarge and Duplicates.
 type Report struct {
 	// Source is the ID of the source.
 	Source string `json:"source"`
@@ -84,6 +84,11 @@ type Report struct {
 	Bad       int64 `json:"bad"`
 	// BadRecords are the first of them.
 	BadRecords []BadRecord `json:"bad_records,omitempty"`
+	// TooLarge is how many pins were left out because they are larger than
+	// MaxPinBytes. TooLargePins are the first of them.
+	TooLarge     int64      `json:"too_large"`
+	TooLargePins []LargePin `json:"too_large_pins,omitempty"`
+	MaxPinBytes  int        `json:"max_pin_bytes"`
 	// Duplicates is how many records gave way to a later one of the same CID
 	// that was close behind.
 	Duplicates int64 `json:"duplicates"`
@@ -121,6 +126,14 @@ func (r *Report) takeOver(m state.Migration) {
 	}
 	r.Replaced, r.Different, r.Duplicates = old.Replaced, old.Different, old.Duplicates
 	r.BadRecords = old.BadRecords[:min(len(old.BadRecords), listed)]
+	r.TooLarge, r.TooLargePins = old.TooLarge, old.TooLargePins[:min(len(old.TooLargePins), listed)]
+}
+
+// addLarge adds pins that are too large.
+func (r *Report) addLarge(more largePins) {
+	large := largePins{n: r.TooLarge, list: r.TooLargePins}
+	large.addAll(more)
+	r.TooLarge, r.TooLargePins = large.n, large.list
 }
 
 // note adds what the user should know.

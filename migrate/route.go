@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -175,6 +176,11 @@ func (r *route) choose(opts Options) {
 
 func (r *route) holdsOthers() string {
 	return fmt.Sprintf("the pinset holds %d pins that this migration has not written in bulk", r.othersPins)
+}
+
+// position is where the run begins to read.
+func (r *route) position() source.Position {
+	return source.Position{Key: bytes.Clone(r.m.Position), Records: r.m.Read}
 }
 
 // dry makes the run one of all records: a dry run looks at each.

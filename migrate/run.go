@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -26,12 +25,6 @@ func Run(ctx context.Context, src source.Source, dst Target, opts Options) (*Rep
 		return nil, err
 	}
 	meter := newMeter(opts.Progress)
-	// Counted first, so that little time lies between the look at the target and
-	// the beginning.
-	total, err := countSource(ctx, src, meter)
-	if err != nil {
-		return nil, fmt.Errorf("migrating %s: %w", src.ID(), err)
-	}
 	route, err := findRoute(ctx, src, dst, opts, meter, false)
 	if err != nil {
 		return nil, fmt.Errorf("migrating %s: %w", src.ID(), err)
@@ -43,7 +36,6 @@ func Run(ctx context.Context, src source.Source, dst Target, opts Options) (*Rep
 		route.dry()
 	}
 	r := newRun(src, dst, opts, meter, route)
-	r.report.Total = total
 	if err := r.do(ctx); err != nil {
 		err = r.failed(ctx, err)
 		return r.close(), err
@@ -59,6 +51,7 @@ type run struct {
 	meter   *meter
 	resumed bool
 	holder  string // who migrates, as it was looked at
+	from    source.Position
 
 	m        state.Migration // as the next checkpoint stores it
 	report   Report
@@ -71,7 +64,7 @@ type run struct {
 }
 
 func newRun(src source.Source, dst Target, opts Options, meter *meter, route *route) *run {
-	r := &run{src: src, dst: dst, opts: opts, meter: meter, resumed: route.resumed, holder: route.holder, m: route.m, began: time.Now()}
+	r := &run{src: src, dst: dst, opts: opts, meter: meter, resumed: route.resumed, holder: route.holder, from: route.position(), m: route.m, began: time.Now()}
 	r.report = Report{
 		Source:   src.ID(),
 		Run:      r.m.Run,
@@ -81,6 +74,8 @@ func newRun(src source.Source, dst Target, opts Options, meter *meter, route *ro
 		Change:   opts.Change,
 		Warnings: src.Warnings(),
 		Started:  r.m.Started,
+
+		MaxPinBytes: state.MaxPinBytes,
 	}
 	if route.resumed {
 		r.report.takeOver(route.m)
@@ -93,6 +88,9 @@ func newRun(src source.Source, dst Target, opts Options, meter *meter, route *ro
 
 // do makes the run, from where it is to its end.
 func (r *run) do(ctx context.Context) error {
+	if err := r.survey(ctx); err != nil {
+		return err
+	}
 	if r.m.Phase == state.MigrationCopying {
 		if err := r.copy(ctx); err != nil {
 			return err
@@ -103,6 +101,9 @@ func (r *run) do(ctx context.Context) error {
 	}
 	if err := r.sweep(ctx); err != nil {
 		return err
+	}
+	if r.opts.DryRun && !r.opts.SkipTooLarge && r.report.TooLarge > 0 {
+		r.report.note("without --skip-too-large the run would be refused, as %d pins are too large", r.report.TooLarge)
 	}
 	phase := r.m.Phase
 	r.m.Phase, r.report.Complete, r.dirty = state.MigrationDone, true, true
@@ -132,12 +133,13 @@ func (r *run) begin(ctx context.Context) error {
 		return nil
 	}
 	if r.opts.DryRun {
-		r.write = count
+		r.write = wouldWrite
 		if !r.m.Bulk {
 			r.write = conditional{dst: r.dst, existing: r.opts.Existing}.look
 		}
 		return nil
 	}
+	r.m.Updated = time.Now().UTC() // the source may have been read meanwhile
 	if err := r.encodeReport(); err != nil {
 		return err
 	}
@@ -154,8 +156,8 @@ func (r *run) begin(ctx context.Context) error {
 	return nil
 }
 
-// count is how a dry run writes in bulk.
-func count(_ context.Context, pins []state.BulkPin) (written, error) {
+// wouldWrite is how a dry run writes in bulk.
+func wouldWrite(_ context.Context, pins []state.BulkPin) (written, error) {
 	return written{copied: int64(len(pins))}, nil
 }
 
@@ -180,13 +182,15 @@ func (r *run) copy(ctx context.Context) error {
 		size = min(size, conditionalWindow)
 	}
 	in := &reader{src: r.src, change: r.opts.Change, size: size, out: make(chan *window)}
-	from := source.Position{Key: bytes.Clone(r.m.Position), Records: r.m.Read}
 	ended := make(chan error, 1)
-	go func() { ended <- in.read(ctx, from) }()
+	go func() { ended <- in.read(ctx, r.from) }()
 
 	r.meter.begin(PhaseCopying, r.m.Read, r.report.Total, r.m.Bad)
 	for w := range in.out {
-		err := r.begin(ctx)
+		err := r.mayLeaveOut(w)
+		if err == nil {
+			err = r.begin(ctx)
+		}
 		if err == nil {
 			err = r.take(ctx, w)
 		}
@@ -204,6 +208,15 @@ func (r *run) copy(ctx context.Context) error {
 	return nil
 }
 
+// mayLeaveOut refuses a window with pins that are too large, before any of it is
+// written. A source that could be surveyed has none, unless it has changed since.
+func (r *run) mayLeaveOut(w *window) error {
+	if w.large.n == 0 || r.opts.SkipTooLarge || r.opts.DryRun {
+		return nil
+	}
+	return w.large.refusal()
+}
+
 // take writes one window, and stores the position behind it when it is time.
 func (r *run) take(ctx context.Context, w *window) error {
 	done, err := r.write(ctx, w.pins)
@@ -217,6 +230,7 @@ func (r *run) take(ctx context.Context, w *window) error {
 	bad := badRecords{list: r.report.BadRecords}
 	bad.addAll(w.bad)
 	r.report.BadRecords = bad.list
+	r.report.addLarge(w.large)
 	r.report.Replaced += done.replaced
 	r.report.Different += done.different
 	r.report.Duplicates += w.duplicates

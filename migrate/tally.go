@@ -16,6 +16,7 @@ import (
 type tally struct {
 	replication map[[2]int]int64
 	peers       map[peer.ID]int64
+	large       largePins
 	now         time.Time
 }
 
@@ -51,6 +52,7 @@ func (p *Plan) read(ctx context.Context, src source.Source, total int64, meter *
 	}
 	meter.end()
 	p.Bad, p.BadRecords = bad.n, bad.list
+	p.TooLarge, p.TooLargePins = t.large.n, t.large.list
 	for factors, n := range t.replication {
 		p.Replication = append(p.Replication, PlanReplication{Min: factors[0], Max: factors[1], Pins: n})
 	}
@@ -75,17 +77,22 @@ func (p *Plan) add(rec source.Record, t *tally) (bad, err error) {
 		return nil, err
 	}
 	names := slices.Clone(pin.Allocations)
-	size := len(rec.Value)
-	if p.Change.rename(&pin) || changed {
-		value, bad := pin.ProtoMarshal()
-		if bad != nil {
+	value := rec.Value
+	changed = p.Change.rename(&pin) || changed
+	if changed {
+		if value, bad = pin.ProtoMarshal(); bad != nil {
 			return bad, nil
 		}
-		size = len(value)
+	}
+	if tooLarge(value) {
+		t.large.add(rec.Cid, len(value))
+		return nil, nil
+	}
+	if changed {
 		p.Changed++
 	}
 	p.Pins++
-	p.Bytes += int64(size)
+	p.Bytes += int64(len(value))
 	p.Types[pin.Type.String()]++
 	t.replication[[2]int{pin.ReplicationFactorMin, pin.ReplicationFactorMax}]++
 	if !pin.ExpireAt.IsZero() {

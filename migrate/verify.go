@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/migrate/source"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // scanners is how many pieces of the target are read at once.
@@ -57,7 +58,7 @@ func verify(ctx context.Context, src source.Source, dst Target, opts Options, l 
 	}
 	began := time.Now()
 	v := &verifier{src: src, dst: dst, change: opts.Change, limits: l, meter: newMeter(opts.Progress)}
-	v.found = &Comparison{Source: src.ID(), Change: opts.Change, Warnings: src.Warnings()}
+	v.found = &Comparison{Source: src.ID(), Change: opts.Change, Warnings: src.Warnings(), MaxPinBytes: state.MaxPinBytes}
 	others, err := v.do(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("comparing %s with the pinset: %w", src.ID(), err)

@@ -16,6 +16,7 @@ import (
 type window struct {
 	pins       []state.BulkPin // one for each CID, the last
 	bad        badRecords
+	large      largePins
 	duplicates int64
 	after      source.Position // behind its last record
 
@@ -86,9 +87,12 @@ func (r *reader) read(ctx context.Context, from source.Position) error {
 			if err != nil {
 				return err
 			}
-			if bad != nil {
+			switch {
+			case bad != nil:
 				w.bad.add(place(rec), bad)
-			} else {
+			case tooLarge(pin.Value):
+				w.large.add(rec.Cid, len(pin.Value))
+			default:
 				w.add(pin)
 			}
 			return pass(rec.After)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -220,4 +221,21 @@ func TestLargePinsThatAreThere(t *testing.T) {
 	must(t, err)
 	must(t, s.DeleteIf(ctx, small.Cid, rev))
 	wantPin(t, s, small.Cid, nil)
+}
+
+// TestBoundInTheDocumentation: the number there is that of the code.
+func TestBoundInTheDocumentation(t *testing.T) {
+	for page, want := range map[string]string{
+		"../docs/schema.md":          fmt.Sprintf("%d KiB (%d,%03d bytes)", state.MaxPinBytes>>10, state.MaxPinBytes/1000, state.MaxPinBytes%1000),
+		"../docs/migration.md":       fmt.Sprintf("%d KiB (%d,%03d bytes)", state.MaxPinBytes>>10, state.MaxPinBytes/1000, state.MaxPinBytes%1000),
+		"../docs/troubleshooting.md": fmt.Sprintf("at most %d KiB", state.MaxPinBytes>>10),
+	} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s does not say %q", page, want)
+		}
+	}
 }

@@ -126,6 +126,7 @@ func (s *crdtSource) ID() string          { return "crdt:" + s.folder.path }
 func (s *crdtSource) Fingerprint() string { return s.fingerprint }
 func (s *crdtSource) Warnings() []string  { return s.warnings }
 func (s *crdtSource) MayLack() bool       { return len(s.warnings) > 0 } // that is what all of them are about
+func (s *crdtSource) ReadOnce() bool      { return false }
 
 func (s *crdtSource) Close() error {
 	return errors.Join(s.store.close(), s.folder.close())

@@ -70,6 +70,7 @@ func (s *exportSource) Fingerprint() string {
 
 func (s *exportSource) Warnings() []string { return nil }
 func (s *exportSource) MayLack() bool      { return false }
+func (s *exportSource) ReadOnce() bool     { return s.path == "" } // stdin
 func (s *exportSource) Close() error       { return nil }
 
 // Count counts the lines that are not blank. It does not look into them.

@@ -76,6 +76,7 @@ func (s *raftSource) open() error {
 func (s *raftSource) ID() string         { return "raft:" + s.folder.path }
 func (s *raftSource) Warnings() []string { return s.warnings }
 func (s *raftSource) MayLack() bool      { return s.log.absent }
+func (s *raftSource) ReadOnce() bool     { return false }
 func (s *raftSource) Close() error       { return s.folder.close() }
 
 // Fingerprint names the last change that the peer has.

@@ -62,6 +62,8 @@ func (s *restSource) Warnings() []string {
 // MayLack is false: a pin that comes while it is read was in no earlier run.
 func (s *restSource) MayLack() bool { return false }
 
+func (s *restSource) ReadOnce() bool { return false }
+
 func (s *restSource) Count(context.Context, func(int64)) (int64, error) { return -1, nil }
 
 func (s *restSource) Close() error {

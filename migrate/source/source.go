@@ -25,6 +25,8 @@ type Source interface {
 	// should have, so that what is not in it must not be removed elsewhere. The
 	// Warnings say why.
 	MayLack() bool
+	// ReadOnce reports whether Read works only once.
+	ReadOnce() bool
 	// Count returns the number of records, as far as they can be counted much
 	// faster than they are read; otherwise a negative number. It calls progress
 	// now and then with the number so far.

@@ -40,6 +40,8 @@ func (s *valuesSource) Warnings() []string {
 
 func (s *valuesSource) MayLack() bool { return false }
 
+func (s *valuesSource) ReadOnce() bool { return false }
+
 func (s *valuesSource) Close() error {
 	if s.closing == nil {
 		return nil

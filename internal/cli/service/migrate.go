@@ -39,8 +39,8 @@ func (cmd *command) migrateCommand() cli.Command {
    and then the daemons. docs/migration.md has the whole way, and the way back.
 
    Exit codes: 0 when all is well, 1 when the command failed, 4 when it did its
-   work and found differences, records that cannot be read, or (plan) that a run
-   would be refused.
+   work and found differences, records that cannot be read, pins that are too
+   large, or (plan) that a run would be refused.
 `,
 		Subcommands: []cli.Command{
 			cmd.migratePlanCommand(),
@@ -91,6 +91,10 @@ func changeFlags() []cli.Flag {
 
 func existingFlag() cli.Flag {
 	return cli.StringFlag{Name: "existing", Value: "fail", Usage: "for other pins that are there: `fail, newer or keep`"}
+}
+
+func skipTooLargeFlag() cli.Flag {
+	return cli.BoolFlag{Name: "skip-too-large", Usage: "leave out and list pins that are too large to be stored"}
 }
 
 func jsonFlag() cli.Flag {
@@ -195,6 +199,7 @@ func readOptions(c *cli.Context) (migrate.Options, error) {
 	}
 	return migrate.Options{
 		Change: change, Existing: existing, DryRun: c.Bool("dry-run"), RemoveMissing: c.Bool("remove-missing"),
+		SkipTooLarge: c.Bool("skip-too-large"),
 	}, nil
 }
 

@@ -305,3 +305,54 @@ func TestReportIsNotTheFileWithThePins(t *testing.T) {
 		t.Errorf("the pins are %q now", text)
 	}
 }
+
+// TestLargePinsAreNamed by every command, with sizes and the bound, and the exit
+// code is that of records which cannot be read.
+func TestLargePinsAreNamed(t *testing.T) {
+	large := []migrate.LargePin{{Cid: "Qm1", Bytes: 300}, {Cid: "Qm2", Bytes: 400}}
+	for name, end := range map[string]func(o *migrationOutput) error{
+		"planning the migration: 7 pins of the source are too large": func(o *migrationOutput) error {
+			return o.planned(newPlanResult(&migrate.Plan{TooLarge: 7, TooLargePins: large, MaxPinBytes: 200}, nil), "")
+		},
+		"planning the migration: a run would be refused: x": func(o *migrationOutput) error {
+			return o.planned(newPlanResult(&migrate.Plan{Refused: "x", TooLarge: 7, TooLargePins: large, MaxPinBytes: 200}, nil), "")
+		},
+		"migrating: 7 pins of the source are too large: they are missing in the database": func(o *migrationOutput) error {
+			return o.ran(&migrate.Report{TooLarge: 7, TooLargePins: large, MaxPinBytes: 200}, "", nil)
+		},
+		"migrating: 2 records of the source cannot be read and 7 pins of the source are too large: they are missing in the database": func(o *migrationOutput) error {
+			return o.ran(&migrate.Report{Bad: 2, TooLarge: 7, TooLargePins: large, MaxPinBytes: 200}, "", nil)
+		},
+		"they differ": func(o *migrationOutput) error {
+			found := &migrate.Comparison{TooLarge: 7, TooLargePins: large, MaxPinBytes: 200}
+			failed := o.compared(found, "")
+			if found.Equal() {
+				t.Error("what was left out is no difference")
+			}
+			return differs(failed, "they differ")
+		},
+	} {
+		var stdout bytes.Buffer
+		err := end(newMigrationOutput(&stdout, io.Discard, false))
+		var coded cli.ExitCoder
+		if !errors.As(err, &coded) || coded.ExitCode() != exitDiffers || err.Error() != name {
+			t.Errorf("the error is %v, want %s with exit code %d", err, name, exitDiffers)
+		}
+		const list = "7 pins of the source are larger than the 200 bytes that can be stored, the first 2\n  Qm1: 300 bytes\n  Qm2: 400 bytes\n"
+		if !strings.Contains(stdout.String(), list) {
+			t.Errorf("%s: the output is\n%swant\n%s", name, &stdout, list)
+		}
+	}
+	refused := errors.New("refused")
+	if err := newMigrationOutput(io.Discard, io.Discard, false).ran(&migrate.Report{TooLarge: 7}, "", refused); !errors.Is(err, refused) || errors.As(err, new(cli.ExitCoder)) {
+		t.Errorf("the error of a refused run is %v, want that and exit code 1", err)
+	}
+}
+
+// TestSizeInTheHelp: the text has a number, which is the bound.
+func TestSizeInTheHelp(t *testing.T) {
+	got := mustRun(t, t.TempDir(), "migrate", "run", "--help")
+	if want := fmt.Sprintf("%d KiB", state.MaxPinBytes>>10); !strings.Contains(got.stdout, want) {
+		t.Errorf("the help does not say %q:\n%s", want, got.stdout)
+	}
+}

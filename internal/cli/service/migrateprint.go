@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -22,8 +23,8 @@ func (o *migrationOutput) planned(p *planResult, reportPath string) error {
 	switch {
 	case p.Refused != "":
 		return differs(failed, "planning the migration: a run would be refused: %s", p.Refused)
-	case p.Bad > 0:
-		return differs(failed, "planning the migration: %d records cannot be read", p.Bad)
+	case p.Bad+p.TooLarge > 0:
+		return differs(failed, "planning the migration: %s", leftOut(p.Bad, p.TooLarge))
 	}
 	return failed
 }
@@ -36,10 +37,22 @@ func (o *migrationOutput) ran(r *migrate.Report, reportPath string, err error) e
 	switch {
 	case err != nil:
 		return multierr.Append(err, failed)
-	case r.Bad > 0:
-		return differs(failed, "migrating: %d records of the source cannot be read and are missing in the database", r.Bad)
+	case r.Bad+r.TooLarge > 0:
+		return differs(failed, "migrating: %s: they are missing in the database", leftOut(r.Bad, r.TooLarge))
 	}
 	return failed
+}
+
+// leftOut says what of the source a run does not copy.
+func leftOut(bad, tooLarge int64) string {
+	var parts []string
+	if bad > 0 {
+		parts = append(parts, fmt.Sprintf("%d records of the source cannot be read", bad))
+	}
+	if tooLarge > 0 {
+		parts = append(parts, fmt.Sprintf("%d pins of the source are too large", tooLarge))
+	}
+	return strings.Join(parts, " and ")
 }
 
 // compared shows a comparison.
@@ -92,7 +105,7 @@ func newPlanResult(p *migrate.Plan, members []state.Member) *planResult {
 
 func (o *migrationOutput) printPlan(p *planResult) {
 	o.printf("source    %s\n", p.Source)
-	o.printf("records   %d, of which %d are pins (%d bytes) and %d cannot be read\n", p.Records, p.Pins, p.Bytes, p.Bad)
+	o.printf("records   %d, of which %d are pins (%d bytes), %d cannot be read and %d are too large\n", p.Records, p.Pins, p.Bytes, p.Bad, p.TooLarge)
 	if !p.Change.Zero() {
 		o.printf("changes   %s, in %d pins\n", p.Change, p.Changed)
 	}
@@ -129,6 +142,7 @@ func (o *migrationOutput) printPlan(p *planResult) {
 			"  otherwise name its new peer ID with --peer-map.\n")
 	}
 	o.printBad(p.BadRecords, p.Bad)
+	o.printLarge(p.TooLargePins, p.TooLarge, p.MaxPinBytes)
 	o.printf("database  %d pins of an earlier run of this migration, %d others\n", p.Own, p.Others)
 	o.printLive(state.Live{Since: p.LiveSince, By: p.LiveBy})
 	switch {
@@ -171,6 +185,7 @@ func (o *migrationOutput) printReport(r *migrate.Report) {
 	}
 	o.printf("%.0f seconds, %.0f pins a second, %s\n", r.Seconds, r.PinsPerSecond, written)
 	o.printBad(r.BadRecords, r.Bad)
+	o.printLarge(r.TooLargePins, r.TooLarge, r.MaxPinBytes)
 	o.printLines("notes", r.Notes)
 }
 
@@ -199,6 +214,7 @@ func (o *migrationOutput) printComparison(c *migrate.Comparison) {
 		o.printf("%d pins lie where both sides differ and were not looked at one by one\n", c.NotExamined)
 	}
 	o.printBad(c.BadRecords, c.Bad)
+	o.printLarge(c.TooLargePins, c.TooLarge, c.MaxPinBytes)
 	o.printRecords("rows of the database cannot be read", c.CorruptTargetRows, c.CorruptTarget)
 	o.printLines("notes", c.Notes)
 	if c.Equal() {
@@ -209,6 +225,15 @@ func (o *migrationOutput) printComparison(c *migrate.Comparison) {
 
 func (o *migrationOutput) printBad(bad []migrate.BadRecord, n int64) {
 	o.printRecords("records of the source cannot be read", bad, n)
+}
+
+// printLarge lists the pins of the source that are larger than the bound.
+func (o *migrationOutput) printLarge(large []migrate.LargePin, n int64, bound int) {
+	lines := make([]string, len(large))
+	for i, pin := range large {
+		lines[i] = fmt.Sprintf("%s: %d bytes", pin.Cid, pin.Bytes)
+	}
+	o.printLines(fmt.Sprintf("%d pins of the source are larger than the %d bytes that can be stored%s", n, bound, first(int64(len(large)), n)), lines)
 }
 
 func (o *migrationOutput) printRecords(what string, bad []migrate.BadRecord, n int64) {
@@ -283,6 +308,7 @@ func (o *migrationOutput) printStatus(m state.Migration, now time.Time) {
 	o.printf("  %d%s records read, %d copied, %d kept, %d cannot be read, %d removed\n", m.Read, total, m.Copied, m.Kept, m.Bad, m.Removed)
 	if err == nil {
 		o.printBad(report.BadRecords, report.Bad)
+		o.printLarge(report.TooLargePins, report.TooLarge, report.MaxPinBytes)
 		o.printLines("  notes", report.Notes)
 	}
 }

@@ -25,10 +25,11 @@ func (cmd *command) migratePlanCommand() cli.Command {
    writes no pin. The keyspace and its tables are created if they are missing,
    as by the daemon.
 
-   The exit code is 4 when a run would be refused: give the --existing that the
-   run will have. It is 4 as well when records cannot be read.
+   The exit code is 4 when a run would be refused: give the --existing and the
+   --skip-too-large that the run will have. It is 4 as well when records cannot
+   be read, or pins are too large and would be left out.
 ` + sourceHelp,
-		Flags: append(append(sourceFlags(), changeFlags()...), existingFlag(), reportFlag(), jsonFlag()),
+		Flags: append(append(sourceFlags(), changeFlags()...), existingFlag(), skipTooLargeFlag(), reportFlag(), jsonFlag()),
 		Action: func(c *cli.Context) error {
 			return cmd.withMigration(c, scyllastate.Open, func(ctx context.Context, m *migration) error {
 				plan, err := migrate.MakePlan(ctx, m.src, m.store, m.opts)
@@ -65,9 +66,15 @@ func (cmd *command) migrateRunCommand() cli.Command {
 
    Records that cannot be read are counted and listed, and the others are
    copied; the exit code is 4 then.
+
+   A pin of more than 256 KiB cannot be stored. The source is read once before
+   the copy to find such pins, and the run is refused and lists them. With
+   --skip-too-large it is read only once, such pins are left out and listed,
+   and the exit code is 4. Stdin cannot be read twice: there the run ends at the
+   first such pin.
 ` + sourceHelp,
 		Flags: append(append(sourceFlags(), changeFlags()...),
-			existingFlag(),
+			existingFlag(), skipTooLargeFlag(),
 			cli.BoolFlag{Name: "remove-missing", Usage: "remove what an earlier run has brought and the source has no more"},
 			cli.BoolFlag{Name: "dry-run", Usage: "read and check everything, write no pin"},
 			reportFlag(), jsonFlag()),
