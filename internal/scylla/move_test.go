@@ -1,0 +1,103 @@
+package scylla
+
+import (
+	"context"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+)
+
+const (
+	// moveLimit is how long a session may take until it works again after the
+	// database answers at another address.
+	moveLimit = 30 * time.Second
+	// movePatience is for the short form, on a busy machine, which judges no
+	// times.
+	movePatience = 3 * time.Minute
+)
+
+// TestMove moves the whole database to other addresses while requests are made.
+// The driver takes the process down there unless nobodyIsNotLocal keeps it: most
+// surely with a server that wants passwords, to which connecting takes longest.
+func TestMove(t *testing.T) {
+	t.Run("one node, by name", func(t *testing.T) { testMove(t, 1, 1, true) })
+	if os.Getenv("TEST_LONG") != "1" {
+		t.Log("A SLICE ONLY: one node that moves once. TEST_LONG=1 moves it five times, also with its addresses in hosts, and three nodes at once.")
+		return
+	}
+	t.Run("one node, by name, again and again", func(t *testing.T) { testMove(t, 1, 5, true) })
+	t.Run("one node, by addresses", func(t *testing.T) { testMove(t, 1, 5, false) })
+	t.Run("three nodes, by name", func(t *testing.T) { testMove(t, 3, 2, true) })
+	t.Run("three nodes, by addresses", func(t *testing.T) { testMove(t, 3, 2, false) })
+}
+
+func testMove(t *testing.T, nodes, moves int, byName bool) {
+	own := cqltest.StartOwn(t, engine.Options{Nodes: nodes, Auth: true})
+	conf := Config{
+		Hosts: slices.Concat(own.Hosts(), own.Cluster().Spare()), Port: own.Port(), Keyspace: "moved", CreateKeyspace: true,
+		Username: engine.Superuser, Password: engine.SuperuserPassword,
+		RequestTimeout: 10 * time.Second, ConnectTimeout: 2 * time.Minute,
+	}
+	var dns *names
+	if byName {
+		conf.Hosts = []string{databaseName}
+		dns = startNames(t, own.Hosts())
+	}
+	db := openDB(t, conf)
+	change(t, db, leasesTable)
+	read := func() error {
+		_, err := db.Read(t.Context(), gocql.Quorum, Bind(selectLease, "x"), new(string), new(*int64), new(time.Time))
+		return err
+	}
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	for range moves {
+		stop := keepAsking(t, read)
+		if byName {
+			dns.set(own.Cluster().Spare())
+		}
+		own.Move(t)
+		back := time.Now()
+		within := movePatience
+		if os.Getenv("TEST_LONG") == "1" {
+			within = moveLimit
+		}
+		for err := read(); err != nil; err = read() {
+			if time.Since(back) > within {
+				t.Fatalf("it does not work %s after the database is back: %v", within, err)
+			}
+			<-time.After(50 * time.Millisecond) // the next look
+		}
+		t.Logf("works %s after the database answered at %v", time.Since(back).Round(time.Millisecond), own.Hosts())
+		stop()
+	}
+}
+
+// keepAsking makes requests all the time, as the loops of a peer do, until stop
+// is called.
+func keepAsking(t *testing.T, read func() error) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			tick := time.NewTicker(time.Millisecond)
+			defer tick.Stop()
+			for ctx.Err() == nil {
+				_ = read() // fails while the database moves
+				<-tick.C
+			}
+		})
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
