@@ -78,6 +78,9 @@ func TestSchemaPageColumns(t *testing.T) {
 	iter := s.db.Session.Query("SELECT table_name, column_name, type, kind FROM system_schema.columns WHERE keyspace_name = ?", s.db.Keyspace).Iter()
 	var table, column, cqlType, kind string
 	for iter.Scan(&table, &column, &cqlType, &kind) {
+		if strings.HasSuffix(table, "$paxos") {
+			continue // ScyllaDB makes it beside a table with conditional updates
+		}
 		key := map[string]string{"partition_key": "partition", "clustering": "clustering"}[kind]
 		real[table+"."+column] = cqlType + " " + key
 	}
