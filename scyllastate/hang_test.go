@@ -162,6 +162,12 @@ func TestOneNodeOfThree(t *testing.T) {
 
 	during("killed", func() { server.Cluster().Kill(2) })
 	lists(t, s, "while a node is dead", 0, 5*time.Second)
+
+	// The tables are made without the node that is dead.
+	began := time.Now()
+	made := openStore(t, configOn(t, &server.Server))
+	must(t, made.Add(t.Context(), held("a", statetest.Peer("self"))))
+	t.Logf("a keyspace was made in %s while a node is dead", time.Since(began).Round(time.Millisecond))
 }
 
 // TestHangingReplica hangs one node of three behind a face of ScyllaDB, whose
