@@ -84,7 +84,7 @@ func TestMigrateExport(t *testing.T) {
 func checkCutGzip(t *testing.T, m *target, packed []byte, lines []string) {
 	t.Helper()
 	cut := "export:" + writeFile(t, "cut.gz", packed[:len(packed)/2])
-	checkRefused(t, m.migrate(t, "run", "--from", cut), "the file is not whole")
+	checkRefused(t, m.migrate(t, "run", "--from", cut, "--existing", "newer"), "the file is not whole")
 	if got := m.migrate(t, "verify", "--from", cut); got.code == 0 {
 		t.Errorf("verify of half a file finds it the same as the whole:\n%s", got.stdout)
 	}
