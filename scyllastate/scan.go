@@ -69,16 +69,12 @@ func (s *Store) scanHalves(ctx context.Context, cons gocql.Consistency, r tokenR
 		return ended
 	}
 	rest := tokenRange{done, r.upTo}
-	if err == nil || ctx.Err() != nil || uint64(rest.upTo)-uint64(rest.after) <= 1 {
-		return err
+	if err == nil {
+		return nil
 	}
-	var failed *gocql.RequestErrReadFailure
-	var timeout *gocql.RequestErrReadTimeout
-	switch {
-	case errors.As(err, &failed):
-	case late < maxHalvings && (errors.As(err, &timeout) || errors.Is(err, gocql.ErrTimeoutNoResponse)):
-		late++
-	default:
+	late, again := mayHalve(err, late)
+	if !again || ctx.Err() != nil || uint64(rest.upTo)-uint64(rest.after) <= 1 {
+		s.db.NotServed(err)
 		return err
 	}
 	middle := rest.after + int64((uint64(rest.upTo)-uint64(rest.after))/2)
@@ -86,6 +82,20 @@ func (s *Store) scanHalves(ctx context.Context, cons gocql.Consistency, r tokenR
 		return err
 	}
 	return s.scanHalves(ctx, cons, tokenRange{middle, rest.upTo}, late, f)
+}
+
+// mayHalve reports whether a piece that failed with err is to be cut in two, and
+// how often it then was for being late.
+func mayHalve(err error, late int) (int, bool) {
+	var failed *gocql.RequestErrReadFailure
+	var timeout *gocql.RequestErrReadTimeout
+	switch {
+	case errors.As(err, &failed):
+		return late, true
+	case errors.As(err, &timeout), errors.Is(err, gocql.ErrTimeoutNoResponse):
+		return late + 1, late < maxHalvings
+	}
+	return late, false
 }
 
 // scanOnce reads one piece and returns up to which token it came. An error of

@@ -123,6 +123,16 @@ const (
 	firstMigration = "UPDATE migrations SET run = null WHERE scope = '-' AND id = '-' IF run = 0"
 )
 
+// hotStatements are those for which a pin, a peer or a client waits.
+func hotStatements() []string {
+	insertChange, _ := changesTable.Insert()
+	return []string{
+		selectPin, selectExists, casPut, casRemove, casFence, insertChange, selectChanges,
+		selectCursor, moveCursor, putPlacement, dropPlacement, selectPlacement, selectPlacements,
+		insertBucket, selectBuckets, insertEverywhere, insertExpiry, selectMembers, writeBeat, selectLive,
+	}
+}
+
 // firstUpdates are for ApplySchema.
 func firstUpdates() []scylla.Statement {
 	var out []scylla.Statement

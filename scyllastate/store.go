@@ -122,7 +122,11 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 		if err := s.clock.measure(ctx); err != nil {
 			return err
 		}
-		return prepare(ctx, db, conf, opts)
+		if err := prepare(ctx, db, conf, opts); err != nil {
+			return err
+		}
+		db.Prepare(ctx, hotStatements())
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -25,7 +25,8 @@ const (
 // ScyllaDB from the log of its Raft group 0, on Cassandra from the first node
 // they meet.
 func (c *contact) change(ctx context.Context, statement string) error {
-	if err := c.exec.Exec(statement); err != nil {
+	err := c.within(ctx, ddlTimeout, func() error { return c.exec.Exec(statement) })
+	if err != nil {
 		return err
 	}
 	return c.agree(ctx)
@@ -33,6 +34,10 @@ func (c *contact) change(ctx context.Context, statement string) error {
 
 // agree waits until every node that is up has the schema of this one.
 func (c *contact) agree(ctx context.Context) error {
+	return c.within(ctx, agreeTimeout+ddlTimeout, func() error { return c.untilAgreed(ctx) })
+}
+
+func (c *contact) untilAgreed(ctx context.Context) error {
 	down := make(map[string]bool) // by id
 	begun := time.Now()
 	for {
@@ -42,7 +47,7 @@ func (c *contact) agree(ctx context.Context) error {
 		}
 		var left []string
 		for _, n := range others {
-			if !down[n.id] && time.Since(begun) > lookAfter && !c.up(n) {
+			if !down[n.id] && time.Since(begun) > lookAfter && !c.up(ctx, n) {
 				logger.Warnf("node %s of data centre %s does not answer: going on without it, it learns the schema when it returns", n.addr, n.dc)
 				down[n.id] = true
 			}
@@ -100,12 +105,14 @@ func (c *contact) schemaVersion() (version gocql.UUID, err error) {
 }
 
 // up reports whether a node answers.
-func (c *contact) up(n node) bool {
+func (c *contact) up(ctx context.Context, n node) bool {
 	other, err := c.conf.dialContact(n.addr, questionTimeout)
 	if err != nil {
 		return false
 	}
 	defer other.close()
-	_, err = other.schemaVersion()
-	return err == nil
+	return other.within(ctx, questionTimeout, func() error {
+		_, err := other.schemaVersion()
+		return err
+	}) == nil
 }

@@ -52,7 +52,7 @@ func (db *DB) Skew(ctx context.Context) (time.Duration, error) {
 		ask(h.ConnectAddressAndPort(), func() (time.Duration, error) { return db.skewTo(ctx, h.HostID()) })
 	}
 	for _, h := range db.remoteHosts() {
-		ask(h.ConnectAddressAndPort(), func() (time.Duration, error) { return db.remoteSkew(h.ConnectAddress().String()) })
+		ask(h.ConnectAddressAndPort(), func() (time.Duration, error) { return db.remoteSkew(ctx, h.ConnectAddress().String()) })
 	}
 	wg.Wait()
 
@@ -70,7 +70,7 @@ func (db *DB) Skew(ctx context.Context) (time.Duration, error) {
 		if len(errs) > 0 {
 			why = errs[0]
 		}
-		return 0, fmt.Errorf("asking the nodes for their time: %w", db.describe(new(trail), why, false))
+		return 0, fmt.Errorf("asking the nodes for their time: %w", db.describe(ctx, new(trail), why, false))
 	}
 	slices.Sort(skews)
 	median := skews[(len(skews)-1)/2]
@@ -106,17 +106,21 @@ func (db *DB) skewTo(ctx context.Context, host string) (time.Duration, error) {
 }
 
 // remoteSkew asks a node that the session has no connection to.
-func (db *DB) remoteSkew(addr string) (time.Duration, error) {
+func (db *DB) remoteSkew(ctx context.Context, addr string) (skew time.Duration, err error) {
 	c, err := db.conf.dialContact(addr, readingTime)
 	if err != nil {
 		return 0, err
 	}
 	defer c.close()
-	return fastReading(func() (id gocql.UUID, err error) {
-		iter := c.exec.Iter(selectNow)
-		iter.Scan(&id)
-		return id, iter.Close()
+	err = c.within(ctx, readings*readingTime, func() (err error) {
+		skew, err = fastReading(func() (id gocql.UUID, err error) {
+			iter := c.exec.Iter(selectNow)
+			iter.Scan(&id)
+			return id, iter.Close()
+		})
+		return err
 	})
+	return skew, err
 }
 
 // fastReading asks until an answer comes fast enough to mean something.

@@ -115,6 +115,9 @@ type RequestError struct {
 	// reason is Err in words, empty where those of the server are better.
 	reason string
 	facts  []string
+	// left says that the caller did not wait for a whole attempt, which tells
+	// nothing of the database.
+	left bool
 }
 
 func (e *RequestError) Error() string {
@@ -162,31 +165,43 @@ func unserved(err error) bool {
 	return false
 }
 
-// describe makes the error of a request, whose attempts t knows. A write may
-// have been executed although it failed; of a read nobody needs to know.
-func (db *DB) describe(t *trail, err error, write bool) error {
+// NotServed tells the log that the database does not serve, if err says so. The
+// session calls it for each request but those of Scan: a piece of the ring that
+// is not read in time is read in smaller ones. Who gives it up calls it.
+func (db *DB) NotServed(err error) {
+	var e *RequestError
+	if errors.As(err, &e) && e.Unavailable() && !e.left {
+		db.outage.failure(e)
+	}
+}
+
+// describe makes the error of a request, whose attempts t knows and whose caller
+// gave ctx. open says that it may have been executed although it failed, which
+// nobody needs to know of what may be sent twice.
+func (db *DB) describe(ctx context.Context, t *trail, err error, open bool) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	host, facts := t.facts()
+	host, attempts := t.facts()
+	var facts []string
+	if attempts > 0 {
+		facts = append(facts, fmt.Sprintf("attempts %d", attempts))
+	}
 	if code, ok := Code(err); ok {
 		facts = append(facts, fmt.Sprintf("code 0x%04x", code))
 	}
 	facts = append(facts, replicaFacts(err)...)
+	if open {
+		facts = append(facts, "may have been executed")
+	}
 	var qe *gocql.QueryError
 	if errors.As(err, &qe) {
-		if write && qe.PotentiallyExecuted() {
-			facts = append(facts, "may have been executed")
-		}
 		err = qe.Unwrap() // its text says of every request that it may have been executed
 	}
-	e := &RequestError{Err: err, Host: host, facts: facts, reason: db.reason(err)}
-	// A conditional update without an answer is asked about, which succeeds if
-	// the database serves.
-	if e.Unavailable() && (!write || NotSent(err) || Rejected(err)) {
-		db.outage.failure(e)
-	}
-	return explainRights(e, db.conf.Username, Grants(db.Keyspace, db.conf.Username, false)...)
+	return explainRights(&RequestError{
+		Err: err, Host: host, facts: facts, reason: db.reason(err),
+		left: ctx.Err() != nil && attempts < 2,
+	}, db.conf.Username, Grants(db.Keyspace, db.conf.Username, false)...)
 }
 
 // replicaFacts are what a server says of the replicas.

@@ -18,6 +18,9 @@ const (
 	// silence is how long nothing may come from such a host before its
 	// connections are closed.
 	silence = 3 * time.Second
+	// loneSilence is the same where no other host serves: the host may be
+	// overloaded, and to connect anew would add to its load.
+	loneSilence = 10 * time.Second
 )
 
 // health knows the hosts that have let the time of an attempt run out. They are
@@ -31,6 +34,8 @@ type health struct {
 	ask func(ctx context.Context, hostID string, limit time.Duration) error
 	// cut closes all connections to an address.
 	cut func(net.IP)
+	// up are the ids of the hosts that the driver believes in.
+	up func() []string
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -40,17 +45,25 @@ type health struct {
 	// there are none.
 	suspects atomic.Int32
 	mu       sync.Mutex
-	silent   map[string]time.Time // by host id: since when
+	silent   map[string]*suspicion // by host id
 }
 
-func newHealth(ask func(context.Context, string, time.Duration) error, cut func(net.IP)) *health {
+// suspicion is one time that a host is silent.
+type suspicion struct {
+	host  *gocql.HostInfo
+	since time.Time
+}
+
+func newHealth(ask func(context.Context, string, time.Duration) error, cut func(net.IP), up func() []string) *health {
 	ctx, stop := context.WithCancel(context.Background())
-	return &health{ask: ask, cut: cut, ctx: ctx, stop: stop, silent: make(map[string]time.Time)}
+	return &health{ask: ask, cut: cut, up: up, ctx: ctx, stop: stop, silent: make(map[string]*suspicion)}
 }
 
 // close ends the questions.
 func (h *health) close() {
+	h.mu.Lock() // nobody is suspected from here on
 	h.stop()
+	h.mu.Unlock()
 	h.done.Wait()
 }
 
@@ -72,53 +85,56 @@ func (h *health) note(host *gocql.HostInfo, err error) {
 func (h *health) suspect(host *gocql.HostInfo) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, known := h.silent[host.HostID()]; known || h.ctx.Err() != nil {
+	if h.silent[host.HostID()] != nil || h.ctx.Err() != nil {
 		return
 	}
-	h.silent[host.HostID()] = time.Now()
+	s := &suspicion{host: host, since: time.Now()}
+	h.silent[host.HostID()] = s
 	h.suspects.Add(1)
-	h.done.Add(1)
-	go func() {
-		defer h.done.Done()
-		h.watch(host)
-	}()
+	h.done.Go(func() { h.watch(s) })
 }
 
 // heard takes a host from the suspects.
 func (h *health) heard(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, known := h.silent[id]; known {
-		delete(h.silent, id)
+	h.drop(h.silent[id])
+}
+
+// drop ends a suspicion, unless it has ended: its host may be suspected anew.
+func (h *health) drop(s *suspicion) {
+	if s != nil && h.silent[s.host.HostID()] == s {
+		delete(h.silent, s.host.HostID())
 		h.suspects.Add(-1)
 	}
 }
 
-// since returns since when the host is silent, false when it is not.
-func (h *health) since(id string) (time.Time, bool) {
+// holds reports whether the host of a suspicion has not answered since.
+func (h *health) holds(s *suspicion) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	since, silent := h.silent[id]
-	return since, silent
+	return h.silent[s.host.HostID()] == s
 }
 
 // watch asks a suspect until it answers, or the driver has noticed and passes
 // it over by itself.
-func (h *health) watch(host *gocql.HostInfo) {
-	id := host.HostID()
-	defer h.heard(id)
+func (h *health) watch(s *suspicion) {
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.drop(s)
+	}()
 	for {
 		next := time.After(probeEvery)
-		if err := h.ask(h.ctx, id, probeEvery); err == nil || NotSent(err) {
+		if err := h.ask(h.ctx, s.host.HostID(), probeEvery); err == nil || NotSent(err) {
 			return
 		}
-		since, silent := h.since(id)
-		if !silent {
+		if !h.holds(s) {
 			return // it has answered another request
 		}
-		if time.Since(since) >= silence {
-			logger.Warnf("node %s does not answer: its connections are closed until it does", host.ConnectAddressAndPort())
-			h.cut(host.ConnectAddress())
+		if time.Since(s.since) >= h.patience(s) {
+			logger.Warnf("node %s does not answer: its connections are closed until it does", s.host.ConnectAddressAndPort())
+			h.cut(s.host.ConnectAddress())
 			return
 		}
 		select {
@@ -127,6 +143,16 @@ func (h *health) watch(host *gocql.HostInfo) {
 			return
 		}
 	}
+}
+
+// patience is how long a host may be silent before it is cut off.
+func (h *health) patience(s *suspicion) time.Duration {
+	for _, id := range h.up() {
+		if id != s.host.HostID() && !h.isSilent(id) {
+			return silence
+		}
+	}
+	return loneSilence
 }
 
 // order puts the hosts that are silent, or that have failed this request, behind
@@ -162,6 +188,7 @@ func (h *health) order(ctx context.Context, next gocql.NextHost) gocql.NextHost 
 }
 
 func (h *health) isSilent(id string) bool {
-	_, silent := h.since(id)
-	return silent
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.silent[id] != nil
 }

@@ -41,6 +41,8 @@ func inOrder(hosts ...*gocql.HostInfo) gocql.NextHost {
 	}
 }
 
+func nobody() []string { return nil }
+
 func ask(next gocql.NextHost) (out []*gocql.HostInfo) {
 	for host := next(); host != nil; host = next() {
 		out = append(out, host.Info())
@@ -59,7 +61,7 @@ func TestOrder(t *testing.T) {
 				return nil
 			}
 			return gocql.ErrTimeoutNoResponse
-		}, func(net.IP) {})
+		}, func(net.IP) {}, nobody)
 		defer h.close()
 		ctx, trail := withTrail(t.Context())
 		order := func(want ...*gocql.HostInfo) {
@@ -72,7 +74,7 @@ func TestOrder(t *testing.T) {
 		h.note(a, gocql.ErrTimeoutNoResponse)
 		synctest.Wait()
 		order(b, c, a)
-		observer{h}.note(ctx, b, errors.New("refused"))
+		observer{h}.note(ctx, b, 0, errors.New("refused"))
 		order(c, a, b)
 		if trail.handed() != b {
 			t.Errorf("the trail says that %v was asked last", trail.handed())
@@ -85,50 +87,68 @@ func TestOrder(t *testing.T) {
 }
 
 // TestSilentHost shows that a host from which nothing comes is cut off after a
-// while, once, and one that answers anything at all is not.
+// while, once, and one that answers anything at all is not. It takes longer where
+// no other host serves.
 func TestSilentHost(t *testing.T) {
+	host, other := testHost("a"), testHost("b")
 	for _, tt := range []struct {
-		name   string
-		probe  error // what the questions end with
-		other  bool  // another request is answered meanwhile
-		server error // with this
-		cut    bool
+		name     string
+		probe    error // what the questions end with
+		others   []*gocql.HostInfo
+		silent   bool  // so are the others
+		answered bool  // another request is, meanwhile
+		server   error // with this
+		cut      time.Duration
 	}{
-		{"silent", gocql.ErrTimeoutNoResponse, false, nil, true},
-		{"answers", nil, false, nil, false},
-		{"answers another request", gocql.ErrTimeoutNoResponse, true, nil, false},
-		{"refuses another request", gocql.ErrTimeoutNoResponse, true, &gocql.RequestErrUnavailable{}, false},
-		{"the driver has noticed", gocql.ErrNoPool, false, nil, false},
+		{"silent", gocql.ErrTimeoutNoResponse, []*gocql.HostInfo{host, other}, false, false, nil, silence},
+		{"silent and alone", gocql.ErrTimeoutNoResponse, []*gocql.HostInfo{host}, false, false, nil, loneSilence},
+		{"all are silent", gocql.ErrTimeoutNoResponse, []*gocql.HostInfo{host, other}, true, false, nil, loneSilence},
+		{"answers", nil, nil, false, false, nil, 0},
+		{"answers another request", gocql.ErrTimeoutNoResponse, nil, false, true, nil, 0},
+		{"refuses another request", gocql.ErrTimeoutNoResponse, nil, false, true, &gocql.RequestErrUnavailable{}, 0},
+		{"the driver has noticed", gocql.ErrNoPool, nil, false, false, nil, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				host := testHost("a")
 				var cuts []net.IP
+				var cutAfter time.Duration
+				begun := time.Now()
 				asked := 0
-				h := newHealth(func(_ context.Context, _ string, limit time.Duration) error {
-					asked++
+				h := newHealth(func(_ context.Context, id string, limit time.Duration) error {
+					if id == host.HostID() {
+						asked++
+					}
 					if tt.probe != nil {
 						time.Sleep(limit) // simulated time
 					}
 					return tt.probe
-				}, func(ip net.IP) { cuts = append(cuts, ip) })
+				}, func(ip net.IP) {
+					if ip.Equal(host.ConnectAddress()) {
+						cuts, cutAfter = append(cuts, ip), time.Since(begun)
+					}
+				}, func() (ids []string) {
+					for _, h := range tt.others {
+						ids = append(ids, h.HostID())
+					}
+					return ids
+				})
 				defer h.close()
 				h.note(host, gocql.ErrTimeoutNoResponse)
 				h.note(host, gocql.ErrTimeoutNoResponse) // it is watched already
+				if tt.silent {
+					h.note(other, gocql.ErrTimeoutNoResponse)
+				}
 				time.Sleep(1500 * time.Millisecond)
-				if tt.other {
+				if tt.answered {
 					h.note(host, tt.server)
 				}
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				if got := len(cuts) > 0; got != tt.cut || len(cuts) > 1 {
-					t.Errorf("cut off %d times", len(cuts))
+				if len(cuts) > 1 || cutAfter != tt.cut {
+					t.Errorf("cut off %d times, after %s, want %s", len(cuts), cutAfter, tt.cut)
 				}
-				if len(cuts) == 1 && !cuts[0].Equal(host.ConnectAddress()) {
-					t.Errorf("cut off %s", cuts[0])
-				}
-				if asked > 4 {
-					t.Errorf("asked %d times in %s", asked, silence)
+				if limit := int(tt.cut/probeEvery) + 1; asked > max(limit, 2) {
+					t.Errorf("asked %d times", asked)
 				}
 				if h.isSilent(host.HostID()) || h.suspects.Load() != 0 {
 					t.Error("it is still asked last")
@@ -136,4 +156,57 @@ func TestSilentHost(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSuspectedAnew shows that what is found out about a host does not end a
+// later suspicion, and that nobody is suspected after the end.
+func TestSuspectedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := testHost("a")
+		h := newHealth(func(_ context.Context, _ string, limit time.Duration) error {
+			time.Sleep(limit) // simulated time
+			return gocql.ErrTimeoutNoResponse
+		}, func(net.IP) {}, nobody)
+		h.suspect(host)
+		time.Sleep(500 * time.Millisecond)
+		h.heard(host.HostID())
+		h.suspect(host)
+		time.Sleep(time.Second) // the first question has ended
+		synctest.Wait()
+		if !h.isSilent(host.HostID()) || h.suspects.Load() != 1 {
+			t.Errorf("silent %t, %d suspects", h.isSilent(host.HostID()), h.suspects.Load())
+		}
+		h.close()
+		h.suspect(host)
+		if h.suspects.Load() != 0 {
+			t.Error("a host was suspected after the end")
+		}
+	})
+}
+
+// TestAttemptSpentElsewhere shows that a host is suspected of an attempt that
+// ended late only if it had its time.
+func TestAttemptSpentElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(func(ctx context.Context, _ string, _ time.Duration) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, func(net.IP) {}, nobody)
+		defer h.close()
+		mine, cancel := context.WithTimeoutCause(t.Context(), readAttempt, errAttempt)
+		defer cancel()
+		callers, cancelCallers := context.WithTimeout(t.Context(), readAttempt)
+		defer cancelCallers()
+		time.Sleep(2 * readAttempt) // simulated time
+		host := testHost("a")
+		observer{h}.note(mine, host, time.Millisecond, context.DeadlineExceeded)
+		observer{h}.note(callers, host, readAttempt, context.DeadlineExceeded)
+		if h.isSilent(host.HostID()) {
+			t.Error("suspected although it was hardly asked, or for the caller's limit")
+		}
+		observer{h}.note(mine, host, readAttempt, context.DeadlineExceeded)
+		if !h.isSilent(host.HostID()) {
+			t.Error("not suspected although it had the whole attempt")
+		}
+	})
 }

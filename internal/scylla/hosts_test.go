@@ -52,7 +52,7 @@ func TestHosts(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			session := &gocql.Session{}
-			p := newHosts("dc1", newHealth(nil, nil))
+			p := newHosts("dc1", newHealth(nil, nil, nobody))
 			p.Init(session)
 			tt.do(p)
 			seen := make(map[string]bool)

@@ -17,14 +17,15 @@ const ddlTimeout = 30 * time.Second
 // refuses one in which conditional updates do not work.
 func (c *contact) ensureKeyspace(ctx context.Context) error {
 	conf := c.conf
-	iter := c.exec.Iter("SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?", conf.Keyspace)
-	var name string
-	found := iter.Scan(&name)
-	if err := iter.Close(); err != nil {
-		return fmt.Errorf("looking for the keyspace %s: %w", conf.Keyspace, err)
-	}
-	if found {
+	var found bool
+	err := c.within(ctx, 2*questionTimeout, func() (err error) {
+		if found, err = c.hasKeyspace(); err != nil || !found {
+			return err
+		}
 		return c.checkTablets()
+	})
+	if err != nil || found {
+		return err
 	}
 	if !conf.CreateKeyspace {
 		return &PermanentError{Text: fmt.Sprintf("the keyspace %s does not exist and may not be created here: correct state.scylla.keyspace, or start one peer with schema: apply and a role that may create it", conf.Keyspace)}
@@ -44,6 +45,16 @@ func (c *contact) ensureKeyspace(ctx context.Context) error {
 	}
 	logger.Infof("created the keyspace %s with %s", conf.Keyspace, describeReplicas(replicas))
 	return nil
+}
+
+func (c *contact) hasKeyspace() (bool, error) {
+	iter := c.exec.Iter("SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?", c.conf.Keyspace)
+	var name string
+	found := iter.Scan(&name)
+	if err := iter.Close(); err != nil {
+		return false, fmt.Errorf("looking for the keyspace %s: %w", c.conf.Keyspace, err)
+	}
+	return found, nil
 }
 
 // checkTablets refuses an existing keyspace whose tables cannot be updated

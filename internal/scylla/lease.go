@@ -55,6 +55,13 @@ type leaseRow struct {
 // it. It ends with ctx.
 func (db *DB) AcquireLease(ctx context.Context, name string) (*Lease, error) {
 	l := &Lease{db: db, name: name, holder: fmt.Sprintf("%s %s", Process(), gocql.MustRandomUUID())}
+	if err := l.acquire(ctx); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Lease) acquire(ctx context.Context) error {
 	told := ""
 	for {
 		// A read at SERIAL is a ballot, and ballots of those who wait would get
@@ -64,26 +71,30 @@ func (db *DB) AcquireLease(ctx context.Context, name string) (*Lease, error) {
 			now, err = l.read(ctx, gocql.Serial)
 		}
 		if err != nil {
-			return nil, err
+			return err
+		}
+		if now.holder == l.holder { // by a try whose answer was lost
+			l.epoch = *now.epoch
+			return nil
 		}
 		if now.until.Before(time.Now()) {
 			taken, err := l.take(ctx, now.epoch)
 			if err != nil && Permanent(err) {
-				return nil, fmt.Errorf("taking the lease %s: %w", name, err)
+				return fmt.Errorf("taking the lease %s: %w", l.name, err)
 			}
 			if err != nil {
-				logger.Warnf("taking the lease %s, trying again: %s", name, err)
+				logger.Warnf("taking the lease %s, trying again: %s", l.name, err)
 			}
 			if taken {
-				return l, nil
+				return nil
 			}
 		} else if told != now.holder {
-			logger.Infof("waiting for the lease %s, held by %s until %s", name, now.holder, now.until.Format(time.RFC3339))
+			logger.Infof("waiting for the lease %s, held by %s until %s", l.name, now.holder, now.until.Format(time.RFC3339))
 			told = now.holder
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for the lease %s: %w", name, context.Cause(ctx))
+			return fmt.Errorf("waiting for the lease %s: %w", l.name, context.Cause(ctx))
 		case <-time.After(leastPause + rand.N(mostPause-leastPause)):
 		}
 	}

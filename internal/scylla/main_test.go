@@ -36,7 +36,7 @@ func openDB(tb testing.TB, conf Config) *DB {
 // change makes one change of the schema.
 func change(tb testing.TB, db *DB, statement string) {
 	tb.Helper()
-	c, err := db.conf.reach(tb.Context(), ddlTimeout)
+	c, err := db.conf.survey(tb.Context(), ddlTimeout)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package scylla
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -40,10 +41,11 @@ func logged(t *testing.T, f func()) []string {
 // minutes and one at the end, whatever fails and works in between.
 func TestOutageIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil)}
+		db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil, nobody)}
 		fail := func() {
 			t.Helper()
-			err := db.describe(&trail{attempts: 3, last: "127.0.0.9:9042"}, gocql.ErrTimeoutNoResponse, false)
+			err := db.describe(t.Context(), &trail{attempts: 3, last: "127.0.0.9:9042"}, gocql.ErrTimeoutNoResponse, false)
+			db.NotServed(err)
 			var failed *RequestError
 			if !errors.As(err, &failed) || !failed.Unavailable() {
 				t.Fatalf("%v is not the error of an outage", err)
@@ -83,6 +85,32 @@ func TestOutageIsTold(t *testing.T) {
 	})
 }
 
+// TestNoOutage shows what an outage is not: a caller that has left before one
+// attempt was over, and a piece of the ring that is read in smaller ones.
+func TestNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil, nobody)}
+		failed := func(attempts int) error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			<-ctx.Done()
+			return db.describe(ctx, &trail{attempts: attempts}, ctx.Err(), false)
+		}
+		if lines := logged(t, func() { db.NotServed(failed(1)) }); lines[0] != "" {
+			t.Errorf("one that has left: %q", lines)
+		}
+		scan := &Rows{db: db, scan: true}
+		if lines := logged(t, func() {
+			_ = scan.failed(db.describe(t.Context(), new(trail), gocql.ErrTimeoutNoResponse, false))
+		}); lines[0] != "" {
+			t.Errorf("a scan: %q", lines)
+		}
+		if lines := logged(t, func() { db.NotServed(failed(2)) }); len(lines) != 1 || !strings.Contains(lines[0], "the database does not serve requests") {
+			t.Errorf("one that has left after an attempt without an answer: %q", lines)
+		}
+	})
+}
+
 // TestReasons shows the words for what goes wrong while a session is open.
 func TestReasons(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 9042}, Err: syscall.ECONNREFUSED}
@@ -97,6 +125,10 @@ func TestReasons(t *testing.T) {
 		{gocql.ErrNoConnections, &net.DNSError{Name: "db.example"}, "no node of the database can be used: its name cannot be looked up"},
 		{gocql.ErrNoConnections, answered{gocql.ErrCodeCredentials, "Provided username u and/or password are incorrect"}, "no node of the database can be used: it refuses the user name or the password: correct state.scylla.username and password"},
 		{gocql.ErrConnectionClosed, nil, "the connection to the database broke"},
+		{io.EOF, nil, "the connection to the database broke"},
+		{&net.OpError{Op: "read", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 9042}, Err: syscall.ECONNRESET}, nil, "the connection to the database broke"},
+		{context.DeadlineExceeded, nil, "context deadline exceeded"},
+		{gocql.ErrNoStreams, nil, "too many requests to the database are under way"},
 		{&gocql.RequestErrUnavailable{}, nil, "too few nodes of the database are up (code 0x0000, consistency ANY, required 0, received 0)"},
 		{&gocql.RequestErrReadTimeout{}, nil, "too few nodes of the database answered in time (code 0x0000, consistency ANY, required 0, received 0)"},
 		{answered{gocql.ErrCodeInvalid, "Keyspace 'pins' does not exist"}, nil, "the keyspace k or one of its tables is not in the database any more (code 0x2200)"},
@@ -107,7 +139,7 @@ func TestReasons(t *testing.T) {
 	} {
 		db := &DB{Keyspace: "k", conf: Config{Username: "u"}}
 		db.connects.err = tt.connect
-		if got := db.describe(new(trail), tt.err, false); text(got) != tt.want {
+		if got := db.describe(t.Context(), new(trail), tt.err, false); text(got) != tt.want {
 			t.Errorf("%v is told as\n%s\nwant\n%s", tt.err, got, tt.want)
 		}
 	}

@@ -1,10 +1,12 @@
 package scylla
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"regexp"
 
@@ -27,6 +29,8 @@ func (db *DB) reason(err error) string {
 		code, refused = Code(err)
 	)
 	switch {
+	case errors.Is(err, gocql.ErrNoStreams):
+		return "too many requests to the database are under way"
 	case NotSent(err):
 		if why := connectReason(db.connects.get()); why != "" {
 			return "no node of the database can be used: " + why
@@ -34,7 +38,7 @@ func (db *DB) reason(err error) string {
 		return "no node of the database is up"
 	case timedOut(err):
 		return "the database did not answer in time"
-	case errors.Is(err, gocql.ErrConnectionClosed):
+	case broke(err):
 		return "the connection to the database broke"
 	case errors.As(err, &unavailable):
 		return "too few nodes of the database are up"
@@ -48,6 +52,21 @@ func (db *DB) reason(err error) string {
 		return fmt.Sprintf("the keyspace %s or one of its tables is not in the database any more", db.Keyspace)
 	}
 	return ""
+}
+
+// broke reports whether err is what is left of a connection. Its own text has
+// addresses.
+func broke(err error) bool {
+	var network net.Error
+	if _, answered := Code(err); answered || errors.Is(err, context.DeadlineExceeded) {
+		return false // the latter is a net.Error too
+	}
+	for _, e := range []error{gocql.ErrConnectionClosed, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return errors.As(err, &network)
 }
 
 // connectReason says in words why a connection failed, without an address.

@@ -3,6 +3,7 @@ package scylla
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -30,10 +31,16 @@ const (
 	// scanAttempt bounds one page of a scan, beyond the limit that the dialect
 	// sets for it on the server.
 	scanAttempt = ScanTimeout + 5*time.Second
+	// leastAttempt is the shortest attempt that is worth making at the end of a
+	// request.
+	leastAttempt = 50 * time.Millisecond
 	// maxRefusals is how often a request is sent that servers answer with an
 	// error.
 	maxRefusals = 3
 )
+
+// errAttempt is the cause by which a context ends with an attempt.
+var errAttempt = errors.New("the time of the attempt is over")
 
 // Statement is CQL text with the values of its markers.
 type Statement struct {
@@ -90,14 +97,42 @@ func (db *DB) WriteAll(ctx context.Context, all []Statement) error {
 // same trail (WithTrail) it goes to another replica.
 func (db *DB) CAS(ctx context.Context, s Statement) (applied bool, now map[string]any, err error) {
 	ctx, t := withTrail(ctx)
-	defer db.doubt(t).Stop()
-	now = make(map[string]any, 3)
-	applied, err = db.query(ctx, gocql.Quorum, s, min(casAttempt, db.limit)).Idempotent(false).MapScanCAS(now)
+	swap := func(ctx context.Context, limit time.Duration) (err error) {
+		now = make(map[string]any, 3)
+		applied, err = db.query(ctx, gocql.Quorum, s, limit).Idempotent(false).MapScanCAS(now)
+		return err
+	}
+	limit := min(casAttempt, db.limit)
+	err = db.try(ctx, t, limit, swap)
+	if errors.Is(err, gocql.ErrNoStreams) { // it did not leave: another host may take it
+		err = db.try(ctx, t, limit, swap)
+	}
 	if err != nil {
-		return false, nil, db.describe(t, err, true)
+		// One without an answer is asked about, which succeeds if the database
+		// serves.
+		open := !NotSent(err) && !Rejected(err)
+		if err = db.describe(ctx, t, err, open); !open {
+			db.NotServed(err)
+		}
+		return false, nil, err
 	}
 	db.outage.success()
 	return applied, now, nil
+}
+
+// Prepare lets the driver learn how statements are routed before they are sent:
+// it otherwise learns that when it chooses a host, within the time of the attempt
+// and always from the same node, which may hang then. What it cannot learn now it
+// learns later.
+func (db *DB) Prepare(ctx context.Context, texts []string) {
+	ctx, cancel := context.WithTimeout(ctx, readAttempt)
+	defer cancel()
+	for _, text := range texts {
+		values := make([]any, strings.Count(text, "?"))
+		if _, err := db.Session.Query(text, values...).WithContext(ctx).GetRoutingKey(); err != nil {
+			logger.Debugf("preparing %q: %s", text, err)
+		}
+	}
 }
 
 // query is one attempt. The driver sends it once, to the first host that takes
@@ -110,7 +145,11 @@ func (db *DB) query(ctx context.Context, cons gocql.Consistency, s Statement, li
 
 // repeat makes attempts of a read or a plain write.
 func (db *DB) repeat(ctx context.Context, attempt func(ctx context.Context, limit time.Duration) error) error {
-	return db.repeatFor(ctx, readAttempt, db.limit, attempt)
+	err := db.repeatFor(ctx, readAttempt, db.limit, attempt)
+	if err != nil {
+		db.NotServed(err)
+	}
+	return err
 }
 
 // repeatFor makes attempts until one works, the time of the request is over, or
@@ -119,8 +158,8 @@ func (db *DB) repeatFor(ctx context.Context, first, whole time.Duration, attempt
 	ctx, t := withTrail(ctx)
 	end := time.Now().Add(whole)
 	refusals := 0
-	for longest := min(first, whole); ; longest *= 2 {
-		err := db.try(ctx, t, min(longest, time.Until(end)), attempt)
+	for longest, left := first, whole; ; longest *= 2 {
+		err := db.try(ctx, t, min(longest, left), attempt)
 		if err == nil || errors.Is(err, gocql.ErrNotFound) {
 			db.outage.success()
 			return err
@@ -128,18 +167,32 @@ func (db *DB) repeatFor(ctx context.Context, first, whole time.Duration, attempt
 		if !timedOut(err) {
 			refusals++
 		}
-		if refusals == maxRefusals || !repeatable(err) || ctx.Err() != nil || !time.Now().Before(end) {
-			return db.describe(t, err, false)
+		left = time.Until(end)
+		if refusals == maxRefusals || !repeatable(err) || ctx.Err() != nil || left < leastAttempt {
+			return db.describe(ctx, t, err, false)
 		}
 	}
 }
 
-// try makes one attempt.
+// try makes one attempt. The driver's own limit is one of each message: it may
+// send three, as it asks a server to prepare a statement that it has not seen yet.
 func (db *DB) try(ctx context.Context, t *trail, limit time.Duration, attempt func(ctx context.Context, limit time.Duration) error) error {
+	within, cancel := context.WithTimeoutCause(ctx, limit, errAttempt)
+	defer cancel()
 	if limit > readAttempt {
 		defer db.doubt(t).Stop()
 	}
-	return attempt(ctx, limit)
+	err := attempt(within, limit)
+	if attemptOver(within, err) {
+		return gocql.ErrTimeoutNoResponse
+	}
+	return err
+}
+
+// attemptOver reports whether err came because the time of an attempt was over,
+// whose context ctx is.
+func attemptOver(ctx context.Context, err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), errAttempt)
 }
 
 // doubt looks after a while whether the node that an attempt waits for answers
@@ -161,6 +214,9 @@ func repeatable(err error) bool {
 	var limited *gocql.RequestErrRateLimitReached
 	if Permanent(err) || errors.As(err, &limited) {
 		return false // sending it again adds to the load that is refused
+	}
+	if errors.Is(err, gocql.ErrNoStreams) {
+		return true // of one connection
 	}
 	return !NotSent(err) // the driver has tried every host
 }

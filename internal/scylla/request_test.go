@@ -18,6 +18,13 @@ func TestRepeat(t *testing.T) {
 		time.Sleep(limit) // simulated time
 		return gocql.ErrTimeoutNoResponse
 	}
+	prepares := func(time.Duration) error { return errPreparing }
+	almost := func(d time.Duration) func(time.Duration) error {
+		return func(time.Duration) error {
+			time.Sleep(d - leastAttempt/2)
+			return gocql.ErrConnectionClosed
+		}
+	}
 	refuse := func(err error) func(time.Duration) error { return func(time.Duration) error { return err } }
 	for _, tt := range []struct {
 		name     string
@@ -28,6 +35,9 @@ func TestRepeat(t *testing.T) {
 		{"works", []func(time.Duration) error{refuse(nil)}, []time.Duration{second}, is(nil)},
 		{"no row", []func(time.Duration) error{refuse(gocql.ErrNotFound)}, []time.Duration{second}, is(gocql.ErrNotFound)},
 		{"hangs, then works", []func(time.Duration) error{hang, refuse(nil)}, []time.Duration{second, 2 * second}, is(nil)},
+		{"hangs before it is sent", []func(time.Duration) error{prepares, refuse(nil)}, []time.Duration{second, 2 * second}, is(nil)},
+		{"hangs late", []func(time.Duration) error{hang, hang, hang, almost(3 * second)}, []time.Duration{second, 2 * second, 4 * second, 3 * second}, is(gocql.ErrConnectionClosed)},
+		{"one connection is full", []func(time.Duration) error{refuse(gocql.ErrNoStreams), refuse(nil)}, []time.Duration{second, 2 * second}, is(nil)},
 		{"hangs", []func(time.Duration) error{hang}, []time.Duration{second, 2 * second, 4 * second, 3 * second}, is(gocql.ErrTimeoutNoResponse)},
 		{"refused", []func(time.Duration) error{refuse(&gocql.RequestErrReadTimeout{})}, []time.Duration{second, 2 * second, 4 * second}, as[*gocql.RequestErrReadTimeout]},
 		{"broken", []func(time.Duration) error{refuse(gocql.ErrConnectionClosed), refuse(nil)}, []time.Duration{second, 2 * second}, is(nil)},
@@ -37,11 +47,16 @@ func TestRepeat(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				db := &DB{limit: 10 * second, health: newHealth(nil, nil)}
+				db := &DB{limit: 10 * second, health: newHealth(nil, nil, nobody)}
 				var limits []time.Duration
-				err := db.repeat(t.Context(), func(_ context.Context, limit time.Duration) error {
+				err := db.repeat(t.Context(), func(ctx context.Context, limit time.Duration) error {
 					limits = append(limits, limit)
-					return tt.attempts[min(len(limits), len(tt.attempts))-1](limit)
+					err := tt.attempts[min(len(limits), len(tt.attempts))-1](limit)
+					if errors.Is(err, errPreparing) {
+						<-ctx.Done()
+						return ctx.Err()
+					}
+					return err
 				})
 				if !slices.Equal(limits, tt.limits) {
 					t.Errorf("attempts of %v, want %v", limits, tt.limits)
@@ -53,6 +68,9 @@ func TestRepeat(t *testing.T) {
 		})
 	}
 }
+
+// errPreparing stands for an attempt that waits until its time is over.
+var errPreparing = errors.New("preparing")
 
 // is makes a check for an error of the driver, as for one of a server.
 func is(want error) func(error) bool { return func(err error) bool { return errors.Is(err, want) } }
@@ -66,7 +84,7 @@ func as[T error](err error) bool {
 // left, and that the error is the caller's.
 func TestRepeatEndsWithItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil)}
+		db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil, nobody)}
 		ctx, cancel := context.WithCancel(t.Context())
 		attempts := 0
 		err := db.repeat(ctx, func(ctx context.Context, _ time.Duration) error {

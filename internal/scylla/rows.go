@@ -20,6 +20,7 @@ type Rows struct {
 	s       Statement
 	cons    gocql.Consistency
 	size    int
+	scan    bool // of a piece of the ring
 	attempt time.Duration
 	whole   time.Duration
 
@@ -43,10 +44,13 @@ func (db *DB) Rows(ctx context.Context, cons gocql.Consistency, size int, s Stat
 }
 
 // Scan reads the rows of a piece of the ring, for which the servers may take
-// longer than for a partition.
+// longer than for a partition. The caller tells the log when it gives up, see
+// NotServed.
 func (db *DB) Scan(ctx context.Context, cons gocql.Consistency, size int, s Statement) *Rows {
 	s.text += db.Dialect.Scan()
-	return db.rows(ctx, cons, size, s, scanAttempt, 2*scanAttempt)
+	rows := db.rows(ctx, cons, size, s, scanAttempt, 2*scanAttempt)
+	rows.scan = true
+	return rows
 }
 
 func (db *DB) rows(ctx context.Context, cons gocql.Consistency, size int, s Statement, attempt, whole time.Duration) *Rows {
@@ -69,7 +73,7 @@ func (r *Rows) Next(dest ...any) bool {
 			return true
 		default:
 			if err := r.iter.Close(); err != nil {
-				r.err = r.db.describe(r.trail, err, false)
+				r.err = r.failed(r.db.describe(r.ctx, r.trail, err, false))
 				return false
 			}
 			r.advance()
@@ -113,7 +117,16 @@ func (r *Rows) fetch(state []byte) (p page) {
 		// Only closing it tells an error. An empty page may have one after it.
 		return iter.Close()
 	})
+	p.err = r.failed(p.err)
 	return p
+}
+
+// failed tells the log of an error, unless the caller does.
+func (r *Rows) failed(err error) error {
+	if err != nil && !r.scan {
+		r.db.NotServed(err)
+	}
+	return err
 }
 
 // Close ends the reading. It returns the error that ended it early, nil when

@@ -200,7 +200,7 @@ func (db *DB) ApplySchema(ctx context.Context, files []Migration, first ...State
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	c, err := db.conf.reach(ctx, ddlTimeout)
+	c, err := db.conf.survey(ctx, ddlTimeout)
 	if err != nil {
 		return fmt.Errorf("connecting to change the schema: %w", err)
 	}
@@ -218,7 +218,7 @@ func (db *DB) ApplySchema(ctx context.Context, files []Migration, first ...State
 	if missing, err = db.CheckSchema(ctx, files); err != nil || len(missing) == 0 {
 		return err
 	}
-	for _, f := range missing {
+	for i, f := range missing {
 		for _, s := range f.Statements {
 			if err := lease.Renew(ctx); err != nil {
 				return err
@@ -227,12 +227,17 @@ func (db *DB) ApplySchema(ctx context.Context, files []Migration, first ...State
 				return fmt.Errorf("schema file %s: %w", f.Name, err)
 			}
 		}
+		if i == len(missing)-1 { // whoever follows a process that dies here does it again
+			if err := db.warm(ctx, lease, first); err != nil {
+				return err
+			}
+		}
 		if err := db.record(ctx, f, lease.holder); err != nil {
 			return fmt.Errorf("recording schema file %s: %w", f.Name, err)
 		}
 		logger.Infof("applied schema file %s to the keyspace %s", f.Name, db.Keyspace)
 	}
-	return db.warm(ctx, first)
+	return nil
 }
 
 // record notes that a file was applied. It is no error when it was noted
@@ -241,11 +246,22 @@ func (db *DB) record(ctx context.Context, f Migration, by string) error {
 	return db.untilKnown(ctx, Bind(insertHistory, f.Version, f.Name, f.Checksum, f.MinBinary, time.Now(), by))
 }
 
-// warm makes conditional updates that change nothing.
-func (db *DB) warm(ctx context.Context, first []Statement) error {
+// warm makes conditional updates that change nothing. One that does not work in
+// time will be made by whoever needs its table first, and is no reason to fail.
+func (db *DB) warm(ctx context.Context, lease *Lease, first []Statement) error {
 	for _, s := range first {
-		if err := db.untilKnown(ctx, s); err != nil {
+		if err := lease.Renew(ctx); err != nil {
+			return err
+		}
+		within, cancel := context.WithTimeout(ctx, ddlTimeout)
+		err := db.untilKnown(within, s)
+		cancel()
+		switch {
+		case err == nil:
+		case ctx.Err() != nil || Permanent(err):
 			return fmt.Errorf("making the first conditional update of a table: %w", err)
+		default:
+			logger.Warnf("the first conditional update of a table did not work within %s; the next one may be slow: %s", ddlTimeout, err)
 		}
 	}
 	return nil
@@ -272,6 +288,9 @@ func (db *DB) untilKnown(ctx context.Context, s Statement) error {
 // ddl runs one schema statement and waits until every node knows the result.
 func (db *DB) ddl(ctx context.Context, c *contact, statement string) error {
 	done, err := db.columnExists(ctx, statement)
+	if err == nil && done {
+		err = c.agree(ctx)
+	}
 	if err != nil || done {
 		return err
 	}
@@ -280,7 +299,14 @@ func (db *DB) ddl(ctx context.Context, c *contact, statement string) error {
 		text += db.Dialect.TableID(db.Keyspace, m[1])
 	}
 	text = tableName.ReplaceAllString(text, "${1}"+db.Keyspace+".${2}")
-	if err := c.change(ctx, text); err != nil {
+	err = c.change(ctx, text)
+	if err != nil {
+		// The driver sends what fails again, and is told that the column exists.
+		if done, lookErr := db.columnExists(ctx, statement); lookErr == nil && done {
+			err = c.agree(ctx)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("running %q: %w", firstLine(statement), explainRights(err, db.conf.Username, Grants(db.Keyspace, db.conf.Username, true)...))
 	}
 	return nil

@@ -87,7 +87,7 @@ func open(ctx context.Context, conf Config) (*DB, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	c, err := survey(ctx, conf)
+	c, err := conf.survey(ctx, questionTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (db *DB) connect(ctx context.Context) error {
 		return err
 	}
 	dialer := newDialer(connectTimeout)
-	db.health = newHealth(db.ask, dialer.cut)
+	db.health = newHealth(db.ask, dialer.cut, db.localIDs)
 	cc.Keyspace = db.Keyspace
 	cc.Dialer = dialer
 	cc.ConnectObserver = &db.connects
@@ -180,6 +180,14 @@ func (db *DB) localHosts() []*gocql.HostInfo {
 		if h.DataCenter() == db.LocalDC && h.IsUp() {
 			out = append(out, h)
 		}
+	}
+	return out
+}
+
+func (db *DB) localIDs() []string {
+	var out []string
+	for _, h := range db.localHosts() {
+		out = append(out, h.HostID())
 	}
 	return out
 }

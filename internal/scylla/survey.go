@@ -40,24 +40,24 @@ type contact struct {
 
 func (c *contact) close() { c.exec.Close() }
 
-// survey asks the contact points until one answers, and learns from it what the
-// cluster is.
-func survey(ctx context.Context, conf Config) (*contact, error) {
-	c, err := conf.reach(ctx, questionTimeout)
-	if err != nil {
-		return nil, err
+// within calls f, which asks the contact, and closes the contact when ctx ends
+// or the limit has passed: the driver takes no context here, and sends what fails
+// four times.
+func (c *contact) within(ctx context.Context, limit time.Duration, f func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("node %s did not answer within %s", c.host, limit))
+	defer cancel()
+	stop := context.AfterFunc(ctx, c.close)
+	err := f()
+	if !stop() { // it is closed, and err tells of that
+		return context.Cause(ctx)
 	}
-	if err := c.look(); err != nil {
-		c.close()
-		return nil, err
-	}
-	return c, nil
+	return err
 }
 
-// reach connects to the first contact point that answers. They are asked in
-// random order, each when the one before it has failed or is slow. limit is
-// that of each request to come.
-func (c Config) reach(ctx context.Context, limit time.Duration) (*contact, error) {
+// survey connects to the first contact point that answers, and learns from it
+// what the cluster is. They are asked in random order, each when the one before
+// it has failed or is slow. limit is that of each request to come.
+func (c Config) survey(ctx context.Context, limit time.Duration) (*contact, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	type result struct {
@@ -67,6 +67,11 @@ func (c Config) reach(ctx context.Context, limit time.Duration) (*contact, error
 	results := make(chan result)
 	dial := func(host string) {
 		contact, err := c.dialContact(host, limit)
+		if err == nil {
+			if err = contact.within(ctx, questionTimeout, contact.look); err != nil {
+				contact.close()
+			}
+		}
 		select {
 		case results <- result{contact, err}:
 		case <-ctx.Done(): // another one was faster, or nobody waits any more

@@ -2,8 +2,8 @@ package scylla
 
 import (
 	"context"
-	"fmt"
 	"sync"
+	"time"
 
 	"github.com/gocql/gocql"
 )
@@ -72,13 +72,10 @@ func (t *trail) avoid() []string {
 }
 
 // facts tells the host that failed last, and how many attempts did.
-func (t *trail) facts() (host string, facts []string) {
+func (t *trail) facts() (host string, attempts int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.attempts == 0 {
-		return "", nil
-	}
-	return t.last, []string{fmt.Sprintf("attempts %d", t.attempts)}
+	return t.last, t.attempts
 }
 
 // observer tells trails and health of the attempts of one session.
@@ -91,15 +88,21 @@ var (
 
 // ObserveQuery is called by the driver after each attempt of a query.
 func (o observer) ObserveQuery(ctx context.Context, q gocql.ObservedQuery) {
-	o.note(ctx, q.Host, q.Err)
+	o.note(ctx, q.Host, q.End.Sub(q.Start), q.Err)
 }
 
 // ObserveBatch is called by the driver after each attempt of a batch.
 func (o observer) ObserveBatch(ctx context.Context, b gocql.ObservedBatch) {
-	o.note(ctx, b.Host, b.Err)
+	o.note(ctx, b.Host, b.End.Sub(b.Start), b.Err)
 }
 
-func (o observer) note(ctx context.Context, host *gocql.HostInfo, err error) {
+// note takes the outcome of an attempt that has spent a while at a host. The
+// rest of the attempt, if its time is over, went by before: that says nothing of
+// the host.
+func (o observer) note(ctx context.Context, host *gocql.HostInfo, spent time.Duration, err error) {
+	if attemptOver(ctx, err) && spent >= readAttempt/2 {
+		err = gocql.ErrTimeoutNoResponse
+	}
 	o.health.note(host, err)
 	if t, ok := ctx.Value(trailKey{}).(*trail); ok {
 		t.note(host, err)

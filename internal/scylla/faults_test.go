@@ -1,0 +1,127 @@
+package scylla
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/scyllaface"
+)
+
+// TestFaults breaks a node behind a face of ScyllaDB in the ways that need one.
+func TestFaults(t *testing.T) {
+	own := cqltest.StartFace(t, engine.Options{}, scyllaface.Options{})
+	node := own.Face().Nodes()[0]
+	db := openDB(t, Config{
+		Hosts: own.Hosts(), Port: own.Port(), Keyspace: "faults", CreateKeyspace: true,
+		RequestTimeout: 10 * time.Second, ConnectTimeout: 30 * time.Second,
+	})
+	change(t, db, leasesTable)
+	contains := func(text string) func(scyllaface.Request) bool {
+		return func(r scyllaface.Request) bool { return strings.Contains(r.Statement, text) }
+	}
+
+	// The driver sends a change of the schema again when its answer is lost,
+	// and is told that the column is there already.
+	t.Run("the answer to a change of the schema is lost", func(t *testing.T) {
+		const alter = "ALTER TABLE altered ADD v int"
+		change(t, db, "CREATE TABLE IF NOT EXISTS altered (k int PRIMARY KEY) WITH ${point}")
+		c, err := db.conf.dialContact(own.Hosts()[0], time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.close()
+		sent := func() int { return node.Count(contains("ADD v int")) }
+		resumed := make(chan error, 1)
+		node.Delay(300 * time.Millisecond) // so that answers stop before there is one
+		go func() {
+			wait(t, func() bool { return sent() >= 1 })
+			node.HangAnswers()
+			node.Delay(0)
+			wait(t, func() bool { return sent() >= 2 })
+			resumed <- node.Resume()
+		}()
+		if err := db.ddl(t.Context(), c, alter); err != nil {
+			t.Error(err)
+		}
+		if err := <-resumed; err != nil {
+			t.Fatal(err)
+		}
+		if there, err := db.columnExists(t.Context(), alter); err != nil || !there {
+			t.Error(there, err)
+		}
+	})
+
+	t.Run("a lease that was taken without an answer is the taker's", func(t *testing.T) {
+		l := &Lease{db: db, name: "mine", holder: "me"}
+		node.CutAnswers(1, contains("UPDATE leases"))
+		if _, err := l.take(t.Context(), nil); err != nil {
+			t.Fatal("the lost answer was not asked about: ", err)
+		}
+		l = &Lease{db: db, name: "mine", holder: "me"} // as if that had failed too
+		ctx, cancel := context.WithTimeout(t.Context(), leaseTime/2)
+		defer cancel()
+		if err := l.acquire(ctx); err != nil {
+			t.Fatal("it waits for itself: ", err)
+		}
+		if l.epoch != 1 {
+			t.Errorf("epoch %d", l.epoch)
+		}
+		if err := l.Renew(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+
+	t.Run("a contact that hangs is left when its time is over", func(t *testing.T) {
+		c, err := db.conf.dialContact(own.Hosts()[0], ddlTimeout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.close()
+		node.Hang()
+		defer func() {
+			if err := node.Resume(); err != nil {
+				t.Error(err)
+			}
+		}()
+		err = c.within(t.Context(), time.Second, c.look)
+		if want := "did not answer within 1s"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want that it %s", err, want)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := db.conf.survey(ctx, questionTimeout); err == nil {
+			t.Error("no error of the caller's")
+		}
+	})
+
+	t.Run("statements are known before they are sent", func(t *testing.T) {
+		text := "SELECT holder FROM leases WHERE name = ?"
+		prepared := func() int {
+			return node.Count(func(r scyllaface.Request) bool { return r.Op == scyllaface.Prepare && r.Statement == text })
+		}
+		db.Prepare(t.Context(), []string{text})
+		before := prepared()
+		if before == 0 {
+			t.Error("it was not prepared")
+		}
+		if _, err := db.Read(t.Context(), gocql.Quorum, Bind(text, "mine"), new(string)); err != nil {
+			t.Error(err)
+		}
+		if prepared() != before {
+			t.Error("it was prepared once more")
+		}
+	})
+}
+
+// wait returns when the condition holds, or when the test ends.
+func wait(t *testing.T, holds func() bool) {
+	for !holds() && t.Context().Err() == nil {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
