@@ -35,7 +35,7 @@ func TestRepeat(t *testing.T) {
 		{"works", []func(time.Duration) error{refuse(nil)}, []time.Duration{second}, is(nil)},
 		{"no row", []func(time.Duration) error{refuse(gocql.ErrNotFound)}, []time.Duration{second}, is(gocql.ErrNotFound)},
 		{"hangs, then works", []func(time.Duration) error{hang, refuse(nil)}, []time.Duration{second, 2 * second}, is(nil)},
-		{"hangs before it is sent", []func(time.Duration) error{prepares, refuse(nil)}, []time.Duration{second, 2 * second}, is(nil)},
+		{"hangs before it is sent", []func(time.Duration) error{prepares}, []time.Duration{second, 2 * second, 4 * second, 3 * second}, is(gocql.ErrTimeoutNoResponse)},
 		{"hangs late", []func(time.Duration) error{hang, hang, hang, almost(3 * second)}, []time.Duration{second, 2 * second, 4 * second, 3 * second}, is(gocql.ErrConnectionClosed)},
 		{"one connection is full", []func(time.Duration) error{refuse(gocql.ErrNoStreams), refuse(nil)}, []time.Duration{second, 2 * second}, is(nil)},
 		{"hangs", []func(time.Duration) error{hang}, []time.Duration{second, 2 * second, 4 * second, 3 * second}, is(gocql.ErrTimeoutNoResponse)},
