@@ -90,6 +90,19 @@ func (n *node) waitPeers(ctx context.Context, all []string) error {
 	return nil
 }
 
+// ended tells whether the node was started and its process is gone.
+func (n *node) ended() bool {
+	if n.process == nil {
+		return false
+	}
+	select {
+	case <-n.process.Exited():
+		return true
+	default:
+		return false
+	}
+}
+
 // kill ends the node at once and returns when it is gone.
 func (n *node) kill() {
 	if n.process != nil {
