@@ -82,6 +82,9 @@ func (c *CassandraCluster) startNodes(ctx context.Context) error {
 			return err
 		}
 	}
+	if c.opts.Auth && len(c.nodes) > 1 {
+		return c.replicateRoles(ctx)
+	}
 	return nil
 }
 

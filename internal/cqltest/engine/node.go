@@ -84,7 +84,7 @@ func (n *node) waitPeers(ctx context.Context, all []string) error {
 	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
 	others := slices.DeleteFunc(all, func(addr string) bool { return addr == n.addr })
-	if err := waitPeers(ctx, n.config(), others); err != nil {
+	if err := waitPeers(ctx, n.config(), others, n.process.Exited()); err != nil {
 		return fmt.Errorf("node %s of Cassandra did not join: %w; the end of its log:\n%s", n.addr, err, n.tail())
 	}
 	return nil
