@@ -62,7 +62,7 @@ func leftBehind() (*kept, error) {
 	var k kept
 	err := readJSON(keptPath(), &k)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // nothing is left
+		return nil, nil // nothing is left
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read what is left of a CQL server: %w; make cql-down deletes it", err)
