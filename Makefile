@@ -18,19 +18,19 @@ demo: need-engine tools build ## pin a real file with its pinset in a real CQL s
 	@bin/cqlserver exec -- demo/run.sh demo
 
 .PHONY: up
-up: need-engine tools build ## the same, left running
+up: need-engine tools build ## the same, left running; starts again what has died of it
 	@demo/run.sh up
 
 .PHONY: down
-down: bin-cqlserver ## stop what make up started
+down: bin-cqlserver ## stop what make up started and delete its data
 	@demo/run.sh down
 
 .PHONY: cql-up
-cql-up: need-engine bin-cqlserver ## start a CQL server (CQL_NODES 1-6, CQL_DCS 1-3) and print CQL_HOSTS=…
+cql-up: need-engine bin-cqlserver ## start a CQL server (CQL_NODES 1-6, CQL_DCS 1-3), or what has died of it, and print CQL_HOSTS=…
 	@bin/cqlserver up
 
 .PHONY: cql-down
-cql-down: bin-cqlserver ## stop it
+cql-down: bin-cqlserver ## stop it and DELETE its data
 	@bin/cqlserver down
 
 .PHONY: test

@@ -17,10 +17,14 @@ fail() {
 
 # configure DIR sets the environment of Kubo, the peer and their clients.
 # Two demos at once need different ports: each uses a loopback address of its
-# own, made from the process id, which no other process has.
+# own, made from the process id, which no other process has. What is started
+# again keeps the address.
 configure() {
   dir=$1
-  local address=127.$((1 + ($$ >> 16))).$((($$ >> 8) & 255)).$(($$ & 255))
+  mkdir -p "$dir"
+  [[ -s $dir/address ]] || echo "127.$((1 + ($$ >> 16))).$((($$ >> 8) & 255)).$(($$ & 255))" >"$dir/address"
+  local address
+  address=$(<"$dir/address")
   api=/ip4/$address/tcp/9094
   export IPFS_PATH=$dir/ipfs IPFS_TELEMETRY=off
   export IPFS_CLUSTER_PATH=$dir/cluster
@@ -34,7 +38,6 @@ configure() {
     CLUSTER_SCYLLA_PORT=${BASH_REMATCH[1]}
     CLUSTER_SCYLLA_HOSTS=${CQL_HOSTS//:$CLUSTER_SCYLLA_PORT/}
   fi
-  mkdir -p "$dir"
 }
 
 ctl() { "$bin/ipfs-cluster-ctl" --host "$api" "$@"; }
@@ -61,24 +64,31 @@ wait_for() {
 # itself.
 kubo_answers() { [[ -s $IPFS_PATH/api ]] && "$bin/ipfs" --api "$(<"$IPFS_PATH/api")" id; }
 
-start_kubo() {
+init_kubo() {
   say "Kubo: a private repository, offline"
   "$bin/ipfs" init --profile test >"$dir/ipfs-init.log" 2>&1 || fail "ipfs init: $(<"$dir/ipfs-init.log")"
-  setsid "$bin/ipfs" daemon --offline >"$dir/ipfs.log" 2>&1 </dev/null &
+}
+
+start_kubo() {
+  rm -f "$IPFS_PATH/api" # one that was killed leaves it
+  setsid "$bin/ipfs" daemon --offline >>"$dir/ipfs.log" 2>&1 </dev/null &
   kubo_pid=$!
-  echo "$kubo_pid" >>"$dir/pids"
+  echo "$kubo_pid" >"$dir/kubo.pid"
   wait_for "Kubo ready" "$kubo_pid" "$dir/ipfs.log" kubo_answers
-  CLUSTER_IPFSHTTP_NODEMULTIADDRESS=$(<"$IPFS_PATH/api")
-  export CLUSTER_IPFSHTTP_NODEMULTIADDRESS CLUSTER_IPFSPROXY_NODEMULTIADDRESS=$CLUSTER_IPFSHTTP_NODEMULTIADDRESS
-  echo "ready at $CLUSTER_IPFSHTTP_NODEMULTIADDRESS"
+  echo "ready at $(<"$IPFS_PATH/api")"
+}
+
+init_peer() {
+  say "ipfs-cluster-service init --state scylla; ipfs-cluster-service daemon"
+  "$bin/ipfs-cluster-service" init --state scylla >"$dir/init.log" 2>&1 || fail "init: $(<"$dir/init.log")"
 }
 
 start_peer() {
-  say "ipfs-cluster-service init --state scylla; ipfs-cluster-service daemon"
-  "$bin/ipfs-cluster-service" init --state scylla >"$dir/init.log" 2>&1 || fail "init: $(<"$dir/init.log")"
-  setsid "$bin/ipfs-cluster-service" daemon >"$dir/peer.log" 2>&1 </dev/null &
+  CLUSTER_IPFSHTTP_NODEMULTIADDRESS=$(<"$IPFS_PATH/api")
+  export CLUSTER_IPFSHTTP_NODEMULTIADDRESS CLUSTER_IPFSPROXY_NODEMULTIADDRESS=$CLUSTER_IPFSHTTP_NODEMULTIADDRESS
+  setsid "$bin/ipfs-cluster-service" daemon >>"$dir/peer.log" 2>&1 </dev/null &
   peer_pid=$!
-  echo "$peer_pid" >>"$dir/pids"
+  echo "$peer_pid" >"$dir/peer.pid"
   wait_for "peer ready" "$peer_pid" "$dir/peer.log" ctl id
   echo "ready at $api, keyspace $CLUSTER_SCYLLA_KEYSPACE at $CQL_HOSTS"
 }
@@ -100,26 +110,27 @@ pin_file() {
   "$bin/cqlserver" query "SELECT * FROM $CLUSTER_SCYLLA_KEYSPACE.pins LIMIT 1"
 }
 
-# stop DIR ends what was started from DIR. A process id may have a new owner:
-# only a process that was started with DIR in its environment is meant.
+# stop DIR ends what was started from DIR.
 stop() {
-  local pid pids=() deadline
-  [[ -f $1/pids ]] || return 0
-  while read -r pid; do
-    if belongs "$pid" "$1"; then pids=("$pid" "${pids[@]}"); fi # the peer before Kubo
-  done <"$1/pids"
-  for pid in "${pids[@]}"; do
-    kill "$pid" 2>/dev/null || true
-    deadline=$((SECONDS + 15))
-    while belongs "$pid" "$1"; do
-      if ((SECONDS >= deadline)); then kill -KILL "$pid" 2>/dev/null || true; fi
-      sleep 0.1
-    done
+  end "$1" peer
+  end "$1" kubo
+}
+
+end() { # DIR kubo|peer
+  local pid deadline=$((SECONDS + 15))
+  runs "$@" || return 0
+  pid=$(<"$1/$2.pid")
+  kill "$pid" 2>/dev/null || true
+  while runs "$@"; do
+    if ((SECONDS >= deadline)); then kill -KILL "$pid" 2>/dev/null || true; fi
+    sleep 0.1
   done
 }
 
-belongs() { # PID DIR
-  tr '\0' '\n' 2>/dev/null <"/proc/$1/environ" | grep -qxF "IPFS_PATH=$2/ipfs"
+# runs DIR kubo|peer: a process id may have a new owner, only a process that was
+# started with DIR in its environment is meant.
+runs() {
+  [[ -s $1/$2.pid ]] && tr '\0' '\n' 2>/dev/null <"/proc/$(<"$1/$2.pid")/environ" | grep -qxF "IPFS_PATH=$1/ipfs"
 }
 
 clean_up() {
@@ -141,7 +152,9 @@ demo() {
   trap clean_up EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
+  init_kubo
   start_kubo
+  init_peer
   start_peer
   pin_file
   say "done on ${CQL_ENGINE_NAME:-the CQL server at $CQL_HOSTS}; what ran is stopped and removed"
@@ -154,30 +167,26 @@ END
 }
 
 up() {
-  if [[ -f $up_dir/pids ]]; then
-    local pid
-    while read -r pid; do
-      if belongs "$pid" "$up_dir"; then
-        cat "$up_dir/usage"
-        return
-      fi
-    done <"$up_dir/pids"
+  if [[ -f $up_dir/usage ]]; then
+    up_again
+    cat "$up_dir/usage"
+    return
   fi
+  stop "$up_dir"
   rm -rf "$up_dir"
   mkdir -p "$up_dir"
-  local hosts
-  # A server that make cql-up started stays when this stops.
-  "$bin/cqlserver" hosts >/dev/null 2>&1 || touch "$up_dir/started-cql"
   trap down EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-  hosts=$("$bin/cqlserver" up)
-  export CQL_HOSTS=${hosts#CQL_HOSTS=}
-  export CLUSTER_SCYLLA_KEYSPACE=${CLUSTER_SCYLLA_KEYSPACE:-ipfs_cluster}
-  configure "$up_dir"
+  start_cql
+  echo "${CLUSTER_SCYLLA_KEYSPACE:-ipfs_cluster}" >"$up_dir/keyspace"
+  configure_up
+  init_kubo
   start_kubo
+  init_peer
   start_peer
   pin_file
+  echo "$CQL_HOSTS" >"$up_dir/hosts"
   cat >"$up_dir/usage" <<END
 
 Kubo, the peer and the CQL server are running. Try:
@@ -186,10 +195,56 @@ Kubo, the peer and the CQL server are running. Try:
   bin/ipfs-cluster-ctl --host $api status
   IPFS_PATH=$IPFS_PATH bin/ipfs pin ls
   bin/cqlserver query 'SELECT * FROM $CLUSTER_SCYLLA_KEYSPACE.pins'
-Logs are in .build/up. Stop all of it with: make down
+Logs are in .build/up. What dies is started again by: make up
+Stop all of it, and delete its data, with: make down
 END
   trap - EXIT INT TERM HUP
   cat "$up_dir/usage"
+}
+
+# start_cql starts the CQL server, or what has died of it.
+start_cql() {
+  local hosts
+  new_cql=
+  # A server that make cql-up started stays when this stops.
+  if [[ ! -e .build/cql/data/cluster.json ]] && ! "$bin/cqlserver" hosts >/dev/null 2>&1; then
+    new_cql=1
+    touch "$up_dir/started-cql"
+  fi
+  hosts=$("$bin/cqlserver" up)
+  export CQL_HOSTS=${hosts#CQL_HOSTS=}
+}
+
+# up_again starts what has died since make up, with its data.
+up_again() {
+  local why=
+  runs "$up_dir" peer || why="it has died"
+  start_cql
+  if [[ $new_cql ]]; then
+    say "the CQL server that the peer used is gone, with its data: this is another one"
+    why=${why:-for the other CQL server}
+  elif [[ $CQL_HOSTS != "$(<"$up_dir/hosts")" ]]; then
+    why=${why:-for the CQL server, which has moved}
+  fi
+  runs "$up_dir" kubo || why=${why:-for Kubo, which has died and gets another address}
+  configure_up
+  [[ ! $why ]] || end "$up_dir" peer
+  if ! runs "$up_dir" kubo; then
+    say "Kubo has died; starting it again with its data"
+    start_kubo
+  fi
+  if [[ $why ]]; then
+    say "starting the peer again: $why"
+    start_peer
+    echo "$CQL_HOSTS" >"$up_dir/hosts"
+  fi
+  wait_for "pins listed" "$(<"$up_dir/peer.pid")" "$up_dir/peer.log" ctl pin ls
+}
+
+configure_up() {
+  export CLUSTER_SCYLLA_KEYSPACE
+  CLUSTER_SCYLLA_KEYSPACE=$(<"$up_dir/keyspace")
+  configure "$up_dir"
 }
 
 down() {

@@ -12,8 +12,12 @@ import (
 
 // ApplyEnvVars overrides fields with the environment variables that are set,
 // and validates the result with ValidateAll. Errors name the variable when one
-// is the cause. cfg is unchanged when ApplyEnvVars fails.
+// is the cause; a variable that begins like ours and belongs to no field is
+// one. cfg is unchanged when ApplyEnvVars fails.
 func (cfg *Config) ApplyEnvVars() error {
+	if err := refuseUnknownEnv(os.Environ()); err != nil {
+		return err
+	}
 	jcfg := cfg.toJSON()
 	if err := envconfig.Process(envPrefix, jcfg); err != nil {
 		var parseErr *envconfig.ParseError

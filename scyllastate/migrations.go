@@ -127,7 +127,7 @@ func (s *Store) beginMigration(ctx context.Context, m state.Migration, before st
 	if !m.Bulk {
 		i.queued = s.now() // peers have passed the time at which the run began
 	}
-	i.pace, i.atOnce = newPace(s.random, i.allowed), maxSideRows
+	i.pace, i.atOnce = newPace(s.random, s.db.Shards, i.allowed), maxSideRows
 	var last error
 	for try := range maxConflicts {
 		live, now, err := s.liveNow(ctx)

@@ -15,12 +15,22 @@ import (
 )
 
 const (
-	// Requests of a bulk write that are under way at once.
+	// Requests of a bulk write that are under way at once, whatever the database.
 	leastUnderWay = 4
-	firstUnderWay = 128
-	mostUnderWay  = 256
-	// moreUnderWay are added after some thousand without an error.
-	moreUnderWay = 8
+	// smallUnderWay is the limit of a small database, such as a few nodes of
+	// Cassandra.
+	smallUnderWay = 256
+	// shardUnderWay is that of a shard of a larger one. It is an estimate, not
+	// measured on ScyllaDB: a shard that makes 10,000 small writes a second, a
+	// third of them for a client if there are three replicas, each of which takes
+	// up to 10 ms under load, has 33 of a client's under way. What is too much is
+	// found out by the errors.
+	shardUnderWay = 32
+	// mostUnderWay bounds the memory: some 32 KB for each, beside the pins and rows
+	// that wait, which are bounded whatever their number.
+	mostUnderWay = 2048
+	// paceSteps lead from none to the limit, one after each round without an error.
+	paceSteps = 32
 	// paceRound is how many requests are made between two looks whether they
 	// still may be made, and at least between two changes of their number.
 	paceRound = 4096
@@ -37,6 +47,8 @@ const (
 // such that repeating them does no harm. It is safe for concurrent use.
 type pace struct {
 	random func(time.Duration) time.Duration
+	// shards are those that serve the requests. Nodes may come and go meanwhile.
+	shards func() int
 	// check is called before every few thousand: an error ends the work.
 	check    func(context.Context) error
 	patience time.Duration
@@ -49,8 +61,14 @@ type pace struct {
 	told     time.Time
 }
 
-func newPace(random func(time.Duration) time.Duration, check func(context.Context) error) *pace {
-	return &pace{random: random, check: check, patience: patience, underWay: firstUnderWay}
+// newPace begins with half of the requests that may be under way at most.
+func newPace(random func(time.Duration) time.Duration, shards func() int, check func(context.Context) error) *pace {
+	return &pace{random: random, shards: shards, check: check, patience: patience, underWay: underWayLimit(shards()) / 2}
+}
+
+// underWayLimit is how many requests may be under way at once on so many shards.
+func underWayLimit(shards int) int {
+	return min(max(smallUnderWay, shards*shardUnderWay), mostUnderWay)
 }
 
 // each calls f with the numbers from 0 to n-1, from several goroutines, again
@@ -106,7 +124,8 @@ func (p *pace) adapt(made int, strained bool) {
 	strained = p.strained
 	p.made, p.strained = 0, false
 	if !strained {
-		p.underWay = min(p.underWay+moreUnderWay, mostUnderWay)
+		limit := underWayLimit(p.shards())
+		p.underWay = min(p.underWay+limit/paceSteps, limit)
 		return
 	}
 	p.underWay = max(p.underWay/2, leastUnderWay)

@@ -17,8 +17,40 @@ import (
 
 var errBusy = errors.New("busy")
 
-func testPace() *pace {
-	return newPace(func(d time.Duration) time.Duration { return d }, func(context.Context) error { return nil })
+func testPace() *pace { return paceOn(func() int { return 1 }) }
+
+func paceOn(shards func() int) *pace {
+	return newPace(func(d time.Duration) time.Duration { return d }, shards, func(context.Context) error { return nil })
+}
+
+// TestPaceOfShards: a larger database gets more requests at once, also when its
+// nodes come later, and never more than fit into memory.
+func TestPaceOfShards(t *testing.T) {
+	for _, test := range []struct{ shards, want int }{
+		{1, 256}, {3, 256}, {8, 256}, {9, 288}, {3 * 14, 1344}, {3 * 32, 2048}, {100_000, 2048},
+	} {
+		shards := test.shards
+		p := paceOn(func() int { return shards })
+		for _, step := range []struct {
+			when         string
+			shards, want int
+		}{
+			{"in the beginning", test.shards, test.want / 2},
+			{"after a while", test.shards, test.want},
+			{"when only one is left", 1, smallUnderWay},
+			{"when all are back", test.shards, test.want},
+		} {
+			shards = step.shards
+			if step.when != "in the beginning" {
+				for range 2 * paceSteps {
+					p.adapt(paceRound, false)
+				}
+			}
+			if p.underWay != step.want {
+				t.Errorf("on %d shards, %s: %d requests are under way, want %d", test.shards, step.when, p.underWay, step.want)
+			}
+		}
+	}
 }
 
 // TestPaceRepeats: what fails for a while is done in the end, all of it, and
@@ -44,13 +76,13 @@ func TestPaceRepeats(t *testing.T) {
 				t.Fatalf("request %d was made %d times, want %d", i, got, want)
 			}
 		}
-		if p.underWay != firstUnderWay/2 {
+		if p.underWay != smallUnderWay/4 {
 			t.Errorf("%d requests are under way after errors", p.underWay)
 		}
 		for range 100 {
 			must(t, p.each(t.Context(), paceRound, func(context.Context, int) error { return nil }))
 		}
-		if p.underWay != mostUnderWay {
+		if p.underWay != smallUnderWay {
 			t.Errorf("%d requests are under way after 100 times without", p.underWay)
 		}
 	})
@@ -71,7 +103,7 @@ func TestPaceOfSmallWindows(t *testing.T) {
 				return nil
 			}))
 		}
-		if want := firstUnderWay/2 + moreUnderWay; p.underWay != want {
+		if want := smallUnderWay/4 + smallUnderWay/paceSteps; p.underWay != want {
 			t.Errorf("%d requests are under way after one round with an error and one without, want %d", p.underWay, want)
 		}
 	})
@@ -88,8 +120,8 @@ func TestPaceNumberUnderWay(t *testing.T) {
 			now.Add(-1)
 			return nil
 		}))
-		if most.Load() != firstUnderWay {
-			t.Errorf("%d requests were under way, want %d", most.Load(), firstUnderWay)
+		if most.Load() != smallUnderWay/2 {
+			t.Errorf("%d requests were under way, want %d", most.Load(), smallUnderWay/2)
 		}
 	})
 }

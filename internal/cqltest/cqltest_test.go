@@ -1,6 +1,7 @@
 package cqltest_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -70,5 +71,32 @@ func TestReservedServerWithAuthentication(t *testing.T) {
 	}
 	if err := own.Session(t).Query("CREATE ROLE somebody").Exec(); err != nil {
 		t.Errorf("the superuser may not create a role: %v", err)
+	}
+}
+
+// With several nodes people can log in while any one of them is down, in every
+// data centre.
+func TestLoginWhileNodeIsDown(t *testing.T) {
+	if os.Getenv("TEST_LONG") != "1" {
+		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-cluster): it starts three nodes and kills each")
+	}
+	own := cqltest.StartOwn(t, engine.Options{Nodes: 3, Auth: true})
+	nodes := own.Cluster().Hosts()
+	for down := range nodes {
+		own.Cluster().Kill(down)
+		for i, node := range nodes {
+			if i == down {
+				continue
+			}
+			session, err := engine.AdminConfig([]string{node}, own.Cluster().Port(), true).CreateSession()
+			if err != nil {
+				t.Errorf("login at %s while %s is down: %v", node, nodes[down], err)
+				continue
+			}
+			session.Close()
+		}
+		if err := own.Cluster().Restart(t.Context(), down); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -48,6 +48,9 @@ func TestBadStart(t *testing.T) {
 			want: []string{"CLUSTER_SCYLLA_PORT", "is not a whole number"}},
 		{name: "environment, bad duration", env: map[string]string{"CLUSTER_SCYLLA_CONNECTTIMEOUT": "soon"},
 			want: []string{"CLUSTER_SCYLLA_CONNECTTIMEOUT", `"soon"`}},
+		{name: "environment, unknown", env: map[string]string{"CLUSTER_SCYLLA_HOST": "db1", "CLUSTER_SCYLLA_CONTACTPOINTS": "db1"},
+			want: []string{"CLUSTER_SCYLLA_HOST: there is no such setting; did you mean CLUSTER_SCYLLA_HOSTS?",
+				"CLUSTER_SCYLLA_CONTACTPOINTS: there is no such setting; docs/configuration.md lists them all"}},
 		{name: "unreachable host", config: map[string]any{"connect_timeout": "2s"},
 			want: []string{"connecting to the database at " + address, "connection refused", "connect_timeout (2s)"}},
 	} {

@@ -166,7 +166,7 @@ const killedPeer = "SOURCE_TEST_KILLED_PEER"
 func TestWriteAsAPeer(t *testing.T) {
 	kind := os.Getenv(killedPeer)
 	if kind == "" {
-		t.Skip("only for TestCRDTKilledPeer")
+		t.Skip("no test: TestCRDTKilledPeer runs it in a process of its own, with " + killedPeer)
 	}
 	p := startCRDT(t, kind)
 	fmt.Println("written", p.folder)

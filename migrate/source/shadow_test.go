@@ -44,7 +44,7 @@ func TestShadowOfAKilledProcessIsRemoved(t *testing.T) {
 // TestShadowOfAnotherUserStays.
 func TestShadowOfAnotherUserStays(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can make a folder of another user")
+		t.Skip("SKIPPED: only root can make a folder of another user, and no variable changes that")
 	}
 	t.Setenv("TMPDIR", t.TempDir())
 	path := filepath.Join(os.TempDir(), shadowName+"17")

@@ -27,7 +27,7 @@ const (
 func TestOpenAsAnother(t *testing.T) {
 	from := os.Getenv(anotherFrom)
 	if from == "" {
-		t.Skip("only for the tests of trouble")
+		t.Skip("no test: the tests of trouble run it in a process of its own, with " + anotherFrom)
 	}
 	if files, err := strconv.ParseUint(os.Getenv(anotherFiles), 10, 64); err == nil {
 		ok(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: files, Max: files}))

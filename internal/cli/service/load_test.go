@@ -104,6 +104,19 @@ func TestBadEnvironment(t *testing.T) {
 		`: environment variable CLUSTER_SCYLLA_KEYSPACE: state.scylla.keyspace: "Pins" cannot be used: start with a lower-case letter and go on with at most 47 lower-case letters, digits or underscores, without quotes`)
 }
 
+// TestForeignEnvironment: what is wrong with the variables of a scylla state is
+// no matter to a folder without one.
+func TestForeignEnvironment(t *testing.T) {
+	crdt, scylla := t.TempDir(), initWith(t, nil)
+	mustRun(t, crdt, "init", "--consensus", "crdt")
+	t.Setenv("CLUSTER_SCYLLA_HOST", "db1")
+	mustRun(t, crdt, "state", "crdt", "info")
+	mustRun(t, t.TempDir(), "init", "--consensus", "crdt")
+	const want = "environment variable CLUSTER_SCYLLA_HOST: there is no such setting; did you mean CLUSTER_SCYLLA_HOSTS?"
+	checkRefused(t, run(t, scylla, "", "daemon"), "loading configurations: "+filepath.Join(scylla, "service.json")+": "+want)
+	checkRefused(t, run(t, t.TempDir(), "", "init", "--state", "scylla"), "applying environment variables to configuration: "+want)
+}
+
 func TestDaemonWithoutInit(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "missing")
 	checkRefused(t, run(t, folder, "", "daemon"),

@@ -12,9 +12,10 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 )
 
-// start starts the server that the environment asks for.
-func start(ctx context.Context) (*engine.Engine, error) {
-	e, err := engine.StartFromEnv(ctx)
+// start starts the server that the environment asks for, with its data in dir
+// as engine.Options say.
+func start(ctx context.Context, dir string) (*engine.Engine, error) {
+	e, err := engine.StartFromEnv(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +26,7 @@ func start(ctx context.Context) (*engine.Engine, error) {
 // runExec runs a command beside a server. The command's failure is its
 // result, as an *exec.ExitError.
 func runExec(ctx context.Context, argv []string) (err error) {
-	e, err := start(ctx)
+	e, err := start(ctx, "")
 	if err != nil {
 		return err
 	}

@@ -16,9 +16,9 @@ import (
 
 const usage = `usage: cqlserver COMMAND
   exec -- CMD ARGS…  start a server, run CMD with CQL_HOSTS and CQL_ENGINE_NAME set, stop the server
-  up                 start a server that stays, print CQL_HOSTS=…
+  up                 start a server that stays, or what has died of it, print CQL_HOSTS=…
   hosts              print CQL_HOSTS=… of the server that up started
-  down               stop it
+  down               stop it and delete its data
   query SELECT       print the rows of a query on the server of CQL_HOSTS, else on that of up
 `
 

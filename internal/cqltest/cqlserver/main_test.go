@@ -36,20 +36,35 @@ func useServer(t *testing.T) string {
 // output runs a subcommand and returns what it prints.
 func output(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	out, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
+	stdout, _, err := outputs(t, args...)
+	return stdout, err
+}
+
+// outputs is output with what goes to stderr, which is also shown.
+func outputs(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var texts [2]string
+	streams := [2]**os.File{&os.Stdout, &os.Stderr}
+	var saved, files [2]*os.File
+	for i, stream := range streams {
+		f, err := os.CreateTemp(t.TempDir(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		saved[i], files[i], *stream = *stream, f, f
 	}
-	defer out.Close()
-	stdout := os.Stdout
-	os.Stdout = out
-	runErr := run(context.Background(), args) // also called when the test's own context has ended
-	os.Stdout = stdout
-	text, err := os.ReadFile(out.Name())
-	if err != nil {
-		t.Fatal(err)
+	err = run(context.Background(), args) // also called when the test's own context has ended
+	for i, stream := range streams {
+		*stream = saved[i]
+		text, err := os.ReadFile(files[i].Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[i] = string(text)
 	}
-	return string(text), runErr
+	t.Logf("%q: %s", args, texts[1])
+	return texts[0], texts[1], err
 }
 
 func TestExecGivesServerAndPassesExitCode(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // rows are too wide for a table on a terminal.
 func runQuery(ctx context.Context, statement string) error {
 	if os.Getenv("CQL_HOSTS") == "" {
-		s, err := running()
+		s, err := alive()
 		if errors.Is(err, fs.ErrNotExist) {
 			return errors.New("CQL_HOSTS is not set and no server of make cql-up runs here")
 		}
@@ -29,7 +29,7 @@ func runQuery(ctx context.Context, statement string) error {
 			return fmt.Errorf("set CQL_HOSTS: %w", err)
 		}
 	}
-	e, err := engine.Start(ctx, engine.Options{})
+	e, err := engine.Start(ctx, engine.Options{}) // the one of CQL_HOSTS
 	if err != nil {
 		return err
 	}

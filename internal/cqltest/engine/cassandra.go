@@ -33,12 +33,18 @@ func Reserve(opts Options) (*CassandraCluster, error) {
 		return nil, err
 	}
 	c := &CassandraCluster{opts: opts, block: b, spare: b.spare(opts.Nodes)}
+	dir := b.dir
+	if opts.Dir != "" {
+		if dir, err = filepath.Abs(opts.Dir); err != nil {
+			return nil, errors.Join(fmt.Errorf("find %s: %w", opts.Dir, err), b.release())
+		}
+	}
 	for i, addr := range b.addrs {
 		c.nodes = append(c.nodes, &node{
 			addr: addr,
 			seed: b.addrs[0],
 			dc:   fmt.Sprintf("dc%d", i%opts.DCs+1),
-			dir:  filepath.Join(b.dir, fmt.Sprintf("node%d", i+1)),
+			dir:  filepath.Join(dir, fmt.Sprintf("node%d", i+1)),
 			auth: opts.Auth,
 		})
 	}
@@ -76,6 +82,9 @@ func (c *CassandraCluster) startNodes(ctx context.Context) error {
 			return err
 		}
 	}
+	if c.opts.Auth && len(c.nodes) > 1 {
+		return c.replicateRoles(ctx)
+	}
 	return nil
 }
 
@@ -100,8 +109,8 @@ func (c *CassandraCluster) Hosts() []string {
 // Port is the CQL port of every node.
 func (c *CassandraCluster) Port() int { return cqlPort }
 
-// Stop kills the nodes, removes their data and gives the addresses back. A
-// second call does nothing.
+// Stop kills the nodes, removes their data, but for those in Options.Dir, and
+// gives the addresses back. A second call does nothing.
 func (c *CassandraCluster) Stop() error {
 	if c.block == nil {
 		return nil

@@ -11,7 +11,7 @@
 // their ports are free, else those of another block 127.0.K.1 to N. A block
 // belongs to the process that holds the lock on its lock file below
 // os.TempDir. The data directory belongs to the block: whoever gets the lock
-// removes what an earlier owner left.
+// removes what an earlier owner left. Only data in [Options].Dir are kept.
 //
 // Nothing survives the process that started it. A JVM is killed by the kernel
 // when its parent ends, a container by the reaper of testcontainers. After a

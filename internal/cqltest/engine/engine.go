@@ -29,6 +29,10 @@ type Options struct {
 	// Auth turns on PasswordAuthenticator and CassandraAuthorizer. The
 	// superuser is [Superuser] with [SuperuserPassword].
 	Auth bool
+	// Dir is where a Cassandra keeps its data, which outlast it: a later start
+	// with the same directory, Nodes and DCs goes on with them. Empty means a
+	// directory of its own that Stop removes.
+	Dir string
 	// Progress gets a line per step of a start. Nil discards them.
 	Progress io.Writer
 }
@@ -65,12 +69,13 @@ func OptionsFromEnv() (Options, error) {
 const StartTimeout = 10 * time.Minute
 
 // StartFromEnv starts the server that the environment asks for and tells of its
-// progress on stderr.
-func StartFromEnv(ctx context.Context) (*Engine, error) {
+// progress on stderr. dir is Options.Dir.
+func StartFromEnv(ctx context.Context, dir string) (*Engine, error) {
 	opts, err := OptionsFromEnv()
 	if err != nil {
 		return nil, err
 	}
+	opts.Dir = dir
 	opts.Progress = os.Stderr
 	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
 	defer cancel()
@@ -108,6 +113,8 @@ type Engine struct {
 	hosts []string
 	port  int
 	stop  func() error // nil if the server is not ours
+	// cassandra is nil unless the server is one of ours.
+	cassandra *CassandraCluster
 }
 
 // Start returns a server that answers, within the time that ctx allows. It
@@ -115,7 +122,7 @@ type Engine struct {
 // the kind that opts name.
 func Start(ctx context.Context, opts Options) (*Engine, error) {
 	if list := os.Getenv("CQL_HOSTS"); list != "" {
-		return external(ctx, list)
+		return Reach(ctx, list)
 	}
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -140,7 +147,7 @@ func Start(ctx context.Context, opts Options) (*Engine, error) {
 	if err := c.Start(ctx); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
-	return &Engine{name: c.Name(), hosts: c.Hosts(), port: c.Port(), stop: c.Stop}, nil
+	return &Engine{name: c.Name(), hosts: c.Hosts(), port: c.Port(), stop: c.Stop, cassandra: c}, nil
 }
 
 // Name says what the server is, for people.
@@ -155,8 +162,29 @@ func (e *Engine) Port() int { return e.port }
 // Address is the value of CQL_HOSTS that names this server.
 func (e *Engine) Address() string { return formatHosts(e.hosts, e.port) }
 
-// Stop ends the server and removes its data. It leaves alone a server that
-// CQL_HOSTS named.
+// Ours tells whether Stop ends the server: CQL_HOSTS has not named it.
+func (e *Engine) Ours() bool { return e.stop != nil }
+
+// Dead are the addresses of the nodes whose process has ended. Only a Cassandra
+// of ours tells.
+func (e *Engine) Dead() []string {
+	if e.cassandra == nil {
+		return nil
+	}
+	return e.cassandra.Dead()
+}
+
+// Revive starts the nodes again that are dead, at the same addresses and with
+// the same data, and returns when they answer.
+func (e *Engine) Revive(ctx context.Context) error {
+	if e.cassandra == nil {
+		return nil
+	}
+	return e.cassandra.Revive(ctx)
+}
+
+// Stop ends the server and removes its data, but for those in Options.Dir. It
+// leaves alone a server that CQL_HOSTS named.
 func (e *Engine) Stop() error {
 	if e.stop == nil {
 		return nil

@@ -179,6 +179,33 @@ func TestStartReportsTheLog(t *testing.T) {
 	}
 }
 
+// A node that lets nobody in, as one does while its roles have no replica, is
+// asked again.
+func TestWaitPeersInsists(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*probeInterval)
+	defer cancel()
+	cfg := AdminConfig([]string{"127.0.0.1"}, 1, true)
+	if err := waitPeers(ctx, cfg, nil, nil); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("waiting for a node that is not there: %v", err)
+	}
+	died := make(chan struct{})
+	close(died)
+	if err := waitPeers(t.Context(), cfg, nil, died); err == nil || !strings.Contains(err.Error(), "has ended") {
+		t.Errorf("waiting for a node that has died: %v", err)
+	}
+}
+
+func TestRolesReplication(t *testing.T) {
+	c := &CassandraCluster{opts: Options{Nodes: 6, DCs: 2}}
+	for _, dc := range []string{"dc1", "dc2", "dc1", "dc1", "dc1"} {
+		c.nodes = append(c.nodes, &node{dc: dc})
+	}
+	const want = "ALTER KEYSPACE system_auth WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 3, 'dc2': 1}"
+	if got := c.rolesReplication(); got != want {
+		t.Errorf("it says %s\nwant %s", got, want)
+	}
+}
+
 // What this cannot reach is an error before anything is started.
 func TestScyllaWithoutDocker(t *testing.T) {
 	t.Setenv("CQL_HOSTS", "")

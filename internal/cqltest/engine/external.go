@@ -14,8 +14,9 @@ import (
 // said to run already.
 const externalTimeout = 30 * time.Second
 
-// external returns the server that a CQL_HOSTS list names.
-func external(ctx context.Context, list string) (*Engine, error) {
+// Reach returns the server that a list in the form of CQL_HOSTS names, once it
+// answers, which it is expected to do at once.
+func Reach(ctx context.Context, list string) (*Engine, error) {
 	hosts, port, err := parseHosts(list)
 	if err != nil {
 		return nil, err

@@ -32,6 +32,31 @@ func (c *CassandraCluster) Restart(ctx context.Context, i int) error {
 	return n.waitReady(ctx)
 }
 
+// Dead are the addresses of the nodes that were started and whose process has
+// ended.
+func (c *CassandraCluster) Dead() []string {
+	var dead []string
+	for _, n := range c.nodes {
+		if n.ended() {
+			dead = append(dead, n.addr)
+		}
+	}
+	return dead
+}
+
+// Revive is Restart of the nodes that are dead.
+func (c *CassandraCluster) Revive(ctx context.Context) error {
+	for i, n := range c.nodes {
+		if !n.ended() {
+			continue
+		}
+		if err := c.Restart(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Spare are the addresses that Move takes, in the order of Hosts. They are
 // known before Start and reserved like those of Hosts.
 func (c *CassandraCluster) Spare() []string { return append([]string(nil), c.spare...) }

@@ -84,10 +84,23 @@ func (n *node) waitPeers(ctx context.Context, all []string) error {
 	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
 	others := slices.DeleteFunc(all, func(addr string) bool { return addr == n.addr })
-	if err := waitPeers(ctx, n.config(), others); err != nil {
+	if err := waitPeers(ctx, n.config(), others, n.process.Exited()); err != nil {
 		return fmt.Errorf("node %s of Cassandra did not join: %w; the end of its log:\n%s", n.addr, err, n.tail())
 	}
 	return nil
+}
+
+// ended tells whether the node was started and its process is gone.
+func (n *node) ended() bool {
+	if n.process == nil {
+		return false
+	}
+	select {
+	case <-n.process.Exited():
+		return true
+	default:
+		return false
+	}
 }
 
 // kill ends the node at once and returns when it is gone.

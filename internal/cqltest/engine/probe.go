@@ -53,19 +53,29 @@ func (silent) Println(...any)        {}
 
 // waitCQL asks until a query succeeds and returns the name and version of the
 // server. It gives up when ctx ends or when died is closed.
-func waitCQL(ctx context.Context, cfg *gocql.ClusterConfig, died <-chan struct{}) (string, error) {
+func waitCQL(ctx context.Context, cfg *gocql.ClusterConfig, died <-chan struct{}) (product string, err error) {
+	err = insist(ctx, died, func() (err error) {
+		product, err = askCQL(ctx, cfg)
+		return err
+	})
+	return product, err
+}
+
+// insist calls ask until it has no error. It gives up when ctx ends or when died
+// is closed.
+func insist(ctx context.Context, died <-chan struct{}, ask func() error) error {
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	for {
-		product, err := askCQL(ctx, cfg)
+		err := ask()
 		if err == nil {
-			return product, nil
+			return nil
 		}
 		select {
 		case <-died:
-			return "", errors.New("the server process has ended")
+			return errors.New("the server process has ended")
 		case <-ctx.Done():
-			return "", fmt.Errorf("%w; last answer: %w", ctx.Err(), err)
+			return fmt.Errorf("%w; last answer: %w", ctx.Err(), err)
 		case <-tick.C:
 		}
 	}
@@ -89,31 +99,31 @@ func askCQL(ctx context.Context, cfg *gocql.ClusterConfig) (string, error) {
 
 // waitPeers asks a node until it knows the nodes at the given addresses and no
 // others.
-func waitPeers(ctx context.Context, cfg *gocql.ClusterConfig, want []string) error {
+func waitPeers(ctx context.Context, cfg *gocql.ClusterConfig, want []string, died <-chan struct{}) error {
+	want = slices.Sorted(slices.Values(want))
+	return insist(ctx, died, func() error { return askPeers(ctx, cfg, want) })
+}
+
+// askPeers connects each time: a node that lets nobody in for a while, because
+// the replica of its roles is being moved, is asked again too.
+func askPeers(ctx context.Context, cfg *gocql.ClusterConfig, want []string) error {
 	s, err := cfg.CreateSession()
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer s.Close()
-	want = slices.Sorted(slices.Values(want))
-	tick := time.NewTicker(probeInterval)
-	defer tick.Stop()
-	for {
-		var known []string
-		var peer string
-		rows := s.Query("SELECT peer FROM system.peers_v2").WithContext(ctx).Iter()
-		for rows.Scan(&peer) {
-			known = append(known, peer)
-		}
-		err := rows.Close()
-		slices.Sort(known)
-		if err == nil && slices.Equal(known, want) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("node knows the other nodes %v, want %v: %w", known, want, errors.Join(ctx.Err(), err))
-		case <-tick.C:
-		}
+	var known []string
+	var peer string
+	rows := s.Query("SELECT peer FROM system.peers_v2").WithContext(ctx).Iter()
+	for rows.Scan(&peer) {
+		known = append(known, peer)
 	}
+	if err := rows.Close(); err != nil {
+		return fmt.Errorf("select: %w", err)
+	}
+	slices.Sort(known)
+	if !slices.Equal(known, want) {
+		return fmt.Errorf("node knows the other nodes %v, want %v", known, want)
+	}
+	return nil
 }

@@ -16,7 +16,7 @@ import (
 func skipUnlessLong(t *testing.T) {
 	t.Helper()
 	if os.Getenv("TEST_LONG") != "1" {
-		t.Skip("it starts a Cassandra of its own: set TEST_LONG=1, as make test-cluster does")
+		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-cluster): it starts a Cassandra of its own")
 	}
 }
 
