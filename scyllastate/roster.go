@@ -69,16 +69,14 @@ func (s *Store) identities(ctx context.Context, last *roster) (*roster, error) {
 	return s.readIdentities(ctx)
 }
 
-// readIdentities reads who the peers are. They have a version when the row that
-// was written last is among them, as it was written, and no other one was
-// written in between. That is looked at, because a write that is not
-// acknowledged yet may be seen in part: replicas repair each other column by
-// column.
+// readIdentities reads who the peers are. They get the version that was the
+// latest when the read began, if the row that has it is among them: a write that
+// is not acknowledged yet may be seen in part, as replicas repair each other
+// column by column.
 func (s *Store) readIdentities(ctx context.Context) (*roster, error) {
 	out := &roster{read: s.now()}
 	rows := s.db.Rows(ctx, gocql.Quorum, membersPage, scylla.Bind(selectMembers, peersPartition))
 	var latest *gocql.UUID
-	var whole, mixed bool
 	var bad badKeys
 	for {
 		var cells memberCells
@@ -88,8 +86,9 @@ func (s *Store) readIdentities(ctx context.Context) (*roster, error) {
 		if latest == nil {
 			latest = &cells.latest
 		}
-		mixed = mixed || cells.latest != *latest
-		whole = whole || cells.version == cells.latest
+		if cells.version == *latest {
+			out.version = *latest
+		}
 		if cells.incarnation == nil {
 			continue // nobody
 		}
@@ -104,9 +103,6 @@ func (s *Store) readIdentities(ctx context.Context) (*roster, error) {
 		return nil, err
 	}
 	bad.log()
-	if whole && !mixed {
-		out.version = *latest
-	}
 	return out, nil
 }
 
