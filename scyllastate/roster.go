@@ -34,8 +34,7 @@ type roster struct {
 
 // ListMembers implements state.Members. Who the peers are, and what they
 // publish, is read only where it has changed since the last listing. A row whose
-// key is no peer ID is logged and left out. What the members point to must not be
-// changed.
+// key is no peer ID is logged and left out.
 func (s *Store) ListMembers(ctx context.Context) ([]state.Member, error) {
 	last := s.roster.Load()
 	if last == nil {
