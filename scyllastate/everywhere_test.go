@@ -150,4 +150,5 @@ func putExampleRows(t *testing.T, s *Store, p peer.ID, c api.Cid, slot int64) {
 	m := member("a", incarnation(1))
 	m.ID = p
 	must(t, s.PutMember(t.Context(), m, state.Member{}))
+	beat(t, s, m, m.Incarnation, 1, "metrics")
 }

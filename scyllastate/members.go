@@ -27,45 +27,9 @@ const (
 	maxMemberAddress   = 1 << 10
 	maxMetrics         = 64 << 10
 	maxBeatTTL         = 30 * 24 * time.Hour
-	// membersPage bounds the memory of one answer, which is full of metrics.
-	membersPage = 100
 )
 
 var _ state.Members = (*Store)(nil)
-
-// ListMembers implements state.Members. A row whose key is no peer ID is logged
-// and left out.
-func (s *Store) ListMembers(ctx context.Context) ([]state.Member, error) {
-	rows := s.db.Rows(ctx, gocql.Quorum, membersPage, scylla.Bind(selectMembers, peersPartition))
-	var out []state.Member
-	var bad int
-	var first error
-	for {
-		var cells memberCells
-		if !rows.Next(cells.columns()...) {
-			break
-		}
-		if cells.incarnation == nil {
-			continue // heartbeats of nobody
-		}
-		id, err := peer.Decode(cells.id)
-		if err != nil {
-			bad++
-			if first == nil {
-				first = fmt.Errorf("the key %q of peers is no peer ID: %w", cells.id, err)
-			}
-			continue
-		}
-		out = append(out, cells.member(id))
-	}
-	if err := rows.Close(); err != nil {
-		return nil, fmt.Errorf("listing the peers: %w", err)
-	}
-	if bad > 0 {
-		logger.Errorf("listing the peers: %d rows were passed over, one of them because %s", bad, first)
-	}
-	return out, nil
-}
 
 // PutMember implements state.Members. After an error that matches
 // state.ErrOutcomeUnknown the member may have been written; after other errors it
@@ -105,7 +69,8 @@ func (s *Store) swapMember(ctx context.Context, m, was state.Member) (applied bo
 	if was.Incarnation != (state.Incarnation{}) {
 		incarnation = (*gocql.UUID)(&was.Incarnation)
 	}
-	applied, _, err = s.db.CAS(ctx, scylla.Bind(writeMember, m.Name, m.Role, m.Addresses, gocql.UUID(m.Incarnation), m.Instance,
+	version := newUUID(s.now())
+	applied, _, err = s.db.CAS(ctx, scylla.Bind(writeMember, version, version, m.Name, m.Role, m.Addresses, gocql.UUID(m.Incarnation), m.Instance,
 		timeOrNull(m.Leaving), timeOrNull(m.Removed), peersPartition, m.ID.String(),
 		incarnation, timeOrNull(was.Leaving), timeOrNull(was.Removed)))
 	return applied, err
@@ -150,26 +115,6 @@ func (s *Store) readMember(ctx context.Context, id peer.ID) (state.Member, error
 	return cells.member(id), nil
 }
 
-// Beat implements state.Members.
-func (s *Store) Beat(ctx context.Context, id peer.ID, h state.Heartbeat) error {
-	if err := checkHeartbeat(h); err != nil {
-		return fmt.Errorf("writing a heartbeat of peer %s: %w", id, err)
-	}
-	metrics := h.Metrics
-	if metrics == nil {
-		metrics = []byte{} // null would be a tombstone
-	}
-	err := s.db.Write(ctx, scylla.Bind(writeBeat, wholeSeconds(h.TTL), s.stamp(), h.Beat, gocql.UUID(h.Incarnation), h.TTL.Milliseconds(), metrics,
-		peersPartition, id.String()))
-	if err != nil {
-		return fmt.Errorf("writing a heartbeat of peer %s: %w", id, err)
-	}
-	return nil
-}
-
-// wholeSeconds is a time to live, at least as long as d.
-func wholeSeconds(d time.Duration) int { return int((d-1)/time.Second) + 1 }
-
 // checkMember refuses what would be nobody, and what is too large for a row that
 // everybody reads.
 func checkMember(m state.Member) error {
@@ -194,54 +139,6 @@ func checkMember(m state.Member) error {
 		}
 	}
 	return nil
-}
-
-func checkHeartbeat(h state.Heartbeat) error {
-	switch {
-	case h.Incarnation == (state.Incarnation{}):
-		return errors.New("it has no incarnation")
-	case h.Beat == 0:
-		return errors.New("its number is 0, which stands for a heartbeat that ran out")
-	case h.TTL <= 0 || h.TTL > maxBeatTTL:
-		return fmt.Errorf("it is to count for %s: must be more than 0 and at most %s", h.TTL, maxBeatTTL)
-	case len(h.Metrics) > maxMetrics:
-		return fmt.Errorf("its metrics have %d bytes, more than %d", len(h.Metrics), maxMetrics)
-	}
-	return nil
-}
-
-// memberCells is one row of peers as it comes from the database.
-type memberCells struct {
-	id, name, role      string
-	addresses           []string
-	incarnation, beatOf *gocql.UUID
-	instance            string
-	leaving, removed    time.Time
-	beat, ttl           int64
-	metrics             []byte
-}
-
-// columns are where the columns of selectMember go, in its order.
-func (r *memberCells) columns() []any {
-	return []any{
-		&r.id, &r.name, &r.role, &r.addresses, &r.incarnation, &r.instance, &r.leaving, &r.removed,
-		&r.beat, &r.beatOf, &r.ttl, &r.metrics,
-	}
-}
-
-func (r *memberCells) member(id peer.ID) state.Member {
-	out := state.Member{
-		ID: id, Name: r.name, Role: r.role, Addresses: r.addresses,
-		Incarnation: state.Incarnation(*r.incarnation), Instance: r.instance,
-		Leaving: r.leaving, Removed: r.removed,
-	}
-	if r.beatOf != nil {
-		out.Beat, out.BeatOf, out.TTL = r.beat, state.Incarnation(*r.beatOf), time.Duration(r.ttl)*time.Millisecond
-	}
-	if r.beatOf != nil && len(r.metrics) > 0 {
-		out.Metrics = r.metrics
-	}
-	return out
 }
 
 // sameIdentity reports whether what PutMember writes is equal.

@@ -142,7 +142,7 @@ func TestHeartbeats(t *testing.T) {
 	seen.Beat, seen.BeatOf, seen.TTL, seen.Metrics = 1, incarnation(1), 90500*time.Millisecond, []byte("metrics")
 	wantMember(t, s, "a heartbeat", seen)
 	var left int
-	must(t, s.db.Session.Query("SELECT TTL(beat) FROM peers WHERE cluster = ? AND peer = ?", peersPartition, nobody.String()).Scan(&left))
+	must(t, s.db.Session.Query("SELECT TTL(beat) FROM beats WHERE shard = ? AND peer = ?", shardOfPeer(nobody), nobody.String()).Scan(&left))
 	if left < 3500 || left > 3600 {
 		t.Errorf("a heartbeat for an hour stays for %d s", left)
 	}

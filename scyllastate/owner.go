@@ -120,6 +120,9 @@ func Adopt(ctx context.Context, conf *Config, confirm func(present Owner) error)
 // time in which changes can still appear.
 const quiet = time.Minute
 
+// cursorsPage is the number of rows that one request returns.
+const cursorsPage = 100
+
 // refuseBusy returns an error when a peer runs, by its heartbeat or because it
 // reads its changes.
 func refuseBusy(ctx context.Context, db *scylla.DB) error {
@@ -138,21 +141,25 @@ func refuseBusy(ctx context.Context, db *scylla.DB) error {
 
 // beating returns a peer whose heartbeat has not run out.
 func beating(ctx context.Context, db *scylla.DB) (busy string, err error) {
-	rows := db.Rows(ctx, gocql.Quorum, membersPage, scylla.Bind(selectBeats, peersPartition))
-	var id string
-	var beat *int64
-	for rows.Next(&id, &beat) {
-		if beat != nil {
-			busy = id
+	for shard := range beatShards {
+		rows := db.Rows(ctx, gocql.Quorum, beatsPage, scylla.Bind(selectBeats, shard))
+		var cells beatCells
+		for rows.Next(cells.columns()...) {
+			if cells.there() {
+				busy = cells.peer
+			}
+			cells = beatCells{}
 		}
-		beat = nil
+		if err := rows.Close(); err != nil {
+			return "", err
+		}
 	}
-	return busy, rows.Close()
+	return busy, nil
 }
 
 // reading returns a peer that has just read its changes.
 func reading(ctx context.Context, db *scylla.DB) (busy string, err error) {
-	rows := db.Rows(ctx, gocql.Quorum, membersPage, scylla.Bind(selectCursors))
+	rows := db.Rows(ctx, gocql.Quorum, cursorsPage, scylla.Bind(selectCursors))
 	var feed, consumer string
 	var position time.Time
 	var holder *gocql.UUID

@@ -93,13 +93,17 @@ const (
 	selectExpiries = "SELECT cid, due FROM expiries WHERE slot = ? AND shard = ?"
 	setPosition    = "UPDATE cursors USING TIMESTAMP ? SET position = ? WHERE feed = ? AND consumer = ?"
 
-	// The peers. Who a peer is changes by condition only, its heartbeats need
-	// none.
-	selectMembers = "SELECT peer, name, role, addresses, incarnation, instance, leaving, removed, beat, beat_of, ttl, metrics FROM peers WHERE cluster = ?"
-	selectBeats   = "SELECT peer, beat FROM peers WHERE cluster = ?"
+	// Who the peers are changes by condition only. latest is of the partition,
+	// and names the row that was written last.
+	selectLatest  = "SELECT DISTINCT latest FROM peers WHERE cluster = ?"
+	selectMembers = "SELECT latest, version, peer, name, role, addresses, incarnation, instance, leaving, removed FROM peers WHERE cluster = ?"
 	selectMember  = selectMembers + " AND peer = ?"
-	writeMember   = "UPDATE peers SET name = ?, role = ?, addresses = ?, incarnation = ?, instance = ?, leaving = ?, removed = ? WHERE cluster = ? AND peer = ? IF incarnation = ? AND leaving = ? AND removed = ?"
-	writeBeat     = "UPDATE peers USING TTL ? AND TIMESTAMP ? SET beat = ?, beat_of = ?, ttl = ?, metrics = ? WHERE cluster = ? AND peer = ?"
+	writeMember   = "UPDATE peers SET latest = ?, version = ?, name = ?, role = ?, addresses = ?, incarnation = ?, instance = ?, leaving = ?, removed = ? WHERE cluster = ? AND peer = ? IF incarnation = ? AND leaving = ? AND removed = ?"
+
+	// Their heartbeats.
+	selectBeats   = "SELECT peer, beat FROM beats WHERE shard = ?"
+	selectMetrics = "SELECT peer, beat, metrics FROM beats WHERE shard = ? AND peer IN ?"
+	writeBeat     = "UPDATE beats USING TTL ? AND TIMESTAMP ? SET beat = (?, ?, ?, ?), metrics = ? WHERE shard = ? AND peer = ?"
 
 	// Whether the pinset is in use, and what is brought into it. live, live_by
 	// and holder are of the partition, not of a row.
@@ -129,7 +133,7 @@ func hotStatements() []string {
 	return []string{
 		selectPin, selectExists, casPut, casRemove, casFence, insertChange, selectChanges,
 		selectCursor, moveCursor, putPlacement, dropPlacement, selectPlacement, selectPlacements,
-		insertBucket, selectBuckets, insertEverywhere, insertExpiry, selectMembers, writeBeat, selectLive,
+		insertBucket, selectBuckets, insertEverywhere, insertExpiry, selectMembers, selectBeats, writeBeat, selectLive,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -42,6 +43,8 @@ type Store struct {
 	nudges  nudges
 	stamps  stamps
 	noted   notedBuckets
+	// roster is what the last listing of the peers has found.
+	roster atomic.Pointer[roster]
 	// goLive says that the pinset is in use, before the first conditional write.
 	goLive func(context.Context) error
 	// at is called at the named points of a write; tests stop it there.

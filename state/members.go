@@ -55,7 +55,7 @@ var ErrMemberChanged = errors.New("the peer was changed by another process meanw
 // as removed.
 type Members interface {
 	// ListMembers returns all of them, by a read that sees every acknowledged
-	// write.
+	// write. The caller must not change the addresses and metrics.
 	ListMembers(ctx context.Context) ([]Member, error)
 	// PutMember writes who a peer is (not its heartbeat), if Incarnation,
 	// Leaving and Removed of the stored one are still those of was (a zero

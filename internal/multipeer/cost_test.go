@@ -48,7 +48,7 @@ var (
 // periodic are the statements that a peer sends again and again beside its work:
 // how often by then, only the time tells.
 var periodic = [][]string{
-	{"FROM changes WHERE"}, {"FROM peers WHERE cluster = ?"}, {"UPDATE peers"}, {"FROM expiries WHERE"}, {"FROM cursors WHERE"}, {"UPDATE cursors SET position = ? WHERE"}, {"UPDATE cursors USING TIMESTAMP"},
+	{"FROM changes WHERE"}, {"FROM peers WHERE cluster = ?"}, {"UPDATE peers"}, {"FROM beats WHERE"}, {"UPDATE beats"}, {"FROM expiries WHERE"}, {"FROM cursors WHERE"}, {"UPDATE cursors SET position = ? WHERE"}, {"UPDATE cursors USING TIMESTAMP"},
 	readBuckets,
 }
 

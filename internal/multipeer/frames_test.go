@@ -10,8 +10,8 @@ import (
 )
 
 // usage is what was asked of the database with one statement: how often, and how
-// many rows came back.
-type usage struct{ sent, rows int }
+// many rows came back, in how many bytes.
+type usage struct{ sent, rows, bytes int }
 
 // tally counts the statements that pass a link, by their text. It is safe for
 // concurrent use.
@@ -67,7 +67,7 @@ func (t *tally) add(text string, u usage) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	sum := t.by[text]
-	t.by[text] = usage{sum.sent + u.sent, sum.rows + u.rows}
+	t.by[text] = usage{sum.sent + u.sent, sum.rows + u.rows, sum.bytes + u.bytes}
 }
 
 func (t *tally) fail(err error) {
@@ -114,15 +114,17 @@ func readFrame(r io.Reader) (*frame, error) {
 // conversation is one connection to the database.
 type conversation struct {
 	tally *tally
+	drop  func(text string, first []byte) bool
 	mu    sync.Mutex
 	asked map[uint16]string // what each stream waits for
 	texts map[uint16]string // what it prepares
 }
 
-// request notes what is asked.
-func (c *conversation) request(f *frame) {
+// request notes what is asked, and tells whether it gets lost.
+func (c *conversation) request(f *frame) (lost bool) {
 	d := &decoder{rest: f.body}
 	text := ""
+	var first []byte
 	switch f.opcode() {
 	case opQuery:
 		text = d.long()
@@ -130,35 +132,46 @@ func (c *conversation) request(f *frame) {
 		c.mu.Lock()
 		c.texts[f.stream()] = d.long()
 		c.mu.Unlock()
-		return
+		return false
 	case opExecute:
 		c.tally.mu.Lock()
 		text = c.tally.prepared[d.short()]
 		c.tally.mu.Unlock()
+		first = firstValue(d)
 	case opBatch:
 		text = "BATCH"
 	default:
-		return
+		return false
 	}
 	if d.err != nil || text == "" {
 		c.tally.fail(fmt.Errorf("a request is not understood: opcode %d, %d bytes: %w", f.opcode(), len(f.body), d.err))
-		return
+		return false
 	}
 	c.mu.Lock()
 	c.asked[f.stream()] = text
 	c.mu.Unlock()
 	c.tally.add(text, usage{sent: 1})
+	return c.drop(text, first)
+}
+
+// firstValue is the first of the values of an EXECUTE, behind its ID, nil when
+// there is none.
+func firstValue(d *decoder) []byte {
+	if flags := d.take(3)[2]; flags&1 == 0 || d.uint16() == 0 {
+		return nil
+	}
+	return d.take(max(0, d.int()))
 }
 
 // response notes what is answered.
-func (c *conversation) response(f *frame) {
+func (c *conversation) response(f *frame) (lost bool) {
 	c.mu.Lock()
 	text, preparing := c.asked[f.stream()], c.texts[f.stream()]
 	delete(c.asked, f.stream())
 	delete(c.texts, f.stream())
 	c.mu.Unlock()
 	if f.opcode() != opResult {
-		return
+		return false
 	}
 	d := &decoder{rest: f.body}
 	if f.head[1]&flagTracing != 0 {
@@ -178,10 +191,11 @@ func (c *conversation) response(f *frame) {
 		rows := d.rows()
 		if d.err != nil || text == "" {
 			c.tally.fail(fmt.Errorf("the rows of %q are not understood: %w", text, d.err))
-			return
+			return false
 		}
-		c.tally.add(text, usage{rows: rows})
+		c.tally.add(text, usage{rows: rows, bytes: len(f.body)})
 	}
+	return false
 }
 
 // decoder reads the notations of the protocol.

@@ -29,7 +29,10 @@ type link struct {
 	listeners []net.Listener
 	conns     map[net.Conn]struct{}
 	open      chan struct{} // closed while data pass
-	running   sync.WaitGroup
+	// drop says which requests get lost, by their text and first value. It may
+	// be nil.
+	drop    func(text string, first []byte) bool
+	running sync.WaitGroup
 }
 
 func newLink(tb testing.TB, server *cqltest.Server) *link {
@@ -64,7 +67,7 @@ func (l *link) accept(listener net.Listener, to string) {
 		if !l.keep(client, database) {
 			return
 		}
-		c := &conversation{tally: l.tally, asked: make(map[uint16]string), texts: make(map[uint16]string)}
+		c := &conversation{tally: l.tally, drop: l.dropped, asked: make(map[uint16]string), texts: make(map[uint16]string)}
 		l.running.Go(func() { l.pass(client, database, c.request) })
 		l.running.Go(func() { l.pass(database, client, c.response) })
 	}
@@ -84,8 +87,22 @@ func (l *link) keep(conns ...net.Conn) bool {
 	return !l.closed
 }
 
-// pass hands on what comes from one end to the other until one of them closes.
-func (l *link) pass(from, to net.Conn, note func(*frame)) {
+func (l *link) dropped(text string, first []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.drop != nil && l.drop(text, first)
+}
+
+// lose sets which requests get lost.
+func (l *link) lose(drop func(text string, first []byte) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop = drop
+}
+
+// pass hands on what comes from one end to the other, but for what note has lost,
+// until one of them closes.
+func (l *link) pass(from, to net.Conn, note func(*frame) (lost bool)) {
 	defer func() {
 		_, _ = from.Close(), to.Close()
 		l.mu.Lock()
@@ -109,7 +126,9 @@ func (l *link) pass(from, to net.Conn, note func(*frame)) {
 		if closed {
 			return
 		}
-		note(f)
+		if note(f) {
+			continue
+		}
 		if _, err := to.Write(append(f.head[:], f.body...)); err != nil {
 			return
 		}

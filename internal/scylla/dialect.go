@@ -78,21 +78,22 @@ func (d Dialect) TableID(keyspace, table string) string {
 }
 
 // Options replaces the placeholders of a schema file: ${point} stands for the
-// options of a table read by key, ${feed} for those of a table of rows that
-// are written in time order, never changed or deleted, and expire.
+// options of a table read by key, ${expiring} for those of rows that expire and
+// do no harm where one comes back, ${feed} for those of such rows that are
+// written in time order, never changed or deleted.
 //
 // ScyllaDB keeps its own default of compression, whose dictionaries suit rows
 // that repeat peer IDs. With tablets it keeps what has expired until a repair
-// has seen it (tombstone_gc), which rows of a feed need not wait for: there is
-// nothing that could come back.
+// has seen it (tombstone_gc), which rows that may come back need not wait for.
 func (d Dialect) Options(statement string) string {
 	point := "compaction = {'class': 'UnifiedCompactionStrategy'} AND compression = {'class': 'LZ4Compressor', 'chunk_length_in_kb': 16}"
-	feed := "compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'HOURS', 'compaction_window_size': '12'} AND gc_grace_seconds = 86400"
+	expiring := "gc_grace_seconds = 86400"
 	if d.Engine == ScyllaDB {
 		point = "compaction = {'class': 'IncrementalCompactionStrategy'}"
-		feed += " AND tombstone_gc = {'mode': 'immediate'}"
+		expiring += " AND tombstone_gc = {'mode': 'immediate'}"
 	}
-	return strings.NewReplacer("${point}", point, "${feed}", feed).Replace(statement)
+	feed := "compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'HOURS', 'compaction_window_size': '12'} AND " + expiring
+	return strings.NewReplacer("${point}", point, "${expiring}", expiring, "${feed}", feed).Replace(statement)
 }
 
 // CreateKeyspace returns the statement that makes the keyspace with so many

@@ -21,6 +21,7 @@ func TestDialect(t *testing.T) {
 				d.CreateKeyspace("k", map[string]int{"dc2": 2, "dc1": 3}),
 				d.Options(leasesTable) + d.TableID("k", "leases"),
 				d.Options("${feed}"),
+				d.Options("ALTER TABLE t WITH ${expiring}"),
 				"SELECT …" + d.Scan(),
 			}, "\n\n") + "\n"
 			file := filepath.Join("testdata", name+".cql")

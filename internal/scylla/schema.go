@@ -38,11 +38,16 @@ const (
 )
 
 // Migration is one schema file: NNNN_what.cql. Its statements end with a
-// semicolon at the end of a line and can be run twice: CREATE TABLE IF NOT
-// EXISTS, or ALTER TABLE t ADD column type, which is passed over when the
-// column is there (ScyllaDB knows no ADD IF NOT EXISTS). A line
-// "-- min_binary: N" says that binaries whose newest file is older than N
-// must not run on this schema.
+// semicolon at the end of a line and can be run twice:
+//   - CREATE TABLE IF NOT EXISTS t …
+//   - ALTER TABLE t ADD column type, or ADD (column type, …), and
+//     ALTER TABLE t DROP (column, …): one that was run is passed over, which
+//     its first column tells (ScyllaDB knows no ADD IF NOT EXISTS)
+//   - ALTER TABLE t WITH options
+//
+// A line "-- min_binary: N" says that binaries whose newest file is older than N
+// must not run on this schema. A file that drops columns needs its own number
+// there.
 type Migration struct {
 	Version    int
 	Name       string
@@ -56,6 +61,9 @@ var (
 	minBinary   = regexp.MustCompile(`(?m)^-- min_binary: (\d+)$`)
 	createTable = regexp.MustCompile(`^CREATE TABLE IF NOT EXISTS (\w+)`)
 	addColumn   = regexp.MustCompile(`^ALTER TABLE (\w+) ADD (\w+) [\w<>]+$`)
+	addColumns  = regexp.MustCompile(`^ALTER TABLE (\w+) ADD \((\w+) [\w<>, ]+\)$`)
+	dropColumns = regexp.MustCompile(`^ALTER TABLE (\w+) DROP \((\w+)[\w, ]*\)$`)
+	setOptions  = regexp.MustCompile(`^ALTER TABLE \w+ WITH `)
 	tableName   = regexp.MustCompile(`^(CREATE TABLE IF NOT EXISTS |ALTER TABLE )(\w+)`)
 )
 
@@ -83,19 +91,33 @@ func ReadMigrations(fsys fs.FS) ([]Migration, error) {
 		}
 		sum := sha256.Sum256(text)
 		mig := Migration{Version: version, Name: name, Checksum: hex.EncodeToString(sum[:]), MinBinary: 1, Statements: statements(string(text))}
-		for _, s := range mig.Statements {
-			if !createTable.MatchString(s) && !addColumn.MatchString(s) {
-				return nil, fmt.Errorf("schema file %s: %q is neither CREATE TABLE IF NOT EXISTS nor ALTER TABLE … ADD of one column, which can be run twice", name, firstLine(s))
-			}
-		}
 		if b := minBinary.FindStringSubmatch(string(text)); b != nil {
 			if mig.MinBinary, err = strconv.Atoi(b[1]); err != nil {
 				return nil, fmt.Errorf("schema file %s: min_binary: %w", name, err)
 			}
 		}
+		for _, s := range mig.Statements {
+			if err := mig.check(s); err != nil {
+				return nil, fmt.Errorf("schema file %s: %q %w", name, firstLine(s), err)
+			}
+		}
 		out = append(out, mig)
 	}
 	return out, nil
+}
+
+// check returns an error for a statement that cannot be run twice, or breaks
+// binaries that the file does not refuse.
+func (m Migration) check(statement string) error {
+	switch {
+	case dropColumns.MatchString(statement) && m.MinBinary < m.Version:
+		return fmt.Errorf("breaks binaries that know the columns: the file needs the line -- min_binary: %d", m.Version)
+	case createTable.MatchString(statement), addColumn.MatchString(statement), addColumns.MatchString(statement),
+		dropColumns.MatchString(statement), setOptions.MatchString(statement):
+		return nil
+	default:
+		return errors.New("is no statement that can be run twice: CREATE TABLE IF NOT EXISTS, ALTER TABLE … ADD column type, ADD (…), DROP (…) or WITH")
+	}
 }
 
 // statements drops the comments and splits at semicolons that end a line.
@@ -287,7 +309,7 @@ func (db *DB) untilKnown(ctx context.Context, s Statement) error {
 
 // ddl runs one schema statement and waits until every node knows the result.
 func (db *DB) ddl(ctx context.Context, c *contact, statement string) error {
-	done, err := db.columnExists(ctx, statement)
+	done, err := db.columnsDone(ctx, statement)
 	if err == nil && done {
 		err = c.agree(ctx)
 	}
@@ -302,7 +324,7 @@ func (db *DB) ddl(ctx context.Context, c *contact, statement string) error {
 	err = c.change(ctx, text)
 	if err != nil {
 		// The driver sends what fails again, and is told that the column exists.
-		if done, lookErr := db.columnExists(ctx, statement); lookErr == nil && done {
+		if done, lookErr := db.columnsDone(ctx, statement); lookErr == nil && done {
 			err = c.agree(ctx)
 		}
 	}
@@ -312,18 +334,25 @@ func (db *DB) ddl(ctx context.Context, c *contact, statement string) error {
 	return nil
 }
 
-// columnExists reports whether the statement adds a column that is there.
-func (db *DB) columnExists(ctx context.Context, statement string) (bool, error) {
-	m := addColumn.FindStringSubmatch(statement)
-	if m == nil {
-		return false, nil
+// columnsDone reports whether the statement adds columns that are there, or
+// drops some that are not.
+func (db *DB) columnsDone(ctx context.Context, statement string) (bool, error) {
+	for _, form := range []struct {
+		*regexp.Regexp
+		there bool // once it was run
+	}{{addColumn, true}, {addColumns, true}, {dropColumns, false}} {
+		m := form.FindStringSubmatch(statement)
+		if m == nil {
+			continue
+		}
+		var column string
+		found, err := db.Read(ctx, gocql.One, Bind(selectColumn, db.Keyspace, m[1], m[2]), &column)
+		if err != nil {
+			return false, fmt.Errorf("looking for the column %s of %s: %w", m[2], m[1], err)
+		}
+		return found == form.there, nil
 	}
-	var column string
-	found, err := db.Read(ctx, gocql.One, Bind(selectColumn, db.Keyspace, m[1], m[2]), &column)
-	if err != nil {
-		return false, fmt.Errorf("looking for the column %s of %s: %w", m[2], m[1], err)
-	}
-	return found, nil
+	return false, nil
 }
 
 func firstLine(s string) string {

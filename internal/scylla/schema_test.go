@@ -43,8 +43,11 @@ func TestReadMigrations(t *testing.T) {
 		"gap":         {"0002_x.cql": {Data: []byte(firstFile)}},
 		"name":        {"1_x.cql": {Data: []byte(firstFile)}},
 		"two columns": {"0001_x.cql": {Data: []byte("ALTER TABLE one ADD a int, b int;")}},
-		"drop":        {"0001_x.cql": {Data: []byte("ALTER TABLE one DROP a;")}},
-		"insert":      {"0001_x.cql": {Data: []byte("INSERT INTO one (k) VALUES (1);")}},
+		"drop one":    {"0001_x.cql": {Data: []byte("ALTER TABLE one DROP a;")}},
+		"drop under an old binary": {
+			"0001_x.cql": {Data: []byte(firstFile)}, "0002_x.cql": {Data: []byte("ALTER TABLE one DROP (v);")},
+		},
+		"insert": {"0001_x.cql": {Data: []byte("INSERT INTO one (k) VALUES (1);")}},
 	} {
 		if _, err := ReadMigrations(files); err == nil {
 			t.Errorf("%s: no error", name)
@@ -185,13 +188,29 @@ func TestApplySchemaAfterDeath(t *testing.T) {
 	if err := db.ApplySchema(t.Context(), migrations(t, one)); err != nil {
 		t.Fatal(err)
 	}
-	const added = "ALTER TABLE one ADD w int"
-	change(t, db, added)
-	two := map[string]string{"0001_first.cql": firstFile, "0002_second.cql": added + ";\nALTER TABLE one ADD x int;"}
+	statements := []string{
+		"ALTER TABLE one ADD w int",
+		"ALTER TABLE one ADD (x int, y frozen<list<text>>)",
+		"ALTER TABLE two ADD (z int)",
+		"ALTER TABLE one DROP (v, w)",
+		"ALTER TABLE one WITH ${expiring}",
+	}
+	for _, s := range statements {
+		change(t, db, s)
+	}
+	two := map[string]string{"0001_first.cql": firstFile, "0002_second.cql": "-- min_binary: 2\n" + strings.Join(statements[1:], ";\n") + ";\nALTER TABLE one ADD last int;"}
 	if err := db.ApplySchema(t.Context(), migrations(t, two)); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Session.Query("UPDATE one SET w = 1, x = 2 WHERE k = 1").Exec(); err != nil {
+	if err := db.Session.Query("UPDATE one SET x = 1, y = ['a'], last = 2 WHERE k = 1").Exec(); err != nil {
 		t.Error(err)
+	}
+	var grace int
+	err := db.Session.Query("SELECT gc_grace_seconds FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'one'", conf.Keyspace).Scan(&grace)
+	if err != nil || grace != 86400 {
+		t.Errorf("tombstones stay for %d s, %v", grace, err)
+	}
+	if err := db.Session.Query("SELECT v FROM one").Exec(); err == nil {
+		t.Error("the column v is still there")
 	}
 }

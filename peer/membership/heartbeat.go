@@ -143,7 +143,8 @@ func (m *Monitor) sendHeartbeat(beat int64, left *string) error {
 
 // toSend returns the metrics that a heartbeat carries now. They count for as
 // long as their source said, and at least as long as the heartbeat: the next one
-// renews them.
+// renews them. What was left of that time when they came is rounded up to
+// seconds: others read the metrics again when a byte of them has changed.
 func (m *Monitor) toSend(now time.Time) []ttlMetric {
 	lagging := m.lagging()
 	m.mu.RLock()
@@ -151,11 +152,14 @@ func (m *Monitor) toSend(now time.Time) []ttlMetric {
 	var metrics []ttlMetric
 	for name, o := range m.own {
 		if now.Before(o.expires) && (!lagging || name == pingMetric) {
-			metrics = append(metrics, ttlMetric{Metric: o.metric, ttl: max(o.ttl, m.ttl)})
+			metrics = append(metrics, ttlMetric{Metric: o.metric, ttl: wholeSeconds(max(o.ttl, m.ttl))})
 		}
 	}
 	return metrics
 }
+
+// wholeSeconds is the shortest time of whole seconds that is not below d.
+func wholeSeconds(d time.Duration) time.Duration { return (d + time.Second - 1).Truncate(time.Second) }
 
 // lagging tells that this peer should get no new pins. The caller must not hold
 // the lock.

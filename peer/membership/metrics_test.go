@@ -402,3 +402,28 @@ func TestConcurrentUse(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// TestUnchangedMetricsAreTheSameBytes: metrics that are published again with the
+// same values give the heartbeat the same bytes, however long their source took.
+func TestUnchangedMetricsAreTheSameBytes(t *testing.T) {
+	inBubble(t, func(t *testing.T, db *table) {
+		a := startPeer(t, options(db, "A"))
+		beats := func(took time.Duration, freespace string) []byte {
+			t.Helper()
+			for name, value := range map[string]string{"ping": `{"peername":"a"}`, "freespace": freespace, "tag:group": "x"} {
+				publish(t, a, name, value, time.Minute-took)
+			}
+			after(interval)
+			return db.row("A").Metrics
+		}
+		first := beats(0, "100")
+		for _, took := range []time.Duration{time.Nanosecond, 3 * time.Millisecond, 900 * time.Millisecond, 0} {
+			if again := beats(took, "100"); string(again) != string(first) {
+				t.Errorf("after %s: %s, before: %s", took, again, first)
+			}
+		}
+		if other := beats(0, "99"); string(other) == string(first) {
+			t.Error("another value has the same bytes")
+		}
+	})
+}
