@@ -166,7 +166,7 @@ func unserved(err error) bool {
 // have been executed although it failed; of a read nobody needs to know.
 func (db *DB) describe(t *trail, err error, write bool) error {
 	if errors.Is(err, context.Canceled) {
-		return err
+		return context.Canceled // without what the driver says beside
 	}
 	host, facts := t.facts()
 	if code, ok := Code(err); ok {
