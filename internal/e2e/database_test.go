@@ -46,7 +46,7 @@ type threeNodes struct {
 // as its clients see it.
 func TestDatabaseNode(t *testing.T) {
 	if !longTests() {
-		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-cluster): it starts three nodes and judges times; scyllastate.TestHangs has the limits of single requests")
+		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-cluster): it starts three nodes and judges times; scyllastate.TestHangingReplica has single requests")
 	}
 	c := startThreeNodes(t)
 	t.Run("one is frozen", func(t *testing.T) {
@@ -89,7 +89,7 @@ func (c *threeNodes) oneNode(t *testing.T, i int, broken, back func(i int) error
 	c.waitAllServe(t)
 	second := newPeer(t, c.db, nil, nil)
 	load := newSteady(t, &c.peer.rest, c.load)
-	phases := []*phase{load.lasts("before", time.Second, 10*time.Second)}
+	phases := []*phase{load.lasts("before", usualP99, 10*time.Second)}
 
 	first := load.enter("the first ten seconds", 5*time.Second)
 	tenSeconds := time.After(10 * time.Second)
@@ -102,7 +102,7 @@ func (c *threeNodes) oneNode(t *testing.T, i int, broken, back func(i int) error
 	<-tenSeconds
 	phases = append(phases, first)
 
-	later := load.enter("later", time.Second)
+	later := load.enter("later", usualP99)
 	tenSeconds = time.After(10 * time.Second)
 	if err := <-listed; err != nil {
 		t.Error(err)
@@ -120,7 +120,7 @@ func (c *threeNodes) oneNode(t *testing.T, i int, broken, back func(i int) error
 		t.Fatal(err)
 	}
 	c.waitAllServe(t)
-	phases = append(phases, returns, load.lasts("after", time.Second, 10*time.Second))
+	phases = append(phases, returns, load.lasts("after", usualP99, 10*time.Second))
 	load.end()
 	for _, p := range phases {
 		p.check(t)
@@ -219,7 +219,7 @@ func (p *peer) checkDatabaseLog(t *testing.T) {
 		if strings.Contains(line, "%!") {
 			t.Errorf("the log has a text that was not made right: %s", line)
 		}
-		if strings.Contains(line, "may have been executed") && !strings.Contains(line, "writing the pin") {
+		if strings.Contains(line, "potentially executed") || strings.Contains(line, "may have been executed") && !strings.Contains(line, "writing the pin") {
 			t.Errorf("the log says of a read that it may have been executed: %s", line)
 		}
 	}

@@ -19,7 +19,7 @@ func TestDatabaseMoves(t *testing.T) {
 	if !longTests() {
 		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-cluster): it moves databases for minutes; internal/scylla.TestMove moves one under a session")
 	}
-	t.Run("one node", func(t *testing.T) { databaseMoves(t, 1, 5) })
+	t.Run("one node", func(t *testing.T) { databaseMoves(t, 1, 3) })
 	t.Run("three nodes at once", func(t *testing.T) { databaseMoves(t, 3, 2) })
 }
 
@@ -41,7 +41,7 @@ func databaseMoves(t *testing.T, nodes, moves int) {
 	}
 	load := newSteady(t, &p.rest, cids)
 	for range moves {
-		load.lasts("before", time.Second, 3*time.Second).check(t)
+		load.lasts("before", usualP99, 3*time.Second).check(t)
 		moving := load.enter("while the database moves", 0)
 		own.Move(t)
 		back := time.Now()
@@ -50,7 +50,7 @@ func databaseMoves(t *testing.T, nodes, moves int) {
 			return p.allocated(kept, true)
 		})
 		t.Logf("the peer works %s after the database answers at %v", time.Since(back).Round(time.Millisecond), own.Hosts())
-		after := load.lasts("after", time.Second, 5*time.Second)
+		after := load.lasts("after", usualP99, 5*time.Second)
 		after.check(t)
 		moving.report(t)
 		for _, err := range moving.errs {

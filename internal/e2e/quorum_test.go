@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +38,7 @@ func (c *threeNodes) noQuorum(t *testing.T) {
 	c.waitAllServe(t)
 	earlier := len(c.peer.outageLines(t))
 	load := newSteady(t, &c.peer.rest, c.load)
-	load.lasts("before", time.Second, 3*time.Second)
+	load.lasts("before", usualP99, 3*time.Second)
 	during := load.enter("without a quorum", 0)
 	for _, i := range []int{1, 2} {
 		if err := c.own.Cluster().Freeze(i); err != nil {
@@ -52,13 +54,13 @@ func (c *threeNodes) noQuorum(t *testing.T) {
 	}
 	back := time.Now()
 	returns := load.lasts("the nodes are back", 0, acceptedAgain)
-	after := load.lasts("after", time.Second, 10*time.Second)
+	after := load.lasts("after", usualP99, 10*time.Second)
 	load.end()
 	during.report(t)
-	for _, err := range during.errs {
+	returns.report(t)
+	for _, err := range slices.Concat(during.errs, returns.errs) {
 		checkDatabaseAnswer(t, "a request of the load", err)
 	}
-	returns.report(t)
 	after.check(t)
 	if err := c.lists("a listing after", t.Logf); err != nil {
 		t.Error(err)
@@ -87,10 +89,10 @@ func (c *threeNodes) allRefuse(t *testing.T) {
 			if got.code == 0 {
 				return nil
 			}
-			if got.stdout != "" {
-				return fmt.Errorf("it fails and prints %q", got.stdout)
+			if !strings.HasPrefix(got.stdout, "An error occurred:\n  Code: 500\n") {
+				return fmt.Errorf("exit code %d and the output %q", got.code, got.stdout)
 			}
-			return &refusal{http.StatusInternalServerError, got.stderr}
+			return &refusal{http.StatusInternalServerError, got.stdout + got.stderr}
 		}
 	}
 	type request struct {
@@ -115,7 +117,7 @@ func (c *threeNodes) allRefuse(t *testing.T) {
 		{"an unpin", requestLimit, func() error { return p.unpin(c.fixed[1]) }},
 		{"a pin that is there", requestLimit, get("/allocations/" + known)},
 		{"a pin that is not there", requestLimit, get("/allocations/" + fresh[1])},
-		{"added content", requestLimit, func() error { _, err := p.add("added without a quorum\n", nil); return err }},
+		{"added content", requestLimit, func() error { _, err := p.add("added without a quorum\n", url.Values{}); return err }},
 		{"the pinset", scanLimit, func() error {
 			pins, err := p.allocations()
 			if len(pins) > 0 {
@@ -126,6 +128,7 @@ func (c *threeNodes) allRefuse(t *testing.T) {
 	} {
 		wg.Go(func() { try(r) })
 	}
+	wg.Go(func() { c.peer.leave(t, "/allocations") })
 	for _, r := range []request{
 		{"ctl pin ls", runTimeout, ctl("pin", "ls")},
 		{"ctl pin add", requestLimit, ctl("pin", "add", "--no-status", fresh[2])},
@@ -135,6 +138,24 @@ func (c *threeNodes) allRefuse(t *testing.T) {
 		try(r)
 	}
 	wg.Wait()
+}
+
+// leave makes a request and goes away before there is an answer.
+func (p *peer) leave(t *testing.T, path string) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+path, nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	res, err := p.client.Do(req)
+	if err == nil {
+		res.Body.Close()
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%s has an answer without a quorum: %v", path, err)
+	}
 }
 
 // checkDatabaseAnswer wants an answer to say why the database does not serve, and

@@ -16,7 +16,10 @@ const (
 	steadyClients = 16
 	// steadyPause is the time between two requests of one client, unless an
 	// answer takes longer.
-	steadyPause = 200 * time.Millisecond
+	steadyPause = 400 * time.Millisecond
+	// usualP99 is what 99 of 100 requests take at most while nothing is wrong, on a
+	// machine of two cores that runs all the processes.
+	usualP99 = 2 * time.Second
 	// steadyOwn is how many pins a client keeps.
 	steadyOwn = 3
 )
