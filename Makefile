@@ -46,7 +46,7 @@ test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store an
 
 # The second run puts a face of ScyllaDB before Cassandra: docs/adr/0012.
 .PHONY: test-cluster
-test-cluster: need-engine need-cc tools ## the long tests: 100,000 simulated schedules, many peers, every crash, nodes that hang and move, the store behind a ScyllaDB face (60 minutes)
+test-cluster: need-engine need-cc tools ## the long tests: 100,000 simulated schedules, many peers, every crash, nodes that hang and move, the store behind a ScyllaDB face (70 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -- bash -c 'go test -json -count=1 -p 1 -timeout 100m ./scyllastate ./internal/scylla ./internal/cqltest/... ./internal/multipeer ./internal/e2e && CQL_FACE=scylla go test -json -count=1 -p 1 -timeout 60m ./internal/scylla ./scyllastate ./state/statetest' | bin/testreport
 

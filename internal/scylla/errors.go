@@ -180,7 +180,7 @@ func (db *DB) NotServed(err error) {
 // nobody needs to know of what may be sent twice.
 func (db *DB) describe(ctx context.Context, t *trail, err error, open bool) error {
 	if errors.Is(err, context.Canceled) {
-		return err
+		return context.Canceled // without what the driver says beside
 	}
 	host, attempts := t.facts()
 	var facts []string

@@ -74,6 +74,25 @@ func TestServerErrors(t *testing.T) {
 	}
 }
 
+// TestCallerWhoLeaves shows that a request whose caller has left says only that,
+// and nothing of what may have been executed.
+func TestCallerWhoLeaves(t *testing.T) {
+	db := openDB(t, testConfig(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	rows := db.Scan(ctx, gocql.One, 10, Bind("SELECT key FROM system.local"))
+	if rows.Next(new(string)) {
+		t.Error("a row for a caller who has left")
+	}
+	_, read := db.Read(ctx, gocql.One, Bind("SELECT key FROM system.local"), new(string))
+	_, _, cas := db.CAS(ctx, Bind("UPDATE t SET a = 1 WHERE b = 2 IF c = 3"))
+	for _, err := range []error{rows.Close(), read, cas} {
+		if !errors.Is(err, context.Canceled) || err.Error() != context.Canceled.Error() {
+			t.Errorf("%q, want %q", err, context.Canceled)
+		}
+	}
+}
+
 func TestNotSent(t *testing.T) {
 	if !NotSent(fmt.Errorf("wrapped: %w", gocql.ErrNoConnections)) {
 		t.Error("no connection: nothing was sent")
