@@ -89,6 +89,7 @@ func TestQuery(t *testing.T) {
 	for query, want := range map[string]string{
 		"SELECT key, textAsBlob(key) AS raw FROM system.local":                                    "key local\nraw 0x6c6f63616c\n---\n1 rows",
 		"SELECT max(position) AS nothing FROM system_schema.columns WHERE keyspace_name = 'none'": "nothing null\n-------\n1 rows",
+		"SELECT (tuple<int, text>)(7, 'a') AS pair, key FROM system.local":                        "pair[0] 7\npair[1] a\nkey local\n-------\n1 rows",
 		"SELECT key FROM system.local WHERE key = 'none'":                                         "0 rows",
 	} {
 		out, err := output(t, "query", query)

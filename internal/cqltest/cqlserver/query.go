@@ -39,20 +39,19 @@ func runQuery(ctx context.Context, statement string) error {
 	}
 	defer session.Close()
 	iter := session.Query(statement).WithContext(ctx).Iter()
-	columns := iter.Columns()
-	width := 0
-	for _, c := range columns {
-		width = max(width, len(c.Name))
-	}
-	row, err := newRow(iter)
+	columns, row, err := newRow(iter)
 	if err != nil {
 		return err
+	}
+	width := 0
+	for _, c := range columns {
+		width = max(width, len(c))
 	}
 	rows := 0
 	for iter.Scan(row...) {
 		rows++
 		for i, c := range columns {
-			fmt.Printf("  %-*s  %s\n", width, c.Name, cell(row[i]))
+			fmt.Printf("  %-*s  %s\n", width, c, cell(row[i]))
 		}
 		fmt.Println("  " + strings.Repeat("-", width))
 	}
@@ -63,18 +62,18 @@ func runQuery(ctx context.Context, statement string) error {
 	return nil
 }
 
-// newRow returns a destination for each column. Each is a pointer to a
-// pointer, which Scan sets to nil for null.
-func newRow(iter *gocql.Iter) ([]any, error) {
+// newRow returns the columns, those of a tuple one by one, and a destination for
+// each. That is a pointer to a pointer, which Scan sets to nil for null.
+func newRow(iter *gocql.Iter) (columns []string, row []any, err error) {
 	data, err := iter.RowData()
 	if err != nil {
-		return nil, fmt.Errorf("query: %w", err)
+		return nil, nil, fmt.Errorf("query: %w", err)
 	}
-	row := make([]any, len(data.Values))
+	row = make([]any, len(data.Values))
 	for i, v := range data.Values {
 		row[i] = reflect.New(reflect.TypeOf(v)).Interface()
 	}
-	return row, nil
+	return data.Columns, row, nil
 }
 
 // maxBlob is how many bytes of a blob are shown.
