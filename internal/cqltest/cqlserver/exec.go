@@ -12,9 +12,10 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 )
 
-// start starts the server that the environment asks for.
-func start(ctx context.Context) (*engine.Engine, error) {
-	e, err := engine.StartFromEnv(ctx)
+// start starts the server that the environment asks for with one of the
+// functions of package engine.
+func start(ctx context.Context, with func(context.Context) (*engine.Engine, error)) (*engine.Engine, error) {
+	e, err := with(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -24,8 +25,8 @@ func start(ctx context.Context) (*engine.Engine, error) {
 
 // runExec runs a command beside a server. The command's failure is its
 // result, as an *exec.ExitError.
-func runExec(ctx context.Context, argv []string) (err error) {
-	e, err := start(ctx)
+func runExec(ctx context.Context, with func(context.Context) (*engine.Engine, error), argv []string) (err error) {
+	e, err := start(ctx, with)
 	if err != nil {
 		return err
 	}

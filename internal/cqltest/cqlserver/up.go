@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 )
 
 // supervise is the command by which up starts the process that holds the
@@ -128,7 +130,7 @@ func runSupervise(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	e, err := start(ctx)
+	e, err := start(ctx, engine.StartFromEnv)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,10 @@ type Options struct {
 	// Auth turns on PasswordAuthenticator and CassandraAuthorizer. The
 	// superuser is [Superuser] with [SuperuserPassword].
 	Auth bool
+	// Volatile lets a Cassandra keep changes of the schema in memory and in its
+	// commit log, where it otherwise flushes them to disk one by one. It is for
+	// servers that are thrown away: a node that is killed may forget tables.
+	Volatile bool
 	// Progress gets a line per step of a start. Nil discards them.
 	Progress io.Writer
 }
@@ -67,11 +71,20 @@ const StartTimeout = 10 * time.Minute
 // StartFromEnv starts the server that the environment asks for and tells of its
 // progress on stderr.
 func StartFromEnv(ctx context.Context) (*Engine, error) {
+	return startFromEnv(ctx, false)
+}
+
+// StartVolatileFromEnv is StartFromEnv with Options.Volatile.
+func StartVolatileFromEnv(ctx context.Context) (*Engine, error) {
+	return startFromEnv(ctx, true)
+}
+
+func startFromEnv(ctx context.Context, volatile bool) (*Engine, error) {
 	opts, err := OptionsFromEnv()
 	if err != nil {
 		return nil, err
 	}
-	opts.Progress = os.Stderr
+	opts.Volatile, opts.Progress = volatile, os.Stderr
 	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
 	defer cancel()
 	return Start(ctx, opts)
