@@ -37,24 +37,24 @@ cql-down: bin-cqlserver ## stop it and DELETE its data
 test: need-engine need-cc tools ## all tests on a real CQL server; ends with a count
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@echo "testing; the first run compiles for minutes"
-	@CQL_REQUIRED=1 bin/cqlserver exec -- go test -json $(TEST_FLAGS) ./... | bin/testreport
+	@CQL_REQUIRED=1 bin/cqlserver exec -volatile -- go test -json $(TEST_FLAGS) ./... | bin/testreport
 
 .PHONY: test-upstream
 test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store and consensus (10 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
-	@CQL_REQUIRED=1 UPSTREAM_FULL=1 bin/cqlserver exec -- go test -json -count=1 -timeout 40m ./internal/upstream | bin/testreport
+	@CQL_REQUIRED=1 UPSTREAM_FULL=1 bin/cqlserver exec -volatile -- go test -json -count=1 -timeout 40m ./internal/upstream | bin/testreport
 
 # The second run puts a face of ScyllaDB before Cassandra: docs/adr/0012.
 .PHONY: test-cluster
 test-cluster: need-engine need-cc tools ## the long tests: 100,000 simulated schedules, many peers, every crash, nodes that hang and move, the store behind a ScyllaDB face (70 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
-	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -- bash -c 'go test -json -count=1 -p 1 -timeout 100m ./scyllastate ./internal/scylla ./internal/cqltest/... ./internal/multipeer ./internal/e2e && CQL_FACE=scylla go test -json -count=1 -p 1 -timeout 60m ./internal/scylla ./scyllastate ./state/statetest' | bin/testreport
+	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c 'go test -json -count=1 -p 1 -timeout 100m ./scyllastate ./internal/scylla ./internal/cqltest/... ./internal/multipeer ./internal/e2e && CQL_FACE=scylla go test -json -count=1 -p 1 -timeout 60m ./internal/scylla ./scyllastate ./state/statetest' | bin/testreport
 
 .PHONY: test-migrate
 test-migrate: need-engine need-cc tools build ## migration at length: stock's folders with 10,000 pins, kills, and 1,000,000 pins beside a bare driver (30 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@go build -o bin/bench ./bench
-	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -- bash -c 'go test -json -count=1 -p 1 -timeout 60m ./migrate/... && go test -json -count=1 -timeout 60m -run "Migrat|Bulk|Sweep|Live|Pace" ./scyllastate ./internal/e2e' | bin/testreport
+	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c 'go test -json -count=1 -p 1 -timeout 60m ./migrate/... && go test -json -count=1 -timeout 60m -run "Migrat|Bulk|Sweep|Live|Pace" ./scyllastate ./internal/e2e' | bin/testreport
 	@bin/cqlserver exec -- bin/bench -only migrate -out bench/out/migrate.json
 
 .PHONY: bench

@@ -22,7 +22,7 @@ type server struct {
 }
 
 func openServer(ctx context.Context) (*server, error) {
-	e, err := engine.StartFromEnv(ctx, "")
+	e, err := engine.StartFromEnv(ctx, engine.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func Start(tb testing.TB) *Server {
 	defer shared.Unlock()
 	if !shared.tried {
 		shared.tried = true
-		shared.engine, shared.err = engine.StartFromEnv(tb.Context(), "")
+		shared.engine, shared.err = engine.StartFromEnv(tb.Context(), engine.Options{Volatile: true})
 		if shared.err == nil {
 			shared.face, shared.err = faceFromEnv(tb.Context(), shared.engine)
 		}

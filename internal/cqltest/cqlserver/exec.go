@@ -12,10 +12,10 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 )
 
-// start starts the server that the environment asks for, with its data in dir
-// as engine.Options say.
-func start(ctx context.Context, dir string) (*engine.Engine, error) {
-	e, err := engine.StartFromEnv(ctx, dir)
+// start starts the server that the environment asks for, with the directory and
+// the durability of opts.
+func start(ctx context.Context, opts engine.Options) (*engine.Engine, error) {
+	e, err := engine.StartFromEnv(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -25,8 +25,8 @@ func start(ctx context.Context, dir string) (*engine.Engine, error) {
 
 // runExec runs a command beside a server. The command's failure is its
 // result, as an *exec.ExitError.
-func runExec(ctx context.Context, argv []string) (err error) {
-	e, err := start(ctx, "")
+func runExec(ctx context.Context, opts engine.Options, argv []string) (err error) {
+	e, err := start(ctx, opts)
 	if err != nil {
 		return err
 	}

@@ -12,10 +12,17 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 )
+
+// volatile is the flag of exec for tests, see engine.Options.
+const volatile = "-volatile"
 
 const usage = `usage: cqlserver COMMAND
   exec -- CMD ARGS…  start a server, run CMD with CQL_HOSTS and CQL_ENGINE_NAME set, stop the server
+  exec -volatile -- CMD ARGS…
+                     the same for tests: a Cassandra that would not keep the schema if it were killed
   up                 start a server that stays, or what has died of it, print CQL_HOSTS=…
   hosts              print CQL_HOSTS=… of the server that up started
   down               stop it and delete its data
@@ -52,7 +59,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch cmd, rest := args[0], args[1:]; {
 	case cmd == "exec" && len(rest) > 1 && rest[0] == "--":
-		return runExec(ctx, rest[1:])
+		return runExec(ctx, engine.Options{}, rest[1:])
+	case cmd == "exec" && len(rest) > 2 && rest[0] == volatile && rest[1] == "--":
+		return runExec(ctx, engine.Options{Volatile: true}, rest[2:])
 	case cmd == "up" && len(rest) == 0:
 		return runUp(ctx)
 	case cmd == supervise && len(rest) == 0:

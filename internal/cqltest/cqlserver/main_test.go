@@ -78,9 +78,35 @@ func TestExecGivesServerAndPassesExitCode(t *testing.T) {
 	if want := host + " " + os.Getenv("CQL_ENGINE_NAME") + "\n"; out != want {
 		t.Errorf("the command saw %q, want %q", out, want)
 	}
-	_, err = output(t, "exec", "--", "sh", "-c", "kill -9 $$")
+	_, err = output(t, "exec", volatile, "--", "sh", "-c", "kill -9 $$")
 	if !errors.As(err, &exit) || exitCode(exit) != 128+9 {
 		t.Errorf("exec of a command that is killed: %v", err)
+	}
+}
+
+// Who keeps data for longer than a test must not lose it: of the lines that
+// start a server for a command, just those that make tests fail without one ask
+// for a volatile one.
+func TestOnlyTestsAreVolatile(t *testing.T) {
+	const root = "../../../"
+	found := 0
+	for _, name := range []string{"Makefile", "demo/run.sh", "demo/need"} {
+		text, err := os.ReadFile(root + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if !strings.Contains(line, "bin/cqlserver exec") {
+				continue
+			}
+			found++
+			if forTests := strings.Contains(line, "CQL_REQUIRED=1"); strings.Contains(line, "exec "+volatile+" -- ") != forTests {
+				t.Errorf("%s: with CQL_REQUIRED=1: %t, which does not fit: %s", name, forTests, line)
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("%d such lines found: where are the others?", found)
 	}
 }
 

@@ -31,7 +31,7 @@ func runSupervise(ctx context.Context) (err error) {
 	revive := make(chan os.Signal, 1)
 	signal.Notify(revive, reviveSignal)
 	defer signal.Stop(revive)
-	e, err := start(ctx, dataDir())
+	e, err := start(ctx, engine.Options{Dir: dataDir()})
 	if err != nil {
 		return err
 	}

@@ -41,11 +41,12 @@ func Reserve(opts Options) (*CassandraCluster, error) {
 	}
 	for i, addr := range b.addrs {
 		c.nodes = append(c.nodes, &node{
-			addr: addr,
-			seed: b.addrs[0],
-			dc:   fmt.Sprintf("dc%d", i%opts.DCs+1),
-			dir:  filepath.Join(dir, fmt.Sprintf("node%d", i+1)),
-			auth: opts.Auth,
+			addr:     addr,
+			seed:     b.addrs[0],
+			dc:       fmt.Sprintf("dc%d", i%opts.DCs+1),
+			dir:      filepath.Join(dir, fmt.Sprintf("node%d", i+1)),
+			auth:     opts.Auth,
+			volatile: opts.Volatile,
 		})
 	}
 	return c, nil

@@ -33,6 +33,10 @@ type Options struct {
 	// with the same directory, Nodes and DCs goes on with them. Empty means a
 	// directory of its own that Stop removes.
 	Dir string
+	// Volatile lets a Cassandra keep changes of the schema in memory and in its
+	// commit log, where it otherwise flushes them to disk one by one. It is for
+	// servers that are thrown away: a node that is killed may forget tables.
+	Volatile bool
 	// Progress gets a line per step of a start. Nil discards them.
 	Progress io.Writer
 }
@@ -69,17 +73,16 @@ func OptionsFromEnv() (Options, error) {
 const StartTimeout = 10 * time.Minute
 
 // StartFromEnv starts the server that the environment asks for and tells of its
-// progress on stderr. dir is Options.Dir.
-func StartFromEnv(ctx context.Context, dir string) (*Engine, error) {
-	opts, err := OptionsFromEnv()
+// progress on stderr. Dir and Volatile are those of opts.
+func StartFromEnv(ctx context.Context, opts Options) (*Engine, error) {
+	env, err := OptionsFromEnv()
 	if err != nil {
 		return nil, err
 	}
-	opts.Dir = dir
-	opts.Progress = os.Stderr
+	env.Dir, env.Volatile, env.Progress = opts.Dir, opts.Volatile, os.Stderr
 	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
 	defer cancel()
-	return Start(ctx, opts)
+	return Start(ctx, env)
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -215,3 +215,20 @@ func TestScyllaWithoutDocker(t *testing.T) {
 		t.Errorf("want that no Docker daemon answers, got: %v", err)
 	}
 }
+
+// Only a node that was asked for it keeps changes of the schema in memory.
+func TestVolatile(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	for _, volatile := range []bool{false, true} {
+		c, err := Reserve(Options{Volatile: volatile})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(c.nodes[0].arguments("lib"), keepSchemaInMemory); got != volatile {
+			t.Errorf("Volatile: %t; %s: %t", volatile, keepSchemaInMemory, got)
+		}
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}

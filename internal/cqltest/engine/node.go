@@ -28,7 +28,7 @@ const logTail = 3000
 type node struct {
 	addr, seed, dc string
 	dir            string // all its files
-	auth           bool
+	auth, volatile bool
 	process        *child.Process // nil until start
 }
 

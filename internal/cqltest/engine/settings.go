@@ -17,6 +17,9 @@ func (n *node) arguments(lib string) []string {
 	for _, p := range strings.Fields(addOpens) {
 		args = append(args, "--add-opens", p+"=ALL-UNNAMED")
 	}
+	if n.volatile {
+		args = append(args, keepSchemaInMemory)
+	}
 	tmp := filepath.Join(n.dir, "tmp")
 	return append(args,
 		"-Xms256M", "-Xmx512M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
@@ -34,6 +37,9 @@ func (n *node) arguments(lib string) []string {
 		"org.apache.cassandra.service.CassandraDaemon",
 	)
 }
+
+// keepSchemaInMemory is what Options.Volatile does to a node.
+const keepSchemaInMemory = "-Dcassandra.test.flush_local_schema_changes=false"
 
 // The parts of the JDK that Cassandra reaches into on Java 17.
 const (
