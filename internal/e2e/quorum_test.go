@@ -31,6 +31,18 @@ var (
 	databaseReason = regexp.MustCompile(`too few nodes of the database|the database did not answer in time|the connection to the database broke|no node of the database`)
 )
 
+func TestAddressInAnswer(t *testing.T) {
+	const answer = "reading the pin of bafkreigv: too few nodes of the database are up (attempts 3, code 0x1000, consistency QUORUM, required 2, received 1) (request K67PSNTI)"
+	if found := address.FindString(answer); found != "" {
+		t.Errorf("%q is taken for an address", found)
+	}
+	for _, text := range []string{"127.0.0.3", "127.0.0.3:9042", "[::1]:9042", "database.example:9042", "/ip4/127.0.0.1/tcp/9096"} {
+		if !address.MatchString("last node " + text + "; " + answer) {
+			t.Errorf("%s is not taken for an address", text)
+		}
+	}
+}
+
 // noQuorum freezes two of three nodes: nothing can be read or written. Every
 // answer is an error that says why, in time, and when the nodes are back all goes
 // on.

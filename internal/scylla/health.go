@@ -1,7 +1,6 @@
 package scylla
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -156,10 +155,8 @@ func (h *health) patience(s *suspicion) time.Duration {
 	return loneSilence
 }
 
-// order puts the hosts that have failed this request behind the others, and those
-// that are silent behind these, and notes on the trail who is asked. Of those that
-// have failed the first is the one that did so longest ago: it may have waited for
-// another that hangs, and has had the most time to notice.
+// order puts the hosts that are silent, or that have failed this request, behind
+// the others, and notes on the trail who is asked.
 func (h *health) order(ctx context.Context, next gocql.NextHost) gocql.NextHost {
 	t, ok := ctx.Value(trailKey{}).(*trail)
 	if !ok {
@@ -183,27 +180,11 @@ func (h *health) order(ctx context.Context, next gocql.NextHost) gocql.NextHost 
 		if len(behind) == 0 {
 			return nil
 		}
-		slices.SortStableFunc(behind, func(a, b gocql.SelectedHost) int {
-			return cmp.Compare(h.rank(failed, a.Info().HostID()), h.rank(failed, b.Info().HostID()))
-		})
 		host := behind[0]
 		behind = behind[1:]
 		t.hand(host.Info())
 		return host
 	}
-}
-
-// rank is where a host that is behind comes among those that are.
-func (h *health) rank(failed []string, id string) int {
-	if h.isSilent(id) {
-		return len(failed)
-	}
-	for i, other := range slices.Backward(failed) {
-		if other == id {
-			return i
-		}
-	}
-	return -1
 }
 
 func (h *health) isSilent(id string) bool {
