@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,12 +24,23 @@ type event struct {
 // maxLine bounds a line of input, in bytes.
 const maxLine = 16 << 20
 
+// noticeable is the least time of a package, in seconds, that the list of the
+// slowest shows.
+const noticeable = 5
+
 // results is what the events so far amount to.
 type results struct {
 	out                     io.Writer
 	passed, failed, skipped int
 	packages                map[string]*pkg
 	builds                  map[string]*strings.Builder // compiler output by import path
+	times                   []took                      // of the packages that ended
+}
+
+// took is how long a package ran, in seconds.
+type took struct {
+	name    string
+	seconds float64
 }
 
 // pkg is a package whose end was not seen yet.
@@ -63,6 +75,7 @@ func report(in io.Reader, out io.Writer) (bool, error) {
 	if r.passed+r.failed == 0 {
 		r.print("no test ran\n")
 	}
+	r.printSlowest()
 	r.print("\n%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped)
 	return r.failed == 0 && r.passed > 0, nil
 }
@@ -91,6 +104,7 @@ func (r *results) add(e event) {
 			return
 		}
 		delete(r.packages, e.Package)
+		r.times = append(r.times, took{e.Package, e.Elapsed})
 		switch {
 		case e.Action == "fail":
 			r.endPackage(e.Package, p, e)
@@ -140,6 +154,20 @@ func (r *results) endPackage(name string, p *pkg, e event) {
 	r.print("%s", indent(p.text("").String()+e.Output))
 	for _, test := range p.open {
 		r.print("      %s did not end:\n%s", test, indent(p.text(test).String()))
+	}
+}
+
+// printSlowest lists the packages that took a noticeable time, the slowest
+// first. Packages run side by side, so the times add up to more than the whole.
+func (r *results) printSlowest() {
+	slow := slices.DeleteFunc(r.times, func(t took) bool { return t.seconds < noticeable })
+	if len(slow) == 0 {
+		return
+	}
+	slices.SortFunc(slow, func(a, b took) int { return cmp.Compare(b.seconds, a.seconds) })
+	r.print("\nby package, the slowest first\n")
+	for _, t := range slow {
+		r.print("%8.1f s  %s\n", t.seconds, t.name)
 	}
 }
 

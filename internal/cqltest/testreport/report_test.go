@@ -70,6 +70,25 @@ func TestReportOfCutStream(t *testing.T) {
 	}
 }
 
+// The packages that cost time are named at the end, the slowest first.
+func TestReportOfSlowPackages(t *testing.T) {
+	const stream = `{"Action":"pass","Package":"quick","Test":"TestA","Elapsed":0}
+{"Action":"pass","Package":"quick","Elapsed":4.9}
+{"Action":"pass","Package":"slow","Test":"TestA","Elapsed":6}
+{"Action":"pass","Package":"slow","Elapsed":6}
+{"Action":"fail","Package":"slower","Test":"TestA","Elapsed":70}
+{"Action":"fail","Package":"slower","Elapsed":70.25}
+`
+	var out bytes.Buffer
+	if _, err := report(strings.NewReader(stream), &out); err != nil {
+		t.Fatal(err)
+	}
+	const want = "\nby package, the slowest first\n    70.2 s  slower\n     6.0 s  slow\n\n2 passed, 1 failed, 0 skipped\n"
+	if !strings.HasSuffix(out.String(), want) {
+		t.Errorf("the report:\n%swant it to end with:\n%s", &out, want)
+	}
+}
+
 func goTest(t *testing.T, source string) []byte {
 	t.Helper()
 	dir := t.TempDir()
