@@ -9,6 +9,10 @@ MAKEFLAGS += --no-print-directory
 # database, bolt v1.3.1, fails the pointer checks that come with -race.
 TEST_FLAGS := -count=1 -race -gcflags=github.com/boltdb/bolt=-d=checkptr=0 -p 2 -timeout 30m
 
+# Packages run in the order in which they are named, these before all others:
+# the last ones would run alone.
+LONGEST := ./internal/e2e ./scyllastate ./internal/upstream ./internal/multipeer
+
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,7 +41,7 @@ cql-down: bin-cqlserver ## stop it and DELETE its data
 test: need-engine need-cc tools ## all tests on a real CQL server; ends with a count
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@echo "testing; the first run compiles for minutes"
-	@CQL_REQUIRED=1 bin/cqlserver exec -volatile -- go test -json $(TEST_FLAGS) ./... | bin/testreport
+	@CQL_REQUIRED=1 bin/cqlserver exec -volatile -- go test -json $(TEST_FLAGS) $(LONGEST) ./... | bin/testreport
 
 .PHONY: test-upstream
 test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store and consensus (10 minutes)

@@ -103,7 +103,7 @@ func binaries(t *testing.T) string {
 			{root + "/tools/compose", "."},
 			{root, "./cmd/ipfs-cluster-service"},
 		} {
-			cmd := exec.Command("go", "build", "-o", programs.dir+"/", b.pkg)
+			cmd := exec.Command("go", "build", "-ldflags=-s", "-o", programs.dir+"/", b.pkg)
 			cmd.Dir = b.module
 			if out, err := cmd.CombinedOutput(); err != nil {
 				programs.err = fmt.Errorf("%s in %s: %w\n%s", strings.Join(cmd.Args, " "), b.module, err, out)

@@ -84,6 +84,7 @@ func TestBadStart(t *testing.T) {
 
 // A peer whose configuration does not fit the database says what is there.
 func TestBadStartOnServer(t *testing.T) {
+	t.Parallel()
 	server := cqltest.Start(t)
 	db := on(t, server)
 	p := newPeer(t, db, nil, nil)

@@ -28,6 +28,7 @@ type threeKubos struct {
 // and removed, a peer is killed and comes back, another is taken out and comes
 // back, a third loses all its files but two.
 func TestThreeKubos(t *testing.T) {
+	t.Parallel()
 	server := cqltest.Start(t)
 	db := on(t, server)
 	c := &threeKubos{db: db, session: server.Session(t), group: newGroup(t, db, startSwarm(t, 3), nil)}

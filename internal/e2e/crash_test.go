@@ -53,6 +53,7 @@ type crashPeer struct {
 // that was acknowledged is lost, nothing that was not written appears, and all
 // peers hold what the pinset says, in Kubo as in the table placements.
 func TestCrashMatrix(t *testing.T) {
+	t.Parallel()
 	cells := crashCells()
 	loops := []string{"repin: after", "repin: before", "hand-over: before", "hand-over: after"}
 	if !longTests() {

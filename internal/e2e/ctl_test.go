@@ -14,6 +14,7 @@ import (
 // The stock ipfs-cluster-ctl does its work against a peer whose pinset is in
 // the database.
 func TestCtl(t *testing.T) {
+	t.Parallel()
 	server := cqltest.Start(t)
 	k := startKubo(t)
 	p := newPeer(t, on(t, server), k, map[string]string{"CLUSTER_PEERNAME": "alice"})

@@ -19,6 +19,7 @@ import (
 // may take its identity. When it goes on it ends, and no pin is lost. Before,
 // while it runs, the other one is refused.
 func TestIdentityTakenOver(t *testing.T) {
+	t.Parallel()
 	const identity = "identity.json"
 	db := on(t, cqltest.Start(t))
 	kubos := []*ipfs{startKubo(t), startKubo(t)}

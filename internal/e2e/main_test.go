@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,7 +13,16 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 )
 
+// sideBySide is how many tests run at once where -parallel does not say so. They
+// wait for processes most of the time, also on a machine of two
+// cores.
+const sideBySide = "4"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", sideBySide); err != nil { // the command line comes later
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
 	code := cqltest.Main(m)
 	if dir, err := builds(); err == nil { // an error has failed a test
 		if err := os.RemoveAll(dir); err != nil {
@@ -53,7 +63,8 @@ func source(name, module string, args ...string) func() error {
 		if err != nil {
 			return err
 		}
-		cmd := exec.Command("go", append([]string{"build", "-o", filepath.Join(dir, name)}, args...)...)
+		// Linking takes half the time without symbols, which no test needs.
+		cmd := exec.Command("go", append([]string{"build", "-ldflags=-s", "-o", filepath.Join(dir, name)}, args...)...)
 		cmd.Dir = module
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)

@@ -25,6 +25,7 @@ import (
 // Upstream's own service with the patch of contrib keeps its pinset in the
 // database. Our binary and that one work on each other's folder and keyspace.
 func TestPatchedService(t *testing.T) {
+	t.Parallel()
 	server := cqltest.Start(t)
 	copied, err := upstream.New(t.Context(), filepath.Join(t.TempDir(), "ipfs-cluster"))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 // A peer keeps nothing but its configuration. When it was down, it knows its
 // pins at once, and catches up with what other peers did to the pinset.
 func TestStatelessRestart(t *testing.T) {
+	t.Parallel()
 	db := on(t, cqltest.Start(t))
 	k1, k2 := startKubo(t), startKubo(t)
 	p, other := newPeer(t, db, k1, nil), newPeer(t, db, k2, nil)
@@ -79,6 +80,7 @@ func TestStatelessRestart(t *testing.T) {
 // looks back in its feed when it starts. The peer is killed before Kubo goes
 // on. After its next start Kubo has what is in the pinset.
 func TestIPFSDown(t *testing.T) {
+	t.Parallel()
 	const longStop = 18 * time.Second
 	k := startKubo(t)
 	p := newPeer(t, on(t, cqltest.Start(t)), k, nil)

@@ -51,6 +51,7 @@ func (p *peer) checkPorts(t *testing.T, want ...int) {
 // A peer of each role, the one for the API without a Kubo: it takes what its
 // users want, and holds nothing. The worker is called by nobody.
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	server := cqltest.Start(t)
 	db := on(t, server)
 	kubos := startSwarm(t, 2)

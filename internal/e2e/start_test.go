@@ -105,6 +105,7 @@ func TestEngineLate(t *testing.T) {
 // Two peers start at the same instant on a keyspace that does not exist. They
 // make one schema and share the pinset.
 func TestTwoDaemonsEmptyServer(t *testing.T) {
+	t.Parallel()
 	server := cqltest.Start(t)
 	db := on(t, server)
 	k := startKubo(t)

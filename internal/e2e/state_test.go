@@ -25,6 +25,7 @@ import (
 // stops an export, which then leaves no file, but not the daemon; every error
 // names its CID.
 func TestExportImport(t *testing.T) {
+	t.Parallel()
 	server := cqltest.Start(t)
 	db := on(t, server)
 	k := startKubo(t)

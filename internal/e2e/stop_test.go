@@ -20,6 +20,7 @@ var fenceLine = regexp.MustCompile(`fenced a writer of \S+`)
 // not wait for it. Afterwards each request is acknowledged, and both peers act
 // on it, or refused, and nothing is left of it.
 func TestStoppedWriter(t *testing.T) {
+	t.Parallel()
 	const (
 		rounds = 2
 		own    = 10 // pins and unpins of the other peer in each round
