@@ -28,9 +28,13 @@ const (
 	// own limit for one (write_request_timeout, 2 s): what the client gives up
 	// while the server works on contends with its own repetition.
 	casAttempt = 3 * time.Second
-	// scanAttempt bounds one page of a scan, beyond the limit that the dialect
-	// sets for it on the server.
-	scanAttempt = ScanTimeout + 5*time.Second
+	// scanAttempt bounds the first attempt of one page of a scan. A server waits
+	// for a replica that hangs until its own limit has passed, and then avoids it:
+	// the attempt after the next, at this server again, finds that.
+	scanAttempt = 4 * time.Second
+	// scanLimit bounds all of them. The last one alone may take as long as the
+	// dialect tells the servers.
+	scanLimit = 2 * (ScanTimeout + 5*time.Second)
 	// leastAttempt is the shortest attempt that is worth making at the end of a
 	// request.
 	leastAttempt = 50 * time.Millisecond

@@ -48,7 +48,7 @@ func (db *DB) Rows(ctx context.Context, cons gocql.Consistency, size int, s Stat
 // NotServed.
 func (db *DB) Scan(ctx context.Context, cons gocql.Consistency, size int, s Statement) *Rows {
 	s.text += db.Dialect.Scan()
-	rows := db.rows(ctx, cons, size, s, scanAttempt, 2*scanAttempt)
+	rows := db.rows(ctx, cons, size, s, scanAttempt, scanLimit)
 	rows.scan = true
 	return rows
 }
