@@ -39,16 +39,19 @@ func TestMove(t *testing.T) {
 }
 
 func testMove(t *testing.T, nodes, moves int, byName bool) {
+	var dns *names
+	if byName {
+		dns = startNames(t)
+	}
 	own := cqltest.StartOwn(t, engine.Options{Nodes: nodes, Auth: true})
 	conf := Config{
 		Hosts: slices.Concat(own.Hosts(), own.Cluster().Spare()), Port: own.Port(), Keyspace: "moved", CreateKeyspace: true,
 		Username: engine.Superuser, Password: engine.SuperuserPassword,
 		RequestTimeout: 10 * time.Second, ConnectTimeout: 2 * time.Minute,
 	}
-	var dns *names
 	if byName {
 		conf.Hosts = []string{databaseName}
-		dns = startNames(t, own.Hosts())
+		dns.set(own.Hosts())
 	}
 	db := openDB(t, conf)
 	change(t, db, leasesTable)

@@ -16,15 +16,16 @@ const databaseName = "database.test"
 type names struct{ addrs atomic.Pointer[[]string] }
 
 // startNames makes a DNS server of the test that of the process, until the
-// test ends. No other test may resolve names meanwhile.
-func startNames(t *testing.T, addrs []string) *names {
+// test ends. No other test may resolve names meanwhile. The server of the test
+// starts later: a face before it dials too, and must not see the change.
+func startNames(t *testing.T) *names {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := &names{}
-	n.set(addrs)
+	n.set(nil)
 	done := make(chan error)
 	go func() { done <- n.serve(conn) }()
 	before := net.DefaultResolver
