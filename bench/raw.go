@@ -176,7 +176,7 @@ func (r *raw) list(ctx context.Context) (int, error) {
 			upTo = math.MaxInt64
 		}
 		g.Go(func() error {
-			iter := r.db.Session.Query(selectRange+r.db.Dialect.Scan(), after, upTo).WithContext(ctx).
+			iter := r.db.Session.Query(selectRange+r.db.Dialect.Scan(30*time.Second), after, upTo).WithContext(ctx).
 				Consistency(gocql.Quorum).Idempotent(true).PageSize(page).Iter()
 			var token int64
 			var key, value []byte

@@ -130,7 +130,7 @@ end() { # DIR kubo|peer
 # runs DIR kubo|peer: a process id may have a new owner, only a process that was
 # started with DIR in its environment is meant.
 runs() {
-  [[ -s $1/$2.pid ]] && tr '\0' '\n' 2>/dev/null <"/proc/$(<"$1/$2.pid")/environ" | grep -qxF "IPFS_PATH=$1/ipfs"
+  [[ -s $1/$2.pid ]] && grep -zqxF "IPFS_PATH=$1/ipfs" "/proc/$(<"$1/$2.pid")/environ" 2>/dev/null
 }
 
 clean_up() {

@@ -133,7 +133,7 @@ func hotStatements() []string {
 	return []string{
 		selectPin, selectExists, casPut, casRemove, casFence, insertChange, selectChanges,
 		selectCursor, moveCursor, putPlacement, dropPlacement, selectPlacement, selectPlacements,
-		insertBucket, selectBuckets, insertEverywhere, insertExpiry, selectMembers, selectBeats, writeBeat, selectLive,
+		insertBucket, selectBuckets, insertEverywhere, insertExpiry, selectLatest, selectBeats, selectMetrics, writeBeat, selectLive,
 	}
 }
 

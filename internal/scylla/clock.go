@@ -70,7 +70,9 @@ func (db *DB) Skew(ctx context.Context) (time.Duration, error) {
 		if len(errs) > 0 {
 			why = errs[0]
 		}
-		return 0, fmt.Errorf("asking the nodes for their time: %w", db.describe(ctx, new(trail), why, false))
+		why = db.describe(ctx, new(trail), why, false)
+		db.NotServed(why)
+		return 0, fmt.Errorf("asking the nodes for their time: %w", why)
 	}
 	slices.Sort(skews)
 	median := skews[(len(skews)-1)/2]

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -116,10 +117,11 @@ func (d Dialect) CreateKeyspace(keyspace string, replicas map[string]int) string
 	return b.String()
 }
 
-// Scan is appended to a SELECT that reads a piece of the ring.
-func (d Dialect) Scan() string {
+// Scan is appended to a SELECT that reads a piece of the ring. limit is how long
+// its sender waits: the server need not work on.
+func (d Dialect) Scan(limit time.Duration) string {
 	if d.Engine == ScyllaDB {
-		return fmt.Sprintf(" BYPASS CACHE USING TIMEOUT %ds", int(ScanTimeout.Seconds()))
+		return fmt.Sprintf(" BYPASS CACHE USING TIMEOUT %ds", int(limit.Seconds()))
 	}
 	return ""
 }

@@ -22,7 +22,7 @@ func TestDialect(t *testing.T) {
 				d.Options(leasesTable) + d.TableID("k", "leases"),
 				d.Options("${feed}"),
 				d.Options("ALTER TABLE t WITH ${expiring}"),
-				"SELECT …" + d.Scan(),
+				"SELECT …" + d.Scan(scanAttempt),
 			}, "\n\n") + "\n"
 			file := filepath.Join("testdata", name+".cql")
 			if os.Getenv("UPDATE_GOLDEN") != "" {

@@ -52,7 +52,7 @@ func TestFaults(t *testing.T) {
 		if err := <-resumed; err != nil {
 			t.Fatal(err)
 		}
-		if there, err := db.columnsDone(t.Context(), alter); err != nil || !there {
+		if there, err := c.columnsDone(t.Context(), alter); err != nil || !there {
 			t.Error(there, err)
 		}
 	})

@@ -2,6 +2,7 @@ package scylla
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -126,7 +127,7 @@ func (h *health) watch(s *suspicion) {
 	}()
 	for {
 		next := time.After(probeEvery)
-		if err := h.ask(h.ctx, s.host.HostID(), probeEvery); err == nil || NotSent(err) {
+		if err := h.ask(h.ctx, s.host.HostID(), probeEvery); err == nil || NotSent(err) && !errors.Is(err, gocql.ErrNoStreams) {
 			return
 		}
 		if !h.holds(s) {
@@ -155,28 +156,33 @@ func (h *health) patience(s *suspicion) time.Duration {
 	return loneSilence
 }
 
-// order puts the hosts that are silent, or that have failed this request, behind
-// the others, and notes on the trail who is asked.
+// order puts the hosts that have failed this request behind the others, and those
+// that are silent behind these, and notes on the trail who is asked.
 func (h *health) order(ctx context.Context, next gocql.NextHost) gocql.NextHost {
 	t, ok := ctx.Value(trailKey{}).(*trail)
 	if !ok {
 		return next // not one of our requests
 	}
 	failed := t.avoid()
-	var behind []gocql.SelectedHost
+	var behind, last []gocql.SelectedHost
 	return func() gocql.SelectedHost {
 		for host := next(); host != nil; host = next() {
 			if host.Info() == nil {
 				continue
 			}
 			id := host.Info().HostID()
-			if slices.Contains(failed, id) || h.suspects.Load() > 0 && h.isSilent(id) {
+			switch {
+			case h.suspects.Load() > 0 && h.isSilent(id):
+				last = append(last, host)
+				continue
+			case slices.Contains(failed, id):
 				behind = append(behind, host)
 				continue
 			}
 			t.hand(host.Info())
 			return host
 		}
+		behind, last = append(behind, last...), nil
 		if len(behind) == 0 {
 			return nil
 		}

@@ -75,8 +75,8 @@ func TestOrder(t *testing.T) {
 		synctest.Wait()
 		order(b, c, a)
 		observer{h}.note(ctx, b, 0, errors.New("refused"))
-		order(c, a, b)
-		if trail.handed() != b {
+		order(c, b, a)
+		if trail.handed() != a {
 			t.Errorf("the trail says that %v was asked last", trail.handed())
 		}
 		answers.Store(true)
@@ -103,6 +103,7 @@ func TestSilentHost(t *testing.T) {
 		{"silent", gocql.ErrTimeoutNoResponse, []*gocql.HostInfo{host, other}, false, false, nil, silence},
 		{"silent and alone", gocql.ErrTimeoutNoResponse, []*gocql.HostInfo{host}, false, false, nil, loneSilence},
 		{"all are silent", gocql.ErrTimeoutNoResponse, []*gocql.HostInfo{host, other}, true, false, nil, loneSilence},
+		{"its connections are full", gocql.ErrNoStreams, []*gocql.HostInfo{host, other}, false, false, nil, silence},
 		{"answers", nil, nil, false, false, nil, 0},
 		{"answers another request", gocql.ErrTimeoutNoResponse, nil, false, true, nil, 0},
 		{"refuses another request", gocql.ErrTimeoutNoResponse, nil, false, true, &gocql.RequestErrUnavailable{}, 0},

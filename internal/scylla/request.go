@@ -32,9 +32,8 @@ const (
 	// for a replica that hangs until its own limit has passed, and then avoids it:
 	// the attempt after the next, at this server again, finds that.
 	scanAttempt = 4 * time.Second
-	// scanLimit bounds all of them. The last one alone may take as long as the
-	// dialect tells the servers.
-	scanLimit = 2 * (ScanTimeout + 5*time.Second)
+	// scanLimit bounds all of them: 4, 8, 16 and 32 s.
+	scanLimit = 15 * scanAttempt
 	// leastAttempt is the shortest attempt that is worth making at the end of a
 	// request.
 	leastAttempt = 50 * time.Millisecond

@@ -7,9 +7,6 @@ import (
 	"github.com/gocql/gocql"
 )
 
-// ScanTimeout is how long a server may take for one page of a scan.
-const ScanTimeout = 30 * time.Second
-
 // Rows are the rows that a statement selects, fetched page by page. They are
 // for one goroutine. The caller closes them.
 type Rows struct {
@@ -47,7 +44,6 @@ func (db *DB) Rows(ctx context.Context, cons gocql.Consistency, size int, s Stat
 // longer than for a partition. The caller tells the log when it gives up, see
 // NotServed.
 func (db *DB) Scan(ctx context.Context, cons gocql.Consistency, size int, s Statement) *Rows {
-	s.text += db.Dialect.Scan()
 	rows := db.rows(ctx, cons, size, s, scanAttempt, scanLimit)
 	rows.scan = true
 	return rows
@@ -109,7 +105,11 @@ func (r *Rows) take(p page) {
 // fetch gets the page that begins at state.
 func (r *Rows) fetch(state []byte) (p page) {
 	p.err = r.db.repeatFor(r.ctx, r.attempt, r.whole, func(ctx context.Context, limit time.Duration) error {
-		iter := r.db.query(ctx, r.cons, r.s, limit).PageSize(r.size).PageState(state).Iter()
+		s := r.s
+		if r.scan {
+			s.text += r.db.Dialect.Scan(wholeAttempt(limit))
+		}
+		iter := r.db.query(ctx, r.cons, s, limit).PageSize(r.size).PageState(state).Iter()
 		p.iter, p.state = iter, iter.PageState()
 		if iter.NumRows() > 0 {
 			return nil
@@ -119,6 +119,17 @@ func (r *Rows) fetch(state []byte) (p page) {
 	})
 	p.err = r.failed(p.err)
 	return p
+}
+
+// wholeAttempt is the limit that an attempt of a scan has if the time of the
+// request does not cut it short: there are few, and each is a statement to the
+// servers.
+func wholeAttempt(limit time.Duration) time.Duration {
+	whole := scanAttempt
+	for whole < limit {
+		whole *= 2
+	}
+	return whole
 }
 
 // failed tells the log of an error, unless the caller does.

@@ -96,6 +96,9 @@ func ReadMigrations(fsys fs.FS) ([]Migration, error) {
 				return nil, fmt.Errorf("schema file %s: min_binary: %w", name, err)
 			}
 		}
+		if mig.MinBinary > version {
+			return nil, fmt.Errorf("schema file %s: min_binary %d refuses every binary that has the file: it must be %d or less", name, mig.MinBinary, version)
+		}
 		for _, s := range mig.Statements {
 			if err := mig.check(s); err != nil {
 				return nil, fmt.Errorf("schema file %s: %q %w", name, firstLine(s), err)
@@ -309,7 +312,7 @@ func (db *DB) untilKnown(ctx context.Context, s Statement) error {
 
 // ddl runs one schema statement and waits until every node knows the result.
 func (db *DB) ddl(ctx context.Context, c *contact, statement string) error {
-	done, err := db.columnsDone(ctx, statement)
+	done, err := c.columnsDone(ctx, statement)
 	if err == nil && done {
 		err = c.agree(ctx)
 	}
@@ -324,7 +327,7 @@ func (db *DB) ddl(ctx context.Context, c *contact, statement string) error {
 	err = c.change(ctx, text)
 	if err != nil {
 		// The driver sends what fails again, and is told that the column exists.
-		if done, lookErr := db.columnsDone(ctx, statement); lookErr == nil && done {
+		if done, lookErr := c.columnsDone(ctx, statement); lookErr == nil && done {
 			err = c.agree(ctx)
 		}
 	}
@@ -335,8 +338,9 @@ func (db *DB) ddl(ctx context.Context, c *contact, statement string) error {
 }
 
 // columnsDone reports whether the statement adds columns that are there, or
-// drops some that are not.
-func (db *DB) columnsDone(ctx context.Context, statement string) (bool, error) {
+// drops some that are not, as the node sees it that is to run it: one that was
+// away may not have learnt of a table yet.
+func (c *contact) columnsDone(ctx context.Context, statement string) (bool, error) {
 	for _, form := range []struct {
 		*regexp.Regexp
 		there bool // once it was run
@@ -346,7 +350,12 @@ func (db *DB) columnsDone(ctx context.Context, statement string) (bool, error) {
 			continue
 		}
 		var column string
-		found, err := db.Read(ctx, gocql.One, Bind(selectColumn, db.Keyspace, m[1], m[2]), &column)
+		var found bool
+		err := c.within(ctx, questionTimeout, func() error {
+			iter := c.exec.Iter(selectColumn, c.conf.Keyspace, m[1], m[2])
+			found = iter.Scan(&column)
+			return iter.Close()
+		})
 		if err != nil {
 			return false, fmt.Errorf("looking for the column %s of %s: %w", m[2], m[1], err)
 		}

@@ -47,7 +47,8 @@ func TestReadMigrations(t *testing.T) {
 		"drop under an old binary": {
 			"0001_x.cql": {Data: []byte(firstFile)}, "0002_x.cql": {Data: []byte("ALTER TABLE one DROP (v);")},
 		},
-		"insert": {"0001_x.cql": {Data: []byte("INSERT INTO one (k) VALUES (1);")}},
+		"for later binaries only": {"0001_x.cql": {Data: []byte("-- min_binary: 2\n" + firstFile)}},
+		"insert":                  {"0001_x.cql": {Data: []byte("INSERT INTO one (k) VALUES (1);")}},
 	} {
 		if _, err := ReadMigrations(files); err == nil {
 			t.Errorf("%s: no error", name)

@@ -33,6 +33,9 @@ func runDown(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if _, err := running(); errors.Is(err, fs.ErrNotExist) {
+			if !s.Ours {
+				return nil // data that another one has left stay, too
+			}
 			return removeData()
 		}
 		select {

@@ -39,6 +39,9 @@ func logPath() string   { return filepath.Join(dir(), "log") }
 func dataDir() string   { return filepath.Join(dir(), "data") }
 func keptPath() string  { return filepath.Join(dataDir(), "cluster.json") }
 
+// errStarting is no fs.ErrNotExist: the server's data must not be touched.
+var errStarting = errors.New("a CQL server is being started or stopped here: run this again when that is done")
+
 // running returns the state of the server that up started, or fs.ErrNotExist.
 // The supervisor holds the lock as long as it lives; a state file without it
 // was left by one that was killed.
@@ -52,7 +55,10 @@ func running() (*state, error) {
 	}
 	var s state
 	if err := readJSON(statePath(), &s); err != nil {
-		return nil, fmt.Errorf("read state of the CQL server, is it starting: %w", err)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errStarting
+		}
+		return nil, fmt.Errorf("read state of the CQL server: %w", err)
 	}
 	return &s, nil
 }

@@ -49,7 +49,7 @@ func runSupervise(ctx context.Context) (err error) {
 // keep writes down what a later supervisor must know to go on with the data of
 // the server, if it has left some.
 func keep(e *engine.Engine) error {
-	if _, err := os.Stat(dataDir()); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(dataDir()); !e.Ours() || errors.Is(err, fs.ErrNotExist) {
 		return nil // it is no Cassandra of ours
 	}
 	opts, err := engine.OptionsFromEnv()
