@@ -111,8 +111,8 @@ func (db *DB) CAS(ctx context.Context, s Statement) (applied bool, now map[strin
 		err = db.try(ctx, t, limit, swap)
 	}
 	if err != nil {
-		// One without an answer is asked about, which succeeds if the database
-		// serves.
+		// One without an answer may have worked, which its caller finds out: it is
+		// not told as an outage here.
 		open := !NotSent(err) && !Rejected(err)
 		if err = db.describe(ctx, t, err, open); !open {
 			db.NotServed(err)
@@ -125,8 +125,8 @@ func (db *DB) CAS(ctx context.Context, s Statement) (applied bool, now map[strin
 
 // Prepare lets the driver learn how statements are routed before they are sent:
 // it otherwise learns that when it chooses a host, within the time of the attempt
-// and always from the same node, which may hang then. What it cannot learn now it
-// learns later.
+// and always from the same node, which may hang then. What it cannot learn for want
+// of time it learns later.
 func (db *DB) Prepare(ctx context.Context, texts []string) {
 	ctx, cancel := context.WithTimeout(ctx, readAttempt)
 	defer cancel()

@@ -119,7 +119,7 @@ func (m Migration) check(statement string) error {
 		dropColumns.MatchString(statement), setOptions.MatchString(statement):
 		return nil
 	default:
-		return errors.New("is no statement that can be run twice: CREATE TABLE IF NOT EXISTS, ALTER TABLE … ADD column type, ADD (…), DROP (…) or WITH")
+		return errors.New("is not a statement that can be run twice: CREATE TABLE IF NOT EXISTS, ALTER TABLE … ADD column type, ADD (…), DROP (…) or WITH")
 	}
 }
 
@@ -272,7 +272,7 @@ func (db *DB) record(ctx context.Context, f Migration, by string) error {
 }
 
 // warm makes conditional updates that change nothing. One that does not work in
-// time will be made by whoever needs its table first, and is no reason to fail.
+// time will be made by whoever needs its table first: that is not a failure.
 func (db *DB) warm(ctx context.Context, lease *Lease, first []Statement) error {
 	for _, s := range first {
 		if err := lease.Renew(ctx); err != nil {

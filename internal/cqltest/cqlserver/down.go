@@ -12,7 +12,7 @@ import (
 )
 
 // runDown stops the server, deletes its data, and returns when both are gone.
-// That none runs is no error.
+// It is not an error when none runs.
 func runDown(ctx context.Context) error {
 	s, err := running()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -39,7 +39,8 @@ func logPath() string   { return filepath.Join(dir(), "log") }
 func dataDir() string   { return filepath.Join(dir(), "data") }
 func keptPath() string  { return filepath.Join(dataDir(), "cluster.json") }
 
-// errStarting is no fs.ErrNotExist: the server's data must not be touched.
+// errStarting does not match fs.ErrNotExist: the server's data must not be
+// touched.
 var errStarting = errors.New("a CQL server is being started or stopped here: run this again when that is done")
 
 // running returns the state of the server that up started, or fs.ErrNotExist.
