@@ -30,7 +30,7 @@ func beforeBeats(t *testing.T) fs.FS {
 // peers still run. They can neither read nor send heartbeats any more, so that
 // they take nobody for dead, and do not start again. Who they are is kept.
 func TestUpgradeToBeats(t *testing.T) {
-	conf := testConfig(t)
+	conf := freshConfig(t)
 	earlier, err := openVersion(t, conf, beforeBeats(t))
 	must(t, err)
 	m := member("a", incarnation(1))

@@ -125,7 +125,7 @@ func TestPlacementBuckets(t *testing.T) {
 
 // TestBucketIsNotedFirst: no row is written that nobody would find.
 func TestBucketIsNotedFirst(t *testing.T) {
-	s := newTestStore(t)
+	s := openStore(t, freshConfig(t)) // loses a table
 	ctx := t.Context()
 	a, c := statetest.Peer("a"), statetest.Cid("x")
 	must(t, s.db.Session.Query("DROP TABLE buckets").Exec())

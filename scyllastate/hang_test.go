@@ -132,7 +132,7 @@ func lists(t *testing.T, s *Store, when string, want int, within time.Duration) 
 func TestOneNodeOfThree(t *testing.T) {
 	needLong(t, "it starts three nodes")
 	server := cqltest.StartOwn(t, engine.Options{Nodes: 3})
-	conf := configOn(t, &server.Server)
+	conf := configOn(t, &server.Server, server.Keyspace(t))
 	s := openStore(t, conf)
 	var w work
 	during := func(what string, fault func()) {
@@ -165,7 +165,7 @@ func TestOneNodeOfThree(t *testing.T) {
 
 	// The tables are made without the node that is dead.
 	began := time.Now()
-	made := openStore(t, configOn(t, &server.Server))
+	made := openStore(t, configOn(t, &server.Server, server.Keyspace(t)))
 	must(t, made.Add(t.Context(), held("a", statetest.Peer("self"))))
 	t.Logf("a keyspace was made in %s while a node is dead", time.Since(began).Round(time.Millisecond))
 }
@@ -177,7 +177,7 @@ func TestHangingReplica(t *testing.T) {
 	needLong(t, "it starts three nodes")
 	server := cqltest.StartFace(t, engine.Options{Nodes: 3}, scyllaface.Options{})
 	t.Log(server.Name())
-	conf := configOn(t, &server.Server)
+	conf := configOn(t, &server.Server, server.Keyspace(t))
 	s := openStore(t, conf)
 	for i, node := range server.Face().Nodes() {
 		var w work
@@ -200,7 +200,7 @@ func TestHangingReplica(t *testing.T) {
 func TestHangingDataCentre(t *testing.T) {
 	needLong(t, "it starts three nodes")
 	server := cqltest.StartFace(t, engine.Options{Nodes: 3, DCs: 2}, scyllaface.Options{})
-	conf := configOn(t, &server.Server)
+	conf := configOn(t, &server.Server, server.Keyspace(t))
 	conf.LocalDC, conf.Hosts = "dc1", server.Hosts()
 	conf.Replication = map[string]int{"dc1": 2}
 	s := openStore(t, conf)

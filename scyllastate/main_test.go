@@ -12,20 +12,30 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(cqltest.Main(m)) }
 
-// config of a store in a keyspace of its own.
+// testConfig is the configuration of a store on an empty keyspace, whose tables
+// may be there already.
 func testConfig(tb testing.TB) *Config {
 	tb.Helper()
-	return configOn(tb, cqltest.Start(tb))
+	server := cqltest.Start(tb)
+	return configOn(tb, server, server.Emptied(tb))
 }
 
-func configOn(tb testing.TB, server *cqltest.Server) *Config {
+// freshConfig is that of a store on a keyspace which does not exist yet, for tests
+// that change tables, or watch them being made.
+func freshConfig(tb testing.TB) *Config {
+	tb.Helper()
+	server := cqltest.Start(tb)
+	return configOn(tb, server, server.Keyspace(tb))
+}
+
+func configOn(tb testing.TB, server *cqltest.Server, keyspace string) *Config {
 	tb.Helper()
 	conf := &Config{}
 	if err := conf.Default(); err != nil {
 		tb.Fatal(err)
 	}
 	conf.Secret = []byte("the secret of the cluster under test")
-	conf.Hosts, conf.Port, conf.Keyspace = server.Hosts(), server.Port(), server.Keyspace(tb)
+	conf.Hosts, conf.Port, conf.Keyspace = server.Hosts(), server.Port(), keyspace
 	return conf
 }
 
@@ -51,7 +61,7 @@ func openLimited(tb testing.TB, conf *Config, lim limits) *Store {
 	return s
 }
 
-// newTestStore opens a store on a keyspace of its own.
+// newTestStore opens a store on an empty keyspace.
 func newTestStore(tb testing.TB) *Store {
 	tb.Helper()
 	return openStore(tb, testConfig(tb))

@@ -297,7 +297,7 @@ func TestMemberResolve(t *testing.T) {
 // given up: what it is told is what became of the write.
 func TestMemberLostAnswer(t *testing.T) {
 	own := cqltest.StartOwn(t, engine.Options{})
-	s := openStore(t, configOn(t, &own.Server))
+	s := openStore(t, configOn(t, &own.Server, own.Keyspace(t)))
 	m := member("a", incarnation(1))
 	must(t, s.PutMember(t.Context(), member("warm", incarnation(1)), state.Member{}))
 

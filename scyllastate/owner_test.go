@@ -74,7 +74,7 @@ func TestOwner(t *testing.T) {
 // TestOwnerAtOnce lets peers of two clusters open an empty keyspace at the same
 // moment: one cluster gets it.
 func TestOwnerAtOnce(t *testing.T) {
-	conf := testConfig(t)
+	conf := freshConfig(t)
 	const peers = 4
 	errs := make([]error, 2*peers)
 	var wg sync.WaitGroup

@@ -25,7 +25,7 @@ const (
 //
 //	bin/cqlserver exec -- go test -run '^$' -bench ListMembers -benchtime 10s ./scyllastate
 func BenchmarkListMembers(b *testing.B) {
-	s := newTestStore(b)
+	s := openStore(b, freshConfig(b))
 	fillPeers(b, s)
 	for _, way := range []struct {
 		name string

@@ -20,7 +20,7 @@ import (
 // update arrives when the database goes on.
 func TestLostAnswers(t *testing.T) {
 	own := cqltest.StartOwn(t, engine.Options{})
-	conf := configOn(t, &own.Server)
+	conf := configOn(t, &own.Server, own.Keyspace(t))
 	conf.RequestTimeout = minRequestTimeout
 	s := openStore(t, conf)
 	self := statetest.Peer("self")

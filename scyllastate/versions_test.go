@@ -60,7 +60,7 @@ func openVersion(tb testing.TB, conf *Config, files fs.FS) (*Store, error) {
 // TestMixedVersions runs this version and the next one on one keyspace: while
 // the next one upgrades it, beside it, and alone again after a downgrade.
 func TestMixedVersions(t *testing.T) {
-	conf := testConfig(t)
+	conf := freshConfig(t)
 	old := openStore(t, conf)
 	var pins []api.Pin
 	for _, sample := range statetest.Samples(t) {
@@ -148,7 +148,7 @@ func TestMixedVersions(t *testing.T) {
 
 // TestMinBinary shows that a schema that is not for this version refuses it.
 func TestMinBinary(t *testing.T) {
-	conf := testConfig(t)
+	conf := freshConfig(t)
 	newest := current(t) + 1
 	if _, err := openVersion(t, conf, nextVersion(t, newest)); err != nil {
 		t.Fatal(err)

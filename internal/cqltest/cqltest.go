@@ -23,6 +23,7 @@ type Server struct {
 	port  int
 	auth  bool
 	face  *scyllaface.Face // stands before the server if not nil
+	pool  *pool            // of the shared server
 }
 
 // shared is the server of this test process. A process has one because a
@@ -33,6 +34,7 @@ var shared struct { //nolint:gochecknoglobals // see above
 	engine *engine.Engine
 	face   *scyllaface.Face
 	err    error
+	pool   pool
 }
 
 // Start returns the server that all tests of this process share. The first
@@ -55,7 +57,7 @@ func Start(tb testing.TB) *Server {
 		unavailable(tb, shared.err)
 	}
 	e := shared.engine
-	return &Server{name: e.Name(), hosts: e.Hosts(), port: e.Port(), face: shared.face}
+	return &Server{name: e.Name(), hosts: e.Hosts(), port: e.Port(), face: shared.face, pool: &shared.pool}
 }
 
 // Main runs the tests of a package and stops the server they shared. Its
@@ -68,9 +70,9 @@ func Main(m *testing.M) int {
 	if shared.engine == nil {
 		return code
 	}
-	var err error
+	err := shared.pool.drop()
 	if shared.face != nil {
-		err = shared.face.Close()
+		err = errors.Join(err, shared.face.Close())
 	}
 	if err := errors.Join(err, shared.engine.Stop()); err != nil {
 		fmt.Fprintln(os.Stderr, "cqltest:", err)
@@ -120,10 +122,11 @@ func (s *Server) Port() int {
 func (s *Server) Face() *scyllaface.Face { return s.face }
 
 // Keyspace returns a keyspace name that no other test has. It does not create
-// the keyspace. It drops it when the test ends.
+// the keyspace. It drops it when the test ends. A test for which tables that are
+// there already will do takes Emptied instead.
 func (s *Server) Keyspace(tb testing.TB) string {
 	tb.Helper()
-	name := "t_" + strings.ToLower(rand.Text())
+	name := newName()
 	tb.Cleanup(func() {
 		session, err := s.config().CreateSession()
 		if err != nil {
@@ -137,6 +140,8 @@ func (s *Server) Keyspace(tb testing.TB) string {
 	})
 	return name
 }
+
+func newName() string { return "t_" + strings.ToLower(rand.Text()) }
 
 // Session returns an administrative session of one connection to the first
 // node, closed when the test ends.

@@ -33,9 +33,10 @@ type Options struct {
 	// with the same directory, Nodes and DCs goes on with them. Empty means a
 	// directory of its own that Stop removes.
 	Dir string
-	// Volatile lets a Cassandra keep changes of the schema in memory and in its
-	// commit log, where it otherwise flushes them to disk one by one. It is for
-	// servers that are thrown away: a node that is killed may forget tables.
+	// Volatile lets a Cassandra keep changes of the schema and of its own tables
+	// in memory and in its commit log, where it otherwise flushes them to disk
+	// one by one. It is for servers that are thrown away: a node that is killed
+	// may forget tables, and bring back rows from before a TRUNCATE.
 	Volatile bool
 	// Progress gets a line per step of a start. Nil discards them.
 	Progress io.Writer

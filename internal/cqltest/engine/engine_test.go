@@ -216,7 +216,7 @@ func TestScyllaWithoutDocker(t *testing.T) {
 	}
 }
 
-// Only a node that was asked for it keeps changes of the schema in memory.
+// Only a node that was asked for it keeps in memory what belongs on disk.
 func TestVolatile(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	for _, volatile := range []bool{false, true} {
@@ -224,8 +224,10 @@ func TestVolatile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := slices.Contains(c.nodes[0].arguments("lib"), keepSchemaInMemory); got != volatile {
-			t.Errorf("Volatile: %t; %s: %t", volatile, keepSchemaInMemory, got)
+		for _, flag := range []string{keepSchemaInMemory, keepSystemInMemory} {
+			if got := slices.Contains(c.nodes[0].arguments("lib"), flag); got != volatile {
+				t.Errorf("Volatile: %t; %s: %t", volatile, flag, got)
+			}
 		}
 		if err := c.Stop(); err != nil {
 			t.Error(err)

@@ -18,7 +18,7 @@ func (n *node) arguments(lib string) []string {
 		args = append(args, "--add-opens", p+"=ALL-UNNAMED")
 	}
 	if n.volatile {
-		args = append(args, keepSchemaInMemory)
+		args = append(args, keepSchemaInMemory, keepSystemInMemory)
 	}
 	tmp := filepath.Join(n.dir, "tmp")
 	return append(args,
@@ -38,8 +38,11 @@ func (n *node) arguments(lib string) []string {
 	)
 }
 
-// keepSchemaInMemory is what Options.Volatile does to a node.
-const keepSchemaInMemory = "-Dcassandra.test.flush_local_schema_changes=false"
+// What Options.Volatile does to a node.
+const (
+	keepSchemaInMemory = "-Dcassandra.test.flush_local_schema_changes=false"
+	keepSystemInMemory = "-Dcassandra.unsafesystem=true" // each TRUNCATE flushes system.local else
+)
 
 // The parts of the JDK that Cassandra reaches into on Java 17.
 const (
