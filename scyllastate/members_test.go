@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
@@ -293,10 +292,9 @@ func TestMemberResolve(t *testing.T) {
 	}
 }
 
-// TestMemberLostAnswer freezes the database until the caller of PutMember has
-// given up: what it is told is what became of the write.
-func TestMemberLostAnswer(t *testing.T) {
-	own := cqltest.StartOwn(t, engine.Options{})
+// memberLostAnswer freezes the database until the caller of PutMember has given
+// up: what it is told is what became of the write.
+func memberLostAnswer(t *testing.T, own *cqltest.Own) {
 	s := openStore(t, configOn(t, &own.Server, own.Keyspace(t)))
 	m := member("a", incarnation(1))
 	must(t, s.PutMember(t.Context(), member("warm", incarnation(1)), state.Member{}))

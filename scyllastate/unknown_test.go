@@ -15,11 +15,18 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
-// TestLostAnswers freezes the database when a conditional update is about to be
-// sent, for longer than a request may take, so that its answer is lost and the
-// update arrives when the database goes on.
+// TestLostAnswers freezes a database, so that the answer of a conditional update
+// is lost, and the update arrives when the database goes on.
 func TestLostAnswers(t *testing.T) {
+	t.Parallel()
 	own := cqltest.StartOwn(t, engine.Options{})
+	t.Run("pin", func(t *testing.T) { pinLostAnswer(t, own) })
+	t.Run("member", func(t *testing.T) { memberLostAnswer(t, own) })
+}
+
+// pinLostAnswer freezes it when the update of a pin is about to be sent, for longer
+// than a request may take.
+func pinLostAnswer(t *testing.T, own *cqltest.Own) {
 	conf := configOn(t, &own.Server, own.Keyspace(t))
 	conf.RequestTimeout = minRequestTimeout
 	s := openStore(t, conf)

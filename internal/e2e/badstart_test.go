@@ -86,7 +86,7 @@ func TestBadStart(t *testing.T) {
 func TestBadStartOnServer(t *testing.T) {
 	t.Parallel()
 	server := cqltest.Start(t)
-	db := on(t, server)
+	db := onNew(t, server)
 	p := newPeer(t, db, nil, nil)
 	session := server.Session(t)
 	var dc string

@@ -22,7 +22,7 @@ import (
 func TestSharedKeyspace(t *testing.T) {
 	t.Parallel()
 	server := cqltest.Start(t)
-	db := on(t, server)
+	db := onNew(t, server)
 	p := newPeer(t, db, nil, nil)
 	file := filepath.Join(p.dir, "pins.json")
 	cids := make([]string, 5)

@@ -23,7 +23,7 @@ func TestMigrationPage(t *testing.T) {
 	if _, err := exec.LookPath("jq"); err != nil {
 		t.Fatal("the page uses jq, which is not installed: apt-get install jq")
 	}
-	db := on(t, cqltest.Start(t))
+	db := onNew(t, cqltest.Start(t))
 	k := startKubo(t)
 	old := newLocalPeer(t, stock, "crdt", k)
 	cids := k.addBlocks(t, "TestMigrationPage", 4)

@@ -108,7 +108,7 @@ func TestPatchedService(t *testing.T) {
 	if inTable(t, session, db.keyspace, removed) {
 		t.Error("state import of the patched service has written into a keyspace that holds pins")
 	}
-	fresh := on(t, server)
+	fresh := onNew(t, server)
 	empty := newPeer(t, fresh, k, nil)
 	inEmpty := func(args ...string) *exec.Cmd {
 		cmd := empty.service(t, nil, args...)

@@ -46,8 +46,14 @@ type database struct {
 	keyspace string
 }
 
-// on is a keyspace of its own on a server.
+// on is a keyspace without rows on a server. Its tables may be there already.
 func on(t *testing.T, server *cqltest.Server) database {
+	t.Helper()
+	return database{hosts: server.Hosts(), port: server.Port(), keyspace: server.Emptied(t)}
+}
+
+// onNew is a keyspace that does not exist yet.
+func onNew(t *testing.T, server *cqltest.Server) database {
 	t.Helper()
 	return database{hosts: server.Hosts(), port: server.Port(), keyspace: server.Keyspace(t)}
 }

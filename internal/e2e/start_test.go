@@ -107,7 +107,7 @@ func TestEngineLate(t *testing.T) {
 func TestTwoDaemonsEmptyServer(t *testing.T) {
 	t.Parallel()
 	server := cqltest.Start(t)
-	db := on(t, server)
+	db := onNew(t, server)
 	k := startKubo(t)
 	one, two := newPeer(t, db, k, nil), newPeer(t, db, k, nil)
 	one.start(t)

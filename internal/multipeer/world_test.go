@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	t.Parallel()
 	w := &world{t: t, server: cqltest.Start(t), holders: newHolders(), ping: 500 * time.Millisecond, recover: time.Hour}
 	must(t, w.conf.Default())
-	w.conf.Hosts, w.conf.Keyspace = w.server.Hosts(), w.server.Keyspace(t)
+	w.conf.Hosts, w.conf.Keyspace = w.server.Hosts(), w.server.Emptied(t)
 	w.conf.Secret = []byte("the secret of the peers of the test")
 	w.sql = w.server.Session(t)
 	w.prepare()

@@ -93,7 +93,7 @@ func TestDsstate(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.test, func(t *testing.T) {
 			t.Parallel()
-			both := server.Keyspace(t) + "," + server.Keyspace(t)
+			both := server.Emptied(t) + "," + server.Emptied(t)
 			runUpstream(t, server, suites.dsstate, row.test, "UPSTREAM_KEYSPACES="+both)
 		})
 	}
@@ -114,7 +114,7 @@ func TestRoot(t *testing.T) {
 		t.Run(row.test, func(t *testing.T) {
 			// One after another: the tests of one peer want a certain port,
 			// and upstream's pauses are too short for a busy machine.
-			runUpstream(t, server, suites.root, row.test, "CLUSTER_SCYLLA_KEYSPACE="+server.Keyspace(t),
+			runUpstream(t, server, suites.root, row.test, "CLUSTER_SCYLLA_KEYSPACE="+server.Emptied(t),
 				"-consensus", "scylla", "-nclusters", strconv.Itoa(peers), "-npins", strconv.Itoa(pins))
 		})
 	}
