@@ -9,6 +9,10 @@ MAKEFLAGS += --no-print-directory
 # database, bolt v1.3.1, fails the pointer checks that come with -race.
 TEST_FLAGS := -count=1 -race -gcflags=github.com/boltdb/bolt=-d=checkptr=0 -p 2 -timeout 30m
 
+# A process with -race sleeps for a second before it ends, if it is not told not
+# to: each package is one.
+test: export GORACE := atexit_sleep_ms=0
+
 # Packages run in the order in which they are named, these before all others:
 # the last ones would run alone.
 LONGEST := ./internal/e2e ./scyllastate ./internal/upstream ./internal/multipeer
@@ -38,7 +42,7 @@ cql-down: bin-cqlserver ## stop it and DELETE its data
 	@bin/cqlserver down
 
 .PHONY: test
-test: need-engine need-cc tools ## all tests on a real CQL server; ends with a count
+test: need-engine need-cc bin-cqlserver ## all tests on a real CQL server; ends with a count
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@echo "testing; the first run compiles for minutes"
 	@CQL_REQUIRED=1 bin/cqlserver exec -volatile -- go test -json $(TEST_FLAGS) $(LONGEST) ./... | bin/testreport

@@ -9,19 +9,25 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 )
 
-// The peer is killed with kill -9 ten times under a load of pins and unpins.
-// What it has acknowledged holds afterwards, and what it has not acknowledged
-// is the same in the pinset and in IPFS.
+// The peer is killed with kill -9 under a load of pins and unpins, again and
+// again. What it has acknowledged holds afterwards, and what it has not
+// acknowledged is the same in the pinset and in IPFS.
 func TestKill9UnderLoad(t *testing.T) {
-	const kills, pinsPerRound = 10, 500
+	t.Parallel()
+	kills, pinsPerRound := 3, int64(150)
+	if longTests() {
+		kills, pinsPerRound = 10, 500
+	} else {
+		t.Logf("A SLICE ONLY: %d kills after %d pins each. TEST_LONG=1 tests 10 after 500.", kills, pinsPerRound)
+	}
 	server := cqltest.Start(t)
 	k := startKubo(t)
 	p := newPeer(t, on(t, server), k, nil)
 
 	// Every second client has its pins allocated to the peer by name, which
 	// concerns another feed than pins everywhere. A round overshoots by what
-	// is under way, and clients do not share CIDs.
-	l := newLoad(k.addBlocks(t, "TestKill9UnderLoad", 2*kills*pinsPerRound),
+	// is under way, and clients are not equally fast and do not share CIDs.
+	l := newLoad(k.addBlocks(t, "TestKill9UnderLoad", 2*kills*(int(pinsPerRound)+2*clients)),
 		url.Values{"replication-min": {"1"}, "replication-max": {"1"}}, url.Values{})
 	for round := range kills {
 		p.start(t)
@@ -54,7 +60,7 @@ func TestKill9UnderLoad(t *testing.T) {
 		t.Logf("round %d: kill after %s with %d requests under way", round, took.Round(time.Millisecond), n)
 	}
 	l.report(t)
-	if l.pins.Load() < kills*pinsPerRound || l.unpins.Load() == 0 {
+	if l.pins.Load() < int64(kills)*pinsPerRound || l.unpins.Load() == 0 {
 		t.Error("too few for a test")
 	}
 
