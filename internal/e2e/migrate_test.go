@@ -19,7 +19,7 @@ import (
 // longTests tells whether tests have the sizes that take minutes.
 func longTests() bool { return os.Getenv("TEST_LONG") == "1" }
 
-// target is a peer of ours with a keyspace of its own, into which a test brings
+// target is a peer of ours with an empty keyspace, into which a test brings
 // the pins of others.
 type target struct {
 	*peer
@@ -30,9 +30,12 @@ type target struct {
 // newTarget makes one. k may be nil if its daemon is not started.
 func newTarget(t *testing.T, k *ipfs, vars map[string]string) *target {
 	t.Helper()
-	server := cqltest.Start(t)
-	db := on(t, server)
-	return &target{newPeer(t, db, k, vars), db, server.Session(t)}
+	return newTargetOn(t, on(t, cqltest.Start(t)), k, vars)
+}
+
+func newTargetOn(t *testing.T, db database, k *ipfs, vars map[string]string) *target {
+	t.Helper()
+	return &target{newPeer(t, db, k, vars), db, cqltest.Start(t).Session(t)}
 }
 
 // migrate runs a subcommand of migrate to its end.

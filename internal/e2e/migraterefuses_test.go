@@ -16,6 +16,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
 )
 
@@ -26,8 +27,8 @@ func TestMigrateRefuses(t *testing.T) {
 	crdt, _ := stockFolder(t, variedPins(t, 100), "--consensus", "crdt")
 	raft, _ := stockFolder(t, variedPins(t, 100), "--consensus", "raft")
 	m := newTarget(t, nil, nil)
-	m.mustMigrate(t, "plan", "--from", "crdt:"+crdt.folder) // makes the tables
-	untold := newTarget(t, nil, nil)                        // gets none by a mistake in --from
+	m.mustMigrate(t, "plan", "--from", "crdt:"+crdt.folder)        // makes the tables
+	untold := newTargetOn(t, onNew(t, cqltest.Start(t)), nil, nil) // gets none by a mistake in --from
 	nothing := filepath.Join(t.TempDir(), "nothing")
 	pins := writeExport(t, plainPins(t, 3))
 	empty := writeFile(t, "empty", nil)
