@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -200,6 +201,8 @@ func TestReasons(t *testing.T) {
 		{gocql.ErrConnectionClosed, nil, "the connection to the database broke"},
 		{io.EOF, nil, "the connection to the database broke"},
 		{&net.OpError{Op: "read", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 9042}, Err: syscall.ECONNRESET}, nil, "the connection to the database broke"},
+		{&net.OpError{Op: "write", Net: "tcp", Err: os.ErrDeadlineExceeded}, nil, "the database did not answer in time"},
+		{&net.OpError{Op: "read", Net: "tcp", Err: syscall.ETIMEDOUT}, nil, "the database did not answer in time"},
 		{context.DeadlineExceeded, nil, "context deadline exceeded"},
 		{gocql.ErrNoStreams, nil, "too many requests to the database are under way"},
 		{&gocql.RequestErrUnavailable{}, nil, "too few nodes of the database are up (code 0x0000, consistency ANY, required 0, received 0)"},

@@ -195,11 +195,19 @@ func (db *DB) try(ctx context.Context, t *trail, limit time.Duration, attempt fu
 	if limit > readAttempt {
 		defer db.doubt(t).Stop()
 	}
+	begun := time.Now()
 	err := attempt(within, limit)
-	if attemptOver(within, err) {
+	if attemptOver(within, err) || broke(err) && db.cutOff(t, begun) {
 		return gocql.ErrTimeoutNoResponse
 	}
 	return err
+}
+
+// cutOff reports whether the host of an attempt that began then has not answered
+// for so long that its connections were closed from here.
+func (db *DB) cutOff(t *trail, begun time.Time) bool {
+	host := t.handed()
+	return host != nil && db.health.cutSince(host, begun)
 }
 
 // attemptOver reports whether err came because the time of an attempt was over,
