@@ -9,7 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 )
 
 // demo runs demo/run.sh in a folder of its own, on programs that stand for the
@@ -119,11 +120,7 @@ func TestDemoKilled(t *testing.T) {
 	if err := killed.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); !d.has("blocked"); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("make up does not come to where it is killed")
-		}
-	}
+	cqltest.WaitFor(t, "make up to come where it is killed", func() bool { return d.has("blocked") })
 	if err := syscall.Kill(-killed.Process.Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
