@@ -153,9 +153,9 @@ func (l *Lease) Renew(ctx context.Context) error {
 	return nil
 }
 
-// Keep renews a lease that was just taken, for what takes longer than
-// it lasts, until stop is called. The context it returns ends when the lease is
-// lost, or runs out and cannot be renewed, with the reason as its cause.
+// Keep renews a lease that was just taken, for what takes longer than it lasts,
+// until stop is called. The context it returns ends when the lease is lost, or
+// runs out and cannot be renewed, with the reason as its cause.
 func (l *Lease) Keep(ctx context.Context) (held context.Context, stop func()) {
 	held, lose := context.WithCancelCause(ctx)
 	stopped := make(chan struct{})
