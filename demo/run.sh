@@ -172,21 +172,22 @@ up() {
     cat "$up_dir/usage"
     return
   fi
-  stop "$up_dir"
-  rm -rf "$up_dir"
+  if [[ -d $up_dir ]]; then
+    say "an earlier make up has not come to its end: deleting what it has left"
+    down
+  fi
   mkdir -p "$up_dir"
   trap down EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   start_cql
-  echo "${CLUSTER_SCYLLA_KEYSPACE:-ipfs_cluster}" >"$up_dir/keyspace"
+  take_keyspace "${CLUSTER_SCYLLA_KEYSPACE:-ipfs_cluster}"
   configure_up
   init_kubo
   start_kubo
   init_peer
   start_peer
   pin_file
-  echo "$CQL_HOSTS" >"$up_dir/hosts"
   cat >"$up_dir/usage" <<END
 
 Kubo, the peer and the CQL server are running. Try:
@@ -202,9 +203,26 @@ END
   cat "$up_dir/usage"
 }
 
-# start_cql starts the CQL server, or what has died of it.
+# take_keyspace KEYSPACE notes which keyspace the peer makes, and where. On a
+# server that stays when this stops, the keyspace is to be dropped then: one that
+# is there already belongs to others.
+take_keyspace() {
+  local found
+  if [[ $cql_stays ]]; then
+    found=$("$bin/cqlserver" query "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '$1'")
+    [[ $found == *" 0 rows" ]] ||
+      fail "the keyspace $1 at $CQL_HOSTS is not of make up: name another one with CLUSTER_SCYLLA_KEYSPACE, or drop it"
+  fi
+  echo "$1" >"$up_dir/keyspace"
+  echo "$CQL_HOSTS" >"$up_dir/hosts"
+  if [[ $cql_stays ]]; then touch "$up_dir/drop-keyspace"; else rm -f "$up_dir/drop-keyspace"; fi
+}
+
+# start_cql starts the CQL server, or what has died of it. It sets new_cql when
+# none ran here, and cql_stays when down leaves it: it was here before, or is
+# somebody else's.
 start_cql() {
-  local hosts
+  local hosts named=${CQL_HOSTS:-}
   new_cql=
   # A server that make cql-up started stays when this stops.
   if [[ ! -e .build/cql/data/cluster.json ]] && ! "$bin/cqlserver" hosts >/dev/null 2>&1; then
@@ -213,6 +231,8 @@ start_cql() {
   fi
   hosts=$("$bin/cqlserver" up)
   export CQL_HOSTS=${hosts#CQL_HOSTS=}
+  cql_stays=1
+  if [[ $new_cql && ! $named ]]; then cql_stays=; fi
 }
 
 # up_again starts what has died since make up, with its data.
@@ -220,8 +240,11 @@ up_again() {
   local why=
   runs "$up_dir" peer || why="it has died"
   start_cql
-  if [[ $new_cql ]]; then
+  if [[ $new_cql && $cql_stays && $CQL_HOSTS == "$(<"$up_dir/hosts")" ]]; then
+    : # a server of somebody else's, which only cqlserver has forgotten
+  elif [[ $new_cql ]]; then
     say "the CQL server that the peer used is gone, with its data: this is another one"
+    take_keyspace "$(<"$up_dir/keyspace")"
     why=${why:-for the other CQL server}
   elif [[ $CQL_HOSTS != "$(<"$up_dir/hosts")" ]]; then
     why=${why:-for the CQL server, which has moved}
@@ -249,8 +272,21 @@ configure_up() {
 
 down() {
   stop "$up_dir"
+  if [[ -f $up_dir/drop-keyspace ]]; then drop_keyspace; fi
   if [[ -f $up_dir/started-cql ]]; then "$bin/cqlserver" down; fi
   rm -rf "$up_dir"
+}
+
+# drop_keyspace drops the keyspace that up has made. What is needed for that
+# stays as long as it fails.
+drop_keyspace() {
+  local keyspace hosts
+  keyspace=$(<"$up_dir/keyspace")
+  hosts=$(<"$up_dir/hosts")
+  say "dropping the keyspace $keyspace at $hosts, which make up has made"
+  CQL_HOSTS=$hosts "$bin/cqlserver" query "DROP KEYSPACE IF EXISTS $keyspace" >/dev/null ||
+    fail "the keyspace $keyspace is still there: run make down again when $hosts answers; if that server is gone for good: rm -r .build/up"
+  rm "$up_dir/drop-keyspace"
 }
 
 clean() {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -141,20 +142,49 @@ func refuseBusy(ctx context.Context, db *scylla.DB) error {
 
 // beating returns a peer whose heartbeat has not run out.
 func beating(ctx context.Context, db *scylla.DB) (busy string, err error) {
-	for shard := range beatShards {
+	return anyBusy(ctx, func(ctx context.Context, shard int) (busy string, err error) {
 		rows := db.Rows(ctx, gocql.Quorum, beatsPage, scylla.Bind(selectBeats, shard))
-		var cells beatCells
-		for rows.Next(cells.columns()...) {
+		for busy == "" {
+			var cells beatCells
+			if !rows.Next(cells.columns()...) {
+				break
+			}
 			if cells.there() {
 				busy = cells.peer
 			}
-			cells = beatCells{}
 		}
-		if err := rows.Close(); err != nil {
-			return "", err
+		return busy, rows.Close()
+	})
+}
+
+// anyBusy reads all shards of beats at the same time, and ends with the first
+// peer that is found. That a shard cannot be read matters only when none is.
+func anyBusy(ctx context.Context, read func(ctx context.Context, shard int) (busy string, err error)) (string, error) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		busy string
+		err  error
+	}
+	results := make(chan result, beatShards)
+	for shard := range beatShards {
+		wg.Go(func() {
+			busy, err := read(ctx, shard)
+			results <- result{busy, err}
+		})
+	}
+	var failed error
+	for range beatShards {
+		switch r := <-results; {
+		case r.busy != "":
+			return r.busy, nil
+		case failed == nil:
+			failed = r.err
 		}
 	}
-	return busy, nil
+	return "", failed
 }
 
 // reading returns a peer that has just read its changes.

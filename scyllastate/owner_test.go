@@ -1,13 +1,16 @@
 package scyllastate
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
@@ -211,4 +214,48 @@ func TestAdoptBesideRunningPeer(t *testing.T) {
 		return busy == ""
 	})
 	must(t, Adopt(t.Context(), &moved, func(Owner) error { return nil }))
+}
+
+// TestAnyBusy shows that the first peer found ends the reading of all shards, and
+// that one which cannot be read is an error only when no peer is found.
+func TestAnyBusy(t *testing.T) {
+	broken := errors.New("broken")
+	nobody := func(context.Context) (string, error) { return "", nil }
+	breaks := func(context.Context) (string, error) { return "", broken }
+	found := func(context.Context) (string, error) { return "peer", nil }
+	foundThenBroken := func(context.Context) (string, error) { return "peer", broken }
+	hangs := func(ctx context.Context) (string, error) {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
+	for _, tt := range []struct {
+		name        string
+		one, others func(context.Context) (string, error)
+		busy        string
+		err         error
+	}{
+		{"nobody", nobody, nobody, "", nil},
+		{"found while others hang", found, hangs, "peer", nil},
+		{"found while others break", found, breaks, "peer", nil},
+		{"found in a shard that breaks", foundThenBroken, nobody, "peer", nil},
+		{"one cannot be read", breaks, nobody, "", broken},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var ended atomic.Int32
+			busy, err := anyBusy(t.Context(), func(ctx context.Context, shard int) (string, error) {
+				defer ended.Add(1)
+				if shard == beatShards/2 {
+					synctest.Wait() // the others come first
+					return tt.one(ctx)
+				}
+				return tt.others(ctx)
+			})
+			if busy != tt.busy || !errors.Is(err, tt.err) {
+				t.Errorf("%s: %q, %v", tt.name, busy, err)
+			}
+			if n := ended.Load(); n != beatShards {
+				t.Errorf("%s: %d of %d shards were left", tt.name, n, beatShards)
+			}
+		})
+	}
 }

@@ -1,13 +1,17 @@
 package scyllastate
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	logging "github.com/ipfs/go-log/v2"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
@@ -47,6 +51,34 @@ func pinLostAnswer(t *testing.T, own *cqltest.Own) {
 	}
 	resume := func() { must(t, own.Cluster().Resume(0)) }
 
+	t.Run("stays unknown", func(t *testing.T) {
+		pin := held("b", self)
+		// Nothing else asks the database meanwhile, and finds that it does not answer.
+		waitFor(t, "the clock to be measured again", func() bool {
+			s.clock.mu.Lock()
+			defer s.clock.mu.Unlock()
+			return s.clock.steadyAt >= measureAgain
+		})
+		freeze(func() {})
+		told := logged(t, func() {
+			if err := s.Add(t.Context(), pin); !errors.Is(err, state.ErrOutcomeUnknown) {
+				t.Errorf("Add ended with %v", err)
+			}
+		})
+		resume()
+		if !strings.Contains(told, "the database does not serve requests: the database did not answer in time") {
+			t.Errorf("the outage is not in the log: %s", told)
+		}
+		s.at = func(point, *write) {}
+		// Either way the next write works, and its result stands.
+		waitFor(t, "the database to answer", func() bool {
+			_, err := s.readRow(t.Context(), pin.Cid, gocql.Serial)
+			return err == nil
+		})
+		must(t, s.Rm(t.Context(), pin.Cid))
+		wantPin(t, s, pin.Cid, nil)
+	})
+
 	t.Run("learnt by asking again", func(t *testing.T) {
 		pin := held("a", self)
 		freeze(resume)
@@ -61,22 +93,20 @@ func pinLostAnswer(t *testing.T, own *cqltest.Own) {
 			t.Errorf("the write was decided %d times: it met its own result and took it for a conflict", n)
 		}
 	})
+}
 
-	t.Run("stays unknown", func(t *testing.T) {
-		pin := held("b", self)
-		freeze(func() {})
-		err := s.Add(t.Context(), pin)
-		resume()
-		if !errors.Is(err, state.ErrOutcomeUnknown) {
-			t.Fatalf("Add ended with %v", err)
-		}
-		s.at = func(point, *write) {}
-		// Either way the next write works, and its result stands.
-		waitFor(t, "the database to answer", func() bool {
-			_, err := s.readRow(t.Context(), pin.Cid, gocql.Serial)
-			return err == nil
-		})
-		must(t, s.Rm(t.Context(), pin.Cid))
-		wantPin(t, s, pin.Cid, nil)
-	})
+// logged returns the errors that are logged while f runs.
+func logged(t *testing.T, f func()) string {
+	t.Helper()
+	r := logging.NewPipeReader(logging.PipeFormat(logging.PlaintextOutput), logging.PipeLevel(logging.LevelError))
+	var text bytes.Buffer
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(&text, r) // ends with Close
+	}()
+	f()
+	_ = r.Close()
+	<-done
+	return text.String()
 }

@@ -59,7 +59,10 @@ func TestServerDiesWithItsProcess(t *testing.T) {
 	if !answers(theirs) {
 		t.Fatalf("no server at %s", theirs)
 	}
-	jvm := jvmOf(t, holder.PID())
+	jvm, err := child.Of(holder.PID())
+	if err != nil {
+		t.Fatal(err)
+	}
 	left := filepath.Join(dataDir(theirs), "left-"+rand.Text()) // nobody who comes next has this
 	if err := os.WriteFile(left, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -67,8 +70,8 @@ func TestServerDiesWithItsProcess(t *testing.T) {
 
 	holder.Kill()
 
-	waitFor(t, "the server of the killed process to go", func() bool {
-		return !answers(theirs) && !runs(jvm)
+	cqltest.WaitFor(t, "the server of the killed process to go", func() bool {
+		return !answers(theirs) && !child.Runs(jvm)
 	})
 	cqltest.Reserve(t, engine.Options{})
 	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
@@ -100,50 +103,4 @@ func answers(host string) bool {
 		return false
 	}
 	return conn.Close() == nil
-}
-
-// jvmOf returns the pid of the only child of a process.
-func jvmOf(t *testing.T, parent int) int {
-	t.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var pid int
-		if _, err := fmt.Sscan(string(data), &pid); err == nil {
-			return pid
-		}
-	}
-	t.Fatalf("process %d has no child", parent)
-	return 0
-}
-
-// runs tells whether a process exists and is not a zombie: in a container
-// nobody may reap what the killed process left.
-func runs(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	_, after, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(after, "Z") && !strings.HasPrefix(after, "X")
-}
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("gave up waiting for ", what)
-		}
-	}
 }

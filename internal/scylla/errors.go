@@ -169,10 +169,19 @@ func unserved(err error) bool {
 // session calls it for each request but those of Scan: a piece of the ring that
 // is not read in time is read in smaller ones. Who gives it up calls it.
 func (db *DB) NotServed(err error) {
-	var e *RequestError
-	if errors.As(err, &e) && e.Unavailable() && !e.left {
+	if e := outageOf(err); e != nil {
 		db.outage.failure(e)
 	}
+}
+
+// outageOf returns the error of a request that the database did not serve, nil
+// when err is something else.
+func outageOf(err error) *RequestError {
+	var e *RequestError
+	if errors.As(err, &e) && e.Unavailable() && !e.left {
+		return e
+	}
+	return nil
 }
 
 // describe makes the error of a request, whose attempts t knows and whose caller

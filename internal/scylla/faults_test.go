@@ -2,6 +2,8 @@ package scylla
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +79,10 @@ func TestFaults(t *testing.T) {
 		}
 	})
 
+	t.Run("a lease lasts as long as the nodes take to agree", func(t *testing.T) {
+		testSlowAgreement(t, db, own.Cluster().Hosts()[0])
+	})
+
 	t.Run("a contact that hangs is left when its time is over", func(t *testing.T) {
 		c, err := db.conf.dialContact(own.Hosts()[0], ddlTimeout)
 		if err != nil {
@@ -117,6 +123,86 @@ func TestFaults(t *testing.T) {
 			t.Error("it was prepared once more")
 		}
 	})
+}
+
+// testSlowAgreement lets a node in another data centre, which is up, keep another
+// schema for longer than a lease lasts: it is the node at addr under another name.
+func testSlowAgreement(t *testing.T, db *DB, addr string) {
+	contact := func() *contact {
+		c, err := db.conf.survey(t.Context(), ddlTimeout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.close)
+		return c
+	}
+	c := contact()
+	exec := func(statement string) {
+		t.Helper()
+		if err := c.exec.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow := func() {
+		exec(fmt.Sprintf("INSERT INTO system.peers (peer, rpc_address, host_id, data_center, schema_version) VALUES ('127.99.99.99', '%s', %s, 'elsewhere', %s)",
+			addr, gocql.MustRandomUUID(), gocql.MustRandomUUID()))
+	}
+	agrees := func() { exec("DELETE FROM system.peers WHERE peer = '127.99.99.99'") }
+	defer agrees()
+
+	defer func(was time.Duration) { db.leaseTime = was }(db.leaseTime)
+	db.leaseTime = time.Second
+	lease := &Lease{db: db, name: "schema"}
+	read := func() leaseRow {
+		r, err := lease.read(t.Context(), gocql.Serial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	// apply changes the schema and returns when the change is waited for, for
+	// longer than the lease lasts.
+	apply := func(files map[string]string, statement string) (ended chan error) {
+		ended = make(chan error, 1)
+		changes := contact() // which a lost lease closes
+		slow()
+		go func() { ended <- db.applyUnderLease(t.Context(), changes, migrations(t, files), nil) }()
+		wait(t, func() bool {
+			there, err := c.columnsDone(t.Context(), statement)
+			if err != nil {
+				t.Error(err)
+			}
+			return there || len(ended) > 0
+		})
+		first := read().until
+		wait(t, func() bool { return read().until.Sub(first) > 2*db.leaseTime || len(ended) > 0 })
+		return ended
+	}
+	if err := db.ApplySchema(t.Context(), migrations(t, map[string]string{"0001_first.cql": firstFile})); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"0001_first.cql": firstFile, "0002_second.cql": "ALTER TABLE one ADD w int;"}
+	ended := apply(files, "ALTER TABLE one ADD w int")
+	if len(ended) > 0 {
+		t.Fatalf("it has not kept its lease: %v", <-ended)
+	}
+	agrees()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if r := read(); r.holder != "" {
+		t.Errorf("%q holds the lease afterwards", r.holder)
+	}
+
+	files["0003_third.cql"] = "ALTER TABLE one ADD x int;"
+	ended = apply(files, "ALTER TABLE one ADD x int")
+	epoch := *read().epoch
+	if taken, err := lease.write(t.Context(), "somebody else", epoch+1, time.Now().Add(time.Hour), &epoch); err != nil || !taken {
+		t.Fatal(taken, err)
+	}
+	if err := <-ended; !errors.Is(err, errTaken) || !strings.HasPrefix(err.Error(), "changing the schema: renewing the lease schema: another process") {
+		t.Errorf("without its lease it ends with %v", err)
+	}
 }
 
 // wait returns when the condition holds, or when the test ends.

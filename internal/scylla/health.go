@@ -47,6 +47,9 @@ type health struct {
 	suspects atomic.Int32
 	mu       sync.Mutex
 	silent   map[string]*suspicion // by host id
+	// cuts says when the connections to a host were last closed from here, the
+	// zero time while they are being.
+	cuts map[string]time.Time
 }
 
 // suspicion is one time that a host is silent.
@@ -57,7 +60,7 @@ type suspicion struct {
 
 func newHealth(ask func(context.Context, string, time.Duration) error, cut func(net.IP), up func() []string) *health {
 	ctx, stop := context.WithCancel(context.Background())
-	return &health{ask: ask, cut: cut, up: up, ctx: ctx, stop: stop, silent: make(map[string]*suspicion)}
+	return &health{ask: ask, cut: cut, up: up, ctx: ctx, stop: stop, silent: make(map[string]*suspicion), cuts: make(map[string]time.Time)}
 }
 
 // close ends the questions.
@@ -135,7 +138,7 @@ func (h *health) watch(s *suspicion) {
 		}
 		if time.Since(s.since) >= h.patience(s) {
 			logger.Warnf("node %s does not answer: its connections are closed until it does", s.host.ConnectAddressAndPort())
-			h.cut(s.host.ConnectAddress())
+			h.cutOff(s.host)
 			return
 		}
 		select {
@@ -144,6 +147,27 @@ func (h *health) watch(s *suspicion) {
 			return
 		}
 	}
+}
+
+// cutOff closes the connections to a host.
+func (h *health) cutOff(host *gocql.HostInfo) {
+	note := func(at time.Time) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.cuts[host.HostID()] = at
+	}
+	note(time.Time{})
+	h.cut(host.ConnectAddress())
+	note(time.Now())
+}
+
+// cutSince reports whether the connections to a host were closed from here at
+// that time or later.
+func (h *health) cutSince(host *gocql.HostInfo, begun time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at, cut := h.cuts[host.HostID()]
+	return cut && (at.IsZero() || !at.Before(begun))
 }
 
 // patience is how long a host may be silent before it is cut off.

@@ -3,6 +3,7 @@ package scylla
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"sync/atomic"
@@ -208,6 +209,58 @@ func TestAttemptSpentElsewhere(t *testing.T) {
 		observer{h}.note(mine, host, readAttempt, context.DeadlineExceeded)
 		if !h.isSilent(host.HostID()) {
 			t.Error("not suspected although it had the whole attempt")
+		}
+	})
+}
+
+// TestCutOffIsSilence shows what is said of a request whose connection was closed
+// from here, as its host did not answer: that, and not that the connection broke.
+func TestCutOffIsSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := testHost("a")
+		db := &DB{limit: time.Minute}
+		closed := make(chan struct{})
+		db.health = newHealth(func(_ context.Context, _ string, limit time.Duration) error {
+			time.Sleep(limit) // simulated time
+			return gocql.ErrTimeoutNoResponse
+		}, func(net.IP) {
+			close(closed)
+			time.Sleep(time.Second) // the connections are closed one after the other
+		}, nobody)
+		defer db.health.close()
+		told := func(attempt func(context.Context, time.Duration) error) string {
+			ctx, tr := withTrail(t.Context())
+			err := db.try(ctx, tr, time.Minute, func(ctx context.Context, limit time.Duration) error {
+				tr.hand(host)
+				return attempt(ctx, limit)
+			})
+			if err == nil {
+				return ""
+			}
+			return db.reason(err)
+		}
+		breaks := func(context.Context, time.Duration) error { return net.ErrClosed }
+		isCut := func(context.Context, time.Duration) error {
+			<-closed
+			time.Sleep(time.Second / 2)
+			return gocql.ErrConnectionClosed
+		}
+		for _, tt := range []struct {
+			name    string
+			attempt func(context.Context, time.Duration) error
+			want    string
+		}{
+			{"before", breaks, "the connection to the database broke"},
+			{"waits until it is cut off", isCut, "the database did not answer in time"},
+			{"on the next connection", breaks, "the database did not answer in time"},
+			{"waits until its connection is closed too", func(context.Context, time.Duration) error { time.Sleep(time.Second); return io.EOF }, "the database did not answer in time"},
+			{"is refused meanwhile", func(context.Context, time.Duration) error { return &gocql.RequestErrUnavailable{} }, "too few nodes of the database are up"},
+			{"pause", func(context.Context, time.Duration) error { time.Sleep(time.Second); return nil }, ""},
+			{"later", breaks, "the connection to the database broke"},
+		} {
+			if got := told(tt.attempt); got != tt.want {
+				t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+			}
 		}
 	})
 }

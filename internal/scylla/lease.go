@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -33,14 +34,21 @@ const (
 	mostPause  = 3 * time.Second
 )
 
+// errTaken says that somebody else holds the lease.
+var errTaken = errors.New("another process has taken it")
+
 // Lease is the right to do one named thing, for a time. It keeps well-behaved
 // processes apart; it does not stop a paused one that wakes up late, so what is
-// done under it must be safe to do twice.
+// done under it must be safe to do twice. It is safe for concurrent use.
 type Lease struct {
 	db     *DB
 	name   string
 	holder string
 	epoch  int64
+	// renewing is one at a time: who has lost an answer knows its own write by
+	// its time.
+	renewing sync.Mutex
+	until    time.Time
 }
 
 // leaseRow is what the table says. The epoch is nil when nobody ever held the
@@ -74,7 +82,7 @@ func (l *Lease) acquire(ctx context.Context) error {
 			return err
 		}
 		if now.holder == l.holder { // by a try whose answer was lost
-			l.epoch = *now.epoch
+			l.epoch, l.until = *now.epoch, now.until
 			return nil
 		}
 		if now.until.Before(time.Now()) {
@@ -123,18 +131,21 @@ func (l *Lease) take(ctx context.Context, old *int64) (bool, error) {
 	if old != nil {
 		epoch = *old + 1
 	}
-	taken, err := l.write(ctx, l.holder, epoch, time.Now().Add(leaseTime), old)
+	until := time.Now().Add(l.db.leaseTime)
+	taken, err := l.write(ctx, l.holder, epoch, until, old)
 	if taken {
-		l.epoch = epoch
+		l.epoch, l.until = epoch, until
 	}
 	return taken, err
 }
 
 // Renew prolongs the lease. An error means that it may be lost.
 func (l *Lease) Renew(ctx context.Context) error {
-	held, err := l.write(ctx, l.holder, l.epoch, time.Now().Add(leaseTime), &l.epoch)
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
+	held, err := l.write(ctx, l.holder, l.epoch, time.Now().Add(l.db.leaseTime), &l.epoch)
 	if err == nil && !held {
-		err = errors.New("another process has taken it")
+		err = errTaken
 	}
 	if err != nil {
 		return fmt.Errorf("renewing the lease %s: %w", l.name, err)
@@ -142,10 +153,62 @@ func (l *Lease) Renew(ctx context.Context) error {
 	return nil
 }
 
+// Keep renews a lease that was just taken, for what takes longer than it lasts,
+// until stop is called. The context it returns ends when the lease is lost, or
+// runs out and cannot be renewed, with the reason as its cause.
+func (l *Lease) Keep(ctx context.Context) (held context.Context, stop func()) {
+	held, lose := context.WithCancelCause(ctx)
+	stopped := make(chan struct{})
+	var keeping sync.WaitGroup
+	until := l.until
+	keeping.Go(func() {
+		if err := keep(ctx, stopped, until, l.db.leaseTime, l.Renew); err != nil {
+			lose(err)
+		}
+	})
+	return held, func() {
+		// One under way is waited for: it would take the lease anew after Release.
+		close(stopped)
+		keeping.Wait()
+		lose(nil)
+	}
+}
+
+// keep renews what lasts until then, for lasts each time, until it is stopped, ctx
+// ends or it is lost.
+func keep(ctx context.Context, stopped <-chan struct{}, until time.Time, lasts time.Duration, renew func(context.Context) error) error {
+	pause := lasts / 3
+	for {
+		select {
+		case <-stopped:
+			return nil
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		begun := time.Now()
+		within, cancel := context.WithDeadline(ctx, until)
+		err := renew(within)
+		cancel()
+		switch {
+		case err == nil:
+			until, pause = begun.Add(lasts), lasts/3
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errTaken):
+			return err
+		case time.Until(until) <= leastPause:
+			return fmt.Errorf("the lease runs out: %w", err)
+		default:
+			pause = leastPause
+		}
+	}
+}
+
 // Release gives the lease back. When it fails, the lease runs out by itself.
 func (l *Lease) Release(ctx context.Context) {
 	if _, err := l.write(ctx, "", l.epoch, time.Unix(0, 0), &l.epoch); err != nil {
-		logger.Infof("the lease %s was not given back and runs out within %s: %s", l.name, leaseTime, err)
+		logger.Infof("the lease %s was not given back and runs out within %s: %s", l.name, l.db.leaseTime, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,6 +112,79 @@ func TestNoOutage(t *testing.T) {
 	})
 }
 
+// TestLostAnswers shows when conditional updates without an answer are an outage:
+// as soon as one that is sent again under the trail of the first has none either.
+func TestLostAnswers(t *testing.T) {
+	const told = "the database does not serve requests"
+	hangs := func(ctx context.Context, _ time.Duration) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	worked := func(context.Context, time.Duration) error { return nil }
+	type swap = func(context.Context, time.Duration) error
+	for _, tt := range []struct {
+		name  string
+		swaps []swap
+		trail bool
+		told  bool
+	}{
+		{"one, which nobody asks about", []swap{hangs}, false, false},
+		{"one, which is found out", []swap{hangs, worked}, true, false},
+		{"two about different things", []swap{hangs, hangs}, false, false},
+		{"two of one update", []swap{hangs, hangs}, true, true},
+		{"one that the servers gave up", []swap{hangs, func(context.Context, time.Duration) error { return &gocql.RequestErrWriteTimeout{} }}, true, true},
+		{"one that was refused", []swap{hangs, func(context.Context, time.Duration) error { return answered{gocql.ErrCodeInvalid, "?"} }}, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil, nobody)}
+				lines := logged(t, func() {
+					ctx := t.Context()
+					if tt.trail {
+						ctx = WithTrail(ctx)
+					}
+					for _, s := range tt.swaps {
+						_ = db.swap(ctx, s) // what it returns is shown elsewhere
+					}
+				})
+				if got := strings.Contains(lines[0], told); got != tt.told || len(lines) > 1 {
+					t.Errorf("told %q, want an outage: %t", lines, tt.told)
+				}
+			})
+		})
+	}
+}
+
+// TestLostAnswerOfOneWhoLeft shows that the answer that a caller did not wait for
+// does not count.
+func TestLostAnswerOfOneWhoLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil, nobody)}
+		ctx := WithTrail(t.Context())
+		swap := func(limit time.Duration, end error) {
+			within, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			_ = db.swap(within, func(within context.Context, _ time.Duration) error {
+				<-within.Done()
+				if end != nil {
+					return end
+				}
+				return within.Err()
+			})
+		}
+		if lines := logged(t, func() {
+			swap(casAttempt/2, nil)
+			swap(casAttempt/2, context.Canceled)
+			swap(time.Hour, nil)
+		}); lines[0] != "" {
+			t.Errorf("one lost answer, and two that nobody waited for: %q", lines)
+		}
+		if lines := logged(t, func() { swap(time.Hour, nil) }); !strings.Contains(lines[0], "the database does not serve requests") {
+			t.Errorf("two lost answers: %q", lines)
+		}
+	})
+}
+
 // TestReasons shows the words for what goes wrong while a session is open.
 func TestReasons(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 9042}, Err: syscall.ECONNREFUSED}
@@ -127,6 +201,8 @@ func TestReasons(t *testing.T) {
 		{gocql.ErrConnectionClosed, nil, "the connection to the database broke"},
 		{io.EOF, nil, "the connection to the database broke"},
 		{&net.OpError{Op: "read", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 9042}, Err: syscall.ECONNRESET}, nil, "the connection to the database broke"},
+		{&net.OpError{Op: "write", Net: "tcp", Err: os.ErrDeadlineExceeded}, nil, "the database did not answer in time"},
+		{&net.OpError{Op: "read", Net: "tcp", Err: syscall.ETIMEDOUT}, nil, "the database did not answer in time"},
 		{context.DeadlineExceeded, nil, "context deadline exceeded"},
 		{gocql.ErrNoStreams, nil, "too many requests to the database are under way"},
 		{&gocql.RequestErrUnavailable{}, nil, "too few nodes of the database are up (code 0x0000, consistency ANY, required 0, received 0)"},

@@ -36,7 +36,7 @@ func (db *DB) reason(err error) string {
 			return "no node of the database can be used: " + why
 		}
 		return "no node of the database is up"
-	case timedOut(err):
+	case timedOut(err), broke(err) && silent(err):
 		return "the database did not answer in time"
 	case broke(err):
 		return "the connection to the database broke"
@@ -67,6 +67,12 @@ func broke(err error) bool {
 		}
 	}
 	return errors.As(err, &network)
+}
+
+// silent reports whether a connection broke because nothing came for too long.
+func silent(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) && network.Timeout()
 }
 
 // connectReason says in words why a connection failed, without an address.

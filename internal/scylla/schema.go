@@ -235,12 +235,29 @@ func (db *DB) ApplySchema(ctx context.Context, files []Migration, first ...State
 			return err
 		}
 	}
+	return db.applyUnderLease(ctx, c, files, first)
+}
+
+// applyUnderLease applies the files that are missing once nobody else does. It
+// ends when the lease is lost.
+func (db *DB) applyUnderLease(ctx context.Context, c *contact, files []Migration, first []Statement) error {
 	lease, err := db.AcquireLease(ctx, "schema")
 	if err != nil {
 		return err
 	}
 	defer lease.Release(context.WithoutCancel(ctx))
-	if missing, err = db.CheckSchema(ctx, files); err != nil || len(missing) == 0 {
+	held, stop := lease.Keep(ctx) // a statement may take longer than the lease lasts
+	defer stop()
+	err = db.applyMissing(held, c, lease, files, first)
+	if err != nil && held.Err() != nil {
+		err = fmt.Errorf("changing the schema: %w", context.Cause(held))
+	}
+	return err
+}
+
+func (db *DB) applyMissing(ctx context.Context, c *contact, lease *Lease, files []Migration, first []Statement) error {
+	missing, err := db.CheckSchema(ctx, files)
+	if err != nil {
 		return err
 	}
 	for i, f := range missing {

@@ -23,10 +23,12 @@ type DB struct {
 	// LocalDC is the data centre that serves the requests.
 	LocalDC string
 
-	conf   Config
-	limit  time.Duration // of one request
-	health *health
-	outage outage
+	conf  Config
+	limit time.Duration // of one request
+	// leaseTime is how long a lease lasts that is not renewed.
+	leaseTime time.Duration
+	health    *health
+	outage    outage
 	// connects keeps why connections fail.
 	connects lastConnectError
 	// asked counts the nodes of other data centres that were asked for their
@@ -92,7 +94,7 @@ func open(ctx context.Context, conf Config) (*DB, error) {
 		return nil, err
 	}
 	defer c.close()
-	db := &DB{Dialect: c.dialect, Keyspace: conf.Keyspace, conf: conf, limit: conf.RequestTimeout}
+	db := &DB{Dialect: c.dialect, Keyspace: conf.Keyspace, conf: conf, limit: conf.RequestTimeout, leaseTime: leaseTime}
 	if err := db.Dialect.supported(); err != nil {
 		return nil, err
 	}

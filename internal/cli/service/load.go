@@ -33,34 +33,12 @@ type peerConfig struct {
 func (cmd *command) loadConfig() (*peerConfig, error) {
 	helper := cmdutils.NewConfigHelper(cmd.configPath, cmd.identityPath, "", "")
 	cfg := &peerConfig{ConfigHelper: helper, scylla: &scyllastate.Config{}}
-	helper.Manager().RegisterComponent(config.State, &scyllaSection{Config: cfg.scylla})
+	helper.Manager().RegisterComponent(config.State, &scyllastate.Section{Config: cfg.scylla})
 	if err := cfg.load(cmd.configPath); err != nil {
 		helper.Manager().Shutdown()
 		return nil, fmt.Errorf("loading configurations: %w", err)
 	}
 	return cfg, nil
-}
-
-// scyllaSection is state.scylla of a service.json that may have none. The
-// environment changes it only if it is there: a crdt or raft peer starts with
-// variables of ours that are wrong, as it does under the stock binary.
-type scyllaSection struct {
-	*scyllastate.Config
-	loaded bool
-}
-
-// LoadJSON implements config.ComponentConfig.
-func (s *scyllaSection) LoadJSON(raw []byte) error {
-	s.loaded = true
-	return s.Config.LoadJSON(raw)
-}
-
-// ApplyEnvVars implements config.ComponentConfig.
-func (s *scyllaSection) ApplyEnvVars() error {
-	if !s.loaded {
-		return nil
-	}
-	return s.Config.ApplyEnvVars()
 }
 
 // release ends what would save changes of the configuration, for commands that

@@ -2,15 +2,15 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
 )
 
 // TestUpOverDeadServer: a server that was killed is started again with its data,
@@ -41,7 +41,7 @@ func TestUpOverDeadServer(t *testing.T) {
 	s := mustRun(t)
 	jvm := childOf(t, s.PID)
 	kill(t, jvm)
-	eventually(t, "the supervisor notices", func() bool { return len(mustRun(t).Dead) == 1 })
+	cqltest.WaitFor(t, "the supervisor to notice", func() bool { return len(mustRun(t).Dead) == 1 })
 	for _, args := range [][]string{{"hosts"}, {"query", "SELECT key FROM system.local"}} {
 		if _, err := output(t, args...); err == nil || !strings.Contains(err.Error(), "start it again, with its data: make cql-up") {
 			t.Errorf("%q of a dead server: %v", args, err)
@@ -55,9 +55,9 @@ func TestUpOverDeadServer(t *testing.T) {
 
 	jvm = childOf(t, s.PID)
 	kill(t, s.PID) // the kernel kills the server too
-	eventually(t, "both are gone", func() bool {
+	cqltest.WaitFor(t, "both to go", func() bool {
 		_, err := running()
-		return errors.Is(err, fs.ErrNotExist) && !runs(jvm)
+		return errors.Is(err, fs.ErrNotExist) && !child.Runs(jvm)
 	})
 	t.Setenv("CQL_NODES", "2") // what is there counts
 	up("ended without make cql-down; starting it again with its data")
@@ -93,51 +93,18 @@ func mustRun(t *testing.T) *state {
 	return s
 }
 
-// childOf returns the only child of a process.
 func childOf(t *testing.T, pid int) int {
 	t.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	jvm, err := child.Of(pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var child int
-		if _, err := fmt.Sscan(string(text), &child); err == nil {
-			return child
-		}
-	}
-	t.Fatalf("process %d has no child", pid)
-	return 0
-}
-
-// runs tells whether a process is neither gone nor a zombie that nobody reaps.
-func runs(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, after, _ := strings.Cut(string(stat), ") ")
-	return err == nil && !strings.HasPrefix(after, "Z") && !strings.HasPrefix(after, "X")
+	return jvm
 }
 
 func kill(t *testing.T, pid int) {
 	t.Helper()
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(pollInterval / 2)
-	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("gave up waiting: ", what)
-		}
 	}
 }

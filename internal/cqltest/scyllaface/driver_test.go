@@ -8,6 +8,7 @@ import (
 
 	"github.com/gocql/gocql"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/scyllaface"
 )
 
@@ -28,7 +29,7 @@ func TestDriverUsesShards(t *testing.T) {
 		t.Errorf("name %q", face.Name())
 	}
 	node := face.Nodes()[0]
-	waitFor(t, "a connection to every shard by the shard-aware port", func() bool {
+	cqltest.WaitFor(t, "a connection to every shard by the shard-aware port", func() bool {
 		shards := map[int]bool{}
 		aware := 0
 		for _, c := range node.Connections() {
@@ -63,7 +64,7 @@ func TestConditionalStatements(t *testing.T) {
 	session := connect(t, config(face))
 	name := table(t, session, server)
 	node := face.Nodes()[0]
-	waitFor(t, "a connection to every shard", func() bool { return len(node.Connections()) > face.Shards() })
+	cqltest.WaitFor(t, "a connection to every shard", func() bool { return len(node.Connections()) > face.Shards() })
 
 	update := "UPDATE " + name + " SET v = ? WHERE k = ? IF v = ?"
 	shards := map[int]bool{}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gocql/gocql"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/scyllaface"
 )
 
@@ -56,9 +57,9 @@ func TestHang(t *testing.T) {
 			}
 			tt.hang()
 			done := ask(t.Context(), session, insert, tt.key)
-			waitFor(t, "the request to arrive", func() bool { return node.Count(executed(insert)) == before+1 })
+			cqltest.WaitFor(t, "the request to arrive", func() bool { return node.Count(executed(insert)) == before+1 })
 			if tt.reaches {
-				waitFor(t, "the request to reach Cassandra", there)
+				cqltest.WaitFor(t, "the request to reach Cassandra", there)
 			} else if there() {
 				t.Error("the request reached Cassandra")
 			}
@@ -133,7 +134,7 @@ func TestCutAnswers(t *testing.T) {
 	if got := cells(t, server.Session(t), "SELECT v FROM "+name+" WHERE k = 1")[0]; got != "2" {
 		t.Errorf("the value is %s: the update did not reach Cassandra", got)
 	}
-	waitFor(t, "the driver to be back", func() bool { return <-ask(t.Context(), session, update, 3, 2) == nil })
+	cqltest.WaitFor(t, "the driver to be back", func() bool { return <-ask(t.Context(), session, update, 3, 2) == nil })
 }
 
 // A node that moved answers at another address, which the system tables name,
@@ -174,12 +175,12 @@ func TestRefuseAndDelay(t *testing.T) {
 	if open(node.Address(), face.Port()) {
 		t.Error("the port is open")
 	}
-	waitFor(t, "the connections to go", func() bool { return len(node.Connections()) == 0 })
+	cqltest.WaitFor(t, "the connections to go", func() bool { return len(node.Connections()) == 0 })
 	if err := node.Accept(); err != nil {
 		t.Fatal(err)
 	}
 	insert := "INSERT INTO " + name + " (k, v) VALUES (?, 1)"
-	waitFor(t, "the driver to be back", func() bool { return <-ask(t.Context(), session, insert, 1) == nil })
+	cqltest.WaitFor(t, "the driver to be back", func() bool { return <-ask(t.Context(), session, insert, 1) == nil })
 
 	const delay = 300 * time.Millisecond
 	node.Delay(delay)

@@ -85,20 +85,6 @@ func table(t *testing.T, session *gocql.Session, server *cqltest.Server) string 
 	return keyspace + ".t"
 }
 
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("gave up waiting for ", what)
-		}
-	}
-}
-
 // quiet drops what the driver logs about the faults of the tests.
 type quiet struct{}
 

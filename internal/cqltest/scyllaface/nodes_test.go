@@ -94,7 +94,7 @@ func TestNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := counts(nodes, read)[2]
-		waitFor(t, "requests to the node at its new address", func() bool {
+		cqltest.WaitFor(t, "requests to the node at its new address", func() bool {
 			for key := range 20 {
 				if err := session.Query(read, key).Exec(); err != nil {
 					return false
