@@ -18,7 +18,9 @@ import (
 // TestManyPeers: pins of every kind arrive at exactly the peers that are to hold
 // them, every peer says the same of them, and unpinning leaves nothing.
 func TestManyPeers(t *testing.T) {
-	w := newPeers(t, 5)
+	w := newWorld(t)
+	w.ping = 3 * time.Second // nobody dies here, or looks dead because the machine is busy
+	w.start(w.newNodes(5)...)
 	pinned := w.pinKinds()
 	w.updates(pinned)
 	w.refusals()
