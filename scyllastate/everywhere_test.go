@@ -32,7 +32,7 @@ func TestDropStrays(t *testing.T) {
 	s := newTestStore(t)
 	ctx := t.Context()
 	const bucket = 42
-	cids := cidsIn(bucket, 6)
+	cids := cidsIn(t, bucket, 6)
 	pinned, unpinned, elsewhere, unreadable, never, fresh := cids[0], cids[1], cids[2], cids[3], cids[4], cids[5]
 	for _, c := range cids[:4] {
 		must(t, s.Add(ctx, everywherePin(c)))
@@ -55,7 +55,7 @@ func TestDropStrays(t *testing.T) {
 	}
 	write(fresh.Bytes(), time.Now(), time.Now())
 	write([]byte{0}, day, day) // no CID
-	other := cidsIn(bucket+1, 1)[0]
+	other := cidsIn(t, bucket+1, 1)[0]
 	must(t, s.db.Session.Query(insertEverywhere, bucket+1, other.Bytes(), newUUID(day), day.UnixMicro()).Exec())
 
 	if n, err := s.DropStrays(ctx, bucket); n != 0 || err != nil {
@@ -112,7 +112,7 @@ func (h hookedTables) readPin(ctx context.Context, c api.Cid, cons gocql.Consist
 func TestStrayRaces(t *testing.T) {
 	s := newTestStore(t)
 	ctx := t.Context()
-	c := cidsIn(42, 1)[0]
+	c := cidsIn(t, 42, 1)[0]
 	must(t, s.indexEverywhere(ctx, c, newUUID(time.Now())))
 	plain := s.tables
 	reads := 0

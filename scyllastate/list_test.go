@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -12,21 +13,51 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
-// TestListOverRemovedPins lists a pinset of which nearly everything was removed
-// and has run out. Cassandra gives up on a page that passes over too many dead
-// cells; the listing must come through and be complete.
-func TestListOverRemovedPins(t *testing.T) {
+// TestOverRemovedPins reads a pinset of which nearly everything was removed and has
+// run out. Cassandra gives up on a page that passes over too many dead cells; a
+// listing and a scrub must come through and miss nothing.
+func TestOverRemovedPins(t *testing.T) {
 	s := newTestStore(t)
-	const removed, kept = 25_000, 20
+	removePins(t, s, 25_000)
+	pins := make(map[api.Cid]bool)
+	for _, sample := range statetest.Samples(t)[:20] {
+		must(t, s.Add(t.Context(), sample.Pin))
+		pins[sample.Pin.Cid] = true
+	}
+	t.Run("list", func(t *testing.T) {
+		left := maps.Clone(pins)
+		// The whole ring in one piece, as a piece of a large pinset is.
+		must(t, s.scanRange(t.Context(), gocql.Quorum, tokenRange{math.MinInt64, math.MaxInt64}, func(row scanned) error {
+			c, err := castKey(row.key)
+			must(t, err)
+			cross(t, left, c)
+			return nil
+		}))
+		wantCrossed(t, left)
+	})
+	t.Run("scrub", func(t *testing.T) {
+		left := maps.Clone(pins)
+		must(t, s.ScanPiece(t.Context(), 0, 1, func(pin api.Pin, _ state.Revision) error {
+			cross(t, left, pin.Cid)
+			return nil
+		}, func(err error) { t.Error(err) }))
+		wantCrossed(t, left)
+	})
+}
+
+// removePins leaves what n pins leave that were removed long ago.
+func removePins(t *testing.T, s *Store, n int) {
+	t.Helper()
 	key := func(i int) []byte {
 		return binary.BigEndian.AppendUint64(statetest.Cid("x").Bytes()[:28:28], uint64(i))
 	}
 	var g errgroup.Group
 	g.SetLimit(128)
-	for i := range removed {
+	for i := range n {
 		g.Go(func() error {
 			// What an unpin writes, without its ballot: this is about reading.
 			return s.db.Session.Query("UPDATE pins USING TTL 1 SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ?",
@@ -34,27 +65,25 @@ func TestListOverRemovedPins(t *testing.T) {
 		})
 	}
 	must(t, g.Wait())
-	want := make(map[api.Cid]bool)
-	for _, sample := range statetest.Samples(t)[:kept] {
-		must(t, s.Add(t.Context(), sample.Pin))
-		want[sample.Pin.Cid] = true
-	}
 	waitFor(t, "the markers to run out", func() bool {
 		var rev gocql.UUID
-		return errors.Is(s.db.Session.Query("SELECT rev FROM pins WHERE cid = ?", key(removed-1)).Scan(&rev), gocql.ErrNotFound)
+		return errors.Is(s.db.Session.Query("SELECT rev FROM pins WHERE cid = ?", key(n-1)).Scan(&rev), gocql.ErrNotFound)
 	})
-	// The whole ring in one piece, as a piece of a large pinset is.
-	must(t, s.scanRange(t.Context(), gocql.Quorum, tokenRange{math.MinInt64, math.MaxInt64}, func(row scanned) error {
-		c, err := castKey(row.key)
-		must(t, err)
-		if !want[c] {
-			t.Errorf("%s was listed twice, or should not be", c)
-		}
-		delete(want, c)
-		return nil
-	}))
-	if len(want) > 0 {
-		t.Errorf("%d pins are missing", len(want))
+}
+
+// cross takes a CID from those that are to come once.
+func cross(t *testing.T, left map[api.Cid]bool, c api.Cid) {
+	t.Helper()
+	if !left[c] {
+		t.Errorf("%s came twice, or should not", c)
+	}
+	delete(left, c)
+}
+
+func wantCrossed(t *testing.T, left map[api.Cid]bool) {
+	t.Helper()
+	if len(left) > 0 {
+		t.Errorf("%d pins are missing", len(left))
 	}
 }
 

@@ -2,6 +2,8 @@ package scyllastate
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -256,13 +258,25 @@ func countRows(t *testing.T, s *Store, table string) int {
 	return n
 }
 
-// cidsIn makes CIDs that are in one bucket.
-func cidsIn(bucket, n int) []api.Cid {
+// cidsIn makes CIDs that are in one bucket. One of 4,096 is, so it looks at bytes,
+// as bucketOf does.
+func cidsIn(t *testing.T, bucket, n int) []api.Cid {
+	t.Helper()
+	key := statetest.Cid("in a bucket").Bytes()
+	counter := key[len(key)-8:]
 	var out []api.Cid
-	for i := 0; len(out) < n; i++ {
-		if c := statetest.Cid(fmt.Sprint("in a bucket ", i)); bucketOf(c) == bucket {
-			out = append(out, c)
+	for i := uint64(0); len(out) < n; i++ {
+		binary.BigEndian.PutUint64(counter, i)
+		sum := sha256.Sum256(key)
+		if int(sum[0])<<4|int(sum[1]>>4) != bucket {
+			continue
 		}
+		c, err := api.CastCid(key)
+		must(t, err)
+		if got := bucketOf(c); got != bucket {
+			t.Fatalf("a CID meant for the bucket %d is in %d", bucket, got)
+		}
+		out = append(out, c)
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package scyllastate
 
 import (
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"math"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -101,44 +99,6 @@ func TestScanPiece(t *testing.T) {
 		if err := s.ScanPiece(ctx, of[0], of[1], nil, nil); err == nil {
 			t.Errorf("there is a piece %d of %d", of[0], of[1])
 		}
-	}
-}
-
-// TestScanOverRemovedPins is TestListOverRemovedPins for a scrub: it gets through
-// a range that is full of dead cells, and misses nothing.
-func TestScanOverRemovedPins(t *testing.T) {
-	s := newTestStore(t)
-	const removed = 25_000
-	var g errgroup.Group
-	g.SetLimit(128)
-	for i := range removed {
-		g.Go(func() error {
-			key := binary.BigEndian.AppendUint64(statetest.Cid("x").Bytes()[:28:28], uint64(i))
-			return s.db.Session.Query("UPDATE pins USING TTL 1 SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ?",
-				newUUID(time.Now()), newUUID(time.Now()), key).Exec()
-		})
-	}
-	must(t, g.Wait())
-	want := make(map[api.Cid]bool)
-	for _, sample := range statetest.Samples(t)[:20] {
-		must(t, s.Add(t.Context(), sample.Pin))
-		want[sample.Pin.Cid] = true
-	}
-	waitFor(t, "the markers to run out", func() bool {
-		iter := s.db.Session.Query("SELECT cid FROM pins WHERE cid = ?", binary.BigEndian.AppendUint64(statetest.Cid("x").Bytes()[:28:28], removed-1)).Iter()
-		n := iter.NumRows()
-		must(t, iter.Close())
-		return n == 0
-	})
-	must(t, s.ScanPiece(t.Context(), 0, 1, func(pin api.Pin, _ state.Revision) error {
-		if !want[pin.Cid] {
-			t.Errorf("%s came twice, or should not", pin.Cid)
-		}
-		delete(want, pin.Cid)
-		return nil
-	}, func(err error) { t.Error(err) }))
-	if len(want) > 0 {
-		t.Errorf("%d pins are missing", len(want))
 	}
 }
 

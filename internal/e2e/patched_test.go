@@ -213,6 +213,14 @@ func checkPatchedInit(t *testing.T, patched string) {
 			t.Errorf("init of the patched service writes the section %s: %v", section, sections[section])
 		}
 	}
+
+	// Without a scylla state variables of ours are nobody's.
+	folder = t.TempDir()
+	for _, args := range [][]string{{"init", "--consensus", "crdt"}, {"state", "export"}} {
+		cmd := exec.Command(patched, append([]string{"--config", folder}, args...)...)
+		cmd.Env = environ(folder, map[string]string{"CLUSTER_SCYLLA_HOST": "db1"}) // there is no such field
+		mustRun(t, cmd)
+	}
 }
 
 // inTable tells whether the table has a pin of a CID. A removed pin leaves a

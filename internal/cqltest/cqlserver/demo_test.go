@@ -20,7 +20,7 @@ type demo struct{ root, db string }
 func newDemo(t *testing.T) *demo {
 	t.Helper()
 	d := &demo{root: t.TempDir(), db: t.TempDir()}
-	for from, to := range map[string]string{"../../../demo": "demo", "testdata/demo": "bin"} {
+	for from, to := range map[string]string{"../../../demo": "demo", "testdata/fakes": "bin"} {
 		if err := os.CopyFS(filepath.Join(d.root, to), os.DirFS(from)); err != nil {
 			t.Fatal(err)
 		}
