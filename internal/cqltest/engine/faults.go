@@ -77,7 +77,7 @@ func (c *CassandraCluster) Move(ctx context.Context) error {
 		n.addr, n.seed = c.spare[i], c.spare[0]
 	}
 	c.spare = spare
-	if err := c.startNodes(ctx); err != nil {
+	if err := c.startNodes(ctx, true); err != nil {
 		return errors.Join(errors.New("move Cassandra"), err)
 	}
 	return nil
