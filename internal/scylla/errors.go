@@ -73,7 +73,7 @@ func Permanent(err error) bool {
 		return true
 	}
 	code, ok := Code(err)
-	if !ok {
+	if !ok || rolesUnread(err) {
 		return false
 	}
 	switch code {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -198,6 +199,9 @@ func TestReasons(t *testing.T) {
 		{gocql.ErrNoConnections, x509.HostnameError{Certificate: &x509.Certificate{}, Host: "10.1.2.3"}, "no node of the database can be used: its certificate is for another name: correct state.scylla.tls.server_name"},
 		{gocql.ErrNoConnections, &net.DNSError{Name: "db.example"}, "no node of the database can be used: its name cannot be looked up"},
 		{gocql.ErrNoConnections, answered{gocql.ErrCodeCredentials, "Provided username u and/or password are incorrect"}, "no node of the database can be used: it refuses the user name or the password: correct state.scylla.username and password"},
+		{gocql.ErrNoConnections, answered{gocql.ErrCodeCredentials, rolesUnreadLogin}, "no node of the database can be used: it could not look up the role: too few of its nodes are up"},
+		{answered{gocql.ErrCodeCredentials, rolesUnreadLogin}, nil, "the database could not look up the role: too few of its nodes are up (code 0x0100)"},
+		{answered{gocql.ErrCodeUnauthorized, rolesUnreadRight}, nil, "the database could not look up the role: too few of its nodes are up (code 0x2100)"},
 		{gocql.ErrConnectionClosed, nil, "the connection to the database broke"},
 		{io.EOF, nil, "the connection to the database broke"},
 		{&net.OpError{Op: "read", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 9042}, Err: syscall.ECONNRESET}, nil, "the connection to the database broke"},
@@ -217,6 +221,34 @@ func TestReasons(t *testing.T) {
 		db.connects.err = tt.connect
 		if got := db.describe(t.Context(), new(trail), tt.err, false); text(got) != tt.want {
 			t.Errorf("%v is told as\n%s\nwant\n%s", tt.err, got, tt.want)
+		}
+	}
+}
+
+// What Cassandra 5.0.9 says to the superuser while two of three nodes are down.
+const (
+	rolesUnreadLogin = "Unable to perform authentication: Cannot achieve consistency level QUORUM"
+	rolesUnreadRight = "Unable to perform authorization of permissions: Unable to perform authorization of super-user permission: Cannot achieve consistency level QUORUM"
+)
+
+// A database that cannot look up a role is waited for. It has not refused it.
+func TestRolesUnread(t *testing.T) {
+	for text, unread := range map[string]bool{
+		rolesUnreadLogin: true, rolesUnreadRight: true,
+		"Provided username u and/or password are incorrect":                       false,
+		"User u has no MODIFY permission on <table k.pins> or any of its parents": false,
+	} {
+		for _, code := range []int{gocql.ErrCodeCredentials, gocql.ErrCodeUnauthorized} {
+			err := explainRights(fmt.Errorf("outer: %w", answered{code, text}), "u")
+			if Permanent(err) == unread {
+				t.Errorf("%v (code 0x%04x) is permanent: %t", err, code, !unread)
+			}
+			if told := strings.Contains(err.Error(), "lacks"); told != (code == gocql.ErrCodeUnauthorized && !unread) {
+				t.Errorf("%q (code 0x%04x) tells of a right: %t", err, code, told)
+			}
+			if !Rejected(err) { // nothing was done before it was checked
+				t.Errorf("%q (code 0x%04x) was not rejected", err, code)
+			}
 		}
 	}
 }

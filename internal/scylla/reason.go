@@ -46,6 +46,8 @@ func (db *DB) reason(err error) string {
 		return "too few nodes of the database answered in time"
 	case errors.As(err, &readFailure), errors.As(err, &writeFailure):
 		return "nodes of the database failed the request"
+	case rolesUnread(err):
+		return "the database could not look up the role: too few of its nodes are up"
 	case refused && code == gocql.ErrCodeCredentials:
 		return "the database refused the user name or the password: correct state.scylla.username and password"
 	case refused && gone.MatchString(err.Error()):
@@ -90,6 +92,8 @@ func connectReason(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case rolesUnread(err):
+		return "it could not look up the role: too few of its nodes are up"
 	case refused && code == gocql.ErrCodeCredentials:
 		return "it refuses the user name or the password: correct state.scylla.username and password"
 	case errors.As(err, &unknown):

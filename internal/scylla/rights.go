@@ -1,6 +1,7 @@
 package scylla
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -10,6 +11,16 @@ import (
 
 // missingRight is how both engines name what a role lacks.
 var missingRight = regexp.MustCompile(`(?i)has no (\w+) permission`)
+
+// rolesUnread reports whether a server could not look up the role or what it may
+// do, as too few of the nodes that know are up. Cassandra answers that with the
+// code of a wrong password or a missing right, and these words before the cause.
+func rolesUnread(err error) bool {
+	var se serverError
+	return errors.As(err, &se) &&
+		(se.GetCode() == gocql.ErrCodeCredentials || se.GetCode() == gocql.ErrCodeUnauthorized) &&
+		strings.HasPrefix(se.GetMessage(), "Unable to perform auth")
+}
 
 // Grants are the statements that give a role what it needs on a keyspace that
 // is there: to use its tables, and with schema also to make them and to change
@@ -31,7 +42,7 @@ func quoteRole(role string) string { return `"` + strings.ReplaceAll(role, `"`, 
 // explainRights adds to the error of a request that the role may not make
 // which right is missing, and the statements of a superuser that mend it.
 func explainRights(err error, role string, grants ...string) error {
-	if code, ok := Code(err); !ok || code != gocql.ErrCodeUnauthorized {
+	if code, ok := Code(err); !ok || code != gocql.ErrCodeUnauthorized || rolesUnread(err) {
 		return err
 	}
 	right := "a right"
