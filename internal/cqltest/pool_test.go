@@ -60,6 +60,9 @@ func TestPool(t *testing.T) {
 			}
 		}
 	}
+	if third := take(); third == first || third == second {
+		t.Errorf("the keyspace %s is given to two tests at once", third)
+	}
 	p.put(second) // its test made nothing
 	if got := take(); got != second {
 		t.Errorf("got the keyspace %s, want %s", got, second)
