@@ -6,14 +6,15 @@ MAKEFLAGS += --no-print-directory
 
 # Tests of two packages at a time: each may run a server of its own. Some
 # build programs themselves, which go test's cache does not know of. Raft's
-# database, bolt v1.3.1, fails the pointer checks that come with -race. make
-# check has run go vet.
+# database, bolt v1.3.1, fails the pointer checks that come with -race. go vet is
+# left to make check.
 TEST_FLAGS := -count=1 -race -gcflags=github.com/boltdb/bolt=-d=checkptr=0 -vet=off -p 2 -timeout 30m
 
 # A process with -race sleeps for a second before it ends, if it is not told not
-# to, and each package is one. Processors are what is short, not memory.
-test: export GORACE := atexit_sleep_ms=0
-test: export GOGC := 400
+# to, and each package is one. Processors are what is short, not memory. Builds
+# and the programs under test inherit both.
+test: export GORACE ?= atexit_sleep_ms=0
+test: export GOGC ?= 400
 
 # Packages run in the order in which they are named, these before all others:
 # the last ones would run alone.

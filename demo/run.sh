@@ -208,6 +208,8 @@ END
 # is there already belongs to others.
 take_keyspace() {
   local found
+  [[ $1 =~ ^[a-z][a-z0-9_]{0,47}$ ]] ||
+    fail "CLUSTER_SCYLLA_KEYSPACE=$1 is not the name of a keyspace: up to 48 of a-z, 0-9 and _, a letter first"
   if [[ $cql_stays ]]; then
     found=$("$bin/cqlserver" query "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '$1'")
     [[ $found == *" 0 rows" ]] ||
@@ -239,6 +241,10 @@ start_cql() {
 up_again() {
   local why=
   runs "$up_dir" peer || why="it has died"
+  if [[ ! ${CQL_HOSTS:-} && -f $up_dir/drop-keyspace && -f $up_dir/started-cql ]]; then
+    export CQL_HOSTS
+    CQL_HOSTS=$(<"$up_dir/hosts") # a server of yours, which cqlserver may have forgotten
+  fi
   start_cql
   if [[ $new_cql && $cql_stays && $CQL_HOSTS == "$(<"$up_dir/hosts")" ]]; then
     : # a server of somebody else's, which only cqlserver has forgotten
@@ -284,8 +290,8 @@ drop_keyspace() {
   keyspace=$(<"$up_dir/keyspace")
   hosts=$(<"$up_dir/hosts")
   say "dropping the keyspace $keyspace at $hosts, which make up has made"
-  CQL_HOSTS=$hosts "$bin/cqlserver" query "DROP KEYSPACE IF EXISTS $keyspace" >/dev/null ||
-    fail "the keyspace $keyspace is still there: run make down again when $hosts answers; if that server is gone for good: rm -r .build/up"
+  CQL_HOSTS=$hosts "$bin/cqlserver" query "DROP KEYSPACE IF EXISTS \"$keyspace\"" >/dev/null ||
+    fail "the keyspace $keyspace is still there: run this again when $hosts answers; if that server is gone for good: rm -r .build/up"
   rm "$up_dir/drop-keyspace"
 }
 

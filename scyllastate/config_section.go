@@ -2,7 +2,7 @@ package scyllastate
 
 // Section is the Config of a program whose service.json may have no state.scylla,
 // as that of a peer with a crdt or raft consensus. The environment changes it only
-// if the section is there: without it nothing of ours is wrong.
+// if the section is there: a peer without it starts whatever our variables say.
 type Section struct {
 	*Config
 	loaded bool

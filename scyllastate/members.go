@@ -91,12 +91,13 @@ func (s *Store) resolveMember(ctx context.Context, m, was state.Member, cause er
 			return true, nil
 		}
 		if err == nil {
-			now, err := s.readMember(ctx, m.ID)
-			if err == nil {
+			var now state.Member
+			if now, err = s.readMember(ctx, m.ID); err == nil {
 				return sameIdentity(now, m), nil
 			}
 		}
 		if pause(ctx, s.random, try) != nil {
+			s.db.NotServed(err)
 			return false, fmt.Errorf("%w: %w", state.ErrOutcomeUnknown, cause)
 		}
 	}

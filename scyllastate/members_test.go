@@ -314,4 +314,11 @@ func memberLostAnswer(t *testing.T, own *cqltest.Own) {
 	if listed(t, s, statetest.Peer("late")) != nil {
 		t.Error("a call after the end wrote")
 	}
+
+	s.conf.RequestTimeout = 2 * time.Second // it gives up soon
+	checkOutageTold(t, s, func() error {
+		must(t, own.Cluster().Freeze(0))
+		return s.PutMember(t.Context(), member("b", incarnation(1)), state.Member{})
+	})
+	must(t, own.Cluster().Resume(0))
 }

@@ -146,6 +146,7 @@ func (p *process) newStore() *Store {
 		return p.skew
 	}
 	s := &Store{
+		db:     new(scylla.DB), // is told of an outage, and asked for nothing
 		tables: simTables{p},
 		conf:   Config{RequestTimeout: w.requestTimeout, UnpinGrace: w.grace},
 		lim:    w.lim,

@@ -22,7 +22,6 @@ import (
 // TestLostAnswers freezes a database, so that the answer of a conditional update
 // is lost, and the update arrives when the database goes on.
 func TestLostAnswers(t *testing.T) {
-	t.Parallel()
 	own := cqltest.StartOwn(t, engine.Options{})
 	t.Run("pin", func(t *testing.T) { pinLostAnswer(t, own) })
 	t.Run("member", func(t *testing.T) { memberLostAnswer(t, own) })
@@ -53,22 +52,9 @@ func pinLostAnswer(t *testing.T, own *cqltest.Own) {
 
 	t.Run("stays unknown", func(t *testing.T) {
 		pin := held("b", self)
-		// Nothing else asks the database meanwhile, and finds that it does not answer.
-		waitFor(t, "the clock to be measured again", func() bool {
-			s.clock.mu.Lock()
-			defer s.clock.mu.Unlock()
-			return s.clock.steadyAt >= measureAgain
-		})
 		freeze(func() {})
-		told := logged(t, func() {
-			if err := s.Add(t.Context(), pin); !errors.Is(err, state.ErrOutcomeUnknown) {
-				t.Errorf("Add ended with %v", err)
-			}
-		})
+		checkOutageTold(t, s, func() error { return s.Add(t.Context(), pin) })
 		resume()
-		if !strings.Contains(told, "the database does not serve requests: the database did not answer in time") {
-			t.Errorf("the outage is not in the log: %s", told)
-		}
 		s.at = func(point, *write) {}
 		// Either way the next write works, and its result stands.
 		waitFor(t, "the database to answer", func() bool {
@@ -93,6 +79,26 @@ func pinLostAnswer(t *testing.T, own *cqltest.Own) {
 			t.Errorf("the write was decided %d times: it met its own result and took it for a conflict", n)
 		}
 	})
+}
+
+// checkOutageTold makes a write of which nobody learns what becomes of it: the log
+// must say that the database does not answer.
+func checkOutageTold(t *testing.T, s *Store, write func() error) {
+	t.Helper()
+	// Nothing else asks the database meanwhile, and finds that it does not answer.
+	waitFor(t, "the clock to be measured again", func() bool {
+		s.clock.mu.Lock()
+		defer s.clock.mu.Unlock()
+		return s.clock.steadyAt >= measureAgain
+	})
+	told := logged(t, func() {
+		if err := write(); !errors.Is(err, state.ErrOutcomeUnknown) {
+			t.Errorf("the write ended with %v", err)
+		}
+	})
+	if !strings.Contains(told, "the database does not serve requests: the database did not answer in time") {
+		t.Errorf("the outage is not in the log: %s", told)
+	}
 }
 
 // logged returns the errors that are logged while f runs.

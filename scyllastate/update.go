@@ -202,6 +202,7 @@ func (s *Store) resolve(ctx context.Context, w *write, cause error) (applied boo
 	defer cancel()
 	logger.Debugf("the outcome of writing %s is open, asking again: %s", w.cid, cause)
 	unknown := fmt.Errorf("writing the pin of %s: %w: %w", w.cid, state.ErrOutcomeUnknown, cause)
+	last := cause
 	for try := 0; ; try++ {
 		if s.stale(w) {
 			return false, row{}, unknown
@@ -213,7 +214,9 @@ func (s *Store) resolve(ctx context.Context, w *write, cause error) (applied boo
 		if err == nil {
 			now, err = s.readRow(ctx, w.cid, gocql.Serial)
 		}
-		if err == nil {
+		if err != nil {
+			last = err
+		} else {
 			switch {
 			case now.rev == w.rev || now.prev == w.rev:
 				return true, row{}, nil
@@ -226,6 +229,7 @@ func (s *Store) resolve(ctx context.Context, w *write, cause error) (applied boo
 			}
 		}
 		if pause(ctx, s.random, try) != nil {
+			s.db.NotServed(last)
 			return false, row{}, unknown
 		}
 	}

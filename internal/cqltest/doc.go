@@ -7,7 +7,7 @@
 //
 //	func TestSomething(t *testing.T) {
 //		server := cqltest.Start(t)
-//		keyspace := server.Keyspace(t) // a name of its own; dropped after the test
+//		keyspace := server.Emptied(t) // without rows; nobody else has it
 //		…
 //	}
 //

@@ -3,7 +3,6 @@ package cqltest
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,13 +20,13 @@ type pool struct {
 	admin *gocql.Session // nil before the first use
 }
 
-// versionTables are those of internal/scylla that tell which tables there are.
-var versionTables = []string{"schema_history", "leases"} //nolint:gochecknoglobals // a constant
+// historyTable is that of internal/scylla that tells the version of the tables.
+const historyTable = "schema_history"
 
 // Emptied returns the name of a keyspace that no other running test has. Either
 // there is no keyspace of that name yet, or an earlier test has left it, and all
-// its rows are gone but those of schema_history and leases, which tell the version
-// of the tables. So it is not for tests that change tables or their options or
+// its rows are gone but those of schema_history, which tell the version of the
+// tables. So it is not for tests that change tables or their options or
 // want to see them made: they take Keyspace.
 func (s *Server) Emptied(tb testing.TB) string {
 	tb.Helper()
@@ -46,26 +45,30 @@ func (s *Server) Emptied(tb testing.TB) string {
 	return name
 }
 
-// take gives out a keyspace that was put back, or a new name.
+// take gives out a keyspace that was put back, emptied, or a new name.
 func (p *pool) take(s *Server) (string, error) {
+	name, used, err := p.choose(s)
+	if err != nil || !used {
+		return name, err
+	}
+	return name, empty(p.admin, name)
+}
+
+func (p *pool) choose(s *Server) (name string, used bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.admin == nil {
-		session, err := s.config().CreateSession()
-		if err != nil {
-			return "", fmt.Errorf("connect to empty keyspaces: %w", err)
+		if p.admin, err = s.config().CreateSession(); err != nil {
+			return "", false, fmt.Errorf("connect to empty keyspaces: %w", err)
 		}
-		p.admin = session
 	}
-	last := len(p.free) - 1
-	if last < 0 {
-		name := newName()
-		p.made = append(p.made, name)
-		return name, nil
+	if last := len(p.free) - 1; last >= 0 {
+		name, p.free = p.free[last], p.free[:last]
+		return name, true, nil
 	}
-	name := p.free[last]
-	p.free = p.free[:last]
-	return name, empty(p.admin, name)
+	name = newName()
+	p.made = append(p.made, name)
+	return name, false, nil
 }
 
 func (p *pool) put(name string) {
@@ -74,14 +77,17 @@ func (p *pool) put(name string) {
 	p.free = append(p.free, name)
 }
 
-// drop drops all keyspaces.
+// drop drops all keyspaces. The pool can be used again.
 func (p *pool) drop() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.admin == nil {
 		return nil
 	}
-	defer p.admin.Close()
+	defer func() {
+		p.admin.Close()
+		p.admin = nil
+	}()
 	var errs []error
 	for _, name := range p.made {
 		if err := p.admin.Query("DROP KEYSPACE IF EXISTS " + name).Exec(); err != nil {
@@ -108,7 +114,7 @@ func empty(admin *gocql.Session, keyspace string) error {
 	var name string
 	tables := admin.Query("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", keyspace).Iter()
 	for tables.Scan(&name) {
-		if !slices.Contains(versionTables, name) && !strings.Contains(name, "$") { // $paxos is ScyllaDB's own
+		if name != historyTable && !strings.Contains(name, "$") { // $paxos is ScyllaDB's own
 			names = append(names, name)
 		}
 	}

@@ -10,8 +10,8 @@ const (
 	waitPause = 20 * time.Millisecond
 )
 
-// WaitFor returns when the condition holds, which it looks at again and again. It
-// ends the test when that has lasted for half a minute.
+// WaitFor asks again and again whether the condition holds, and returns when it
+// does. It ends the test when it has asked for half a minute.
 func WaitFor(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
 	for deadline := time.Now().Add(waitLimit); !holds(); time.Sleep(waitPause) {

@@ -166,22 +166,14 @@ func unserved(err error) bool {
 }
 
 // NotServed tells the log that the database does not serve, if err says so. The
-// session calls it for each request but those of Scan: a piece of the ring that
-// is not read in time is read in smaller ones. Who gives it up calls it.
+// session calls it for each request but two: a piece of the ring that is not read
+// in time is read in smaller ones, and a conditional update without an answer is
+// asked about. Who gives those up calls it.
 func (db *DB) NotServed(err error) {
-	if e := outageOf(err); e != nil {
-		db.outage.failure(e)
-	}
-}
-
-// outageOf returns the error of a request that the database did not serve, nil
-// when err is something else.
-func outageOf(err error) *RequestError {
 	var e *RequestError
 	if errors.As(err, &e) && e.Unavailable() && !e.left {
-		return e
+		db.outage.failure(e)
 	}
-	return nil
 }
 
 // describe makes the error of a request, whose attempts t knows and whose caller

@@ -151,7 +151,7 @@ func testSlowAgreement(t *testing.T, db *DB, addr string) {
 	defer agrees()
 
 	defer func(was time.Duration) { db.leaseTime = was }(db.leaseTime)
-	db.leaseTime = time.Second
+	db.leaseTime = 3 * time.Second // renewed each second
 	lease := &Lease{db: db, name: "schema"}
 	read := func() leaseRow {
 		r, err := lease.read(t.Context(), gocql.Serial)

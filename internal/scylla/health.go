@@ -48,7 +48,7 @@ type health struct {
 	mu       sync.Mutex
 	silent   map[string]*suspicion // by host id
 	// cuts says when the connections to a host were last closed from here, the
-	// zero time while they are being.
+	// zero time while that goes on. It has one entry for each node that was seen.
 	cuts map[string]time.Time
 }
 

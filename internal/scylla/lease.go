@@ -39,16 +39,13 @@ var errTaken = errors.New("another process has taken it")
 
 // Lease is the right to do one named thing, for a time. It keeps well-behaved
 // processes apart; it does not stop a paused one that wakes up late, so what is
-// done under it must be safe to do twice. It is safe for concurrent use.
+// done under it must be safe to do twice.
 type Lease struct {
 	db     *DB
 	name   string
 	holder string
 	epoch  int64
-	// renewing is one at a time: who has lost an answer knows its own write by
-	// its time.
-	renewing sync.Mutex
-	until    time.Time
+	until  time.Time
 }
 
 // leaseRow is what the table says. The epoch is nil when nobody ever held the
@@ -141,8 +138,6 @@ func (l *Lease) take(ctx context.Context, old *int64) (bool, error) {
 
 // Renew prolongs the lease. An error means that it may be lost.
 func (l *Lease) Renew(ctx context.Context) error {
-	l.renewing.Lock()
-	defer l.renewing.Unlock()
 	held, err := l.write(ctx, l.holder, l.epoch, time.Now().Add(l.db.leaseTime), &l.epoch)
 	if err == nil && !held {
 		err = errTaken

@@ -113,79 +113,6 @@ func TestNoOutage(t *testing.T) {
 	})
 }
 
-// TestLostAnswers shows when conditional updates without an answer are an outage:
-// as soon as one that is sent again under the trail of the first has none either.
-func TestLostAnswers(t *testing.T) {
-	const told = "the database does not serve requests"
-	hangs := func(ctx context.Context, _ time.Duration) error {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	worked := func(context.Context, time.Duration) error { return nil }
-	type swap = func(context.Context, time.Duration) error
-	for _, tt := range []struct {
-		name  string
-		swaps []swap
-		trail bool
-		told  bool
-	}{
-		{"one, which nobody asks about", []swap{hangs}, false, false},
-		{"one, which is found out", []swap{hangs, worked}, true, false},
-		{"two about different things", []swap{hangs, hangs}, false, false},
-		{"two of one update", []swap{hangs, hangs}, true, true},
-		{"one that the servers gave up", []swap{hangs, func(context.Context, time.Duration) error { return &gocql.RequestErrWriteTimeout{} }}, true, true},
-		{"one that was refused", []swap{hangs, func(context.Context, time.Duration) error { return answered{gocql.ErrCodeInvalid, "?"} }}, true, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil, nobody)}
-				lines := logged(t, func() {
-					ctx := t.Context()
-					if tt.trail {
-						ctx = WithTrail(ctx)
-					}
-					for _, s := range tt.swaps {
-						_ = db.swap(ctx, s) // what it returns is shown elsewhere
-					}
-				})
-				if got := strings.Contains(lines[0], told); got != tt.told || len(lines) > 1 {
-					t.Errorf("told %q, want an outage: %t", lines, tt.told)
-				}
-			})
-		})
-	}
-}
-
-// TestLostAnswerOfOneWhoLeft shows that the answer that a caller did not wait for
-// does not count.
-func TestLostAnswerOfOneWhoLeft(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil, nobody)}
-		ctx := WithTrail(t.Context())
-		swap := func(limit time.Duration, end error) {
-			within, cancel := context.WithTimeout(ctx, limit)
-			defer cancel()
-			_ = db.swap(within, func(within context.Context, _ time.Duration) error {
-				<-within.Done()
-				if end != nil {
-					return end
-				}
-				return within.Err()
-			})
-		}
-		if lines := logged(t, func() {
-			swap(casAttempt/2, nil)
-			swap(casAttempt/2, context.Canceled)
-			swap(time.Hour, nil)
-		}); lines[0] != "" {
-			t.Errorf("one lost answer, and two that nobody waited for: %q", lines)
-		}
-		if lines := logged(t, func() { swap(time.Hour, nil) }); !strings.Contains(lines[0], "the database does not serve requests") {
-			t.Errorf("two lost answers: %q", lines)
-		}
-	})
-}
-
 // TestReasons shows the words for what goes wrong while a session is open.
 func TestReasons(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 9042}, Err: syscall.ECONNREFUSED}
@@ -199,9 +126,9 @@ func TestReasons(t *testing.T) {
 		{gocql.ErrNoConnections, x509.HostnameError{Certificate: &x509.Certificate{}, Host: "10.1.2.3"}, "no node of the database can be used: its certificate is for another name: correct state.scylla.tls.server_name"},
 		{gocql.ErrNoConnections, &net.DNSError{Name: "db.example"}, "no node of the database can be used: its name cannot be looked up"},
 		{gocql.ErrNoConnections, answered{gocql.ErrCodeCredentials, "Provided username u and/or password are incorrect"}, "no node of the database can be used: it refuses the user name or the password: correct state.scylla.username and password"},
-		{gocql.ErrNoConnections, answered{gocql.ErrCodeCredentials, rolesUnreadLogin}, "no node of the database can be used: it could not look up the role: too few of its nodes are up"},
-		{answered{gocql.ErrCodeCredentials, rolesUnreadLogin}, nil, "the database could not look up the role: too few of its nodes are up (code 0x0100)"},
-		{answered{gocql.ErrCodeUnauthorized, rolesUnreadRight}, nil, "the database could not look up the role: too few of its nodes are up (code 0x2100)"},
+		{gocql.ErrNoConnections, answered{gocql.ErrCodeCredentials, rolesUnreadLogin}, "no node of the database can be used: it could not look up the role: too few of its nodes answer"},
+		{answered{gocql.ErrCodeCredentials, rolesUnreadLogin}, nil, "the database could not look up the role: too few of its nodes answer (code 0x0100)"},
+		{answered{gocql.ErrCodeUnauthorized, rolesUnreadRight}, nil, "the database could not look up the role: too few of its nodes answer (code 0x2100)"},
 		{gocql.ErrConnectionClosed, nil, "the connection to the database broke"},
 		{io.EOF, nil, "the connection to the database broke"},
 		{&net.OpError{Op: "read", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 9042}, Err: syscall.ECONNRESET}, nil, "the connection to the database broke"},
@@ -239,9 +166,12 @@ func TestRolesUnread(t *testing.T) {
 		"User u has no MODIFY permission on <table k.pins> or any of its parents": false,
 	} {
 		for _, code := range []int{gocql.ErrCodeCredentials, gocql.ErrCodeUnauthorized} {
-			err := explainRights(fmt.Errorf("outer: %w", answered{code, text}), "u")
-			if Permanent(err) == unread {
-				t.Errorf("%v (code 0x%04x) is permanent: %t", err, code, !unread)
+			answer := answered{code, text}
+			err := explainRights(fmt.Errorf("outer: %w", answer), "u")
+			for _, err := range []error{err, explainConnect(errors.New("gocql: unable to connect"), answer)} {
+				if Permanent(err) == unread {
+					t.Errorf("%v (code 0x%04x) is permanent: %t", err, code, !unread)
+				}
 			}
 			if told := strings.Contains(err.Error(), "lacks"); told != (code == gocql.ErrCodeUnauthorized && !unread) {
 				t.Errorf("%q (code 0x%04x) tells of a right: %t", err, code, told)

@@ -47,7 +47,7 @@ func (db *DB) reason(err error) string {
 	case errors.As(err, &readFailure), errors.As(err, &writeFailure):
 		return "nodes of the database failed the request"
 	case rolesUnread(err):
-		return "the database could not look up the role: too few of its nodes are up"
+		return "the database could not look up the role: too few of its nodes answer"
 	case refused && code == gocql.ErrCodeCredentials:
 		return "the database refused the user name or the password: correct state.scylla.username and password"
 	case refused && gone.MatchString(err.Error()):
@@ -93,7 +93,7 @@ func connectReason(err error) string {
 	case err == nil:
 		return ""
 	case rolesUnread(err):
-		return "it could not look up the role: too few of its nodes are up"
+		return "it could not look up the role: too few of its nodes answer"
 	case refused && code == gocql.ErrCodeCredentials:
 		return "it refuses the user name or the password: correct state.scylla.username and password"
 	case errors.As(err, &unknown):

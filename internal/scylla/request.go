@@ -97,40 +97,30 @@ func (db *DB) WriteAll(ctx context.Context, all []Statement) error {
 //
 // An error for which neither NotSent nor Rejected is true leaves the outcome
 // open: the update may have been applied, or may yet be. Sent again under the
-// same trail (WithTrail) it goes to another replica, and the session tells the log
-// of an outage if that does not answer either.
+// same trail (WithTrail) it goes to another replica. Who cannot find out what
+// became of it tells NotServed.
 func (db *DB) CAS(ctx context.Context, s Statement) (applied bool, now map[string]any, err error) {
-	err = db.swap(ctx, func(ctx context.Context, limit time.Duration) (err error) {
+	ctx, t := withTrail(ctx)
+	swap := func(ctx context.Context, limit time.Duration) (err error) {
 		now = make(map[string]any, 3)
 		applied, err = db.query(ctx, gocql.Quorum, s, limit).Idempotent(false).MapScanCAS(now)
 		return err
-	})
+	}
+	limit := min(casAttempt, db.limit)
+	err = db.try(ctx, t, limit, swap)
+	if errors.Is(err, gocql.ErrNoStreams) { // it did not leave: another host may take it
+		err = db.try(ctx, t, limit, swap)
+	}
 	if err != nil {
+		// One without an answer may have worked, which its caller finds out.
+		open := !NotSent(err) && !Rejected(err)
+		if err = db.describe(ctx, t, err, open); !open {
+			db.NotServed(err)
+		}
 		return false, nil, err
 	}
+	db.outage.success()
 	return applied, now, nil
-}
-
-// swap makes the attempt of a conditional update.
-func (db *DB) swap(ctx context.Context, attempt func(ctx context.Context, limit time.Duration) error) error {
-	ctx, t := withTrail(ctx)
-	limit := min(casAttempt, db.limit)
-	err := db.try(ctx, t, limit, attempt)
-	if errors.Is(err, gocql.ErrNoStreams) { // it did not leave: another host may take it
-		err = db.try(ctx, t, limit, attempt)
-	}
-	if err == nil {
-		db.outage.success()
-		return nil
-	}
-	open := !NotSent(err) && !Rejected(err)
-	err = db.describe(ctx, t, err, open)
-	// One lost answer is no outage: the node may hang alone, and the update may
-	// have worked. Who asks again under the trail and gets none either gives up.
-	if !open || outageOf(err) != nil && t.lost() > 1 {
-		db.NotServed(err)
-	}
-	return err
 }
 
 // Prepare lets the driver learn how statements are routed before they are sent:
@@ -197,15 +187,15 @@ func (db *DB) try(ctx context.Context, t *trail, limit time.Duration, attempt fu
 	}
 	begun := time.Now()
 	err := attempt(within, limit)
-	if attemptOver(within, err) || broke(err) && db.cutOff(t, begun) {
+	if attemptOver(within, err) || broke(err) && db.wasCutOff(t, begun) {
 		return gocql.ErrTimeoutNoResponse
 	}
 	return err
 }
 
-// cutOff reports whether the host of an attempt that began then has not answered
+// wasCutOff reports whether the host of an attempt that began then has not answered
 // for so long that its connections were closed from here.
-func (db *DB) cutOff(t *trail, begun time.Time) bool {
+func (db *DB) wasCutOff(t *trail, begun time.Time) bool {
 	host := t.handed()
 	return host != nil && db.health.cutSince(host, begun)
 }

@@ -13,7 +13,7 @@ import (
 var missingRight = regexp.MustCompile(`(?i)has no (\w+) permission`)
 
 // rolesUnread reports whether a server could not look up the role or what it may
-// do, as too few of the nodes that know are up. Cassandra answers that with the
+// do, as too few of the nodes that know answer. Cassandra answers that with the
 // code of a wrong password or a missing right, and these words before the cause.
 func rolesUnread(err error) bool {
 	var se serverError

@@ -248,33 +248,30 @@ func (db *DB) applyUnderLease(ctx context.Context, c *contact, files []Migration
 	defer lease.Release(context.WithoutCancel(ctx))
 	held, stop := lease.Keep(ctx) // a statement may take longer than the lease lasts
 	defer stop()
-	err = db.applyMissing(held, c, lease, files, first)
-	if err != nil && held.Err() != nil {
-		err = fmt.Errorf("changing the schema: %w", context.Cause(held))
+	err = db.applyMissing(held, c, lease.holder, files, first)
+	if err != nil && held.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("changing the schema: %w (%w)", context.Cause(held), err)
 	}
 	return err
 }
 
-func (db *DB) applyMissing(ctx context.Context, c *contact, lease *Lease, files []Migration, first []Statement) error {
+func (db *DB) applyMissing(ctx context.Context, c *contact, holder string, files []Migration, first []Statement) error {
 	missing, err := db.CheckSchema(ctx, files)
 	if err != nil {
 		return err
 	}
 	for i, f := range missing {
 		for _, s := range f.Statements {
-			if err := lease.Renew(ctx); err != nil {
-				return err
-			}
 			if err := db.ddl(ctx, c, s); err != nil {
 				return fmt.Errorf("schema file %s: %w", f.Name, err)
 			}
 		}
 		if i == len(missing)-1 { // whoever follows a process that dies here does it again
-			if err := db.warm(ctx, lease, first); err != nil {
+			if err := db.warm(ctx, first); err != nil {
 				return err
 			}
 		}
-		if err := db.record(ctx, f, lease.holder); err != nil {
+		if err := db.record(ctx, f, holder); err != nil {
 			return fmt.Errorf("recording schema file %s: %w", f.Name, err)
 		}
 		logger.Infof("applied schema file %s to the keyspace %s", f.Name, db.Keyspace)
@@ -290,11 +287,8 @@ func (db *DB) record(ctx context.Context, f Migration, by string) error {
 
 // warm makes conditional updates that change nothing. One that does not work in
 // time will be made by whoever needs its table first: that is not a failure.
-func (db *DB) warm(ctx context.Context, lease *Lease, first []Statement) error {
+func (db *DB) warm(ctx context.Context, first []Statement) error {
 	for _, s := range first {
-		if err := lease.Renew(ctx); err != nil {
-			return err
-		}
 		within, cancel := context.WithTimeout(ctx, ddlTimeout)
 		err := db.untilKnown(within, s)
 		cancel()

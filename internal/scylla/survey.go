@@ -187,6 +187,8 @@ func explainConnect(err, cause error) error {
 	text := strings.TrimSpace(err.Error()) // it ends with a line break
 	code, ok := Code(cause)
 	switch {
+	case rolesUnread(cause):
+		return fmt.Errorf("the database could not look up the role: too few of its nodes answer: %w", cause)
 	case ok && code == gocql.ErrCodeCredentials:
 		return &PermanentError{Text: "the database refused the user name or the password: correct state.scylla.username and password", Err: cause}
 	case strings.Contains(text, "authentication required"):

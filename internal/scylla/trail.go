@@ -39,8 +39,6 @@ type trail struct {
 	last string
 	// failed are the ids of all that did.
 	failed []string
-	// open is how many answers to conditional updates were lost.
-	open int
 }
 
 func (t *trail) note(host *gocql.HostInfo, err error) {
@@ -52,15 +50,6 @@ func (t *trail) note(host *gocql.HostInfo, err error) {
 	t.attempts++
 	t.last = host.ConnectAddressAndPort()
 	t.failed = append(t.failed, host.HostID())
-}
-
-// lost notes that the answer to a conditional update was lost, and returns how
-// many were.
-func (t *trail) lost() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.open++
-	return t.open
 }
 
 func (t *trail) hand(host *gocql.HostInfo) {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Of returns the process id of the only child of any process. None, and more
+// Of returns the process id of the only child of a process. None, and more
 // than one, is an error.
 func Of(parent int) (int, error) {
 	// Each thread has those that it started.
@@ -32,7 +32,7 @@ func Of(parent int) (int, error) {
 	return strconv.Atoi(pids[0])
 }
 
-// Runs tells whether any process is there and not a zombie: in a container
+// Runs tells whether a process is there and not a zombie: in a container
 // nobody may reap what a process that was killed has left.
 func Runs(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

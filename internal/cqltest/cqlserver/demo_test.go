@@ -106,6 +106,8 @@ func TestDemoOnNamedServer(t *testing.T) {
 		d.must(t, theirs, "up")
 		d.set(t, "hosts", false) // as after a restart of the machine
 		d.must(t, theirs, "up")  // starts what has died
+		d.set(t, "hosts", false)
+		d.must(t, "", "up") // it knows which server that was
 		d.want(t, "up", map[string]bool{"up": true, keyspace: true})
 		d.must(t, "", "down")
 		d.want(t, "down", map[string]bool{"up": false, keyspace: false, "hosts": false})
@@ -138,12 +140,24 @@ func TestDemoServerAway(t *testing.T) {
 	d.must(t, theirs, "up")
 	d.set(t, "away", true)
 	for range 2 {
-		d.refused(t, "", "down", "the keyspace pins is still there: run make down again when "+theirs+" answers")
+		d.refused(t, "", "down", "the keyspace pins is still there: run this again when "+theirs+" answers")
 	}
 	d.want(t, "away", map[string]bool{"up": true, keyspace: true})
 	d.set(t, "away", false)
 	d.must(t, "", "down")
 	d.want(t, "down", map[string]bool{"up": false, keyspace: false})
+}
+
+// A name that is another keyspace without quotes is refused, and nothing dropped.
+func TestDemoNameOfKeyspace(t *testing.T) {
+	d := newDemo(t)
+	d.set(t, keyspace, true)
+	cmd := d.command(theirs, "up")
+	cmd.Env = append(cmd.Env, "CLUSTER_SCYLLA_KEYSPACE=Pins")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "CLUSTER_SCYLLA_KEYSPACE=Pins is not the name of a keyspace") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	d.want(t, "refused", map[string]bool{"up": false, keyspace: true})
 }
 
 // A keyspace that was there before stays.

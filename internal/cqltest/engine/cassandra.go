@@ -63,29 +63,32 @@ func (c *CassandraCluster) Start(ctx context.Context) error {
 	if c.lib, err = jars(ctx, c.opts); err != nil {
 		return err
 	}
-	return c.startNodes(ctx, false)
+	return c.startNodes(ctx)
 }
 
 // startNodes starts the nodes one after the other, so that each meets the first,
-// or all at once if they have their data: the superuser can log in to none before
-// most of them run. It waits until each knows the others.
-func (c *CassandraCluster) startNodes(ctx context.Context, atOnce bool) error {
+// and waits until each knows the others.
+func (c *CassandraCluster) startNodes(ctx context.Context) error {
 	for i, n := range c.nodes {
-		c.opts.say("starting Apache Cassandra %s, node %d of %d (%s, %s)", cassandraVersion, i+1, len(c.nodes), n.addr, n.dc)
-		if err := n.start(c.java, c.lib); err != nil {
+		if err := c.startNode(i); err != nil {
 			return err
-		}
-		if atOnce {
-			continue
 		}
 		if err := n.waitReady(ctx); err != nil {
 			return err
 		}
 	}
+	return c.waitJoined(ctx)
+}
+
+func (c *CassandraCluster) startNode(i int) error {
+	n := c.nodes[i]
+	c.opts.say("starting Apache Cassandra %s, node %d of %d (%s, %s)", cassandraVersion, i+1, len(c.nodes), n.addr, n.dc)
+	return n.start(c.java, c.lib)
+}
+
+// waitJoined waits until each node knows the others.
+func (c *CassandraCluster) waitJoined(ctx context.Context) error {
 	for _, n := range c.nodes {
-		if err := n.waitReady(ctx); err != nil {
-			return err
-		}
 		if err := n.waitPeers(ctx, c.Hosts()); err != nil {
 			return err
 		}

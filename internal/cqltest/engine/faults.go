@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"syscall"
 )
@@ -77,8 +76,31 @@ func (c *CassandraCluster) Move(ctx context.Context) error {
 		n.addr, n.seed = c.spare[i], c.spare[0]
 	}
 	c.spare = spare
-	if err := c.startNodes(ctx, true); err != nil {
-		return errors.Join(errors.New("move Cassandra"), err)
+	if err := c.startAgain(ctx); err != nil {
+		return fmt.Errorf("move Cassandra: %w", err)
 	}
 	return nil
+}
+
+// startAgain starts nodes that have their data. They start at once: with
+// authentication nobody can log in to one before most of them run. The first is
+// the one that the others look for.
+func (c *CassandraCluster) startAgain(ctx context.Context) error {
+	for i, n := range c.nodes {
+		if err := c.startNode(i); err != nil {
+			return err
+		}
+		if i > 0 {
+			continue
+		}
+		if err := n.waitGossip(ctx); err != nil {
+			return err
+		}
+	}
+	for _, n := range c.nodes {
+		if err := n.waitReady(ctx); err != nil {
+			return err
+		}
+	}
+	return c.waitJoined(ctx)
 }

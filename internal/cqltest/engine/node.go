@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -77,6 +79,27 @@ func (n *node) waitReady(ctx context.Context) error {
 		return fmt.Errorf("node %s of Cassandra did not become ready: %w; the end of its log:\n%s", n.addr, err, n.tail())
 	}
 	return nil
+}
+
+// waitGossip waits until the node takes connections of the other nodes.
+func (n *node) waitGossip(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(n.addr, strconv.Itoa(storagePort)))
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-tick.C:
+		case <-n.process.Exited():
+			return fmt.Errorf("node %s of Cassandra has ended; the end of its log:\n%s", n.addr, n.tail())
+		case <-ctx.Done():
+			return fmt.Errorf("node %s of Cassandra takes no connections of other nodes: %w; the end of its log:\n%s", n.addr, err, n.tail())
+		}
+	}
 }
 
 // waitPeers waits until the node knows the others of all by their addresses.

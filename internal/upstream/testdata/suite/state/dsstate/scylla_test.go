@@ -11,11 +11,11 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
-// keyspaces are the names of keyspaces that do not exist, one for each state
-// that a test makes.
+// keyspaces are the names of keyspaces without rows, which may not exist yet, one
+// for each state that a test makes.
 var keyspaces = strings.Split(os.Getenv("UPSTREAM_KEYSPACES"), ",")
 
-// newState opens a store on a keyspace of its own.
+// newState opens a store on the next of them.
 func newState(t *testing.T) state.State {
 	t.Helper()
 	if len(keyspaces) == 0 {
