@@ -199,8 +199,12 @@ func (db *DB) describe(ctx context.Context, t *trail, err error, open bool) erro
 	if errors.As(err, &qe) {
 		err = qe.Unwrap() // its text says of every request that it may have been executed
 	}
+	reason := db.reason(err)
+	if attempts > 0 && errors.Is(err, context.DeadlineExceeded) {
+		reason = noAnswer
+	}
 	return explainRights(&RequestError{
-		Err: err, Host: host, facts: facts, reason: db.reason(err),
+		Err: err, Host: host, facts: facts, reason: reason,
 		left: ctx.Err() != nil && attempts < 2,
 	}, db.conf.Username, Grants(db.Keyspace, db.conf.Username, false)...)
 }

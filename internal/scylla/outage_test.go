@@ -107,7 +107,7 @@ func TestNoOutage(t *testing.T) {
 		}); lines[0] != "" {
 			t.Errorf("a scan: %q", lines)
 		}
-		if lines := logged(t, func() { db.NotServed(failed(2)) }); len(lines) != 1 || !strings.Contains(lines[0], "the database does not serve requests") {
+		if lines := logged(t, func() { db.NotServed(failed(2)) }); len(lines) != 1 || !strings.Contains(lines[0], "the database does not serve requests: the database did not answer in time (attempts 2)") {
 			t.Errorf("one that has left after an attempt without an answer: %q", lines)
 		}
 	})

@@ -16,6 +16,9 @@ import (
 // gone is how the engines say that a keyspace or a table is not there.
 var gone = regexp.MustCompile(`(?i)(keyspace|table) \S+ (does not exist|not found)|unconfigured table|no keyspace has been specified`)
 
+// noAnswer is the reason of what was waited for in vain.
+const noAnswer = "the database did not answer in time"
+
 // reason says in words why the database did not serve a request. It is empty
 // where the server's own words are better.
 func (db *DB) reason(err error) string {
@@ -37,7 +40,7 @@ func (db *DB) reason(err error) string {
 		}
 		return "no node of the database is up"
 	case timedOut(err), broke(err) && silent(err):
-		return "the database did not answer in time"
+		return noAnswer
 	case broke(err):
 		return "the connection to the database broke"
 	case errors.As(err, &unavailable):
