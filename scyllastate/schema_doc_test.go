@@ -115,7 +115,7 @@ const (
 // something: one that finds nothing shows an operator nothing.
 func TestSchemaPageQueries(t *testing.T) {
 	queries := readQueries(t)
-	s := newTestStore(t)
+	s := openStore(t, freshConfig(t)) // whoever makes tables leaves a lease
 	key, err := hex.DecodeString(strings.TrimPrefix(examplePin, "0x"))
 	if err != nil {
 		t.Fatal(err)
