@@ -4,7 +4,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# Tests of two packages at a time: each may run a server of its own. Some
+# Tests of two packages at a time: each may run a server of its own, and three at
+# a time take as long and more of the processors. Some
 # build programs themselves, which go test's cache does not know of. Raft's
 # database, bolt v1.3.1, fails the pointer checks that come with -race. go vet is
 # left to make check.
