@@ -5,10 +5,9 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 # Tests of two packages at a time: each may run a server of its own, and three at
-# a time take as long and more of the processors. Some
-# build programs themselves, which go test's cache does not know of. Raft's
-# database, bolt v1.3.1, fails the pointer checks that come with -race. go vet is
-# left to make check.
+# a time take as long and more of the processors. Some build programs themselves,
+# which go test's cache does not know of. Raft's database, bolt v1.3.1, fails the
+# pointer checks that come with -race. go vet is left to make check.
 TEST_FLAGS := -count=1 -race -gcflags=github.com/boltdb/bolt=-d=checkptr=0 -vet=off -p 2 -timeout 30m
 
 # A process with -race sleeps for a second before it ends, if it is not told not
