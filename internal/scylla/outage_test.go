@@ -138,6 +138,8 @@ func TestReasons(t *testing.T) {
 		{gocql.ErrNoStreams, nil, "too many requests to the database are under way"},
 		{&gocql.RequestErrUnavailable{}, nil, "too few nodes of the database are up (code 0x0000, consistency ANY, required 0, received 0)"},
 		{&gocql.RequestErrReadTimeout{}, nil, "too few nodes of the database answered in time (code 0x0000, consistency ANY, required 0, received 0)"},
+		{answered{gocql.ErrCodeOverloaded, "Server is shutting down"}, nil, "a node of the database takes no requests: it is overloaded, or ends (code 0x1001)"},
+		{answered{gocql.ErrCodeBootstrapping, "Cannot read from a bootstrapping node"}, nil, "a node of the database takes no requests: it is starting (code 0x1002)"},
 		{answered{gocql.ErrCodeInvalid, "Keyspace 'pins' does not exist"}, nil, "the keyspace k or one of its tables is not in the database any more (code 0x2200)"},
 		{answered{gocql.ErrCodeInvalid, "unconfigured table pins"}, nil, "the keyspace k or one of its tables is not in the database any more (code 0x2200)"},
 		{answered{gocql.ErrCodeUnauthorized, "User u has no MODIFY permission on <table k.pins> or any of its parents"}, nil,

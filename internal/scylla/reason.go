@@ -49,6 +49,10 @@ func (db *DB) reason(err error) string {
 		return "too few nodes of the database answered in time"
 	case errors.As(err, &readFailure), errors.As(err, &writeFailure):
 		return "nodes of the database failed the request"
+	case refused && code == gocql.ErrCodeOverloaded: // Cassandra says so when it ends, too
+		return "a node of the database takes no requests: it is overloaded, or ends"
+	case refused && code == gocql.ErrCodeBootstrapping:
+		return "a node of the database takes no requests: it is starting"
 	case rolesUnread(err):
 		return "the database could not look up the role: too few of its nodes answer"
 	case refused && code == gocql.ErrCodeCredentials:
