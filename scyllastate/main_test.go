@@ -67,14 +67,8 @@ func newTestStore(tb testing.TB) *Store {
 	return openStore(tb, testConfig(tb))
 }
 
-// waitFor polls until the condition holds.
+// waitFor is cqltest.WaitFor.
 func waitFor(tb testing.TB, what string, cond func() bool) {
 	tb.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !cond() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("waited in vain for %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	cqltest.WaitFor(tb, what, cond)
 }

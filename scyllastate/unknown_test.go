@@ -1,9 +1,7 @@
 package scyllastate
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,7 +89,7 @@ func checkOutageTold(t *testing.T, s *Store, write func() error) {
 		defer s.clock.mu.Unlock()
 		return s.clock.steadyAt >= measureAgain
 	})
-	told := logged(t, func() {
+	told := cqltest.Logged(t, logging.LevelError, func() {
 		if err := write(); !errors.Is(err, state.ErrOutcomeUnknown) {
 			t.Errorf("the write ended with %v", err)
 		}
@@ -99,20 +97,4 @@ func checkOutageTold(t *testing.T, s *Store, write func() error) {
 	if !strings.Contains(told, "the database does not serve requests: ") {
 		t.Errorf("the outage is not in the log: %s", told)
 	}
-}
-
-// logged returns the errors that are logged while f runs.
-func logged(t *testing.T, f func()) string {
-	t.Helper()
-	r := logging.NewPipeReader(logging.PipeFormat(logging.PlaintextOutput), logging.PipeLevel(logging.LevelError))
-	var text bytes.Buffer
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.Copy(&text, r) // ends with Close
-	}()
-	f()
-	_ = r.Close()
-	<-done
-	return text.String()
 }

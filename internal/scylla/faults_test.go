@@ -167,7 +167,7 @@ func testSlowAgreement(t *testing.T, db *DB, addr string) {
 		changes := contact() // which a lost lease closes
 		slow()
 		go func() { ended <- db.applyUnderLease(t.Context(), changes, migrations(t, files), nil) }()
-		wait(t, func() bool {
+		cqltest.WaitFor(t, "the change", func() bool {
 			there, err := c.columnsDone(t.Context(), statement)
 			if err != nil {
 				t.Error(err)
@@ -175,7 +175,7 @@ func testSlowAgreement(t *testing.T, db *DB, addr string) {
 			return there || len(ended) > 0
 		})
 		first := read().until
-		wait(t, func() bool { return read().until.Sub(first) > 2*db.leaseTime || len(ended) > 0 })
+		cqltest.WaitFor(t, "the lease to be renewed", func() bool { return read().until.Sub(first) > 2*db.leaseTime || len(ended) > 0 })
 		return ended
 	}
 	if err := db.ApplySchema(t.Context(), migrations(t, map[string]string{"0001_first.cql": firstFile})); err != nil {

@@ -1,7 +1,6 @@
 package scylla
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/gocql/gocql"
 	logging "github.com/ipfs/go-log/v2"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 )
 
 // logged returns the lines that f logs.
@@ -26,17 +27,7 @@ func logged(t *testing.T, f func()) []string {
 		t.Fatal(err)
 	}
 	defer func() { _ = logging.SetLogLevel("scylla", "error") }()
-	r := logging.NewPipeReader(logging.PipeFormat(logging.PlaintextOutput), logging.PipeLevel(logging.LevelInfo))
-	var text bytes.Buffer
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.Copy(&text, r) // ends with Close
-	}()
-	f()
-	_ = r.Close()
-	<-done
-	return strings.Split(strings.TrimSpace(text.String()), "\n")
+	return strings.Split(strings.TrimSpace(cqltest.Logged(t, logging.LevelInfo, f)), "\n")
 }
 
 // TestOutageIsTold shows that an outage is a line when it begins, one every ten

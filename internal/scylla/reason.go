@@ -16,6 +16,9 @@ import (
 // gone is how the engines say that a keyspace or a table is not there.
 var gone = regexp.MustCompile(`(?i)(keyspace|table) \S+ (does not exist|not found)|unconfigured table|no keyspace has been specified`)
 
+// roleUnread is what a database did to which rolesUnread applies.
+const roleUnread = "could not look up the role: too few of its nodes answer"
+
 // noAnswer is the reason of what was waited for in vain.
 const noAnswer = "the database did not answer in time"
 
@@ -54,7 +57,7 @@ func (db *DB) reason(err error) string {
 	case refused && code == gocql.ErrCodeBootstrapping:
 		return "a node of the database takes no requests: it is starting"
 	case rolesUnread(err):
-		return "the database could not look up the role: too few of its nodes answer"
+		return "the database " + roleUnread
 	case refused && code == gocql.ErrCodeCredentials:
 		return "the database refused the user name or the password: correct state.scylla.username and password"
 	case refused && gone.MatchString(err.Error()):
@@ -100,7 +103,7 @@ func connectReason(err error) string {
 	case err == nil:
 		return ""
 	case rolesUnread(err):
-		return "it could not look up the role: too few of its nodes answer"
+		return "it " + roleUnread
 	case refused && code == gocql.ErrCodeCredentials:
 		return "it refuses the user name or the password: correct state.scylla.username and password"
 	case errors.As(err, &unknown):

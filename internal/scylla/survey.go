@@ -188,7 +188,7 @@ func explainConnect(err, cause error) error {
 	code, ok := Code(cause)
 	switch {
 	case rolesUnread(cause):
-		return fmt.Errorf("the database could not look up the role: too few of its nodes answer: %w", cause)
+		return fmt.Errorf("the database %s: %w", roleUnread, cause)
 	case ok && code == gocql.ErrCodeCredentials:
 		return &PermanentError{Text: "the database refused the user name or the password: correct state.scylla.username and password", Err: cause}
 	case strings.Contains(text, "authentication required"):
