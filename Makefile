@@ -4,6 +4,10 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# What was compiled in one folder is found again from any other: a fresh clone, the
+# patched copies of upstream that tests make.
+export GOFLAGS := $(GOFLAGS) -trimpath
+
 # Tests of two packages at a time: each may run a server of its own, and three at
 # a time take as long and more of the processors. Some build programs themselves,
 # which go test's cache does not know of. Raft's database, bolt v1.3.1, fails the

@@ -62,11 +62,12 @@ func checkout(t *testing.T) string {
 }
 
 // goCommand runs the go command in dir, whatever workspace and flags the
-// environment asks for.
+// environment asks for. With -trimpath, as in the Makefile, it finds what other
+// tests have compiled.
 func goCommand(dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-trimpath")
 	return cmd
 }
 

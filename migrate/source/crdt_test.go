@@ -57,8 +57,7 @@ func TestCRDTHasThePinsOfOfflineState(t *testing.T) {
 // TestCRDTFingerprintChanges with each change, and only then.
 func TestCRDTFingerprintChanges(t *testing.T) {
 	eachStore(t, func(t *testing.T, kind string) {
-		p := startCRDT(t, kind)
-		p.stop(t)
+		p := stoppedCRDT(t, kind)
 		fingerprint := func() string {
 			s, err := Open(t.Context(), p.from(), Options{})
 			ok(t, err)
@@ -144,8 +143,7 @@ func TestCRDTBadRecords(t *testing.T) {
 // TestCRDTEndsWithItsCaller: with the error of either function, or the context.
 func TestCRDTEndsWithItsCaller(t *testing.T) {
 	eachStore(t, func(t *testing.T, kind string) {
-		p := startCRDT(t, kind)
-		p.stop(t)
+		p := stoppedCRDT(t, kind)
 		s := open(t, p.from())
 		n := 0
 		err := s.Read(t.Context(), Position{}, func(Record) error {
@@ -165,8 +163,7 @@ func TestCRDTEndsWithItsCaller(t *testing.T) {
 
 // TestCRDTElsewhere: the folder and the namespace of service.json count.
 func TestCRDTElsewhere(t *testing.T) {
-	p := startCRDT(t, "leveldb")
-	p.stop(t)
+	p := stoppedCRDT(t, "leveldb")
 	ok(t, os.Rename(filepath.Join(p.folder, "leveldb"), filepath.Join(p.folder, "other")))
 	config := func(datastore, namespace string) {
 		ok(t, os.WriteFile(filepath.Join(p.folder, configFile), fmt.Appendf(nil,

@@ -92,8 +92,7 @@ func TestCRDTDamageIsAnError(t *testing.T) {
 		{"badger3", "*.sst"}, {"badger3", "*.vlog"}, {"leveldb", "*.ldb"},
 	} {
 		t.Run(c.kind+" "+c.pattern, func(t *testing.T) {
-			p := startCRDT(t, c.kind)
-			p.stop(t)
+			p := stoppedCRDT(t, c.kind)
 			// The pins are in one half of the tables, blocks in the other.
 			damageAll(t, filepath.Join(p.folder, c.kind), c.pattern)
 			untouched(t, p.folder)

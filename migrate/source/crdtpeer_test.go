@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,6 +87,29 @@ func (p *crdtPeer) stop(t *testing.T) {
 }
 
 func (p *crdtPeer) from() string { return "crdt:" + p.folder }
+
+// stopped are the peers of stoppedCRDT by their stores, in a folder that TestMain
+// makes and removes.
+var stopped struct {
+	folder string
+	peers  map[string]*crdtPeer
+}
+
+// stoppedCRDT is a copy of a peer that startCRDT has made and that was stopped. Each
+// store is written once, as that takes longer than most tests.
+func stoppedCRDT(t *testing.T, kind string) *crdtPeer {
+	t.Helper()
+	first := stopped.peers[kind]
+	if first == nil {
+		first = startCRDT(t, kind)
+		first.stop(t)
+		folder := filepath.Join(stopped.folder, kind)
+		ok(t, os.Rename(first.folder, folder))
+		first.folder = folder
+		stopped.peers[kind] = first
+	}
+	return &crdtPeer{folder: copyFolder(t, first.folder), want: maps.Clone(first.want)}
+}
 
 // startCRDT makes the folder of a peer with some hundred pins, of which some
 // have been removed and some of these added again.
@@ -200,7 +224,5 @@ func killPeer(t *testing.T, kind string) (folder string) {
 // wantCRDT is what a peer of startCRDT has.
 func wantCRDT(t *testing.T) map[string][]byte {
 	t.Helper()
-	p := startCRDT(t, "leveldb")
-	p.stop(t)
-	return p.want
+	return stoppedCRDT(t, "leveldb").want
 }

@@ -13,8 +13,7 @@ import (
 // error or the pins are what they were.
 func TestCRDTFlippedBit(t *testing.T) {
 	eachStore(t, func(t *testing.T, kind string) {
-		p := startCRDT(t, kind)
-		p.stop(t)
+		p := stoppedCRDT(t, kind)
 		files, err := filepath.Glob(filepath.Join(p.folder, kind, "*"))
 		ok(t, err)
 		random := rand.New(rand.NewPCG(1, 2))
@@ -72,8 +71,7 @@ func TestCRDTDamagedManifest(t *testing.T) {
 		"leveldb": {"MANIFEST-*", func(b []byte) { b[len(b)/2] ^= 1 }},
 	} {
 		t.Run(kind, func(t *testing.T) {
-			p := startCRDT(t, kind)
-			p.stop(t)
+			p := stoppedCRDT(t, kind)
 			files, err := filepath.Glob(filepath.Join(p.folder, kind, c.pattern))
 			ok(t, err)
 			change(t, files[len(files)-1], func(b []byte) []byte { c.change(b); return b })
@@ -88,8 +86,7 @@ func TestCRDTDamagedManifest(t *testing.T) {
 // would delete it when it reads.
 func TestCRDTOfPeerThatWasOftenStarted(t *testing.T) {
 	eachStore(t, func(t *testing.T, kind string) {
-		p := startCRDT(t, kind)
-		p.stop(t)
+		p := stoppedCRDT(t, kind)
 		for range 3 {
 			p.open(t, kind)
 			p.stop(t)
@@ -105,8 +102,7 @@ func TestCRDTOfPeerThatWasOftenStarted(t *testing.T) {
 
 // TestPebbleManifestIsReadToItsEnd: each of its changes counts.
 func TestPebbleManifestIsReadToItsEnd(t *testing.T) {
-	p := startCRDT(t, "pebble")
-	p.stop(t)
+	p := stoppedCRDT(t, "pebble")
 	files, err := filepath.Glob(filepath.Join(p.folder, "pebble", "MANIFEST-*"))
 	ok(t, err)
 	name := files[len(files)-1]

@@ -19,8 +19,7 @@ func TestCRDTInUseIsRefused(t *testing.T) {
 		}
 		p.stop(t)
 	})
-	p := startCRDT(t, "pebble")
-	p.stop(t)
+	p := stoppedCRDT(t, "pebble")
 	daemonLocks(t, p.folder)
 	_, err := Open(t.Context(), p.from(), Options{})
 	wantError(t, err, "in use: stop the daemon first")
@@ -28,8 +27,7 @@ func TestCRDTInUseIsRefused(t *testing.T) {
 
 // TestDaemonCannotStartWhileItIsRead, if its lock file was left behind.
 func TestDaemonCannotStartWhileItIsRead(t *testing.T) {
-	p := startCRDT(t, "leveldb")
-	p.stop(t)
+	p := stoppedCRDT(t, "leveldb")
 	lock := filepath.Join(p.folder, lockFile)
 	ok(t, os.WriteFile(lock, nil, 0o600))
 	check := watch(t, p.folder)
@@ -44,8 +42,7 @@ func TestDaemonCannotStartWhileItIsRead(t *testing.T) {
 
 // TestFoldersThatAreNone: each mistake has an error that says what to do.
 func TestFoldersThatAreNone(t *testing.T) {
-	p := startCRDT(t, "leveldb")
-	p.stop(t)
+	p := stoppedCRDT(t, "leveldb")
 	folder, err := realPath(p.folder)
 	ok(t, err)
 	with := func(text string) string {

@@ -47,7 +47,22 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	folder, err := os.MkdirTemp("", "ipfs-cluster-scylla-source-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "source:", err)
+		return 1
+	}
+	stopped.folder, stopped.peers = folder, make(map[string]*crdtPeer)
+	code := m.Run()
+	if err := os.RemoveAll(folder); err != nil {
+		fmt.Fprintln(os.Stderr, "source:", err)
+		code = max(code, 1)
+	}
+	return code
 }
 
 // tryLock locks a folder as the daemon does, in another process, until the end of

@@ -13,8 +13,7 @@ import (
 func TestUnknownTable(t *testing.T) {
 	for kind, refused := range map[string]bool{"pebble": false, "badger": true, "badger3": true} {
 		t.Run(kind, func(t *testing.T) {
-			p := startCRDT(t, kind)
-			p.stop(t)
+			p := stoppedCRDT(t, kind)
 			ok(t, os.WriteFile(filepath.Join(p.folder, kind, "999999.sst"), []byte("a table"), 0o600))
 			s, err := Open(t.Context(), "crdt:"+p.folder, Options{})
 			if refused {
@@ -34,8 +33,7 @@ func TestUnknownTable(t *testing.T) {
 // TestDamagedTableOfBadger3: what badger checks in goroutines of its own ends in an
 // error of one line as well, wherever a table is damaged.
 func TestDamagedTableOfBadger3(t *testing.T) {
-	p := startCRDT(t, "badger3")
-	p.stop(t)
+	p := stoppedCRDT(t, "badger3")
 	tables, err := filepath.Glob(filepath.Join(p.folder, "badger3", "*.sst"))
 	if ok(t, err); len(tables) == 0 {
 		t.Fatal("there is no table")

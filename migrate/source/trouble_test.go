@@ -96,8 +96,7 @@ func TestRaftWithoutPermissionIsNotDamaged(t *testing.T) {
 // TestCRDTWithoutPermissionIsNotDamaged, and the error says whose permission it is.
 func TestCRDTWithoutPermissionIsNotDamaged(t *testing.T) {
 	eachStore(t, func(t *testing.T, kind string) {
-		p := startCRDT(t, kind)
-		p.stop(t)
+		p := stoppedCRDT(t, kind)
 		openForAll(t, p.folder)
 		files, err := filepath.Glob(filepath.Join(p.folder, kind, "*"))
 		ok(t, err)
@@ -126,8 +125,7 @@ func TestCRDTWithoutPermissionIsNotDamaged(t *testing.T) {
 // TestCRDTWithTooFewFilesIsNotDamaged, wherever the last one is opened.
 func TestCRDTWithTooFewFilesIsNotDamaged(t *testing.T) {
 	eachStore(t, func(t *testing.T, kind string) {
-		p := startCRDT(t, kind)
-		p.stop(t)
+		p := stoppedCRDT(t, kind)
 		refused := 0
 		for _, files := range []int{9, 12, 16, 24} {
 			got := openAsAnother(t, p.from(), fmt.Sprint(anotherFiles, "=", files))
@@ -177,8 +175,7 @@ func TestTrouble(t *testing.T) {
 
 // TestNoPlaceForTheShadow names the folder that has none.
 func TestNoPlaceForTheShadow(t *testing.T) {
-	p := startCRDT(t, "pebble")
-	p.stop(t)
+	p := stoppedCRDT(t, "pebble")
 	missing := filepath.Join(t.TempDir(), "missing")
 	t.Setenv("TMPDIR", missing)
 	_, err := Open(t.Context(), p.from(), Options{})
@@ -199,8 +196,7 @@ func TestCRDTOfALaterVersionIsNotDamaged(t *testing.T) {
 		"badger3": laterManifest,
 	} {
 		t.Run(kind, func(t *testing.T) {
-			p := startCRDT(t, kind)
-			p.stop(t)
+			p := stoppedCRDT(t, kind)
 			change(t, filepath.Join(p.folder, kind))
 			_, err := Open(t.Context(), p.from(), Options{})
 			wantError(t, err, "was written by a later version of it: use a later version of this program")
