@@ -2,7 +2,6 @@ package cqltest_test
 
 import (
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/gocql/gocql"
@@ -47,31 +46,6 @@ func keyspaceExists(t *testing.T, session *gocql.Session, name string) bool {
 		t.Fatal(err)
 	}
 	return n == 1
-}
-
-// A server that is reserved answers only once it runs, at the address that
-// was given before. With authentication it refuses a wrong password.
-func TestReservedServerWithAuthentication(t *testing.T) {
-	own := cqltest.Reserve(t, engine.Options{Auth: true})
-	host := own.Hosts()[0]
-	if answers(host) {
-		t.Fatalf("a server answers at %s before it was started", host)
-	}
-	own.Run(t)
-
-	wrong := engine.AdminConfig(own.Hosts(), own.Port(), false)
-	wrong.Authenticator = gocql.PasswordAuthenticator{Username: engine.Superuser, Password: "wrong"}
-	session, err := wrong.CreateSession()
-	if err == nil {
-		session.Close()
-		t.Fatal("a wrong password was let in")
-	}
-	if !strings.Contains(err.Error(), "incorrect") {
-		t.Errorf("refused for another reason than the password: %v", err)
-	}
-	if err := own.Session(t).Query("CREATE ROLE somebody").Exec(); err != nil {
-		t.Errorf("the superuser may not create a role: %v", err)
-	}
 }
 
 // With several nodes people can log in while any one of them is down, in every

@@ -1,6 +1,7 @@
 package cqltest_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gocql/gocql"
@@ -9,12 +10,27 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 )
 
-// A node that is killed and started again, or moved, is the same node with the
-// same data. After a move it is at the address that was given before, and not
-// at the old one.
-func TestNodeKeepsItsData(t *testing.T) {
-	own := cqltest.StartOwn(t, engine.Options{})
+// A server that is reserved answers only once it runs, at the address that was
+// given before. With authentication it refuses a wrong password. A node that is
+// killed and started again, or moved, is the same node with the same data. After
+// a move it is at the address that was given before, and not at the old one.
+func TestServerOfItsOwn(t *testing.T) {
+	own := cqltest.Reserve(t, engine.Options{Auth: true})
 	first, second := own.Hosts()[0], own.Cluster().Spare()[0]
+	if answers(first) {
+		t.Fatalf("a server answers at %s before it was started", first)
+	}
+	own.Run(t)
+
+	wrong := engine.AdminConfig(own.Hosts(), own.Port(), false)
+	wrong.Authenticator = gocql.PasswordAuthenticator{Username: engine.Superuser, Password: "wrong"}
+	if session, err := wrong.CreateSession(); err == nil {
+		session.Close()
+		t.Error("a wrong password was let in")
+	} else if !strings.Contains(err.Error(), "incorrect") {
+		t.Errorf("refused for another reason than the password: %v", err)
+	}
+
 	if first == second {
 		t.Fatalf("a move would take the node from %s to %s", first, second)
 	}
@@ -26,6 +42,7 @@ func TestNodeKeepsItsData(t *testing.T) {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
+	run("CREATE ROLE somebody") // as the superuser
 	run("CREATE KEYSPACE " + keyspace + " WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1}")
 	run("CREATE TABLE " + keyspace + ".kept (k int PRIMARY KEY)")
 

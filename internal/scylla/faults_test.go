@@ -15,13 +15,13 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/scyllaface"
 )
 
-// TestFaults breaks a node behind a face of ScyllaDB in the ways that need one.
-func TestFaults(t *testing.T) {
-	own := cqltest.StartFace(t, engine.Options{}, scyllaface.Options{})
+// testFaults breaks a node behind a face of ScyllaDB in the ways that need one.
+func testFaults(t *testing.T, own *cqltest.Own) {
 	node := own.Face().Nodes()[0]
 	db := openDB(t, Config{
 		Hosts: own.Hosts(), Port: own.Port(), Keyspace: "faults", CreateKeyspace: true,
 		RequestTimeout: 10 * time.Second, ConnectTimeout: 30 * time.Second,
+		Username: engine.Superuser, Password: engine.SuperuserPassword,
 	})
 	change(t, db, leasesTable)
 	contains := func(text string) func(scyllaface.Request) bool {
