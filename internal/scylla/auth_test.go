@@ -5,37 +5,20 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gocql/gocql"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/scyllaface"
 )
-
-// TestFace runs what needs a node with roles and a face of ScyllaDB before it.
-func TestFace(t *testing.T) {
-	own := cqltest.StartFace(t, engine.Options{Auth: true}, scyllaface.Options{})
-	t.Run("roles", func(t *testing.T) {
-		t.Run("Cassandra", func(t *testing.T) {
-			testRoles(t, own, own.Cluster().Hosts(), "Apache Cassandra 5", "Apache Cassandra 5")
-		})
-		t.Run("ScyllaDB's face", func(t *testing.T) { testRoles(t, own, own.Hosts(), "ScyllaDB 2025.4.1", "ScyllaDB 2025.4 or newer") })
-	})
-	t.Run("faults", func(t *testing.T) { testFaults(t, own) })
-}
 
 // testRoles shows what a server with roles says to a wrong password, to none,
 // and to a role that may not do what it must: an error at once, with what to
 // change. A role that has what the documentation lists can work, also on
 // ScyllaDB, where it may not read the version of the server.
 func testRoles(t *testing.T, own *cqltest.Own, hosts []string, toSuperusers, toRoles string) {
-	conf := Config{
-		Hosts: hosts, Port: own.Port(), Keyspace: own.Keyspace(t), CreateKeyspace: true,
-		RequestTimeout: 10 * time.Second, // and a connect_timeout of 0: for ever
-		Username:       engine.Superuser, Password: engine.SuperuserPassword,
-	}
+	conf := configOn(own, hosts)
+	conf.Keyspace, conf.ConnectTimeout = own.Keyspace(t), 0 // for ever
 	files := migrations(t, map[string]string{"0001_first.cql": firstFile})
 	admin := openDB(t, conf)
 	if got := admin.Dialect.String(); !strings.HasPrefix(got, toSuperusers) {

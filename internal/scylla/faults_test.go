@@ -11,18 +11,13 @@ import (
 	"github.com/gocql/gocql"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/scyllaface"
 )
 
 // testFaults breaks a node behind a face of ScyllaDB in the ways that need one.
 func testFaults(t *testing.T, own *cqltest.Own) {
 	node := own.Face().Nodes()[0]
-	db := openDB(t, Config{
-		Hosts: own.Hosts(), Port: own.Port(), Keyspace: "faults", CreateKeyspace: true,
-		RequestTimeout: 10 * time.Second, ConnectTimeout: 30 * time.Second,
-		Username: engine.Superuser, Password: engine.SuperuserPassword,
-	})
+	db := openDB(t, configOn(own, own.Hosts()))
 	change(t, db, leasesTable)
 	contains := func(text string) func(scyllaface.Request) bool {
 		return func(r scyllaface.Request) bool { return strings.Contains(r.Statement, text) }
