@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -153,9 +154,10 @@ func TestOneNodeOfThree(t *testing.T) {
 	waitFor(t, "the node to be back", func() bool { return s.db.Shards() == 3 })
 
 	// Without any other request: the servers themselves wait for the frozen node
-	// until they take it for dead.
+	// until they take it for dead, for no longer than three attempts of a page last
+	// (4, 8 and 16 s).
 	must(t, server.Cluster().Freeze(2))
-	lists(t, s, "right after a node was frozen", 0, 25*time.Second)
+	lists(t, s, "right after a node was frozen", 0, 30*time.Second)
 	lists(t, s, "a while after", 0, 5*time.Second)
 	must(t, server.Cluster().Resume(2))
 	waitFor(t, "the node to be back", func() bool { return s.db.Shards() == 3 })
@@ -207,6 +209,9 @@ func TestHangingDataCentre(t *testing.T) {
 	must(t, s.Add(t.Context(), held("a", statetest.Peer("self"))))
 	far := server.Face().Nodes()[1] // node i is in dc<i mod 2 + 1>
 	waitFor(t, "the connections that ask for the time to end", func() bool { return len(far.Connections()) == 0 })
+	if far.Count(func(r scyllaface.Request) bool { return strings.Contains(r.Statement, "now()") }) == 0 {
+		t.Error("the other data centre was not asked for its time")
+	}
 	far.Hang()
 	opens(t, conf, 5*time.Second)
 	near := server.Face().Nodes()[2]

@@ -38,7 +38,6 @@ func (c *contact) agree(ctx context.Context) error {
 }
 
 func (c *contact) untilAgreed(ctx context.Context) error {
-	down := make(map[string]bool) // by id
 	begun := time.Now()
 	for {
 		others, err := c.disagreeing()
@@ -47,11 +46,11 @@ func (c *contact) untilAgreed(ctx context.Context) error {
 		}
 		var left []string
 		for _, n := range others {
-			if !down[n.id] && time.Since(begun) > lookAfter && !c.up(ctx, n) {
+			if !c.down[n.id] && time.Since(begun) > lookAfter && !c.up(ctx, n) {
 				logger.Warnf("node %s of data centre %s does not answer: going on without it, it learns the schema when it returns", n.addr, n.dc)
-				down[n.id] = true
+				c.down[n.id] = true
 			}
-			if !down[n.id] {
+			if !c.down[n.id] {
 				left = append(left, n.addr)
 			}
 		}

@@ -1,12 +1,15 @@
 package scylla
 
 import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gocql/gocql"
-	logging "github.com/ipfs/go-log/v2"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
@@ -27,6 +30,8 @@ func TestFace(t *testing.T) {
 		t.Run("ScyllaDB's face", func(t *testing.T) { testRoles(t, own, own.Hosts(), "ScyllaDB 2025.4.1", "ScyllaDB 2025.4 or newer") })
 	})
 	t.Run("faults", func(t *testing.T) { testFaults(t, own) })
+	t.Run("nodes that are down", func(t *testing.T) { testNodesDown(t, openDB(t, configOn(own, own.Cluster().Hosts()))) })
+	t.Run("no node", func(t *testing.T) { testNoNode(t, own) })
 }
 
 // configOn is the configuration of a superuser's session on own, by its face or past
@@ -44,7 +49,7 @@ func configOn(own *cqltest.Own, hosts []string) Config {
 func testPorts(t *testing.T, own *cqltest.Own, disabled bool) {
 	conf := configOn(own, own.Hosts())
 	conf.DisableShardAwarePort = disabled
-	openDB(t, conf)
+	db := openDB(t, conf)
 	var used bool
 	cqltest.WaitFor(t, "a connection to every shard", func() bool {
 		shards := make(map[int]bool)
@@ -58,12 +63,15 @@ func testPorts(t *testing.T, own *cqltest.Own, disabled bool) {
 	if used == disabled {
 		t.Errorf("the port of the shards was used: %t", used)
 	}
+	if got, want := db.Shards(), own.Face().Shards(); got != want {
+		t.Errorf("%d shards, want %d", got, want)
+	}
 }
 
 // What a server warns of is logged, each text once.
 func testWarnings(t *testing.T, db *DB) {
-	change(t, db, "CREATE TABLE warned (k int PRIMARY KEY)")
-	told := cqltest.Logged(t, logging.LevelWarn, func() {
+	change(t, db, "CREATE TABLE IF NOT EXISTS warned (k int PRIMARY KEY) WITH ${point}")
+	told := strings.Join(logged(t, func() {
 		for range 3 {
 			batch := db.Session.Batch(gocql.UnloggedBatch)
 			for k := range 20 { // more partitions than Cassandra likes
@@ -73,7 +81,7 @@ func testWarnings(t *testing.T, db *DB) {
 				t.Fatal(err)
 			}
 		}
-	})
+	}), "\n")
 	if n := strings.Count(told, "of the database warns: Unlogged batch covering 20 partitions"); n != 1 || !strings.Contains(told, "WARN") {
 		t.Errorf("the warning was told %d times:\n%s", n, told)
 	}
@@ -92,4 +100,66 @@ func testClients(t *testing.T, db *DB) {
 		}
 	}
 	t.Errorf("this process is not among %v", rows)
+}
+
+// testNodesDown changes the schema while one node refuses connections and another is
+// silent: both are gone on without, and asked once.
+func testNodesDown(t *testing.T, db *DB) {
+	const refuses, silent = "127.99.99.98", "127.99.99.97"
+	listener, err := net.Listen("tcp", net.JoinHostPort(silent, strconv.Itoa(db.conf.Port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	c, err := db.conf.survey(t.Context(), ddlTimeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	for _, addr := range []string{refuses, silent} {
+		err := c.exec.Exec(fmt.Sprintf("INSERT INTO system.peers (peer, rpc_address, host_id, data_center, schema_version) VALUES ('%s', '%s', %s, 'elsewhere', %s)",
+			addr, addr, gocql.MustRandomUUID(), gocql.MustRandomUUID()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := c.exec.Exec("DELETE FROM system.peers WHERE peer = '" + addr + "'"); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), agreeTimeout/2)
+	defer cancel()
+	told := strings.Join(logged(t, func() {
+		for _, statement := range []string{"CREATE TABLE " + db.Keyspace + ".down (k int PRIMARY KEY)", "ALTER TABLE " + db.Keyspace + ".down ADD v int"} {
+			if err := c.change(ctx, statement); err != nil {
+				t.Errorf("%s: %v", statement, err)
+			}
+		}
+	}), "\n")
+	for _, addr := range []string{refuses, silent} {
+		if n := strings.Count(told, "node "+addr+" of data centre elsewhere does not answer: going on without it"); n != 1 {
+			t.Errorf("%s was told of %d times:\n%s", addr, n, told)
+		}
+	}
+}
+
+// testNoNode shows what is said while the only node refuses connections.
+func testNoNode(t *testing.T, own *cqltest.Own) {
+	db := openDB(t, configOn(own, own.Hosts()))
+	node := own.Face().Nodes()[0]
+	node.Refuse()
+	defer func() {
+		if err := node.Accept(); err != nil {
+			t.Error(err)
+		}
+	}()
+	cqltest.WaitFor(t, "the driver to give up the node", func() bool { return len(db.localHosts()) == 0 })
+	_, skewErr := db.Skew(t.Context())
+	_, readErr := db.Read(t.Context(), gocql.Quorum, Bind("SELECT key FROM system.local"), new(string))
+	for _, err := range []error{skewErr, readErr} {
+		if err == nil || !strings.Contains(err.Error(), "connection refused") || strings.Contains(err.Error(), "%!") {
+			t.Errorf("%v, want the reason", err)
+		}
+	}
 }

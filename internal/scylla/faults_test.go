@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/datastax/go-cassandra-native-protocol/primitive"
 	"github.com/gocql/gocql"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
@@ -74,6 +75,36 @@ func testFaults(t *testing.T, own *cqltest.Own) {
 		}
 	})
 
+	// The holder's ballots would fail if those who wait made some too.
+	t.Run("waiting for a lease makes no ballots", func(t *testing.T) {
+		holder, err := db.AcquireLease(t.Context(), "held")
+		if err != nil {
+			t.Fatal(err)
+		}
+		reads := func(cons primitive.ConsistencyLevel) int {
+			return node.Count(func(r scyllaface.Request) bool { return r.Statement == selectLease && r.Consistency == cons })
+		}
+		quorum, serial := reads(primitive.ConsistencyLevelQuorum), reads(primitive.ConsistencyLevelSerial)
+		if serial == 0 {
+			t.Error("a lease that was free was taken without a ballot")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := db.AcquireLease(ctx, "held")
+			ended <- err
+		}()
+		cqltest.WaitFor(t, "three looks at the lease", func() bool { return reads(primitive.ConsistencyLevelQuorum) >= quorum+3 })
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if n := reads(primitive.ConsistencyLevelSerial) - serial; n > 0 {
+			t.Errorf("%d ballots of one who waits", n)
+		}
+		holder.Release(t.Context())
+	})
+
 	t.Run("a lease lasts as long as the nodes take to agree", func(t *testing.T) {
 		testSlowAgreement(t, db, own.Cluster().Hosts()[0])
 	})
@@ -98,6 +129,34 @@ func testFaults(t *testing.T, own *cqltest.Own) {
 		cancel()
 		if _, err := db.conf.survey(ctx, questionTimeout); err == nil {
 			t.Error("no error of the caller's")
+		}
+	})
+
+	// The outcome is found out at another node, and in the time of the request.
+	t.Run("a conditional update waits for less than its request lasts", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), db.limit-time.Second)
+		defer cancel()
+		node.Hang()
+		_, _, err := db.CAS(ctx, Bind("UPDATE leases SET holder = ? WHERE name = ? IF holder = ?", "me", "cas", "nobody"))
+		if resumed := node.Resume(); resumed != nil {
+			t.Fatal(resumed)
+		}
+		if err == nil || ctx.Err() != nil {
+			t.Errorf("%v, and the time of its caller: %v", err, ctx.Err())
+		}
+	})
+
+	t.Run("a scan leaves the cache alone and bounds the servers' work", func(t *testing.T) {
+		rows := db.Scan(t.Context(), gocql.Quorum, 10, Bind("SELECT holder FROM leases"))
+		for rows.Next(new(string)) {
+		}
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+		if node.Count(func(r scyllaface.Request) bool {
+			return r.Statement == "SELECT holder FROM leases BYPASS CACHE USING TIMEOUT 4s"
+		}) == 0 {
+			t.Error("the server was not told")
 		}
 	})
 

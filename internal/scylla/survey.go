@@ -36,6 +36,9 @@ type contact struct {
 	host    string
 	dialect Dialect
 	nodes   []node
+	// down are the ids of the nodes that did not answer when they were to learn
+	// of a change of the schema. They are not asked again.
+	down map[string]bool
 }
 
 func (c *contact) close() { c.exec.Close() }
@@ -133,7 +136,7 @@ func (c Config) dialContact(host string, limit time.Duration) (*contact, error) 
 	if err != nil {
 		return nil, explainConnect(err, last.get())
 	}
-	return &contact{conf: c, exec: exec, host: host}, nil
+	return &contact{conf: c, exec: exec, host: host, down: make(map[string]bool)}, nil
 }
 
 // look asks for engine, version, data centres and racks.

@@ -87,14 +87,18 @@ func askCQL(ctx context.Context, cfg *gocql.ClusterConfig) (string, error) {
 		return "", fmt.Errorf("connect: %w", err)
 	}
 	defer s.Close()
-	var version string
-	if s.Query("SELECT version FROM system.versions LIMIT 1").WithContext(ctx).Scan(&version) == nil {
-		return "ScyllaDB " + version, nil // only ScyllaDB has this table
-	}
-	if err := s.Query("SELECT release_version FROM system.local").WithContext(ctx).Scan(&version); err != nil {
+	local := make(map[string]any)
+	if err := s.Query("SELECT * FROM system.local").WithContext(ctx).MapScan(local); err != nil {
 		return "", fmt.Errorf("select: %w", err)
 	}
-	return "Apache Cassandra " + version, nil
+	if _, found := local["supported_features"]; !found { // only ScyllaDB has this column
+		return fmt.Sprintf("Apache Cassandra %v", local["release_version"]), nil
+	}
+	product, version := "ScyllaDB", ""
+	if s.Query("SELECT version FROM system.versions LIMIT 1").WithContext(ctx).Scan(&version) == nil {
+		product += " " + version // superusers learn it
+	}
+	return product, nil
 }
 
 // waitPeers asks a node until it knows the nodes at the given addresses and no

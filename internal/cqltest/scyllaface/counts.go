@@ -1,5 +1,7 @@
 package scyllaface
 
+import "github.com/datastax/go-cassandra-native-protocol/primitive"
+
 // Op is a kind of request that is counted.
 type Op string
 
@@ -19,6 +21,8 @@ type Request struct {
 	Statement string
 	// Conditional says that the statement has an IF.
 	Conditional bool
+	// Consistency is that of a QUERY or an EXECUTE.
+	Consistency primitive.ConsistencyLevel
 	// Shard is the one of the connection.
 	Shard int
 }

@@ -58,10 +58,11 @@ func (c *conn) request(f *frame) message.Message {
 		out = append(out, p.statement.cassandra...)
 		in = &cursor{body: append(out, rest...), at: len(out)}
 		f.body = in.body
+		counted := c.counted(op, p.statement)
 		if op == Query {
-			p.keyspace = askFor(in, p.statement)
+			counted.Consistency, p.keyspace = askFor(in, p.statement)
 		}
-		requests = append(requests, c.counted(op, p.statement))
+		requests = append(requests, counted)
 	case primitive.OpCodeExecute:
 		id := in.string()
 		if in.err != nil {
@@ -70,8 +71,9 @@ func (c *conn) request(f *frame) message.Message {
 		if p.statement, refused = c.executed(id); refused != nil {
 			break
 		}
-		p.keyspace = askFor(in, p.statement)
-		requests = append(requests, c.counted(Execute, p.statement))
+		counted := c.counted(Execute, p.statement)
+		counted.Consistency, p.keyspace = askFor(in, p.statement)
+		requests = append(requests, counted)
 	case primitive.OpCodeBatch:
 		requests, refused = c.batch(f, in)
 	}
@@ -146,23 +148,23 @@ func (c *conn) counted(op Op, s *statement) Request {
 }
 
 // askFor reads the parameters of QUERY or EXECUTE. It makes sure that rows of
-// system tables come with the names of their columns, and returns the keyspace
-// that is asked for in scylla_keyspaces.
-func askFor(in *cursor, s *statement) string {
-	in.next(2) // consistency
+// system tables come with the names of their columns, and returns the consistency
+// and the keyspace that is asked for in scylla_keyspaces.
+func askFor(in *cursor, s *statement) (primitive.ConsistencyLevel, string) {
+	cons := primitive.ConsistencyLevel(in.short())
 	flags := in.next(1)
 	if in.err != nil || s.table == "" {
-		return ""
+		return cons, ""
 	}
 	flags[0] &^= skipMetadata
 	if s.table != "system_schema.scylla_keyspaces" || flags[0]&withValues == 0 {
-		return s.keyspace
+		return cons, s.keyspace
 	}
 	in.next(2) // how many values
 	if flags[0]&withNames != 0 {
 		in.string()
 	}
-	return string(in.value())
+	return cons, string(in.value())
 }
 
 // batch translates the statements of a BATCH.
