@@ -87,7 +87,7 @@ func (b *Batch) Commit(ctx context.Context) error {
 			return err
 		})
 	}
-	return g.Wait()
+	return answer(g.Wait())
 }
 
 // putBack keeps an operation for the next Commit, unless there is a newer one.

@@ -42,7 +42,7 @@ func (s *Store) ListOwn(ctx context.Context, p peer.ID, out chan<- api.Pin) erro
 
 	buckets, err := s.ownBuckets(ctx, p)
 	if err != nil {
-		return fmt.Errorf("listing the pins of peer %s: %w", p, err)
+		return answer(fmt.Errorf("listing the pins of peer %s: %w", p, err))
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(ownReaders)
@@ -57,7 +57,7 @@ func (s *Store) ListOwn(ctx context.Context, p peer.ID, out chan<- api.Pin) erro
 		err = ctx.Err() // it may have ended between two buckets
 	}
 	if err != nil {
-		return fmt.Errorf("listing the pins of peer %s, incomplete: %w", p, err)
+		return answer(fmt.Errorf("listing the pins of peer %s, incomplete: %w", p, err))
 	}
 	return nil
 }
