@@ -195,10 +195,7 @@ func (db *DB) describe(ctx context.Context, t *trail, err error, open bool) erro
 	if open {
 		facts = append(facts, "may have been executed")
 	}
-	var qe *gocql.QueryError
-	if errors.As(err, &qe) {
-		err = qe.Unwrap() // its text says of every request that it may have been executed
-	}
+	err = bare(err)
 	reason := db.reason(err)
 	if attempts > 0 && errors.Is(err, context.DeadlineExceeded) {
 		reason = noAnswer
@@ -207,6 +204,16 @@ func (db *DB) describe(ctx context.Context, t *trail, err error, open bool) erro
 		Err: err, Host: host, facts: facts, reason: reason,
 		left: ctx.Err() != nil && attempts < 2,
 	}, db.conf.Username, Grants(db.Keyspace, db.conf.Username, false)...)
+}
+
+// bare is err without what the driver adds to it: of every request that was sent
+// it says that it may have been executed.
+func bare(err error) error {
+	var qe *gocql.QueryError
+	if errors.As(err, &qe) {
+		return qe.Unwrap()
+	}
+	return err
 }
 
 // replicaFacts are what a server says of the replicas.

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/gocql/gocql"
 )
@@ -91,6 +95,88 @@ func TestCallerWhoLeaves(t *testing.T) {
 			t.Errorf("%q, want %q", err, context.Canceled)
 		}
 	}
+}
+
+// TestExecuted shows that only an update whose outcome is open is said to may have
+// been executed: the driver says it of every request that was sent.
+func TestExecuted(t *testing.T) {
+	unclear := driversWords(t)
+	unavailable := &gocql.RequestErrUnavailable{Consistency: gocql.Serial}
+	db := &DB{limit: leastAttempt, health: newHealth(nil, nil, nobody)}
+	read := func(ctx context.Context, attempt func(context.Context, time.Duration) error) error {
+		return db.repeat(ctx, attempt)
+	}
+	for _, tt := range []struct {
+		name string
+		send func(ctx context.Context, attempt func(context.Context, time.Duration) error) error
+		err  error
+		want bool
+	}{
+		{"read without a clear answer", read, unclear, false},
+		{"read that is refused", read, unavailable, false},
+		{"update without a clear answer", db.sendOnce, unclear, true},
+		{"update that is refused", db.sendOnce, unavailable, false},
+		{"update that was not sent", db.sendOnce, gocql.ErrNoConnections, false},
+	} {
+		err := tt.send(t.Context(), func(context.Context, time.Duration) error { return tt.err })
+		var failed *RequestError
+		if !errors.As(err, &failed) {
+			t.Errorf("%s: ended with %v", tt.name, err)
+			continue
+		}
+		for _, text := range []string{err.Error(), failed.detail()} {
+			if strings.Contains(text, "may have been executed") != tt.want || strings.Contains(text, "potentially executed") {
+				t.Errorf("%s: %q; want it to say that it may have been executed: %t", tt.name, text, tt.want)
+			}
+		}
+	}
+	for _, text := range []string{"gocql: unable to connect", "gocql: unable to connect: " + unclear.Error()} {
+		if err := explainConnect(errors.New(text), unclear); !strings.Contains(err.Error(), "protocol version") || strings.Contains(err.Error(), "executed") {
+			t.Errorf("a connection fails with %q", err)
+		}
+	}
+}
+
+// driversWords is what the driver says of a request that was sent and not
+// answered as it should be.
+func driversWords(t *testing.T) error {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answering sync.WaitGroup
+	answering.Go(func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		header := make([]byte, 9)
+		if _, err := io.ReadFull(conn, header); err != nil {
+			return
+		}
+		header[0] = 0x83 // an answer of another version of the protocol, under the number of the request
+		_, _ = conn.Write(header)
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		answering.Wait()
+	})
+	cc, err := Config{Hosts: []string{"127.0.0.1"}, Port: listener.Addr().(*net.TCPAddr).Port}.cluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := new(lastConnectError)
+	cc.ConnectObserver = last
+	if _, err := gocql.NewSingleHostQueryExecutor(cc); err == nil {
+		t.Fatal("a connection to a server that speaks another version")
+	}
+	var words *gocql.QueryError
+	if err := last.get(); !errors.As(err, &words) || !words.PotentiallyExecuted() {
+		t.Fatalf("%T %v", err, err)
+	}
+	return words
 }
 
 func TestNotSent(t *testing.T) {

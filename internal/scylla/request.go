@@ -100,16 +100,24 @@ func (db *DB) WriteAll(ctx context.Context, all []Statement) error {
 // same trail (WithTrail) it goes to another replica. Who cannot find out what
 // became of it tells NotServed.
 func (db *DB) CAS(ctx context.Context, s Statement) (applied bool, now map[string]any, err error) {
-	ctx, t := withTrail(ctx)
-	swap := func(ctx context.Context, limit time.Duration) (err error) {
+	err = db.sendOnce(ctx, func(ctx context.Context, limit time.Duration) (err error) {
 		now = make(map[string]any, 3)
 		applied, err = db.query(ctx, gocql.Quorum, s, limit).Idempotent(false).MapScanCAS(now)
 		return err
+	})
+	if err != nil {
+		return false, nil, err
 	}
+	return applied, now, nil
+}
+
+// sendOnce makes the attempt of a conditional update.
+func (db *DB) sendOnce(ctx context.Context, attempt func(ctx context.Context, limit time.Duration) error) error {
+	ctx, t := withTrail(ctx)
 	limit := min(casAttempt, db.limit)
-	err = db.try(ctx, t, limit, swap)
+	err := db.try(ctx, t, limit, attempt)
 	if errors.Is(err, gocql.ErrNoStreams) { // it did not leave: another host may take it
-		err = db.try(ctx, t, limit, swap)
+		err = db.try(ctx, t, limit, attempt)
 	}
 	if err != nil {
 		// One without an answer may have worked, which its caller finds out.
@@ -117,10 +125,10 @@ func (db *DB) CAS(ctx context.Context, s Statement) (applied bool, now map[strin
 		if err = db.describe(ctx, t, err, open); !open {
 			db.NotServed(err)
 		}
-		return false, nil, err
+		return err
 	}
 	db.outage.success()
-	return applied, now, nil
+	return nil
 }
 
 // Prepare lets the driver learn how statements are routed before they are sent:

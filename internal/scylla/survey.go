@@ -146,7 +146,7 @@ func (c *contact) look() error {
 	iter := c.exec.Iter("SELECT * FROM system.local WHERE key = 'local'")
 	iter.MapScan(local)
 	if err := iter.Close(); err != nil {
-		return fmt.Errorf("asking node %s what it is: %w", c.host, err)
+		return fmt.Errorf("asking node %s what it is: %w", c.host, bare(err))
 	}
 	c.dialect = dialectOf(local)
 	if c.dialect.Engine == ScyllaDB {
@@ -179,7 +179,7 @@ func (c *contact) look() error {
 		}
 	}
 	if err := iter.Close(); err != nil {
-		return fmt.Errorf("asking node %s for the others: %w", c.host, err)
+		return fmt.Errorf("asking node %s for the others: %w", c.host, bare(err))
 	}
 	return nil
 }
@@ -197,9 +197,9 @@ func explainConnect(err, cause error) error {
 	case strings.Contains(text, "authentication required"):
 		return &PermanentError{Text: "the database wants a user name and a password: set state.scylla.username and password", Err: errors.New(text)}
 	case cause != nil && strings.Contains(text, cause.Error()):
-		return cause // the driver's text around it adds nothing
+		return bare(cause) // the driver's text around it adds nothing
 	case cause != nil:
-		return fmt.Errorf("%s; last failed connection: %w", text, cause)
+		return fmt.Errorf("%s; last failed connection: %w", text, bare(cause))
 	}
 	return errors.New(text)
 }
