@@ -93,10 +93,14 @@ var cqlText = []string{"scyllastate/statements.go", "internal/scylla/...", "inte
 
 // seam is where the driver's session may be used in files that are not tests:
 // whatever else has a request for the database goes through the seam, which
-// limits it. session.go opens it and lists its nodes.
+// limits it. session.go and clock.go list its nodes, and ask each of them one
+// question that is for no other.
 var (
-	seam  = []string{"internal/scylla/request.go", "internal/scylla/rows.go"}
-	nodes = append([]string{"internal/scylla/session.go", "internal/scylla/clock.go", "internal/cqltest/...", "bench/..."}, seam...)
+	seam      = []string{"internal/scylla/request.go", "internal/scylla/rows.go"}
+	nodes     = append([]string{"internal/scylla/session.go", "internal/scylla/clock.go", "internal/cqltest/...", "bench/..."}, seam...)
+	askOne    = []string{"internal/scylla/session.go: ask", "internal/scylla/clock.go: skewTo"}
+	openers   = []string{"internal/scylla/session.go", "internal/scylla/survey.go", "internal/cqltest/...", "bench/..."}
+	openCalls = []string{"CreateSession", "NewSession", "NewSingleHostQueryExecutor"}
 )
 
 const maxLines = 600
@@ -224,20 +228,9 @@ func checkSource(name, source string) []string {
 	if strings.HasSuffix(name, "_test.go") {
 		return problems
 	}
-	ast.Inspect(file, func(n ast.Node) bool {
-		sel, ok := n.(*ast.SelectorExpr)
-		if !ok {
-			return true
-		}
-		if isSession(sel) && !anyMatches(nodes, name) {
-			complain("the driver's session is used here: make the request through the seam (%s)", strings.Join(seam, ", "))
-		}
-		if inner, ok := sel.X.(*ast.SelectorExpr); ok && isSession(inner) && sel.Sel.Name != "GetHosts" && sel.Sel.Name != "Close" &&
-			strings.HasPrefix(name, "internal/scylla/") && !anyMatches(seam, name) {
-			complain("a request past the seam (%s): %s", strings.Join(seam, ", "), sel.Sel.Name)
-		}
-		return true
-	})
+	for _, problem := range pastTheSeam(name, file) {
+		complain("%s: make the request through the seam (%s)", problem, strings.Join(seam, ", "))
+	}
 	if anyMatches(cqlText, name) {
 		return problems
 	}
@@ -247,6 +240,44 @@ func checkSource(name, source string) []string {
 		}
 		return true
 	})
+	return problems
+}
+
+// pastTheSeam returns the ways of a file to the database beside the seam. It goes
+// by names.
+func pastTheSeam(name string, file *ast.File) []string {
+	var problems []string
+	harmless := make(map[ast.Node]bool) // uses of the session
+	inside := strings.HasPrefix(name, "internal/scylla/") && !anyMatches(seam, name)
+	for _, decl := range file.Decls {
+		function := ""
+		if f, ok := decl.(*ast.FuncDecl); ok {
+			function = f.Name.Name
+		}
+		ast.Inspect(decl, func(n ast.Node) bool {
+			if assign, ok := n.(*ast.AssignStmt); ok {
+				for _, to := range assign.Lhs {
+					harmless[to] = true
+				}
+			}
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if sel.Sel.Name == "GetHosts" || sel.Sel.Name == "Close" {
+				harmless[sel.X] = true
+			}
+			switch {
+			case isSession(sel) && (!anyMatches(nodes, name) || inside && !harmless[sel]):
+				problems = append(problems, "the driver's session is used here")
+			case inside && sel.Sel.Name == "query" && !slices.Contains(askOne, name+": "+function):
+				problems = append(problems, "an attempt is made here")
+			case slices.Contains(openCalls, sel.Sel.Name) && !anyMatches(openers, name):
+				problems = append(problems, "a session is opened here")
+			}
+			return true
+		})
+	}
 	return problems
 }
 
@@ -361,6 +392,20 @@ func TestSourceRulesCanFail(t *testing.T) {
 		{"internal/scylla/clock.go", "package p\nfunc f(db *DB) { db.Session.GetHosts() }\n", true},
 		{"internal/scylla/request.go", "package p\nfunc f(db *DB) { db.Session.Query(s.text) }\n", true},
 		{"internal/scylla/session.go", "package p\nfunc f(s *gocql.Session) { db.Session = s }\n", true},
+		{"internal/scylla/session.go", "package p\nfunc f(db *DB) { session := db.Session; session.Query(selectNow) }\n", false},
+		{"internal/scylla/clock.go", "package p\nfunc f(db *DB) { ask(db.Session) }\n", false},
+		{"internal/scylla/session.go", "package p\nfunc (db *DB) Close() { db.Session.Close() }\n", true},
+		{"internal/scylla/lease.go", "package p\nfunc (l *Lease) read() { l.db.query(ctx, cons, s, limit) }\n", false},
+		{"internal/scylla/session.go", "package p\nfunc (db *DB) ask() { db.query(ctx, cons, s, limit) }\n", true},
+		{"internal/scylla/session.go", "package p\nfunc (db *DB) connect() { db.query(ctx, cons, s, limit) }\n", false},
+		{"internal/scylla/clock.go", "package p\nfunc (db *DB) skewTo() { db.query(ctx, cons, s, limit) }\n", true},
+		{"internal/scylla/rows.go", "package p\nfunc (r *Rows) fetch() { r.db.query(ctx, cons, s, limit) }\n", true},
+		{"scyllastate/store.go", "package p\nfunc f(cc *gocql.ClusterConfig) { cc.CreateSession() }\n", false},
+		{"scyllastate/store.go", "package p\nfunc f(cc gocql.ClusterConfig) { gocql.NewSession(cc) }\n", false},
+		{"internal/scylla/schema.go", "package p\nfunc f(cc *gocql.ClusterConfig) { gocql.NewSingleHostQueryExecutor(cc) }\n", false},
+		{"internal/scylla/survey.go", "package p\nfunc f(cc *gocql.ClusterConfig) { gocql.NewSingleHostQueryExecutor(cc) }\n", true},
+		{"internal/cqltest/pool.go", "package p\nfunc f(cc *gocql.ClusterConfig) { cc.CreateSession() }\n", true},
+		{"scyllastate/store_test.go", "package p\nfunc f(cc *gocql.ClusterConfig) { cc.CreateSession() }\n", true},
 		{"peer/0001_pins.cql", "CREATE TABLE pins (cid blob PRIMARY KEY)\n", false},
 	} {
 		if problems := checkSource(test.name, test.source); (len(problems) == 0) != test.ok {
