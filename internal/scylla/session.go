@@ -2,7 +2,6 @@ package scylla
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -228,18 +227,18 @@ func (l *lastConnectError) get() error {
 	return l.err
 }
 
-// joinDifferent joins errors, each text once.
+// joinDifferent joins errors in one line, each text once.
 func joinDifferent(errs []error) error {
 	seen := make(map[string]bool)
-	var out []error
+	var all error
 	for _, err := range errs {
-		if !seen[err.Error()] {
-			seen[err.Error()] = true
-			out = append(out, err)
+		switch {
+		case all == nil:
+			all = err
+		case !seen[err.Error()]:
+			all = fmt.Errorf("%w; %w", all, err)
 		}
+		seen[err.Error()] = true
 	}
-	if len(out) == 1 {
-		return out[0]
-	}
-	return errors.Join(out...)
+	return all
 }

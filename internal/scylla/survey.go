@@ -63,11 +63,7 @@ func (c *contact) within(ctx context.Context, limit time.Duration, f func() erro
 func (c Config) survey(ctx context.Context, limit time.Duration) (*contact, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	type result struct {
-		contact *contact
-		err     error
-	}
-	results := make(chan result)
+	results := make(chan answeredBy)
 	dial := func(host string) {
 		contact, err := c.dialContact(host, limit)
 		if err == nil {
@@ -76,7 +72,7 @@ func (c Config) survey(ctx context.Context, limit time.Duration) (*contact, erro
 			}
 		}
 		select {
-		case results <- result{contact, err}:
+		case results <- answeredBy{host, contact, err}:
 		case <-ctx.Done(): // another one was faster, or nobody waits any more
 			if err == nil {
 				contact.close()
@@ -103,7 +99,7 @@ func (c Config) survey(ctx context.Context, limit time.Duration) (*contact, erro
 			if Permanent(r.err) {
 				return nil, r.err
 			}
-			errs = append(errs, r.err)
+			errs = append(errs, r.named())
 		case <-slow:
 			if begun < len(hosts) {
 				go dial(hosts[begun])
@@ -114,6 +110,21 @@ func (c Config) survey(ctx context.Context, limit time.Duration) (*contact, erro
 		}
 	}
 	return nil, joinDifferent(errs)
+}
+
+// answeredBy is what became of one contact point.
+type answeredBy struct {
+	host    string
+	contact *contact
+	err     error
+}
+
+// named is the error with the host that it is about, which "EOF" does not tell.
+func (a answeredBy) named() error {
+	if strings.Contains(a.err.Error(), a.host) {
+		return a.err
+	}
+	return fmt.Errorf("%s: %w", a.host, a.err)
 }
 
 // dialContact connects to one host. It takes connectTimeout at the most for
