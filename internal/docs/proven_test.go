@@ -33,15 +33,17 @@ func TestNamedTests(t *testing.T) {
 	}
 }
 
-// namedTest splits "directory.TestName". A name alone belongs to no directory.
+// namedTest splits "directory.TestName", or "directory.TestName/part". A name alone
+// belongs to no directory.
 func namedTest(code string) (dir, test string, ok bool) {
-	m := regexp.MustCompile(`^(?:([a-z][\w/-]*)\.)?((?:Test|Fuzz)[A-Z0-9]\w*)$`).FindStringSubmatch(code)
+	m := regexp.MustCompile(`^(?:([a-z][\w/-]*)\.)?((?:Test|Fuzz)[A-Z0-9]\w*(?:/\S+)?)$`).FindStringSubmatch(code)
 	if m == nil {
 		return "", "", false
 	}
 	return m[1], m[2], true
 }
 
+// checkTest looks for the function of a test, and for the part of it that is named.
 func checkTest(dir, test string) error {
 	if dir == "" {
 		return fmt.Errorf("%s: name its directory too, as in `scyllastate.%s`", test, test)
@@ -50,26 +52,37 @@ func checkTest(dir, test string) error {
 	if err != nil {
 		return fmt.Errorf("looking for %s: %w", test, err)
 	}
+	var all strings.Builder
 	for _, file := range files {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			return fmt.Errorf("looking for %s: %w", test, err)
 		}
-		if strings.Contains(string(source), "\nfunc "+test+"(") {
-			return nil
-		}
+		all.Write(source)
 	}
-	return fmt.Errorf("there is no test %s in %s", test, dir)
+	function, part, hasPart := strings.Cut(test, "/")
+	if !strings.Contains(all.String(), "\nfunc "+function+"(") {
+		return fmt.Errorf("there is no test %s in %s", function, dir)
+	}
+	run := fmt.Sprintf("t.Run(%q", strings.ReplaceAll(part, "_", " "))
+	if hasPart && !strings.Contains(all.String(), run) {
+		return fmt.Errorf("there is no %s in %s", run, dir)
+	}
+	return nil
 }
 
 func TestNamedTestRulesCanFail(t *testing.T) {
 	for code, want := range map[string]bool{
-		"internal/docs.TestLinks":     true,
-		"scyllastate.FuzzDecodePin":   true,
-		"internal/docs.TestLink":      false,
-		"internal/dogs.TestLinks":     false,
-		"internal/docs.TestLinksWork": false,
-		"TestLinks":                   false,
+		"internal/docs.TestLinks":         true,
+		"scyllastate.FuzzDecodePin":       true,
+		"internal/docs.TestLink":          false,
+		"internal/dogs.TestLinks":         false,
+		"internal/docs.TestLinksWork":     false,
+		"TestLinks":                       false,
+		"internal/scylla.TestFace/roles":  true,
+		"internal/scylla.TestFaces/roles": false,
+		"internal/scylla.TestFace/rules":  false,
+		"scyllastate.TestLostAnswers/pin": true,
 	} {
 		dir, test, ok := namedTest(code)
 		if !ok {
