@@ -15,6 +15,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
@@ -79,8 +80,8 @@ func TestSchemaPageColumns(t *testing.T) {
 	iter := s.db.Session.Query("SELECT table_name, column_name, type, kind FROM system_schema.columns WHERE keyspace_name = ?", s.db.Keyspace).Iter()
 	var table, column, cqlType, kind string
 	for iter.Scan(&table, &column, &cqlType, &kind) {
-		if strings.HasSuffix(table, "$paxos") {
-			continue // ScyllaDB makes it beside a table with conditional updates
+		if cqltest.IsPaxos(table) {
+			continue
 		}
 		key := map[string]string{"partition_key": "partition", "clustering": "clustering"}[kind]
 		real[table+"."+column] = cqlType + " " + key

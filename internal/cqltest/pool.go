@@ -3,7 +3,6 @@ package cqltest
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 
@@ -114,7 +113,7 @@ func empty(admin *gocql.Session, keyspace string) error {
 	var name string
 	tables := admin.Query("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", keyspace).Iter()
 	for tables.Scan(&name) {
-		if name != historyTable && !strings.Contains(name, "$") { // $paxos is ScyllaDB's own
+		if name != historyTable && !IsPaxos(name) {
 			names = append(names, name)
 		}
 	}

@@ -154,7 +154,7 @@ func (m *target) empty(t *testing.T, except ...string) {
 		t.Fatal(err)
 	}
 	for _, name := range tables {
-		if isPaxos(name) || slices.Contains(opened, name) || slices.Contains(except, name) {
+		if cqltest.IsPaxos(name) || slices.Contains(opened, name) || slices.Contains(except, name) {
 			continue
 		}
 		var n int

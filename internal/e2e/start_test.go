@@ -190,11 +190,7 @@ func checkSchema(t *testing.T, session *gocql.Session, keyspace string) {
 		t.Errorf("schema_history has %v, want %v", found, files)
 	}
 	found := column("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", keyspace)
-	if found = slices.DeleteFunc(found, isPaxos); !slices.Equal(found, tables) {
+	if found = slices.DeleteFunc(found, cqltest.IsPaxos); !slices.Equal(found, tables) {
 		t.Errorf("the keyspace has the tables %v, want %v", found, tables)
 	}
 }
-
-// isPaxos tells the tables that ScyllaDB makes beside those with conditional
-// updates.
-func isPaxos(table string) bool { return strings.HasSuffix(table, "$paxos") }
