@@ -38,7 +38,7 @@ type scanned struct {
 // scanAll calls f for each row that holds a pin, from several goroutines. An
 // error of f or of the database ends it.
 func (s *Store) scanAll(ctx context.Context, cons gocql.Consistency, f func(context.Context, scanned) error) error {
-	readers := min(max(leastReaders, s.db.Shards()*readersPerShard), mostReaders)
+	readers := scanReaders(s.db.Shards())
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
 	for _, r := range tokenRanges(readers * rangesPerReader) {
@@ -53,6 +53,11 @@ func (s *Store) scanAll(ctx context.Context, cons gocql.Consistency, f func(cont
 		return err
 	}
 	return ctx.Err() // it may have ended between two pieces
+}
+
+// scanReaders is how many pieces of the ring are read at the same time.
+func scanReaders(shards int) int {
+	return min(max(leastReaders, shards*readersPerShard), mostReaders)
 }
 
 // scanRange calls f for each row of a piece that holds a pin, in the order of
