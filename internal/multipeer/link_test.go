@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,13 +38,16 @@ type link struct {
 
 func newLink(tb testing.TB, server *cqltest.Server) *link {
 	tb.Helper()
+	if why := noRoom(server.Hosts()); why != "" {
+		tb.Skipf("SKIPPED ON %s: %s", server.Name(), why)
+	}
 	l := &link{tally: newTally(), conns: make(map[net.Conn]struct{}), open: make(chan struct{})}
 	close(l.open)
 	tb.Cleanup(l.cut)
 	for _, host := range server.Hosts() {
 		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(l.port)))
 		if err != nil {
-			tb.Fatalf("these tests put themselves between peers and database, which must be on a loopback address (Cassandra is): %s", err)
+			tb.Fatalf("listening beside the database: %s", err)
 		}
 		l.port = listener.Addr().(*net.TCPAddr).Port
 		l.listeners = append(l.listeners, listener)
@@ -51,6 +55,18 @@ func newLink(tb testing.TB, server *cqltest.Server) *link {
 		l.running.Go(func() { l.accept(listener, to) })
 	}
 	return l
+}
+
+// noRoom says why a link cannot stand before nodes at these addresses, nothing
+// if it can: it listens there as well.
+func noRoom(hosts []string) string {
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return "these tests put themselves between peers and database, at its own address, which must be a loopback one, not " + host +
+				": DEMO_ENGINE=cassandra, without CQL_HOSTS, starts one there"
+		}
+	}
+	return ""
 }
 
 func (l *link) accept(listener net.Listener, to string) {
@@ -272,4 +288,17 @@ func (h *holders) fewest(c api.Cid) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.least[c.String()]
+}
+
+// TestNoRoom shows on which servers the tests of this package run: not on one in a
+// container, which has an address of its own.
+func TestNoRoom(t *testing.T) {
+	for hosts, want := range map[string]bool{
+		"127.0.0.1": true, "127.0.0.1 127.0.0.2 127.0.0.3": true, "::1": true, "localhost": true,
+		"172.17.0.2": false, "127.0.0.1 172.17.0.2": false, "db.example": false,
+	} {
+		if why := noRoom(strings.Fields(hosts)); (why == "") != want {
+			t.Errorf("%s: %q, want that they run: %t", hosts, why, want)
+		}
+	}
 }
