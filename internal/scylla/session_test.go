@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gocql/gocql"
 )
 
 func TestLocalDC(t *testing.T) {
@@ -126,6 +128,27 @@ func TestNoHostAnswers(t *testing.T) {
 	refused, closed := fmt.Sprintf("dial tcp 127.0.0.1:%d: connect: connection refused", port), "127.0.0.2: EOF"
 	if told := text(err); told != refused+"; "+closed && told != closed+"; "+refused {
 		t.Errorf("%q; want %q and %q, each once", text(err), refused, closed)
+	}
+}
+
+// TestDriverSettings shows that the driver is told what the configuration says.
+func TestDriverSettings(t *testing.T) {
+	conf := Config{Port: 9142, Compress: true, DisableShardAwarePort: true, Username: "u", Password: "p", TLS: &TLS{ServerName: "db.example"}}
+	cc, err := conf.cluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cc.Port != 9142 || cc.Compressor == nil || cc.Compressor.Name() != "snappy" || !cc.DisableShardAwarePort {
+		t.Errorf("port %d, compression %v, shard-aware port disabled %t", cc.Port, cc.Compressor, cc.DisableShardAwarePort)
+	}
+	if auth, ok := cc.Authenticator.(gocql.PasswordAuthenticator); !ok || auth.Username != "u" || auth.Password != "p" {
+		t.Errorf("authenticator %v", cc.Authenticator)
+	}
+	if ssl := cc.SslOpts; ssl == nil || !ssl.EnableHostVerification || ssl.Config.ServerName != "db.example" || ssl.Config.InsecureSkipVerify {
+		t.Errorf("TLS %+v", ssl)
+	}
+	if cc, err = (Config{}).cluster(); err != nil || cc.Compressor != nil || cc.DisableShardAwarePort || cc.Authenticator != nil || cc.SslOpts != nil {
+		t.Errorf("without settings: %+v, %v", cc, err)
 	}
 }
 
