@@ -66,7 +66,7 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s answers %q, and the log does not have its number and %s: %s", name, err, failedNode, told)
 		}
 	}
-	if err := answer(state.ErrNotFound); err != state.ErrNotFound { //nolint:errorlint // callers compare it so
+	if err := answer(state.ErrNotFound); err != state.ErrNotFound {
 		t.Errorf("ErrNotFound became %v", err)
 	}
 }

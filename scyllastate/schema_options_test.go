@@ -13,7 +13,7 @@ import (
 // withoutRepair are the tables in which a row that comes back does no harm, so that
 // their tombstones need not wait for a repair. In any other table one could be an
 // acknowledged unpin that is undone.
-var withoutRepair = []string{"beats", "changes", "expiries"} //nolint:gochecknoglobals // never changed
+var withoutRepair = []string{"beats", "changes", "expiries"}
 
 // TestTombstones shows which tables drop their tombstones without a repair, with
 // all schema files applied.
