@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 # What was compiled in one folder is found again from any other: a fresh clone, the
 # patched copies of upstream that tests make.
-export GOFLAGS := $(GOFLAGS) -trimpath
+export GOFLAGS := $(shell go env GOFLAGS 2>/dev/null) -trimpath
 
 # Tests of two packages at a time: each may run a server of its own, and three at
 # a time take as long and more of the processors. Some build programs themselves,
