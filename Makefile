@@ -17,7 +17,7 @@ TEST_FLAGS := -count=1 -race -gcflags=github.com/boltdb/bolt=-d=checkptr=0 -vet=
 # A process with -race sleeps for a second before it ends, if it is not told not
 # to, and each package is one. Processors are what is short, not memory. Builds
 # and the programs under test inherit both.
-test: export GORACE ?= atexit_sleep_ms=0
+test: export GORACE ?= atexit_sleep_ms=0 suppressions=$(CURDIR)/internal/multipeer/race.supp
 test: export GOGC ?= 400
 
 # Packages run in the order in which they are named, these before all others:
