@@ -44,15 +44,18 @@ func databaseMoves(t *testing.T, nodes, moves int) {
 		load.lasts("before", usualP99, 3*time.Second).check(t)
 		moving := load.enter("while the database moves", 0)
 		own.Move(t)
-		back := time.Now()
 		eventually(t, movedLimit, "the peer works", func() error {
 			p.daemon.running(t)
 			return p.allocated(kept, true)
 		})
-		t.Logf("the peer works %s after the database answers at %v", time.Since(back).Round(time.Millisecond), own.Hosts())
 		after := load.lasts("after", usualP99, 5*time.Second)
 		after.check(t)
 		moving.report(t)
+		late := moving.failed.Sub(own.Cluster().Answered())
+		t.Logf("the last request failed %s after all nodes answered at %v", late.Round(time.Millisecond), own.Hosts())
+		if len(moving.errs) == 0 || late > movedLimit {
+			t.Errorf("%d requests failed while the database moved, the last %s after it answered, more than %s", len(moving.errs), late, movedLimit)
+		}
 		for _, err := range moving.errs {
 			checkDatabaseAnswer(t, "a request while the database moves", err)
 		}

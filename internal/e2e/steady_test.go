@@ -45,6 +45,8 @@ type phase struct {
 	pending sync.WaitGroup
 	took    []time.Duration
 	errs    []error
+	// failed is when the last request failed.
+	failed time.Time
 }
 
 // newSteady begins a load. It needs a few hundred CIDs.
@@ -81,10 +83,12 @@ func (l *steady) enter(name string, p99 time.Duration) *phase {
 	return p
 }
 
-// lasts is enter, and returns when the phase is over.
+// lasts is enter, and returns when the phase is over: what is sent from then on
+// belongs to none, or the phase would never have all its answers.
 func (l *steady) lasts(name string, p99, length time.Duration) *phase {
 	p := l.enter(name, p99)
 	<-time.After(length) // how long it lasts is what is tested
+	l.enter("between phases", 0)
 	return p
 }
 
@@ -144,6 +148,7 @@ func (l *steady) send(request func() error) bool {
 	defer l.mu.Unlock()
 	p.took = append(p.took, took)
 	if err != nil {
+		p.failed = time.Now()
 		p.errs = append(p.errs, fmt.Errorf("after %s: %w", took.Round(time.Millisecond), err))
 	}
 	return err == nil

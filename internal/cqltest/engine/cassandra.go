@@ -19,6 +19,7 @@ type CassandraCluster struct {
 	nodes     []*node
 	spare     []string // where Move takes the nodes
 	java, lib string   // set by Start
+	answered  time.Time
 }
 
 // Reserve takes addresses for a Cassandra and starts nothing yet. The
@@ -86,15 +87,23 @@ func (c *CassandraCluster) startNode(i int) error {
 	return n.start(c.java, c.lib)
 }
 
-// waitJoined waits until each node knows the others.
+// waitJoined waits until each node knows the others, and has the roles.
 func (c *CassandraCluster) waitJoined(ctx context.Context) error {
+	if err := c.waitPeers(ctx); err != nil {
+		return err
+	}
+	if c.opts.Auth && len(c.nodes) > 1 {
+		return c.replicateRoles(ctx)
+	}
+	return nil
+}
+
+// waitPeers waits until every node knows the others.
+func (c *CassandraCluster) waitPeers(ctx context.Context) error {
 	for _, n := range c.nodes {
 		if err := n.waitPeers(ctx, c.Hosts()); err != nil {
 			return err
 		}
-	}
-	if c.opts.Auth && len(c.nodes) > 1 {
-		return c.replicateRoles(ctx)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"syscall"
+	"time"
 )
 
 // Freeze stops node i (from 0) with SIGSTOP: it keeps its connections and
@@ -60,6 +61,10 @@ func (c *CassandraCluster) Revive(ctx context.Context) error {
 // known before Start and reserved like those of Hosts.
 func (c *CassandraCluster) Spare() []string { return append([]string(nil), c.spare...) }
 
+// Answered is when all nodes answered CQL after Move has started them. Move returns
+// later: some time goes by until they forget the old addresses.
+func (c *CassandraCluster) Answered() time.Time { return c.answered }
+
 // Move shuts all nodes down and starts them again with the same data at the
 // spare addresses, as if every machine had got another address meanwhile. The
 // old addresses become the spare ones. It returns when every node answers CQL
@@ -102,5 +107,6 @@ func (c *CassandraCluster) startAgain(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.waitJoined(ctx)
+	c.answered = time.Now()
+	return c.waitPeers(ctx) // the roles were replicated by Start
 }
