@@ -154,10 +154,9 @@ func TestOneNodeOfThree(t *testing.T) {
 	waitFor(t, "the node to be back", func() bool { return s.db.Shards() == 3 })
 
 	// Without any other request: the servers themselves wait for the frozen node
-	// until they take it for dead, for no longer than three attempts of a page last
-	// (4, 8 and 16 s).
+	// until they take it for dead.
 	must(t, server.Cluster().Freeze(2))
-	lists(t, s, "right after a node was frozen", 0, 30*time.Second)
+	lists(t, s, "right after a node was frozen", 0, 25*time.Second)
 	lists(t, s, "a while after", 0, 5*time.Second)
 	must(t, server.Cluster().Resume(2))
 	waitFor(t, "the node to be back", func() bool { return s.db.Shards() == 3 })
