@@ -54,7 +54,7 @@ func Start(tb testing.TB) *Server {
 		}
 	}
 	if shared.err != nil {
-		unavailable(tb, shared.err)
+		Unavailable(tb, shared.err)
 	}
 	e := shared.engine
 	return &Server{name: e.Name(), hosts: e.Hosts(), port: e.Port(), face: shared.face, pool: &shared.pool}
@@ -85,8 +85,8 @@ func Main(m *testing.M) int {
 // server.
 func Required() bool { return os.Getenv("CQL_REQUIRED") == "1" }
 
-// unavailable ends a test that has no server.
-func unavailable(tb testing.TB, err error) {
+// Unavailable ends a test that has no server, or none that it can use.
+func Unavailable(tb testing.TB, err error) {
 	tb.Helper()
 	if Required() {
 		tb.Fatalf("no CQL server, and CQL_REQUIRED=1: %v", err)

@@ -37,7 +37,7 @@ func reserve(tb testing.TB, opts engine.Options) *Own {
 	tb.Helper()
 	cluster, err := engine.Reserve(opts)
 	if err != nil {
-		unavailable(tb, err)
+		Unavailable(tb, err)
 	}
 	tb.Cleanup(func() {
 		if err := cluster.Stop(); err != nil {
@@ -56,7 +56,7 @@ func (o *Own) Run(tb testing.TB) {
 	ctx, cancel := context.WithTimeout(tb.Context(), engine.StartTimeout)
 	defer cancel()
 	if err := o.cluster.Start(ctx); err != nil {
-		unavailable(tb, err)
+		Unavailable(tb, err)
 	}
 	if o.face == nil {
 		return

@@ -3,6 +3,7 @@ package multipeer
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,7 +40,7 @@ type link struct {
 func newLink(tb testing.TB, server *cqltest.Server) *link {
 	tb.Helper()
 	if why := noRoom(server.Hosts()); why != "" {
-		tb.Skipf("SKIPPED ON %s: %s", server.Name(), why)
+		cqltest.Unavailable(tb, fmt.Errorf("%s: %s", server.Name(), why))
 	}
 	l := &link{tally: newTally(), conns: make(map[net.Conn]struct{}), open: make(chan struct{})}
 	close(l.open)
