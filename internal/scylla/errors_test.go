@@ -141,29 +141,11 @@ func TestExecuted(t *testing.T) {
 // answered as it should be.
 func driversWords(t *testing.T) error {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var answering sync.WaitGroup
-	answering.Go(func() {
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		header := make([]byte, 9)
-		if _, err := io.ReadFull(conn, header); err != nil {
-			return
-		}
+	port := hangsUp(t, "127.0.0.1", func(conn net.Conn, header []byte) {
 		header[0] = 0x83 // an answer of another version of the protocol, under the number of the request
 		_, _ = conn.Write(header)
 	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		answering.Wait()
-	})
-	cc, err := Config{Hosts: []string{"127.0.0.1"}, Port: listener.Addr().(*net.TCPAddr).Port}.cluster()
+	cc, err := Config{Hosts: []string{"127.0.0.1"}, Port: port}.cluster()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +159,35 @@ func driversWords(t *testing.T) error {
 		t.Fatalf("%T %v", err, err)
 	}
 	return words
+}
+
+// hangsUp is the port of a server at host that reads the header of the first request
+// of each connection, gives it to answer, and closes the connection.
+func hangsUp(t *testing.T, host string, answer func(conn net.Conn, header []byte)) (port int) {
+	t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			header := make([]byte, 9)
+			if _, err := io.ReadFull(conn, header); err == nil {
+				answer(conn, header)
+			}
+			_ = conn.Close()
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		served.Wait()
+	})
+	return listener.Addr().(*net.TCPAddr).Port
 }
 
 func TestNotSent(t *testing.T) {

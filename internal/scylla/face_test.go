@@ -2,7 +2,6 @@ package scylla
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -117,16 +116,8 @@ func testNodesDown(t *testing.T, db *DB) {
 	}
 	defer c.close()
 	for _, addr := range []string{refuses, silent} {
-		err := c.exec.Exec(fmt.Sprintf("INSERT INTO system.peers (peer, rpc_address, host_id, data_center, schema_version) VALUES ('%s', '%s', %s, 'elsewhere', %s)",
-			addr, addr, gocql.MustRandomUUID(), gocql.MustRandomUUID()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := c.exec.Exec("DELETE FROM system.peers WHERE peer = '" + addr + "'"); err != nil {
-				t.Error(err)
-			}
-		}()
+		c.disagreesWith(t, addr, addr)
+		defer c.forgets(t, addr)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), agreeTimeout/2)
 	defer cancel()

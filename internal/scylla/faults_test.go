@@ -191,17 +191,8 @@ func testSlowAgreement(t *testing.T, db *DB, addr string) {
 		return c
 	}
 	c := contact()
-	exec := func(statement string) {
-		t.Helper()
-		if err := c.exec.Exec(statement); err != nil {
-			t.Fatal(err)
-		}
-	}
-	slow := func() {
-		exec(fmt.Sprintf("INSERT INTO system.peers (peer, rpc_address, host_id, data_center, schema_version) VALUES ('127.99.99.99', '%s', %s, 'elsewhere', %s)",
-			addr, gocql.MustRandomUUID(), gocql.MustRandomUUID()))
-	}
-	agrees := func() { exec("DELETE FROM system.peers WHERE peer = '127.99.99.99'") }
+	slow := func() { c.disagreesWith(t, "127.99.99.99", addr) }
+	agrees := func() { c.forgets(t, "127.99.99.99") }
 	defer agrees()
 
 	defer func(was time.Duration) { db.leaseTime = was }(db.leaseTime)
@@ -256,6 +247,25 @@ func testSlowAgreement(t *testing.T, db *DB, addr string) {
 	}
 	if err := <-ended; !errors.Is(err, errTaken) || !strings.HasPrefix(err.Error(), "changing the schema: renewing the lease schema: another process") {
 		t.Errorf("without its lease it ends with %v", err)
+	}
+}
+
+// disagreesWith lets the contact believe in a node of another data centre, at addr,
+// that has another schema. Peer names it.
+func (c *contact) disagreesWith(t *testing.T, peer, addr string) {
+	t.Helper()
+	err := c.exec.Exec(fmt.Sprintf("INSERT INTO system.peers (peer, rpc_address, host_id, data_center, schema_version) VALUES ('%s', '%s', %s, 'elsewhere', %s)",
+		peer, addr, gocql.MustRandomUUID(), gocql.MustRandomUUID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// forgets ends that.
+func (c *contact) forgets(t *testing.T, peer string) {
+	t.Helper()
+	if err := c.exec.Exec("DELETE FROM system.peers WHERE peer = '" + peer + "'"); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -103,28 +101,9 @@ func TestOpenWaitsAndSaysWhy(t *testing.T) {
 // TestNoHostAnswers shows that the error has the reason of each host, once: one
 // refuses connections, another one closes them.
 func TestNoHostAnswers(t *testing.T) {
-	closing, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var served sync.WaitGroup
-	served.Go(func() {
-		for {
-			conn, err := closing.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.ReadFull(conn, make([]byte, 9)) // the first request
-			_ = conn.Close()
-		}
-	})
-	t.Cleanup(func() {
-		_ = closing.Close()
-		served.Wait()
-	})
-	port := closing.Addr().(*net.TCPAddr).Port
+	port := hangsUp(t, "127.0.0.2", func(net.Conn, []byte) {})
 	conf := Config{Hosts: []string{"127.0.0.1", "127.0.0.2", "127.0.0.1"}, Port: port}
-	_, err = conf.survey(t.Context(), questionTimeout)
+	_, err := conf.survey(t.Context(), questionTimeout)
 	refused, closed := fmt.Sprintf("dial tcp 127.0.0.1:%d: connect: connection refused", port), "127.0.0.2: EOF"
 	if told := text(err); told != refused+"; "+closed && told != closed+"; "+refused {
 		t.Errorf("%q; want %q and %q, each once", text(err), refused, closed)
