@@ -47,7 +47,7 @@ func (c *Connector) Pin(ctx context.Context, pin api.Pin) error {
 	ctx, span := c.ledger.linked(ctx, "placement/Pin", pin.Cid)
 	defer span.End()
 
-	err := c.IPFS.Pin(ctx, pin)
+	err := c.update(ctx, pin)
 	if err != nil && pin.MaxDepth == 0 && ctx.Err() == nil {
 		err = c.pinRootOnly(ctx, pin, err)
 	}
@@ -57,14 +57,40 @@ func (c *Connector) Pin(ctx context.Context, pin api.Pin) error {
 	return err
 }
 
+// update pins, and pins what updates another pin again, without that one, if it
+// was unpinned meanwhile. Upstream's connector looks whether IPFS has the other pin
+// and fails when it is gone before the update.
+func (c *Connector) update(ctx context.Context, pin api.Pin) error {
+	from := pin.PinUpdate
+	if !from.Defined() || from == pin.Cid {
+		return c.IPFS.Pin(ctx, pin)
+	}
+	before, err := c.recursive(ctx, from)
+	if err != nil {
+		return err
+	}
+	cause := c.IPFS.Pin(ctx, pin)
+	if cause == nil || !before || ctx.Err() != nil {
+		return cause
+	}
+	if after, err := c.recursive(ctx, from); err != nil || after {
+		return cause
+	}
+	pin.PinUpdate = api.CidUndef
+	return c.IPFS.Pin(ctx, pin)
+}
+
+// recursive says whether IPFS has a recursive pin of the CID.
+func (c *Connector) recursive(ctx context.Context, cid api.Cid) (bool, error) {
+	status, err := c.IPFS.PinLsCid(ctx, api.PinCid(cid))
+	return status == api.IPFSPinStatusRecursive, err
+}
+
 // pinRootOnly pins directly what IPFS refuses to because it has a recursive pin
 // of it: one that was removed, and of whose removal this peer learned together
 // with the new pin. cause is returned when that is not the reason.
 func (c *Connector) pinRootOnly(ctx context.Context, pin api.Pin, cause error) error {
-	recursive := pin
-	recursive.MaxDepth = -1
-	status, err := c.IPFS.PinLsCid(ctx, recursive)
-	if err != nil || status != api.IPFSPinStatusRecursive {
+	if recursive, err := c.recursive(ctx, pin.Cid); err != nil || !recursive {
 		return cause
 	}
 	if err := c.IPFS.Unpin(ctx, pin.Cid); err != nil {

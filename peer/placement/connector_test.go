@@ -60,6 +60,61 @@ func TestPinLs(t *testing.T) {
 	}
 }
 
+// unpinsFirst is a daemon that updates no pin, and may lose the other one meanwhile.
+type unpinsFirst struct {
+	IPFS
+	pinned map[api.Cid]bool
+	goes   bool
+	asked  []api.Pin
+}
+
+var errGone = errors.New("'from' cid was not recursively pinned already")
+
+func (u *unpinsFirst) PinLsCid(_ context.Context, pin api.Pin) (api.IPFSPinStatus, error) {
+	if u.pinned[pin.Cid] {
+		return api.IPFSPinStatusRecursive, nil
+	}
+	return api.IPFSPinStatusUnpinned, nil
+}
+
+func (u *unpinsFirst) Pin(_ context.Context, pin api.Pin) error {
+	u.asked = append(u.asked, pin)
+	if !pin.PinUpdate.Defined() {
+		return nil
+	}
+	if u.goes {
+		delete(u.pinned, pin.PinUpdate)
+	}
+	return errGone
+}
+
+// TestUpdateOfUnpinned: an update that fails as the other pin was unpinned since it
+// was looked at is made as a pin of its own; one that fails otherwise has failed.
+func TestUpdateOfUnpinned(t *testing.T) {
+	a, b := statetest.Cid("a"), statetest.Cid("b")
+	for _, c := range []struct {
+		name        string
+		there, goes bool
+		want        error
+		asked       int
+	}{
+		{"unpinned meanwhile", true, true, nil, 2},
+		{"still pinned", true, false, errGone, 1},
+		{"was not pinned", false, false, errGone, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			daemon := &unpinsFirst{pinned: map[api.Cid]bool{a: c.there}, goes: c.goes}
+			pin := api.PinWithOpts(b, api.PinOptions{PinUpdate: a, Name: "kept"})
+			if err := New(Options{}).Record(daemon).update(t.Context(), pin); !errors.Is(err, c.want) {
+				t.Errorf("update = %v, want %v", err, c.want)
+			}
+			if n := len(daemon.asked); n != c.asked || daemon.asked[n-1].Name != "kept" {
+				t.Errorf("asked for %v", daemon.asked)
+			}
+		})
+	}
+}
+
 func TestKuboSize(t *testing.T) {
 	c := statetest.Cid("a")
 	answer, status := `{"Hash":"x","Size":10,"CumulativeSize":1234}`, http.StatusOK
