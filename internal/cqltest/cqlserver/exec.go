@@ -43,7 +43,19 @@ func runExec(ctx context.Context, opts engine.Options, argv []string) (err error
 	case <-ctx.Done():
 		// A Ctrl-C reached the command too, a SIGTERM did not. It gets the
 		// time it needs to clean up, then the server goes.
-		_ = p.Signal(syscall.SIGTERM) // fails only if it has ended
+		terminate(p.PID())
 	}
 	return p.Wait()
+}
+
+// terminate sends SIGTERM to a process and to all that it has started: a shell
+// ends of it and leaves what it waits for running. What cannot be sent has ended.
+func terminate(pid int) {
+	tree, err := child.Tree(pid)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "cqlserver: not all that was started may end: %s\n", err)
+	}
+	for _, pid := range tree {
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+	}
 }

@@ -9,9 +9,12 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
 )
 
 func TestMain(m *testing.M) {
@@ -81,6 +84,39 @@ func TestExecGivesServerAndPassesExitCode(t *testing.T) {
 	_, err = output(t, "exec", volatile, "--", "sh", "-c", "kill -9 $$")
 	if !errors.As(err, &exit) || exitCode(exit) != 128+9 {
 		t.Errorf("exec of a command that is killed: %v", err)
+	}
+}
+
+// TestExecEndsAllThatTheCommandStarted: a shell that is terminated leaves what it
+// waits for running, as make test-cluster did with go test.
+func TestExecEndsAllThatTheCommandStarted(t *testing.T) {
+	useServer(t)
+	ctx, terminate := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	if err := syscall.Mkfifo("pid", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		ended <- run(ctx, []string{"exec", "--", "sh", "-c", "sh -c 'sleep 1000 & echo $! > pid; wait'; true"})
+	}()
+	text, err := os.ReadFile("pid") // waits for who writes
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminate()
+	if err := <-ended; err == nil {
+		t.Error("a command that was terminated succeeded")
+	}
+	for end := time.Now().Add(10 * time.Second); child.Runs(pid); {
+		if time.Now().After(end) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			t.Fatal("what the command had started goes on")
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
