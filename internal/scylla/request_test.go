@@ -69,6 +69,30 @@ func TestRepeat(t *testing.T) {
 	}
 }
 
+// TestRepeatOfScan: the attempts of a page stay shorter than the time for which a
+// server waits for a replica that hangs.
+func TestRepeatOfScan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &DB{health: newHealth(nil, nil, nobody)}
+		var limits []time.Duration
+		err := db.repeatFor(t.Context(), scanAttempt, scanLimit, func(_ context.Context, limit time.Duration) error {
+			limits = append(limits, limit)
+			if got := wholeAttempt(limit - time.Second); got != limit {
+				t.Errorf("a server is told %s for an attempt of %s that was cut short", got, limit)
+			}
+			time.Sleep(limit) // simulated time
+			return gocql.ErrTimeoutNoResponse
+		})
+		const four, eight = 4 * time.Second, 8 * time.Second
+		if want := []time.Duration{four, eight, eight, eight, eight, eight, eight, eight}; !slices.Equal(limits, want) {
+			t.Errorf("attempts of %v, want %v", limits, want)
+		}
+		if !timedOut(err) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
 // errPreparing stands for an attempt that waits until its time is over.
 var errPreparing = errors.New("preparing")
 

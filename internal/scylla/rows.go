@@ -122,14 +122,13 @@ func (r *Rows) fetch(state []byte) (p page) {
 }
 
 // wholeAttempt is the limit that an attempt of a scan has if the time of the
-// request does not cut it short: there are few, and each is a statement to the
+// request does not cut it short: there are two, and each is a statement to the
 // servers.
 func wholeAttempt(limit time.Duration) time.Duration {
-	whole := scanAttempt
-	for whole < limit {
-		whole *= 2
+	if limit <= scanAttempt {
+		return scanAttempt
 	}
-	return whole
+	return mostAttempt
 }
 
 // failed tells the log of an error, unless the caller does.
