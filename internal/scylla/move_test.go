@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,28 +80,36 @@ func testMove(t *testing.T, nodes, moves int, byName bool) {
 			}
 			<-time.After(50 * time.Millisecond) // the next look
 		}
-		t.Logf("works %s after the database answered at %v", time.Since(back).Round(time.Millisecond), own.Hosts())
-		stop()
+		failed := stop()
+		late := failed.Sub(own.Cluster().Answered())
+		t.Logf("the last request failed %s after all nodes answered at %v", late.Round(time.Millisecond), own.Hosts())
+		if late > within {
+			t.Errorf("requests fail %s after all nodes answered, more than %s", late, within)
+		}
 	}
 }
 
 // keepAsking makes requests all the time, as the loops of a peer do, until stop
-// is called.
-func keepAsking(t *testing.T, read func() error) (stop func()) {
+// is called, which returns when the last one failed.
+func keepAsking(t *testing.T, read func() error) (stop func() time.Time) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
+	var failed atomic.Int64 // Unix nanoseconds
 	for range 4 {
 		wg.Go(func() {
 			tick := time.NewTicker(time.Millisecond)
 			defer tick.Stop()
 			for ctx.Err() == nil {
-				_ = read() // fails while the database moves
+				if err := read(); err != nil { // while the database moves
+					failed.Store(time.Now().UnixNano())
+				}
 				<-tick.C
 			}
 		})
 	}
-	return func() {
+	return func() time.Time {
 		cancel()
 		wg.Wait()
+		return time.Unix(0, failed.Load())
 	}
 }
