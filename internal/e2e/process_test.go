@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// runTimeout bounds a program that is expected to end by itself.
-	runTimeout = time.Minute
+	// runTimeout bounds a program that is expected to end by itself. Four long
+	// migrations into one server, at the same time, take more than a minute.
+	runTimeout = 5 * time.Minute
 	// readyTimeout bounds the start of a daemon.
 	readyTimeout = 2 * time.Minute
 	// Pauses between two looks at a condition grow from the first to the last.
