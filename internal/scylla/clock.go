@@ -3,6 +3,7 @@ package scylla
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -35,26 +36,31 @@ type reading struct {
 // Skew measures how far this machine's clock is ahead of the nodes' (negative:
 // behind), within SkewError. It asks every node of the local data centre and one
 // of each other, all at once, and takes the median of those that answer, so that
-// one wrong node does not speak for all.
+// one wrong node does not speak for all. The local ones are waited for, the others
+// as long as one answer may take: they are seldom needed, and must hold up no start.
 func (db *DB) Skew(ctx context.Context) (time.Duration, error) {
-	var all []reading
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	ask := func(host string, read func() (time.Duration, error)) {
-		wg.Go(func() {
-			skew, err := read()
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, reading{host, skew, err})
+	var some readingsOf
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	late := time.After(readingTime)
+	remote := make(chan struct{})
+	go func() {
+		defer close(remote)
+		db.askRemote(ctx, &some)
+	}()
+	var local sync.WaitGroup
+	for _, h := range db.localHosts() {
+		local.Go(func() {
+			skew, err := db.skewTo(ctx, h.HostID())
+			some.add(reading{h.ConnectAddressAndPort(), skew, err})
 		})
 	}
-	for _, h := range db.localHosts() {
-		ask(h.ConnectAddressAndPort(), func() (time.Duration, error) { return db.skewTo(ctx, h.HostID()) })
+	local.Wait()
+	select {
+	case <-remote:
+	case <-late:
 	}
-	for _, h := range db.remoteHosts() {
-		ask(h.ConnectAddressAndPort(), func() (time.Duration, error) { return db.remoteSkew(ctx, h.ConnectAddress().String()) })
-	}
-	wg.Wait()
+	all := some.get()
 
 	var skews []time.Duration
 	var errs []error
@@ -84,20 +90,62 @@ func (db *DB) Skew(ctx context.Context) (time.Duration, error) {
 	return median, nil
 }
 
-// remoteHosts is one node of each other data centre, another one each time.
-func (db *DB) remoteHosts() []*gocql.HostInfo {
-	byDC := make(map[string][]*gocql.HostInfo)
-	for _, h := range db.Session.GetHosts() {
-		if h.DataCenter() != db.LocalDC {
-			byDC[h.DataCenter()] = append(byDC[h.DataCenter()], h)
-		}
-	}
-	var out []*gocql.HostInfo
-	for _, hosts := range byDC {
-		out = append(out, hosts[int(db.asked.Add(1))%len(hosts)])
-	}
-	return out
+// readingsOf collects readings. It is safe for concurrent use.
+type readingsOf struct {
+	mu  sync.Mutex
+	all []reading
 }
+
+func (r *readingsOf) add(one reading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, one)
+}
+
+func (r *readingsOf) get() []reading {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
+}
+
+// askRemote asks a node of each other data centre.
+func (db *DB) askRemote(ctx context.Context, some *readingsOf) {
+	addrs, err := db.remoteNodes(ctx)
+	if err != nil {
+		logger.Debugf("the nodes of other data centres are not asked for their time: %s", err)
+	}
+	var asked sync.WaitGroup
+	for _, addr := range addrs {
+		asked.Go(func() {
+			skew, err := db.remoteSkew(ctx, addr)
+			some.add(reading{addr, skew, err})
+		})
+	}
+	asked.Wait()
+}
+
+// remoteNodes is the address of one node of each other data centre, another one each
+// time. The session does not know them: it is of the local one only.
+func (db *DB) remoteNodes(ctx context.Context) ([]string, error) {
+	rows := db.Rows(ctx, gocql.One, peersPage, Bind("SELECT data_center, rpc_address FROM system.peers"))
+	byDC := make(map[string][]string)
+	var dc string
+	var addr net.IP
+	for rows.Next(&dc, &addr) {
+		if addr != nil && dc != "" && dc != db.LocalDC { // else it joins or leaves
+			byDC[dc] = append(byDC[dc], addr.String())
+		}
+		dc, addr = "", nil
+	}
+	var out []string
+	for _, addrs := range byDC {
+		out = append(out, addrs[int(db.asked.Add(1))%len(addrs)])
+	}
+	return out, rows.Close()
+}
+
+// peersPage is how many nodes one request lists.
+const peersPage = 1000
 
 // skewTo asks one node of the session.
 func (db *DB) skewTo(ctx context.Context, host string) (time.Duration, error) {
