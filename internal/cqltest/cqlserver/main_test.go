@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
@@ -111,13 +110,12 @@ func TestExecEndsAllThatTheCommandStarted(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Error("a command that was terminated succeeded")
 	}
-	for end := time.Now().Add(10 * time.Second); child.Runs(pid); {
-		if time.Now().After(end) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-			t.Fatal("what the command had started goes on")
+	defer func() {
+		if t.Failed() {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	}()
+	cqltest.WaitFor(t, "the end of what the command had started", func() bool { return !child.Runs(pid) })
 }
 
 // Who keeps data for longer than a test must not lose it: of the lines that
