@@ -35,7 +35,9 @@ func newTarget(t *testing.T, k *ipfs, vars map[string]string) *target {
 
 func newTargetOn(t *testing.T, db database, k *ipfs, vars map[string]string) *target {
 	t.Helper()
-	return &target{newPeer(t, db, k, vars), db, cqltest.Start(t).Session(t)}
+	session := cqltest.Start(t).Session(t)
+	session.SetPageSize(500) // what a busy server reads within its limit
+	return &target{newPeer(t, db, k, vars), db, session}
 }
 
 // migrate runs a subcommand of migrate to its end.

@@ -167,7 +167,7 @@ func TestMigrateMeetsPeer(t *testing.T) {
 		_, err := writer.Write(begin)
 		written <- err
 	}()
-	eventually(t, time.Minute, "the run has begun", func() error {
+	eventually(t, runTimeout, "the run has begun", func() error {
 		bulk.running(t)
 		var phase string
 		err := m.session.Query("SELECT phase FROM " + m.db.keyspace + ".migrations WHERE scope = 'pinset' AND id = 'export:-'").Scan(&phase)
