@@ -73,6 +73,14 @@ func (w *work) begin(s *Store) (stop func()) {
 	}
 }
 
+// warm waits until servers that have just started have compiled what requests need,
+// which two cores take seconds for.
+func (w *work) warm(t *testing.T) {
+	t.Helper()
+	time.Sleep(5 * time.Second)
+	w.check(t, "while the servers get going", 10*time.Second)
+}
+
 // check wants no failure, and all requests but one in a hundred within the given
 // time. It forgets them.
 func (w *work) check(t *testing.T, when string, within time.Duration) {
@@ -135,10 +143,16 @@ func TestOneNodeOfThree(t *testing.T) {
 	server := cqltest.StartOwn(t, engine.Options{Nodes: 3})
 	conf := configOn(t, &server.Server, server.Keyspace(t))
 	s := openStore(t, conf)
+	shards := 3
+	if face := server.Face(); face != nil {
+		shards *= face.Shards()
+	}
+	back := func() bool { return s.db.Shards() == shards }
 	var w work
 	during := func(what string, fault func()) {
 		stop := w.begin(s)
 		defer stop()
+		w.warm(t)
 		time.Sleep(3 * time.Second)
 		w.check(t, "before a node is "+what, time.Second)
 		fault()
@@ -151,7 +165,7 @@ func TestOneNodeOfThree(t *testing.T) {
 	}
 	during("frozen", func() { must(t, server.Cluster().Freeze(1)) })
 	must(t, server.Cluster().Resume(1))
-	waitFor(t, "the node to be back", func() bool { return s.db.Shards() == 3 })
+	waitFor(t, "the node to be back", back)
 
 	// Without any other request: the servers themselves wait for the frozen node
 	// until they take it for dead.
@@ -159,7 +173,7 @@ func TestOneNodeOfThree(t *testing.T) {
 	lists(t, s, "right after a node was frozen", 0, 25*time.Second)
 	lists(t, s, "a while after", 0, 5*time.Second)
 	must(t, server.Cluster().Resume(2))
-	waitFor(t, "the node to be back", func() bool { return s.db.Shards() == 3 })
+	waitFor(t, "the node to be back", back)
 
 	during("killed", func() { server.Cluster().Kill(2) })
 	lists(t, s, "while a node is dead", 0, 5*time.Second)
@@ -183,6 +197,7 @@ func TestHangingReplica(t *testing.T) {
 	for i, node := range server.Face().Nodes() {
 		var w work
 		stop := w.begin(s)
+		w.warm(t)
 		time.Sleep(3 * time.Second)
 		w.check(t, "before", time.Second)
 		node.Hang()
