@@ -73,12 +73,19 @@ func (w *work) begin(s *Store) (stop func()) {
 	}
 }
 
-// warm waits until servers that have just started have compiled what requests need,
-// which two cores take seconds for.
-func (w *work) warm(t *testing.T) {
+// warm waits until servers that have just started have compiled what requests need:
+// they have answered some hundreds, without a failure.
+func warm(t *testing.T, s *Store) {
 	t.Helper()
-	time.Sleep(5 * time.Second)
-	w.check(t, "while the servers get going", 10*time.Second)
+	var w work
+	stop := w.begin(s)
+	waitFor(t, "the servers to get going", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.took) >= 500
+	})
+	stop()
+	w.check(t, "while the servers get going", 5*time.Second)
 }
 
 // check wants no failure, and all requests but one in a hundred within the given
@@ -148,11 +155,11 @@ func TestOneNodeOfThree(t *testing.T) {
 		shards *= face.Shards()
 	}
 	back := func() bool { return s.db.Shards() == shards }
+	warm(t, s)
 	var w work
 	during := func(what string, fault func()) {
 		stop := w.begin(s)
 		defer stop()
-		w.warm(t)
 		time.Sleep(3 * time.Second)
 		w.check(t, "before a node is "+what, time.Second)
 		fault()
@@ -194,10 +201,10 @@ func TestHangingReplica(t *testing.T) {
 	t.Log(server.Name())
 	conf := configOn(t, &server.Server, server.Keyspace(t))
 	s := openStore(t, conf)
+	warm(t, s)
 	for i, node := range server.Face().Nodes() {
 		var w work
 		stop := w.begin(s)
-		w.warm(t)
 		time.Sleep(3 * time.Second)
 		w.check(t, "before", time.Second)
 		node.Hang()
