@@ -9,8 +9,9 @@
 //	peer             all that one peer needs beside its store, put together
 //	peer/consensus   ipfs-cluster's consensus component over a store and a feed
 //	peer/membership  who is in the cluster and alive, from one table
-//	peer/placement   what this peer holds, and how IPFS is brought in line
-//	peer/tracker     upstream's pin tracker, listing this peer's pins only
+//	peer/tracker     what this peer does with each pin
+//	peer/status      what all peers do with pins, for the APIs
+//	peer/pinsvc      the Pinning Services API
 //	peer/reconcile   repinning, expiry, hand-over and scrub
 //	peer/role        what takes the place of an IPFS daemon where there is none
 //	migrate          pins moving in: plan, run, comparison
@@ -19,7 +20,7 @@
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
 //	internal/cqltest a real CQL server for tests and for the demo
-//	bench            the store beside a bare driver loop, and a peer at two sizes
+//	bench            the store beside a bare driver loop, peers beside stock's
 //	internal/e2e     tests of the built binaries with a real Kubo
 //	internal/upstream  upstream's own tests on our store and consensus
 //	internal/compose   tests of docker-compose.yml and the image's start script

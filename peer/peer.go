@@ -4,8 +4,9 @@
 //
 //	peer/consensus   upstream's consensus component over a store and a feed
 //	peer/membership  who is in the cluster and alive, from one table
-//	peer/placement   what this peer holds, and how IPFS is brought in line
-//	peer/tracker     upstream's pin tracker, listing this peer's pins only
+//	peer/tracker     what this peer does with each pin, and how IPFS is brought in line
+//	peer/status      what all peers do with pins, for the APIs
+//	peer/pinsvc      the Pinning Services API
 //	peer/reconcile   repinning, expiry, hand-over and scrub
 //	peer/role        what takes the place of an IPFS daemon where there is none
 package peer
@@ -19,17 +20,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
-	rpc "github.com/libp2p/go-libp2p-gorpc"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/placement"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/reconcile"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/status"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
@@ -41,6 +40,7 @@ type Store interface {
 	state.Conditional
 	state.OwnPins
 	state.Placements
+	state.HandOvers
 	state.Members
 	state.Expiries
 	state.Scrubber
@@ -73,7 +73,9 @@ type Options struct {
 	// OnlyTrusted and OnlyUntrusted say to whom, Follower that this peer
 	// changes nothing in the pinset by itself.
 	OnlyTrusted, OnlyUntrusted, Follower bool
-	// ScrubEvery is how long a scrub of everything takes; 0 turns it off.
+	// CheckEvery is how long a comparison of all pins of this peer with IPFS takes,
+	// ScrubEvery a scrub of everything; 0 turns them off.
+	CheckEvery time.Duration
 	ScrubEvery time.Duration
 
 	// TrustAll trusts every peer, TrustedPeers the given ones.
@@ -91,8 +93,9 @@ type Peer struct {
 	opts    Options
 	monitor *membership.Monitor
 	feed    state.Feed
-	ledger  *placement.Ledger // nil for a peer without an IPFS daemon
+	pins    *tracker.Tracker // nil for a peer without an IPFS daemon
 	cons    *consensus.Consensus
+	status  *status.Service
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -123,6 +126,10 @@ func Join(ctx context.Context, opts Options) (*Peer, error) {
 	if p.monitor, err = membership.Claim(ctx, monitorOpts); err != nil {
 		return nil, fmt.Errorf("joining the peers: %w", err)
 	}
+	p.status, err = status.New(status.Options{Self: opts.ID, Store: opts.Store, View: p.monitor.View, Follower: opts.Follower})
+	if err != nil {
+		return nil, errors.Join(err, p.monitor.Shutdown(ctx))
+	}
 	if opts.Role == role.API {
 		return p, nil
 	}
@@ -142,35 +149,12 @@ func (noFeed) Consume(ctx context.Context, _ state.Handler) error {
 	return ctx.Err()
 }
 
-// IPFS is how a peer reaches its IPFS daemon. It is the zero value for role.API.
-type IPFS struct {
-	// Connector is upstream's.
-	Connector placement.IPFS
-	// Size measures what was pinned, in bytes. It may be nil.
-	Size func(context.Context, api.Cid) (int64, error)
-	// KeepContent says that the connector refuses to unpin (unpin_disable).
-	KeepContent bool
-}
-
-// Tracker is upstream's PinTracker.
-type Tracker interface {
-	Track(ctx context.Context, pin api.Pin) error
-	Untrack(ctx context.Context, c api.Cid) error
-	Status(ctx context.Context, c api.Cid) api.PinInfo
-	SetClient(client *rpc.Client)
-	Shutdown(ctx context.Context) error
-	StatusAll(ctx context.Context, filter api.TrackerStatus, out chan<- api.PinInfo) error
-	RecoverAll(ctx context.Context, out chan<- api.PinInfo) error
-	Recover(ctx context.Context, c api.Cid) (api.PinInfo, error)
-	PinQueueSize(ctx context.Context) (int64, error)
-}
-
 // Components are for NewCluster, which starts them and ends them.
 type Components struct {
 	Consensus *consensus.Consensus
 	Monitor   *membership.Monitor
 	Tracker   Tracker
-	Connector placement.IPFS
+	Connector Connector
 }
 
 // Components makes the components of the peer on h. Its heartbeats begin. It
@@ -186,11 +170,16 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		}
 		c.Connector, c.Tracker = connector, role.NewTracker(opts.ID, opts.Name, opts.Store)
 	} else {
-		pins := tracker.New(opts.Tracker, opts.ID, opts.Name, opts.Store)
-		p.ledger = placement.New(placement.Options{
-			Self: opts.ID, Store: opts.Store, Tracker: pins, Size: ipfs.Size, Every: opts.RecoverInterval, KeepContent: ipfs.KeepContent,
+		conf := opts.Tracker
+		p.pins = tracker.New(tracker.Options{
+			Self: opts.ID, Name: opts.Name, Store: opts.Store, Daemon: ipfs.Connector, Size: ipfs.Size,
+			Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
+			Config: tracker.Config{
+				MaxPinQueueSize: conf.MaxPinQueueSize, ConcurrentPins: conf.ConcurrentPins,
+				PriorityPinMaxAge: conf.PriorityPinMaxAge, PriorityPinMaxRetries: conf.PriorityPinMaxRetries,
+			},
 		})
-		c.Connector, c.Tracker, handle = p.ledger.Record(ipfs.Connector), pins, p.ledger.Act
+		c.Connector, c.Tracker, handle = ipfs.Connector, p.pins, p.pins.Act
 	}
 	p.cons = consensus.New(h, consensus.Options{
 		Store: opts.Store, Updater: opts.Store, Feed: p.feed, Handle: handle, Members: p.monitor,
@@ -225,7 +214,7 @@ func (p *Peer) Start(h host.Host, allocator reconcile.Allocator) {
 	if p.opts.Role == role.API {
 		return
 	}
-	p.running.Go(func() { p.ledger.Run(ctx) })
+	p.running.Go(func() { p.pins.Run(ctx) })
 	p.running.Go(func() { p.newLoops(allocator).Run(ctx) })
 }
 

@@ -2,8 +2,6 @@ package scyllastate
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"sync"
 
@@ -15,18 +13,11 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-// bucketOf is the bucket of a CID: the first 12 bits of the SHA-256 of all its
-// bytes. The bytes themselves would not do: a CID may carry its content as it
-// is. Stored rows depend on it, it never changes.
-func bucketOf(c api.Cid) int { return int(hashOf(c) >> (16 - 12)) }
+func bucketOf(c api.Cid) int { return state.Bucket(c) }
 
-// shardOf is the shard of a CID in expiries: the first 4 bits of the same hash.
-func shardOf(c api.Cid) int { return int(hashOf(c) >> (16 - 4)) }
-
-func hashOf(c api.Cid) uint16 {
-	sum := sha256.Sum256(c.Bytes())
-	return binary.BigEndian.Uint16(sum[:])
-}
+// shardOf is the shard of a CID in expiries: the first 4 bits of the hash that the
+// bucket is taken from.
+func shardOf(c api.Cid) int { return state.Bucket(c) >> (12 - 4) }
 
 func checkBucket(bucket int) error {
 	if bucket < 0 || bucket >= state.Buckets {
@@ -42,7 +33,8 @@ func checkShard(shard int) error {
 	return nil
 }
 
-// everyPeer names the table everywhere in the table buckets.
+// everyPeer names the table everywhere in the table buckets. Other holders are
+// peers, and removals of peers: see handedOver.
 const everyPeer = "*"
 
 // PlacementBuckets implements state.Placements.
@@ -60,20 +52,28 @@ func (s *Store) NoteBucket(ctx context.Context, p peer.ID, bucket int) error {
 
 // bucketsOf returns the buckets that were noted for a holder, in order.
 func (s *Store) bucketsOf(ctx context.Context, holder string) ([]int, error) {
+	buckets, err := s.readBuckets(ctx, holder)
+	if err != nil {
+		return nil, fmt.Errorf("reading which buckets of %s are in use: %w", holder, err)
+	}
+	s.noted.set(holder, buckets)
+	return buckets, nil
+}
+
+func (s *Store) readBuckets(ctx context.Context, holder string) ([]int, error) {
 	rows := s.db.Rows(ctx, gocql.Quorum, state.Buckets, scylla.Bind(selectBuckets, holder))
 	var buckets []int
 	var bucket int
 	for rows.Next(&bucket) {
 		if err := checkBucket(bucket); err != nil {
-			logger.Errorf("passing over a bucket in use of %s: %s", holder, err)
+			logger.Errorf("passing over a row of the table buckets under the holder %q: %s", holder, err)
 			continue
 		}
 		buckets = append(buckets, bucket)
 	}
 	if err := rows.Close(); err != nil {
-		return nil, fmt.Errorf("reading which buckets of %s are in use: %w", holder, err)
+		return nil, err
 	}
-	s.noted.set(holder, buckets)
 	return buckets, nil
 }
 
@@ -88,8 +88,7 @@ func (s *Store) noteBucket(ctx context.Context, holder string, bucket int) error
 }
 
 func (s *Store) insertBucket(ctx context.Context, holder string, bucket int) error {
-	err := s.db.Write(ctx, scylla.Bind(insertBucket, holder, bucket))
-	if err != nil {
+	if err := s.tables.noteBucket(ctx, holder, bucket); err != nil {
 		return fmt.Errorf("noting that bucket %d of %s is in use: %w", bucket, holder, err)
 	}
 	s.noted.add(holder, bucket)

@@ -142,7 +142,7 @@ func TestBucketIsNotedFirst(t *testing.T) {
 			t.Errorf("%s has %d rows", table, n)
 		}
 	}
-	if err := s.ListOwn(ctx, a, make(chan api.Pin)); err == nil {
+	if err := s.ListOwn(ctx, a, state.Place{}, func(state.Own) error { return nil }); err == nil {
 		t.Error("what a peer holds was listed without its buckets")
 	}
 	if _, err := s.PlacementBuckets(ctx, a); err == nil {

@@ -143,7 +143,7 @@ func (i *importer) addSideRows(rows *sideRows, p *state.BulkPin) {
 			name := i.name(id)
 			i.noteBucket(rows, name, bucket)
 			rows.add(partition{"placements", name, int64(bucket)}, putPlacement,
-				at, rev, int8(state.PlacementQueued), i.queued, 0, gocql.UnsetValue, "", name, bucket, key)
+				at, rev, int8(state.PlacementQueued), i.queued, 0, gocql.UnsetValue, "", int(p.Pin.MaxDepth), name, bucket, key)
 		}
 	}
 	if due := p.Pin.ExpireAt; !due.IsZero() {

@@ -52,6 +52,7 @@ const (
 	DefaultCompression    = CompressionNone
 	DefaultRequestTimeout = 10 * time.Second
 	DefaultUnpinGrace     = 24 * time.Hour
+	DefaultCheckEvery     = 24 * time.Hour
 )
 
 // Config says where the pinset is stored and how it is reached. It is the
@@ -117,6 +118,9 @@ type Config struct {
 	// UnpinGrace is how long the marker of an unpin stays in the database,
 	// longer than any peer may be paused in the middle of a write.
 	UnpinGrace time.Duration
+	// CheckEvery is how long the peer takes to compare all its pins with what its
+	// IPFS daemon has, one after another and for ever. 0 turns that off.
+	CheckEvery time.Duration
 
 	// TrustAll trusts every peer, whatever TrustedPeers says.
 	TrustAll bool
@@ -175,6 +179,7 @@ func defaultSettings() Config {
 		Compression:    DefaultCompression,
 		RequestTimeout: DefaultRequestTimeout,
 		UnpinGrace:     DefaultUnpinGrace,
+		CheckEvery:     DefaultCheckEvery,
 		TrustAll:       true,
 		TrustedPeers:   []peer.ID{},
 	}

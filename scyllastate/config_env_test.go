@@ -47,6 +47,7 @@ func TestConfigEnv(t *testing.T) {
 		"disable_shard_aware_port": {"CLUSTER_SCYLLA_DISABLESHARDAWAREPORT", "false", `false`},
 		"request_timeout":          {"CLUSTER_SCYLLA_REQUESTTIMEOUT", "12s", `"12s"`},
 		"unpin_grace":              {"CLUSTER_SCYLLA_UNPINGRACE", "15h0m0s", `"15h0m0s"`},
+		"check_every":              {"CLUSTER_SCYLLA_CHECKEVERY", "16h0m0s", `"16h0m0s"`},
 		"trusted_peers":            {"CLUSTER_SCYLLA_TRUSTEDPEERS", testPeer, `["` + testPeer + `"]`},
 	}
 	names := envNames(reflect.TypeFor[configJSON](), envPrefix, "")

@@ -35,6 +35,7 @@ type configJSON struct {
 	ConnectTimeout        string         `json:"connect_timeout"`
 	RequestTimeout        string         `json:"request_timeout"`
 	UnpinGrace            string         `json:"unpin_grace"`
+	CheckEvery            string         `json:"check_every"`
 	TrustedPeers          []string       `json:"trusted_peers"`
 }
 
@@ -98,6 +99,7 @@ func (cfg *Config) toJSON() *configJSON {
 		ConnectTimeout:        cfg.ConnectTimeout.String(),
 		RequestTimeout:        cfg.RequestTimeout.String(),
 		UnpinGrace:            cfg.UnpinGrace.String(),
+		CheckEvery:            cfg.CheckEvery.String(),
 		TrustedPeers:          trusted,
 	}
 }
@@ -131,6 +133,7 @@ func (jcfg *configJSON) parse() (Config, error) {
 		{"connect_timeout", jcfg.ConnectTimeout, &cfg.ConnectTimeout},
 		{"request_timeout", jcfg.RequestTimeout, &cfg.RequestTimeout},
 		{"unpin_grace", jcfg.UnpinGrace, &cfg.UnpinGrace},
+		{"check_every", jcfg.CheckEvery, &cfg.CheckEvery},
 	} {
 		var err error
 		if *d.dst, err = time.ParseDuration(d.text); err != nil {

@@ -34,6 +34,7 @@ const fullConfig = `{
   "connect_timeout": "1m0s",
   "request_timeout": "6s",
   "unpin_grace": "1h0m0s",
+  "check_every": "0s",
   "trusted_peers": ["` + testPeer + `"]
 }`
 
@@ -62,6 +63,7 @@ func TestConfigDefault(t *testing.T) {
 		Consistency: "linearizable", Schema: "apply", Compression: "none",
 		RequestTimeout: 10 * time.Second,
 		UnpinGrace:     24 * time.Hour,
+		CheckEvery:     24 * time.Hour,
 		TrustAll:       true, TrustedPeers: []peer.ID{},
 	}
 	if !reflect.DeepEqual(*cfg, want) {
@@ -159,6 +161,8 @@ func TestConfigRefuses(t *testing.T) {
 		{`{"request_timeout": "4s"}`, `state.scylla.request_timeout: 4s cannot be used: use 5s, which a server may take for one row, to 5m0s, as 10s`},
 		{`{"request_timeout": "0s"}`, `state.scylla.request_timeout: 0s cannot be used: use 5s, which a server may take for one row, to 5m0s, as 10s`},
 		{`{"unpin_grace": "-24h"}`, `state.scylla.unpin_grace: -24h0m0s cannot be used: use 1h0m0s to 175200h0m0s, as 24h0m0s`},
+		{`{"check_every": "1s"}`, `state.scylla.check_every: 1s cannot be used: use 1h0m0s or longer, as 24h0m0s, or 0s for never`},
+		{`{"check_every": "-24h"}`, `state.scylla.check_every: -24h0m0s cannot be used: use 1h0m0s or longer, as 24h0m0s, or 0s for never`},
 		{`{"unpin_grace": "200000h"}`, `state.scylla.unpin_grace: 200000h0m0s cannot be used: use 1h0m0s to 175200h0m0s, as 24h0m0s`},
 		{`{"trusted_peers": ["me"]}`, `state.scylla.trusted_peers: "me" is not a peer ID: write IDs such as 12D3KooW…, or "*" to trust all peers`},
 		{`{"host": ["a"]}`, `state.scylla: unknown field "host": correct its name or remove it`},

@@ -16,6 +16,9 @@ import (
 // a marker that ran out before would let it bring a removed pin back.
 const minUnpinGrace = time.Hour
 
+// minCheckEvery leaves a moment for each of the 4,096 parts of a check.
+const minCheckEvery = time.Hour
+
 // minRequestTimeout is the longest that servers take for one row themselves
 // (read_request_timeout). Whoever gives up earlier asks again while they still
 // work on it.
@@ -143,6 +146,9 @@ func (cfg *Config) validateDurations() error {
 	}
 	if cfg.UnpinGrace < minUnpinGrace || cfg.UnpinGrace > maxTTL {
 		return badField("unpin_grace", "%s cannot be used: use %s to %s, as %s", cfg.UnpinGrace, minUnpinGrace, maxTTL, DefaultUnpinGrace)
+	}
+	if cfg.CheckEvery != 0 && cfg.CheckEvery < minCheckEvery {
+		return badField("check_every", "%s cannot be used: use %s or longer, as %s, or 0s for never", cfg.CheckEvery, minCheckEvery, DefaultCheckEvery)
 	}
 	return nil
 }

@@ -21,8 +21,7 @@ func (s *Store) indexEverywhere(ctx context.Context, c api.Cid, rev gocql.UUID) 
 	if err := s.noteBucket(ctx, everyPeer, bucket); err != nil {
 		return fmt.Errorf("listing %s among the pins of every peer: %w", c, err)
 	}
-	err := s.db.Write(ctx, scylla.Bind(insertEverywhere, bucket, c.Bytes(), rev, s.stamp()))
-	if err != nil {
+	if err := s.tables.listEverywhere(ctx, bucket, c, rev, s.stamp()); err != nil {
 		return fmt.Errorf("listing %s among the pins of every peer: %w", c, err)
 	}
 	return nil

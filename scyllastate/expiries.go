@@ -96,7 +96,7 @@ func (s *Store) dueIn(ctx context.Context, slot int64, shard int, f func(c api.C
 	for rows.Next(&key, &due) {
 		c, err := api.CastCid(key)
 		if err != nil {
-			logger.Errorf("passing over an expiry whose key 0x%x is no CID: %s", key, err)
+			logger.Errorf("passing over an expiry whose key 0x%x is not a CID: %s", key, err)
 		} else if err := f(c, due); err != nil {
 			_ = rows.Close() // err is the reason
 			return err

@@ -123,7 +123,7 @@ func TestExpiries(t *testing.T) {
 	}
 	must(t, s.db.Session.Query("INSERT INTO expiries (slot, shard, cid, due) VALUES (?, ?, ?, ?)", slotOf(minute), shard, []byte{0}, minute).Exec())
 	if got := dueCids(t, s, shard, minute, minute); len(got) != 1 {
-		t.Errorf("beside a row that is no CID: %v", got)
+		t.Errorf("beside a row that is not a CID: %v", got)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,9 +18,13 @@ import (
 const (
 	// pollEvery is how often a feed is looked at when nothing wakes it.
 	pollEvery = 250 * time.Millisecond
-	// sharedEvery is how many looks at a peer's own feed there are for one at
-	// those that all peers read.
-	sharedEvery = 4
+	// wakeEvery is the least pause between two looks, however often a feed is
+	// written to.
+	wakeEvery = 25 * time.Millisecond
+	// sharedEvery is how often the feeds that all peers read are looked at,
+	// sharedIdle that while there is nothing in them.
+	sharedEvery = time.Second
+	sharedIdle  = 4 * time.Second
 	// fenceAfter is how long a change may stay pending before its writer is
 	// fenced.
 	fenceAfter = 2 * time.Second
@@ -38,14 +41,19 @@ var ErrSuperseded = errors.New("another process has taken over this peer's feed"
 // Feed reads the changes that concern one peer: its own feed and those for
 // every peer. It has one position for all of them.
 type Feed struct {
-	store       *Store
-	name        string
-	sources     []string
+	store *Store
+	name  string
+	// shared are the feeds of changes for every peer, none if the feed is
+	// somebody else's.
+	shared      []string
 	incarnation gocql.UUID
 	// position is where the stored cursor is, or where reading begins.
 	position time.Time
-	saved    atomic.Int64 // position in Unix seconds, for Lagging
-	now      func() time.Time
+	// opened is later than every change that an earlier process can have seen. It
+	// is zero if the feed is somebody else's.
+	opened time.Time
+	saved  atomic.Int64 // position in Unix seconds, for Lagging
+	now    func() time.Time
 	// follows is set when the feed is somebody else's, whose cursor stays.
 	follows bool
 }
@@ -65,10 +73,7 @@ func (s *Store) OpenFeed(ctx context.Context, id peer.ID) (state.OwnFeed, error)
 		name:        id.String(),
 		incarnation: gocql.MustRandomUUID(),
 		now:         s.now,
-	}
-	f.sources = append(f.sources, f.name)
-	for shard := range everywhereShards {
-		f.sources = append(f.sources, "*/"+strconv.Itoa(shard))
+		shared:      sharedFeeds(),
 	}
 	err := s.goLive(ctx)
 	if err == nil {
@@ -82,7 +87,7 @@ func (s *Store) OpenFeed(ctx context.Context, id peer.ID) (state.OwnFeed, error)
 
 // Follow implements state.Follower. The feed has no changes for every peer.
 func (s *Store) Follow(ctx context.Context, id peer.ID) (state.Feed, error) {
-	f := &Feed{store: s, name: id.String(), sources: []string{id.String()}, now: s.now, follows: true}
+	f := &Feed{store: s, name: id.String(), now: s.now, follows: true}
 	at, err := s.tables.readCursor(ctx, f.name, f.name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the cursor of feed %s: %w", f.name, err)
@@ -141,7 +146,7 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 		logger.Warnf("feed %s was last read on %s and keeps changes for %s: what was removed before is only found by comparing with IPFS", f.name, position.Format(time.RFC3339), feedTTL)
 		position = oldest
 	}
-	f.position = position
+	f.position, f.opened = position, now.Add(f.store.lim.skew())
 	f.saved.Store(position.Unix())
 	return f.store.tables.claimCursor(ctx, f.name, f.name, cursor{position, &f.incarnation}, at.holder)
 }
@@ -162,47 +167,58 @@ func (f *Feed) save(ctx context.Context, position time.Time) error {
 // Consume implements state.Feed. It ends with ctx, or with ErrSuperseded.
 func (f *Feed) Consume(ctx context.Context, handle state.Handler) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	wake, stop := f.store.nudges.listen(f.sources)
-	defer stop()
-
-	d := newDispatcher(f.store, handle)
+	d := newDispatcher(f, handle)
 	t := newTail(f, d)
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel(nil)
 	d.start(ctx, &background)
 	if !f.follows {
-		background.Add(1)
-		go func() {
-			defer background.Done()
+		background.Go(func() {
 			if err := f.keepSaved(ctx, t); err != nil {
 				cancel(err)
 			}
-		}()
+		})
 	}
+	f.readOn(ctx, t)
+	if err := context.Cause(ctx); errors.Is(err, ErrSuperseded) {
+		return err
+	}
+	return ctx.Err()
+}
 
+// readOn looks for changes until ctx ends.
+func (f *Feed) readOn(ctx context.Context, t *tail) {
+	own, stopOwn := f.store.nudges.listen([]string{f.name})
+	defer stopOwn()
+	shared, stopShared := f.store.nudges.listen(f.shared)
+	defer stopShared()
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	woken := false
 	for {
-		more, err := t.look(ctx, woken)
+		began := time.Now()
+		more, err := t.look(ctx)
 		if err != nil && ctx.Err() == nil {
 			state.Failure(err, logger.Warnf, logger.Debugf)("reading feed %s: %s", f.name, err)
 		}
 		if more && err == nil {
 			continue
 		}
-		woken = false
 		select {
 		case <-ctx.Done():
-			if err := context.Cause(ctx); errors.Is(err, ErrSuperseded) {
-				return err
-			}
-			return ctx.Err()
+			return
 		case <-ticker.C:
-		case <-wake:
-			woken = true
-			d.recheck()
+			continue
+		case <-own:
+			t.sources[0].woken = true
+		case <-shared:
+			t.sources[1].woken = true
+		}
+		t.out.recheck()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wakeEvery - time.Since(began)):
 		}
 	}
 }

@@ -2,13 +2,10 @@ package scyllastate
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/gocql/gocql"
-	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
@@ -20,12 +17,8 @@ const (
 	// the memory. When so many are open, reading waits: a full tracker slows
 	// the feed down.
 	maxOpen = 1 << 16
-	// firstRetry is the pause before a CID whose change is not done is looked
-	// at again. It grows up to lastLook while others work on it, and up to
-	// lastRetry after errors.
-	firstRetry = 25 * time.Millisecond
-	lastLook   = time.Second
-	lastRetry  = 30 * time.Second
+	// maxKnown bounds them with those that are done and may be read again.
+	maxKnown = 2 * maxOpen
 )
 
 // dispatcher works on the changes, one CID at a time. It knows every change
@@ -33,14 +26,19 @@ const (
 type dispatcher struct {
 	store  *Store
 	handle state.Handler
+	// opened is when the feed was: see state.Change.Unpassed.
+	opened time.Time
 	slots  chan struct{} // one token for each open change
-	ready  chan *task
+	// known bounds len(changes): maxKnown, less in tests.
+	known int
+	ready chan *task
+	gate  gate
 
 	mu      sync.Mutex
 	changes map[changeKey]*change
 	tasks   map[string]*task
-	// open has the changes that are not done, oldest first, and some that
-	// are.
+	// open has the changes that are not done, oldest first, and no more than
+	// as many again that are.
 	open    openChanges
 	unsaved bool
 }
@@ -51,25 +49,21 @@ type change struct {
 	prev  gocql.UUID
 	taken time.Time
 	done  bool
+	// makes is set if the change is that of a write which has made a pin that this
+	// peer is to hold, recursively.
+	makes bool
+	// unpassed is set if an earlier process may have seen that, too.
+	unpassed bool
 	// traceparent is that of the write.
 	traceparent string
 }
 
-// task is the work on one CID: all its open changes.
-type task struct {
-	cid   string
-	keys  []changeKey
-	tries int
-	timer *time.Timer
-	// pending is set while the task waits for the writer of a change.
-	pending bool
-}
-
-func newDispatcher(s *Store, handle state.Handler) *dispatcher {
+func newDispatcher(f *Feed, handle state.Handler) *dispatcher {
 	return &dispatcher{
-		store: s, handle: handle,
+		store: f.store, handle: handle, opened: f.opened,
 		slots:   make(chan struct{}, maxOpen),
-		ready:   make(chan *task, maxOpen), // never blocks: a task has an open change
+		known:   maxKnown,
+		ready:   make(chan *task, maxOpen), // never blocks: a task has an open change, and is in it once
 		changes: make(map[changeKey]*change),
 		tasks:   make(map[string]*task),
 	}
@@ -78,18 +72,24 @@ func newDispatcher(s *Store, handle state.Handler) *dispatcher {
 // start runs the workers until ctx ends.
 func (d *dispatcher) start(ctx context.Context, wg *sync.WaitGroup) {
 	for range feedWorkers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for {
 				select {
 				case <-ctx.Done():
 					return
 				case t := <-d.ready:
-					d.work(ctx, t)
+					probe, err := d.gate.pass(ctx)
+					if err != nil {
+						return
+					}
+					found := d.work(ctx, t)
+					d.gate.answered(probe, found)
+					if found == refused {
+						d.putBack(t)
+					}
 				}
 			}
-		}()
+		})
 	}
 }
 
@@ -109,157 +109,28 @@ func (d *dispatcher) put(ctx context.Context, r changeRow) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := &change{at: key.at.Time(), prev: r.prev, taken: time.Now(), traceparent: r.traceparent}
+	if len(d.changes) >= d.known {
+		d.forgetDone(d.store.now())
+	}
+	at := key.at.Time()
+	c := &change{
+		at: at, prev: r.prev, taken: time.Now(), traceparent: r.traceparent,
+		makes: r.kind == kindPin && r.prev == gocql.UUID{},
+	}
+	c.unpassed = c.makes && at.Before(d.opened)
 	d.changes[key] = c
-	d.open.add(c)
+	d.open.add(c, len(d.slots))
 	t := d.tasks[key.cid]
 	if t == nil {
 		t = &task{cid: key.cid}
 		d.tasks[key.cid] = t
-		d.ready <- t
+		d.push(t)
 	}
 	t.keys = append(t.keys, key)
+	if t.held != nil {
+		d.push(t) // what goes on for an older change may be wrong now
+	}
 	return nil
-}
-
-// work brings one CID up to date.
-func (d *dispatcher) work(ctx context.Context, t *task) {
-	d.mu.Lock()
-	keys := t.keys
-	open := make([]change, len(keys))
-	for i, k := range keys {
-		open[i] = *d.changes[k]
-	}
-	d.mu.Unlock()
-
-	settled, err := d.act(ctx, t, open)
-	waiting := errors.Is(err, state.ErrNotYet)
-	if err != nil && !waiting && ctx.Err() == nil {
-		state.Failure(err, logger.Warnf, logger.Debugf)("working on a change (try %d): %s", t.tries+1, err)
-	}
-
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var left []changeKey
-	for i, k := range keys {
-		if err == nil && settled[i] {
-			d.changes[k].done = true
-			d.unsaved = true
-			<-d.slots
-		} else {
-			left = append(left, k)
-		}
-	}
-	t.keys = append(left, t.keys[len(keys):]...) // some may have arrived
-	switch {
-	case len(t.keys) == 0:
-		delete(d.tasks, t.cid)
-	case len(left) == 0:
-		t.tries = 0
-		d.ready <- t
-	case err == nil:
-		t.pending = true
-		d.later(t, fenceAfter/2)
-	case waiting:
-		t.pending = false
-		d.later(t, lastLook)
-	default:
-		t.pending = false
-		d.later(t, lastRetry)
-	}
-}
-
-// later puts the task back after a pause that grows up to the given one. The
-// caller holds the lock.
-func (d *dispatcher) later(t *task, longest time.Duration) {
-	wait := min(firstRetry<<min(t.tries, 16), longest)
-	t.tries++
-	t.timer = time.AfterFunc(wait, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if t.timer != nil {
-			t.timer = nil
-			d.ready <- t
-		}
-	})
-}
-
-// recheck looks at once at the tasks that wait for a writer.
-func (d *dispatcher) recheck() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, t := range d.tasks {
-		if t.pending && t.timer != nil && t.timer.Stop() {
-			t.timer = nil
-			d.ready <- t
-		}
-	}
-}
-
-// act reads the pin, finds which of the changes are settled, and hands on the
-// pin as it is if there is one. It fences the writer of a change that has been
-// pending for long.
-func (d *dispatcher) act(ctx context.Context, t *task, open []change) ([]bool, error) {
-	c, err := api.CastCid([]byte(t.cid))
-	if err != nil {
-		logger.Errorf("passing over a change whose key 0x%x is no CID: %s", t.cid, err)
-		return slices.Repeat([]bool{true}, len(open)), nil
-	}
-	now, err := d.store.readRow(ctx, c, gocql.Quorum)
-	if err != nil {
-		return nil, err
-	}
-	settled := settle(now, open)
-	for i, s := range settled {
-		if !s && time.Since(open[i].taken) >= fenceAfter {
-			if now, err = d.store.fence(ctx, c, now); err != nil {
-				return nil, err
-			}
-			settled = settle(now, open)
-			break
-		}
-	}
-	if !slices.Contains(settled, true) {
-		return settled, nil
-	}
-	pin, err := now.decode(c)
-	if err != nil {
-		// Whoever replaces the row tells every peer: nothing is lost by going
-		// on, and standing here would hold up all other changes.
-		logger.Errorf("passing over a change: %s", err)
-		return settled, nil
-	}
-	return settled, d.handle(ctx, state.Change{
-		Cid: c, Pin: pin, Rev: state.Revision(now.rev), Traceparent: newestTrace(open),
-	})
-}
-
-// newestTrace is the trace context of the last of the writes that has one.
-func newestTrace(open []change) string {
-	var at time.Time
-	trace := ""
-	for _, c := range open {
-		if c.traceparent != "" && c.at.After(at) {
-			at, trace = c.at, c.traceparent
-		}
-	}
-	return trace
-}
-
-// settle tells for each change whether its writer has written or cannot write
-// any more.
-func settle(now row, open []change) []bool {
-	settled := make([]bool, len(open))
-	for i, c := range open {
-		if now.absent() {
-			// A row that was there and is gone was removed, and its
-			// marker has run out.
-			settled[i] = c.prev != gocql.UUID{}
-		} else {
-			settled[i] = later(now.rev, c.prev)
-		}
-	}
-	return settled
 }
 
 // oldest is the time of the oldest change that is not done.
@@ -291,6 +162,12 @@ func (d *dispatcher) saved() {
 func (d *dispatcher) forget(upTo time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.forgetDone(upTo)
+}
+
+// forgetDone is forget for one who holds the lock. What is forgotten and read
+// again is delivered again.
+func (d *dispatcher) forgetDone(upTo time.Time) {
 	for k, c := range d.changes {
 		if c.done && !c.at.After(upTo) {
 			delete(d.changes, k)

@@ -1,12 +1,26 @@
 package scyllastate
 
-import "container/heap"
+import (
+	"container/heap"
+	"slices"
+)
+
+// mostDone is how many changes that are done openChanges may have beside as many as
+// are not.
+const mostDone = 1 << 10
 
 // openChanges orders changes by their time. Those that are done leave it when
-// they come to the front.
+// they come to the front, or when they are too many.
 type openChanges struct{ queue changeQueue }
 
-func (o *openChanges) add(c *change) { heap.Push(&o.queue, c) }
+// add takes a change. open is how many are not done, with this one.
+func (o *openChanges) add(c *change, open int) {
+	heap.Push(&o.queue, c)
+	if len(o.queue) > 2*open+mostDone {
+		o.queue = slices.DeleteFunc(o.queue, func(c *change) bool { return c.done })
+		heap.Init(&o.queue)
+	}
+}
 
 // oldest returns the oldest change that is not done, nil when all are.
 func (o *openChanges) oldest() *change {

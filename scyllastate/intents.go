@@ -19,8 +19,14 @@ import (
 
 // Values of the column kind.
 const (
+	// kindPin is that of a write after which the peer is to hold the pin, recursively,
+	// kindUnpin that of one after which it is not: also the pin was given to others.
 	kindPin   int8 = 1
 	kindUnpin int8 = 2
+	// kindLook is that of a change which is no evidence that IPFS was asked for
+	// anything: there was no write, or the pin is a direct one, which a peer notes
+	// before it asks.
+	kindLook int8 = 3
 )
 
 const (
@@ -46,19 +52,31 @@ type intent struct {
 
 // newIntents makes a row for each feed that the write concerns.
 func newIntents(ctx context.Context, w *write) []intent {
-	base := intent{Cid: w.cid.Bytes(), Rev: w.rev, Kind: kindPin, Traceparent: traceparent(ctx)}
-	if w.next == nil {
-		base.Kind = kindUnpin
-	}
+	base := intent{Cid: w.cid.Bytes(), Rev: w.rev, Kind: kindUnpin, Traceparent: traceparent(ctx)}
 	if !w.old.absent() {
 		base.Prev = &w.old.rev
+	}
+	var holders []string
+	if w.next != nil {
+		holders = feedsFor(&w.next.pin)
 	}
 	out := make([]intent, len(w.feeds))
 	for i, feed := range w.feeds {
 		out[i] = base
 		out[i].Feed = feed
+		if slices.Contains(holders, feed) {
+			out[i].Kind = kindOf(&w.next.pin)
+		}
 	}
 	return out
+}
+
+// kindOf is the kind of a pin for those who are to hold it.
+func kindOf(pin *api.Pin) int8 {
+	if pin.MaxDepth == 0 {
+		return kindLook
+	}
+	return kindPin
 }
 
 // feedsFor names the feeds of everybody who holds one of the pins: a peer that
@@ -88,6 +106,15 @@ func feedsFor(pins ...*api.Pin) []string {
 
 // everywherePrefix begins the names of the feeds for every peer.
 const everywherePrefix = "*/"
+
+// sharedFeeds are the feeds for every peer.
+func sharedFeeds() []string {
+	feeds := make([]string, everywhereShards)
+	for shard := range feeds {
+		feeds[shard] = everywherePrefix + strconv.Itoa(shard)
+	}
+	return feeds
+}
 
 // everywhereFeed is the feed for changes of c that concern every peer.
 func everywhereFeed(c api.Cid) string {

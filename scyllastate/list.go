@@ -47,7 +47,7 @@ func (s *Store) List(ctx context.Context, out chan<- api.Pin) error {
 
 // Keys sends the CID of every pin to out and closes it. Unlike List it does not
 // look at the pins, so that it also names those that cannot be decoded. A row
-// whose key is no CID is passed over, and Keys returns an error at the end.
+// whose key is not a CID is passed over, and Keys returns an error at the end.
 func (s *Store) Keys(ctx context.Context, out chan<- api.Cid) error {
 	defer close(out)
 	var bad atomic.Int64
@@ -92,7 +92,7 @@ func (s *Store) Count(ctx context.Context, progress func(n int)) (int, error) {
 func castKey(key []byte) (api.Cid, error) {
 	c, err := api.CastCid(key)
 	if err != nil {
-		return api.CidUndef, fmt.Errorf("the key 0x%x of pins is no CID: %w", key, err)
+		return api.CidUndef, fmt.Errorf("the key 0x%x of pins is not a CID: %w", key, err)
 	}
 	return c, nil
 }

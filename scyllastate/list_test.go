@@ -44,7 +44,7 @@ func TestOverRemovedPins(t *testing.T) {
 		must(t, s.ScanPiece(t.Context(), 0, 1, func(pin api.Pin, _ state.Revision) error {
 			cross(t, left, pin.Cid)
 			return nil
-		}, func(err error) { t.Error(err) }))
+		}, func(_ api.Cid, err error) { t.Error(err) }))
 		wantCrossed(t, left)
 	})
 }
@@ -87,7 +87,7 @@ func wantCrossed(t *testing.T, left map[api.Cid]bool) {
 	}
 }
 
-// TestRowWithoutCid shows that a row whose key is no CID ends a listing, which
+// TestRowWithoutCid shows that a row whose key is not a CID ends a listing, which
 // would else not be whole, but not what repairs a keyspace.
 func TestRowWithoutCid(t *testing.T) {
 	s := newTestStore(t)
@@ -109,7 +109,7 @@ func TestRowWithoutCid(t *testing.T) {
 	}
 	keys := make(chan api.Cid, 10)
 	err = s.Keys(t.Context(), keys)
-	if err == nil || !strings.Contains(err.Error(), "1 rows were passed over, one of them because the key 0x00 of pins is no CID") {
+	if err == nil || !strings.Contains(err.Error(), "1 rows were passed over, one of them because the key 0x00 of pins is not a CID") {
 		t.Errorf("Keys: %v", err)
 	}
 	got := make(map[api.Cid]bool)

@@ -45,6 +45,9 @@ func (s *Store) PutMember(ctx context.Context, m, was state.Member) error {
 	if err != nil {
 		return fmt.Errorf("writing the peer %s: %w", m.ID, err)
 	}
+	if !was.Removed.IsZero() && m.Removed.IsZero() {
+		s.forgetHandedOver(ctx, m.ID, was.Removed)
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package scyllastate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,26 +15,45 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
-	"pgregory.net/rapid"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
-// ownPins returns what ListOwn sends, by CID.
+// listOwn returns the entries of ListOwn.
+func listOwn(t *testing.T, s *Store, p peer.ID, after state.Place) []state.Own {
+	t.Helper()
+	var all []state.Own
+	must(t, s.ListOwn(t.Context(), p, after, func(own state.Own) error {
+		all = append(all, own)
+		return nil
+	}))
+	ordered := slices.IsSortedFunc(all, func(a, b state.Own) int {
+		return cmp.Or(cmp.Compare(bucketOf(a.Cid), bucketOf(b.Cid)), bytes.Compare(a.Cid.Bytes(), b.Cid.Bytes()))
+	})
+	if !ordered {
+		t.Error("the listing is in no order")
+	}
+	return all
+}
+
+// ownPins are the pins that a peer is to hold, as ListOwn and GetVersions tell.
 func ownPins(t *testing.T, s *Store, p peer.ID) map[api.Cid]api.Pin {
 	t.Helper()
-	out := make(chan api.Pin)
-	done := make(chan error, 1)
-	go func() { done <- s.ListOwn(t.Context(), p, out) }()
-	got := make(map[api.Cid]api.Pin)
-	for pin := range out {
-		if _, twice := got[pin.Cid]; twice {
-			t.Errorf("%s was sent twice", pin.Cid)
+	var cids []api.Cid
+	for _, own := range listOwn(t, s, p, state.Place{}) {
+		if slices.Contains(cids, own.Cid) {
+			t.Errorf("%s is listed twice", own.Cid)
 		}
-		got[pin.Cid] = pin
+		cids = append(cids, own.Cid)
 	}
-	must(t, <-done)
+	got := make(map[api.Cid]api.Pin)
+	must(t, s.GetVersions(t.Context(), cids, func(i int, pin *api.Pin, _ state.Revision, err error) {
+		must(t, err)
+		if pin != nil && pin.Type != api.MetaType && !pin.IsRemotePin(p) {
+			got[cids[i]] = *pin
+		}
+	}))
 	return got
 }
 
@@ -43,12 +63,12 @@ func wantOwn(t *testing.T, s *Store, what string, p peer.ID, want ...api.Pin) {
 	for _, pin := range want {
 		sent, ok := got[pin.Cid]
 		if !ok || sent.Name != pin.Name {
-			t.Errorf("%s: the pin %q was sent: %t, as %q", what, pin.Name, ok, sent.Name)
+			t.Errorf("%s: the pin %q is listed: %t, as %q", what, pin.Name, ok, sent.Name)
 		}
 		delete(got, pin.Cid)
 	}
 	for _, pin := range got {
-		t.Errorf("%s: the pin %q was sent", what, pin.Name)
+		t.Errorf("%s: the pin %q is listed", what, pin.Name)
 	}
 }
 
@@ -168,66 +188,112 @@ func TestListOwnAwayForLong(t *testing.T) {
 func TestListOwnErrors(t *testing.T) {
 	s := newTestStore(t)
 	a := statetest.Peer("a")
-	var pins []api.Pin
+	var cids []api.Cid
 	for i := range 40 {
-		pins = append(pins, held(fmt.Sprint(i), a))
-		must(t, s.Add(t.Context(), pins[i]))
-		place(t, s, a, pins[i], state.PlacementPinned)
+		pin := held(fmt.Sprint(i), a)
+		cids = append(cids, pin.Cid)
+		must(t, s.Add(t.Context(), pin))
+		place(t, s, a, pin, state.PlacementPinned)
 	}
+	none := func(state.Own) error { return nil }
 	ctx, leave := context.WithCancel(t.Context())
-	out := make(chan api.Pin)
-	done := make(chan error, 1)
-	go func() { done <- s.ListOwn(ctx, a, out) }()
-	<-out
-	leave()
-	if err := <-done; !errors.Is(err, context.Canceled) {
+	if err := s.ListOwn(ctx, a, state.Place{}, func(state.Own) error { leave(); return ctx.Err() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("the reader left: %v", err)
 	}
-	for range out { // closed, or this does not end
-	}
-	out = make(chan api.Pin, len(pins))
-	if err := s.ListOwn(ctx, a, out); !errors.Is(err, context.Canceled) {
+	if err := s.ListOwn(ctx, a, state.Place{}, none); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that has ended: %v", err)
 	}
-	for range out {
-	}
-
-	// It must not wait for a reader who left while a pin was read.
-	plain := s.tables
-	s.tables = patientTables{plain}
-	go func() { done <- s.sendOwn(ctx, a, pins[0].Cid.Bytes(), make(chan api.Pin)) }()
-	select {
-	case err := <-done:
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("the reader left while a pin was read: %v", err)
+	corrupt(t, s, cids[7])
+	var bad []int
+	must(t, s.GetVersions(t.Context(), cids, func(i int, pin *api.Pin, rev state.Revision, err error) {
+		if err != nil || pin == nil || rev == (state.Revision{}) {
+			bad = append(bad, i)
 		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("waits for a reader who left")
+		if err != nil && !errors.Is(err, state.ErrCorrupt) {
+			t.Errorf("pin %d: %v", i, err)
+		}
+	}))
+	if !slices.Equal(bad, []int{7}) {
+		t.Errorf("the pins %v cannot be read, want 7", bad)
 	}
-	s.tables = plain
-
-	corrupt(t, s, pins[7].Cid)
-	out = make(chan api.Pin, len(pins))
-	if err := s.ListOwn(t.Context(), a, out); err != nil || len(out) != len(pins)-1 {
-		t.Errorf("with a pin that cannot be decoded: %v, %d pins, want the other %d", err, len(out), len(pins)-1)
-	}
-	for range out {
-	}
+	plain := s.tables
 	s.db.Close()
-	s.tables = idleFeeds{plain}
-	out = make(chan api.Pin, len(pins))
-	if err := s.ListOwn(t.Context(), a, out); !errors.Is(err, gocql.ErrSessionClosed) {
-		t.Errorf("without a database: %v", err)
+	if err := s.GetVersions(t.Context(), cids, func(int, *api.Pin, state.Revision, error) { t.Error("a pin without a database") }); !errors.Is(err, gocql.ErrSessionClosed) {
+		t.Errorf("pins without a database: %v", err)
 	}
-	for range out {
+	s.tables = idleFeeds{plain}
+	if err := s.ListOwn(t.Context(), a, state.Place{}, none); !errors.Is(err, gocql.ErrSessionClosed) {
+		t.Errorf("without a database: %v", err)
 	}
 }
 
-// patientTables read a pin whatever has become of the context.
-type patientTables struct{ tables }
+// TestListOwnFrom goes on from each place of a listing.
+func TestListOwnFrom(t *testing.T) {
+	s := newTestStore(t)
+	a := statetest.Peer("a")
+	for i, c := range slices.Concat(cidsIn(t, 9, 3), cidsIn(t, 10, 2), cidsIn(t, state.Buckets-1, 2)) {
+		pin := held(fmt.Sprint(i), a)
+		pin.Cid = c
+		place(t, s, a, pin, state.PlacementPinned)
+	}
+	all := listOwn(t, s, a, state.Place{})
+	if len(all) != 7 {
+		t.Fatalf("%d are listed", len(all))
+	}
+	for i, own := range all {
+		if got := listOwn(t, s, a, state.Place{Bucket: bucketOf(own.Cid), Cid: own.Cid}); !slices.EqualFunc(got, all[i+1:], sameOwn) {
+			t.Errorf("after %d: %v", i, got)
+		}
+	}
+	if got := listOwn(t, s, a, state.Place{Bucket: 10}); !slices.EqualFunc(got, all[3:], sameOwn) {
+		t.Errorf("from bucket 10: %v", got)
+	}
+}
 
-func (p patientTables) readPin(ctx context.Context, c api.Cid, cons gocql.Consistency) (row, error) {
-	return p.tables.readPin(context.WithoutCancel(ctx), c, cons)
+func sameOwn(a, b state.Own) bool { return a.Cid == b.Cid && a.Placement.Status == b.Placement.Status }
+
+// TestListOwnWithLongBacklog: a backlog that does not fit is read in several passes,
+// and nothing is left out.
+func TestListOwnWithLongBacklog(t *testing.T) {
+	s := newTestStore(t)
+	a := statetest.Peer("a")
+	setCursor(t, s, a, time.Now().Add(-s.lim.window()))
+	const many = 3 * maxBacklog
+	rows := make([]changeRow, many)
+	for i := range rows {
+		rows[i].cid = statetest.Cid(fmt.Sprint("backlog ", i)).Bytes()
+	}
+	reads := 0
+	s.tables = backlogTables{s.tables, func(f func(changeRow) error) error {
+		reads++
+		for _, r := range rows {
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	n := 0
+	must(t, s.ListChanged(t.Context(), a, state.Place{}, func(own state.Own) error {
+		n++
+		return nil
+	}))
+	if n != many || reads > 4 {
+		t.Errorf("%d of %d changes are listed, in %d passes", n, many, reads)
+	}
+}
+
+// backlogTables have changes in the newest slot.
+type backlogTables struct {
+	tables
+	read func(func(changeRow) error) error
+}
+
+func (b backlogTables) readChanges(_ context.Context, _ []string, slot int64, _, upTo time.Time, f func(changeRow) error) error {
+	if slot != slotOf(upTo) {
+		return nil
+	}
+	return b.read(f)
 }
 
 // idleFeeds have no changes.
@@ -235,7 +301,7 @@ type idleFeeds struct{ tables }
 
 func (idleFeeds) readCursor(context.Context, string, string) (cursor, error) { return cursor{}, nil }
 
-func (idleFeeds) readChanges(context.Context, string, int64, time.Time, time.Time, func(changeRow) error) error {
+func (idleFeeds) readChanges(context.Context, []string, int64, time.Time, time.Time, func(changeRow) error) error {
 	return nil
 }
 
@@ -283,7 +349,7 @@ func TestListOwnCost(t *testing.T) {
 	if n := pins.Load(); n != int32(len(want)) {
 		t.Errorf("%d pins were read, want %d", n, len(want))
 	}
-	if n := changes.Load(); n > 2*5 {
+	if n := changes.Load(); n > 2 {
 		t.Errorf("%d slots of feeds were read", n)
 	}
 }
@@ -294,75 +360,12 @@ type countingTables struct {
 	pins, changes *atomic.Int32
 }
 
-func (c countingTables) readPin(ctx context.Context, id api.Cid, cons gocql.Consistency) (row, error) {
-	c.pins.Add(1)
-	return c.tables.readPin(ctx, id, cons)
+func (c countingTables) readPins(ctx context.Context, cids []api.Cid) (map[string]row, error) {
+	c.pins.Add(int32(len(cids)))
+	return c.tables.readPins(ctx, cids)
 }
 
-func (c countingTables) readChanges(ctx context.Context, feed string, slot int64, after, upTo time.Time, f func(changeRow) error) error {
+func (c countingTables) readChanges(ctx context.Context, feeds []string, slot int64, after, upTo time.Time, f func(changeRow) error) error {
 	c.changes.Add(1)
-	return c.tables.readChanges(ctx, feed, slot, after, upTo, f)
-}
-
-// TestMerge shows that every key of sorted sources comes once and in order.
-func TestMerge(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		all := make(map[string]bool)
-		var sources []func() []byte
-		for range rapid.IntRange(0, 4).Draw(t, "sources") {
-			texts := rapid.SliceOf(rapid.StringN(1, 3, 6)).Draw(t, "keys")
-			slices.Sort(texts)
-			var keys [][]byte
-			for _, text := range texts {
-				all[text] = true
-				keys = append(keys, []byte(text))
-			}
-			sources = append(sources, sliceKeys(keys))
-		}
-		last := ""
-		err := merge(func(key []byte) error {
-			if string(key) <= last || !all[string(key)] {
-				t.Fatalf("%q comes after %q", key, last)
-			}
-			last = string(key)
-			delete(all, last)
-			return nil
-		}, sources...)
-		if err != nil || len(all) > 0 {
-			t.Fatalf("%d keys are missing, %v", len(all), err)
-		}
-	})
-	var got [][]byte
-	must(t, merge(func(key []byte) error {
-		got = append(got, key)
-		return nil
-	}, sliceKeys([][]byte{{1}, {1}, {3}}), sliceKeys(nil), sliceKeys([][]byte{{1}, {2, 0}, {3}, {3}})))
-	if want := [][]byte{{1}, {2, 0}, {3}}; !slices.EqualFunc(got, want, bytes.Equal) {
-		t.Errorf("merged to %v, want %v", got, want)
-	}
-	enough := errors.New("enough")
-	if err := merge(func([]byte) error { return enough }, sliceKeys([][]byte{{1}, {2}})); !errors.Is(err, enough) {
-		t.Errorf("ends with %v", err)
-	}
-}
-
-// TestKeySet shows that the set of changed keys is bounded, and in order.
-func TestKeySet(t *testing.T) {
-	k := newKeySet(3)
-	cids := cidsIn(t, 9, 3)
-	for _, c := range slices.Concat(cids, cids) {
-		must(t, k.add(c.Bytes()))
-	}
-	if err := k.add(statetest.Cid("one more").Bytes()); !errors.Is(err, errEnough) {
-		t.Errorf("a fourth key: %v", err)
-	}
-	got := k.byBucket()
-	if len(got) != 1 || len(got[9]) != 3 || !slices.IsSortedFunc(got[9], bytes.Compare) {
-		t.Errorf("the keys are %v", got)
-	}
-	k = newKeySet(3)
-	must(t, k.add([]byte{0}))
-	if got := k.byBucket(); len(got) != 0 {
-		t.Errorf("a key that is no CID is there: %v", got)
-	}
+	return c.tables.readChanges(ctx, feeds, slot, after, upTo, f)
 }

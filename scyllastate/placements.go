@@ -38,15 +38,18 @@ func (s *Store) PutPlacement(ctx context.Context, p peer.ID, row state.Placement
 	if err := s.noteBucket(ctx, p.String(), bucket); err != nil {
 		return fmt.Errorf("storing the placement of %s on peer %s: %w", row.Cid, p, err)
 	}
-	var rev, size any = gocql.UnsetValue, gocql.UnsetValue // a null would be a tombstone
+	var rev, size, depth any = gocql.UnsetValue, gocql.UnsetValue, gocql.UnsetValue // a null would be a tombstone
 	if row.Rev != (state.Revision{}) {
 		rev = gocql.UUID(row.Rev)
 	}
 	if row.Size > 0 {
 		size = row.Size
 	}
+	if row.Depth != nil {
+		depth = int(*row.Depth)
+	}
 	err := s.db.Write(ctx, scylla.Bind(putPlacement, s.stamp(), rev, int8(row.Status), s.now(), row.Attempts, size, errorText(row.Error),
-		p.String(), bucket, row.Cid.Bytes()))
+		depth, p.String(), bucket, row.Cid.Bytes()))
 	if err != nil {
 		return fmt.Errorf("storing the placement of %s on peer %s: %w", row.Cid, p, err)
 	}
@@ -98,13 +101,13 @@ func (s *Store) GetPlacement(ctx context.Context, p peer.ID, c api.Cid) (state.P
 	return cells.placement(c), true, nil
 }
 
-// ListPlacements implements state.Placements. A row whose key is no CID is
+// ListPlacements implements state.Placements. A row whose key is not a CID is
 // logged and passed over: no pin can belong to it.
 func (s *Store) ListPlacements(ctx context.Context, p peer.ID, bucket int, f func(state.Placement) error) error {
 	if err := checkBucket(bucket); err != nil {
 		return err
 	}
-	rows := s.db.Rows(ctx, gocql.Quorum, placementsPage, scylla.Bind(selectPlacements, p.String(), bucket))
+	rows := s.placements(ctx, p, bucket)
 	var cells placementCells
 	for rows.Next(cells.columns()...) {
 		row := cells
@@ -114,7 +117,7 @@ func (s *Store) ListPlacements(ctx context.Context, p peer.ID, bucket int, f fun
 		}
 		c, err := api.CastCid(row.cid)
 		if err != nil {
-			logger.Errorf("passing over a placement of peer %s whose key 0x%x is no CID: %s", p, row.cid, err)
+			logger.Errorf("passing over a placement of peer %s whose key 0x%x is not a CID: %s", p, row.cid, err)
 			continue
 		}
 		if err := f(row.placement(c)); err != nil {
@@ -137,11 +140,12 @@ type placementCells struct {
 	attempts int
 	size     int64
 	text     string
+	depth    *int
 }
 
 // columns are where the columns of selectPlacement go, in its order.
 func (r *placementCells) columns() []any {
-	return []any{&r.cid, &r.rev, &r.status, &r.updated, &r.attempts, &r.size, &r.text}
+	return []any{&r.cid, &r.rev, &r.status, &r.updated, &r.attempts, &r.size, &r.text, &r.depth}
 }
 
 // there is false for a row of which only the size is left: it was written while
@@ -155,6 +159,10 @@ func (r *placementCells) placement(c api.Cid) state.Placement {
 	}
 	if r.rev != nil {
 		out.Rev = state.Revision(*r.rev)
+	}
+	if r.depth != nil {
+		depth := api.PinDepth(*r.depth)
+		out.Depth = &depth
 	}
 	return out
 }

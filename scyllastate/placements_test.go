@@ -110,7 +110,7 @@ func TestListPlacements(t *testing.T) {
 	g.SetLimit(32)
 	put := func(peerID string, bucket int, key []byte, status any) {
 		g.Go(func() error {
-			return s.db.Session.Query(putPlacement, s.stamp(), gocql.UnsetValue, status, time.Now(), 0, 1, "", peerID, bucket, key).Exec()
+			return s.db.Session.Query(putPlacement, s.stamp(), gocql.UnsetValue, status, time.Now(), 0, 1, "", -1, peerID, bucket, key).Exec()
 		})
 	}
 	for i := range n {
@@ -125,7 +125,7 @@ func TestListPlacements(t *testing.T) {
 			put(other.String(), bucket, key, int8(1))
 		}
 	}
-	put(p.String(), bucket, []byte{0}, int8(1))                               // is no CID
+	put(p.String(), bucket, []byte{0}, int8(1))                               // is not a CID
 	put(p.String(), bucket, statetest.Cid("ghost").Bytes(), gocql.UnsetValue) // has no status
 	must(t, g.Wait())
 	slices.SortFunc(want, bytes.Compare)

@@ -23,7 +23,7 @@ var _ state.Scrubber = (*Store)(nil)
 
 // ScanPiece implements state.Scrubber. The pieces are equal parts of the ring,
 // in its order.
-func (s *Store) ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin, state.Revision) error, bad func(error)) error {
+func (s *Store) ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
 	if pieces < 1 || pieces > maxPieces || piece < 0 || piece >= pieces {
 		return fmt.Errorf("there is no piece %d of %d", piece, pieces)
 	}
@@ -31,12 +31,12 @@ func (s *Store) ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin
 	return s.scanRange(ctx, gocql.Quorum, rangeAt(piece, pieces), func(row scanned) error {
 		c, err := castKey(row.key)
 		if err != nil {
-			bad(err)
+			bad(api.CidUndef, err)
 			return nil
 		}
 		pin, err := decodePin(c, row.value)
 		if err != nil {
-			bad(err)
+			bad(c, err)
 			return nil
 		}
 		return f(pin, state.Revision(row.rev))
@@ -55,7 +55,7 @@ func (s *Store) Tell(ctx context.Context, p peer.ID, cids ...api.Cid) error {
 			return fmt.Errorf("telling peer %s: %w", p, errNoCid)
 		}
 		rows = append(rows, intent{
-			Feed: p.String(), Cid: c.Bytes(), Rev: newUUID(s.now()), Prev: &prev, Kind: kindPin, Traceparent: trace,
+			Feed: p.String(), Cid: c.Bytes(), Rev: newUUID(s.now()), Prev: &prev, Kind: kindLook, Traceparent: trace,
 		})
 		if len(rows) < maxTold && i < len(cids)-1 {
 			continue

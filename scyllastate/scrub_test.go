@@ -68,7 +68,7 @@ func TestScanPiece(t *testing.T) {
 				got[pin.Cid] = rev
 				wantPin(t, s, pin.Cid, &pin)
 				return nil
-			}, func(err error) { bad = append(bad, err.Error()) }))
+			}, func(_ api.Cid, err error) { bad = append(bad, err.Error()) }))
 		}
 		if len(got) != len(want) {
 			t.Errorf("%d pieces have %d pins, want %d", pieces, len(got), len(want))
@@ -79,7 +79,7 @@ func TestScanPiece(t *testing.T) {
 			}
 		}
 		slices.Sort(bad)
-		if len(bad) != 2 || !strings.Contains(bad[0], "0x00 of pins is no CID") || !strings.Contains(bad[1], unreadable.String()) {
+		if len(bad) != 2 || !strings.Contains(bad[0], "0x00 of pins is not a CID") || !strings.Contains(bad[1], unreadable.String()) {
 			t.Errorf("%d pieces: what cannot be read: %q", pieces, bad)
 		}
 	}
@@ -90,7 +90,7 @@ func TestScanPiece(t *testing.T) {
 		err := s.ScanPiece(ctx, 0, 1, func(api.Pin, state.Revision) error {
 			calls++
 			return enough
-		}, func(error) {})
+		}, func(api.Cid, error) {})
 		if err != enough || calls != 1 { //nolint:errorlint // it is to be that very error
 			t.Errorf("after %d calls: %v, want %v", calls, err, enough)
 		}
@@ -154,7 +154,7 @@ func toldSince(t *testing.T, s *Store, id peer.ID, start time.Time) map[string]b
 	t.Helper()
 	told := make(map[string]bool)
 	for slot := slotOf(start); slot <= slotOf(time.Now()); slot++ {
-		must(t, s.tables.readChanges(t.Context(), id.String(), slot, start, time.Now().Add(time.Minute), func(r changeRow) error {
+		must(t, s.tables.readChanges(t.Context(), []string{id.String()}, slot, start, time.Now().Add(time.Minute), func(r changeRow) error {
 			told[string(r.cid)] = true
 			return nil
 		}))

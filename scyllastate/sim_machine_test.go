@@ -98,6 +98,10 @@ type process struct {
 	dead    atomic.Bool
 	store   *Store
 	skew    time.Duration
+	// took says where it has begun to read the feed of its peer, and when.
+	took struct{ position, at time.Time }
+	// seen are the changes that it has read.
+	seen map[gocql.UUID]bool
 	// requests counts them; the lock is the world's.
 	requests map[requestKey]int
 }
@@ -110,7 +114,7 @@ func (m *machine) start() {
 	if w.over {
 		return
 	}
-	p := &process{world: w, machine: m, name: fmt.Sprint(m.name, ".", m.crashes), requests: make(map[requestKey]int)}
+	p := &process{world: w, machine: m, name: fmt.Sprint(m.name, ".", m.crashes), requests: make(map[requestKey]int), seen: make(map[gocql.UUID]bool)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	d := w.draw(m.crashes, "process", m.name)
 	furthest := w.lim.clockSkew + scylla.SkewError
@@ -208,7 +212,7 @@ func (p *process) crash() {
 // long, or its process may crash.
 func (p *process) reached(at point, wr *write) {
 	w := p.world
-	d, _, err := p.send("at "+string(at), label(wr.cid))
+	d, _, err := p.send(p.ctx, "at "+string(at), label(wr.cid)+" "+stamp(wr.rev))
 	if err != nil || !w.faulty() {
 		return
 	}

@@ -62,18 +62,19 @@ func (w *world) fate(p *process, d *draw) fate {
 	return f
 }
 
-// requestKey is what requests are counted by.
-type requestKey struct{ kind, key string }
+// requestKey is what requests are counted by. Those of two calls are not counted
+// together: where both wait for one batch of appends, they go on at the same instant.
+type requestKey struct{ kind, key, call string }
 
 // send waits while the process is stopped, and returns the chances of its next
 // request of this kind.
-func (p *process) send(kind, key string) (d *draw, stopped bool, err error) {
-	w := p.world
+func (p *process) send(ctx context.Context, kind, key string) (d *draw, stopped bool, err error) {
+	w, count := p.world, requestKey{kind, key, opOf(ctx).title()}
 	w.mu.Lock()
-	p.requests[requestKey{kind, key}]++
-	n := p.requests[requestKey{kind, key}]
+	p.requests[count]++
+	n := p.requests[count]
 	w.mu.Unlock()
-	d = w.draw(n, p.name, kind, key)
+	d = w.draw(n, p.name, kind, key, count.call)
 	stopped = p.gate(d)
 	if p.crashed() {
 		return d, stopped, errCrashed
@@ -99,10 +100,7 @@ func (p *process) gate(d *draw) (stopped bool) {
 // that it may be slow, and fails when the database cannot be reached for long.
 func (p *process) ask(ctx context.Context, kind, key string, look func(*world, *draw)) error {
 	w := p.world
-	if key[0] == '*' && w.silent(key) {
-		return nil // at this very instant
-	}
-	d, _, err := p.send(kind, key)
+	d, _, err := p.send(ctx, kind, key)
 	if err != nil {
 		return err
 	}
@@ -141,13 +139,6 @@ func (p *process) ask(ctx context.Context, kind, key string, look func(*world, *
 	return nil
 }
 
-// silent reports whether nothing was ever written to a feed for all peers.
-func (w *world) silent(feed string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return !w.spoken[feed]
-}
-
 func (p *process) wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -159,10 +150,11 @@ func (p *process) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// exchange is a conditional update. It calls effect when it takes effect, and
-// finish, which may be nil, when one that hangs is settled.
-func (p *process) exchange(ctx context.Context, kind, key string, effect func(w *world, again bool), finish func(w *world, done bool)) error {
-	d, _, err := p.send(kind, key)
+// exchange is a conditional update. It calls effect when it takes effect. hang, which
+// may be nil, is called when a majority accepts it and nobody commits it, and returns
+// what is called when that is settled: nil if its condition does not hold.
+func (p *process) exchange(ctx context.Context, kind, key string, effect func(w *world, again bool), hang func(*world) func(done bool)) error {
+	d, _, err := p.send(ctx, kind, key)
 	if err != nil {
 		return err
 	}
@@ -179,12 +171,14 @@ func (p *process) exchange(ctx context.Context, kind, key string, effect func(w 
 	}
 	if f.apply != never {
 		w.later(f.apply, func() {
-			if !f.hanging || finish == nil {
+			if !f.hanging || hang == nil {
 				effect(w, false)
 				return
 			}
 			w.settleHanging(key)
-			w.pins.hanging[key] = func(done bool) { finish(w, done) }
+			if settle := hang(w); settle != nil {
+				w.pins.hanging[key] = settle
+			}
 		})
 	}
 	if f.again != never {
@@ -195,7 +189,7 @@ func (p *process) exchange(ctx context.Context, kind, key string, effect func(w 
 
 // exchangeAppend appends rows. The driver sends them up to three times.
 func (p *process) exchangeAppend(ctx context.Context, feed string, effect func(w *world, again bool)) error {
-	d, stopped, err := p.send("append", feed)
+	d, stopped, err := p.send(ctx, "append", feed)
 	if err != nil {
 		return err
 	}
@@ -227,7 +221,6 @@ func (p *process) exchangeAppend(ctx context.Context, feed string, effect func(w
 	if f.apply != never {
 		w.later(f.apply, func() {
 			w.moved = time.Now()
-			w.spoken[feed] = true
 			effect(w, false)
 		})
 	}

@@ -58,6 +58,11 @@ func (p *simPins) read(cid string, now time.Time, columns ...string) row {
 	return out
 }
 
+// would reports whether the condition of a statement holds.
+func (p *simPins) would(text string, w *write, now time.Time) bool {
+	return simStatement(text).holds(p.rows[string(w.cid.Bytes())], w, now)
+}
+
 // swap runs a conditional statement for w. It returns the row as the server
 // does, which is the columns of the condition, when it is not applied.
 func (p *simPins) swap(text string, w *write, ttl time.Duration, now time.Time) (bool, row) {

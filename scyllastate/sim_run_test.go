@@ -14,8 +14,6 @@ import (
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
-
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // quietLimit is how long after the last fault everything must be in order.
@@ -32,6 +30,7 @@ func simulate(seed uint64, tracing bool) *world {
 	for i := len(peers); i < simPeers; i++ {
 		peers = append(peers, newSimPeer(w, fmt.Sprint("p", i), simPeerList[i]))
 	}
+	w.peers = peers
 	for _, p := range peers {
 		p.start()
 		w.machines = append(w.machines, p.machine)
@@ -42,6 +41,11 @@ func simulate(seed uint64, tracing bool) *world {
 	}
 	for i := range 2 + d.below(2) {
 		w.machines = append(w.machines, newWriter(w, fmt.Sprint("w", i)))
+	}
+	if w.tracker {
+		for _, p := range peers {
+			w.user(p)
+		}
 	}
 	for _, m := range w.machines {
 		if m.current == nil {
@@ -64,7 +68,7 @@ func (w *world) settle(peers []*simPeer) {
 		quiet := calm > 0 && !busy && time.Since(w.moved) > 2*w.lim.window()
 		if quiet || calm > quietLimit {
 			wrong := w.wrong(peers)
-			if busy {
+			if w.lanes > 0 { // a cursor may be under way at any time
 				wrong = append(wrong, "the writers do not come to an end")
 			}
 			if len(wrong) == 0 || calm > quietLimit {
@@ -94,12 +98,10 @@ func (w *world) wrong(peers []*simPeer) (out []string) {
 			continue
 		}
 		for _, p := range peers {
-			want := pin != nil && slices.Contains(pin.Allocations, p.id)
-			if row, ok := p.placements[c]; w.ledger && (want != (ok && !row.gone) || want && row.row.Status != state.PlacementPinned) {
-				out = append(out, fmt.Sprintf("the placement of %s at %s has status %d (gone: %t), and the row says %q", label(c), p.name, row.row.Status, row.gone, nameOf(c, r)))
-			}
-			if p.holds[c] != want {
-				out = append(out, fmt.Sprintf("%s holds %s: %t, and the row says %q with rev %s", p.name, label(c), p.holds[c], nameOf(c, r), stamp(r.rev)))
+			if text := w.wrongAt(p, c, pin); text != "" {
+				row, there := p.placements[c].get()
+				out = append(out, fmt.Sprintf("%s of %s: %s (placement there: %t, status %d, depth %s; the pin is %q with rev %s)",
+					label(c), p.name, text, there, row.Status, depthText(row.Depth), nameOf(c, r), stamp(r.rev)))
 			}
 		}
 	}
@@ -156,7 +158,7 @@ func simSeeds(t *testing.T) (first, last uint64) {
 // silence keeps the log of the store out of the way: it tells of every fault.
 func silence(t *testing.T) {
 	t.Helper()
-	for _, name := range []string{"scyllastate", "placement"} {
+	for _, name := range []string{"scyllastate", "tracker"} {
 		if err := logging.SetLogLevel(name, "fatal"); err != nil {
 			t.Fatal(err)
 		}

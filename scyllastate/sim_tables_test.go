@@ -32,6 +32,10 @@ func (t simTables) readPin(ctx context.Context, c api.Cid, cons gocql.Consistenc
 	return r, nil
 }
 
+func (t simTables) readPins(context.Context, []api.Cid) (map[string]row, error) {
+	return nil, errSimulated // not used
+}
+
 func (t simTables) swap(ctx context.Context, w *write) (bool, row, error) {
 	if w.next == nil {
 		return t.conditional(ctx, "remove", casRemove, w)
@@ -54,9 +58,14 @@ func (t simTables) conditional(ctx context.Context, kind, text string, wr *write
 		if !again {
 			applied, now = done, got
 		}
-	}, func(w *world, done bool) {
-		if done {
-			w.update(text, kind+" (late)", t.p, wr, o, promise)
+	}, func(w *world) func(bool) {
+		if !w.pins.would(text, wr, time.Now()) {
+			return nil
+		}
+		return func(done bool) {
+			if done {
+				w.update(text, kind+" (late)", t.p, wr, o, promise)
+			}
 		}
 	})
 	t.p.world.mu.Lock()
@@ -67,10 +76,17 @@ func (t simTables) conditional(ctx context.Context, kind, text string, wr *write
 	return applied, now, nil
 }
 
+func (t simTables) listEverywhere(ctx context.Context, _ int, c api.Cid, _ gocql.UUID, _ int64) error {
+	return t.p.exchange(ctx, "list everywhere", label(c), func(w *world, _ bool) { w.everywhere[c] = true }, nil)
+}
+
+func (t simTables) noteBucket(context.Context, string, int) error { return nil } // they are all read
+
 // simChange is a row of changes.
 type simChange struct {
 	changeRow
-	ticks int64
+	ticks   int64
+	arrived time.Time
 }
 
 // simSlot is the key of a partition of changes.
@@ -87,7 +103,7 @@ func (t simTables) appendChanges(ctx context.Context, rows []intent, at time.Tim
 			panic("one batch for two partitions")
 		}
 		id := newUUID(at)
-		made[i] = simChange{changeRow{at: id, cid: r.Cid, traceparent: r.Traceparent}, id.Timestamp()}
+		made[i] = simChange{changeRow: changeRow{at: id, cid: r.Cid, kind: r.Kind, traceparent: r.Traceparent}, ticks: id.Timestamp()}
 		if r.Prev != nil {
 			made[i].prev = *r.Prev
 		}
@@ -95,6 +111,9 @@ func (t simTables) appendChanges(ctx context.Context, rows []intent, at time.Tim
 	return t.p.exchangeAppend(ctx, slot.feed, func(w *world, again bool) {
 		if again {
 			return // the same rows once more
+		}
+		for i := range made {
+			made[i].arrived = time.Now()
 		}
 		part := append(slices.Clone(w.changes[slot]), made...)
 		slices.SortStableFunc(part, func(a, b simChange) int {
@@ -109,11 +128,15 @@ func (t simTables) appendChanges(ctx context.Context, rows []intent, at time.Tim
 	})
 }
 
-func (t simTables) readChanges(ctx context.Context, feed string, slot int64, after, upTo time.Time, f func(changeRow) error) error {
+func (t simTables) readChanges(ctx context.Context, feeds []string, slot int64, after, upTo time.Time, f func(changeRow) error) error {
 	var part []simChange
-	look := func(w *world, _ *draw) { part = w.changes[simSlot{feed, slot}] }
-	if err := t.p.ask(ctx, "read changes", feed, look); err != nil {
-		return fmt.Errorf("slot %d of %s: %w", slot, feed, err)
+	look := func(w *world, _ *draw) {
+		for _, feed := range feeds {
+			part = append(part, w.changes[simSlot{feed, slot}]...)
+		}
+	}
+	if err := t.p.ask(ctx, "read changes", feeds[0], look); err != nil {
+		return fmt.Errorf("slot %d of %s: %w", slot, feeds[0], err)
 	}
 	from, to := gocql.MaxTimeUUID(after).Timestamp(), gocql.MaxTimeUUID(upTo).Timestamp()
 	for i, r := range part {
@@ -126,6 +149,7 @@ func (t simTables) readChanges(ctx context.Context, feed string, slot int64, aft
 		if err := f(r.changeRow); err != nil {
 			return err
 		}
+		t.p.saw(r)
 	}
 	return nil
 }
@@ -144,8 +168,10 @@ func (t simTables) openCursor(ctx context.Context, feed, consumer string, positi
 	}, nil)
 }
 
+const claimKind = "claim cursor"
+
 func (t simTables) claimCursor(ctx context.Context, feed, consumer string, to cursor, holder *gocql.UUID) (bool, error) {
-	return t.moveCursorIf(ctx, "claim cursor", feed+consumer, to, holder)
+	return t.moveCursorIf(ctx, claimKind, feed+consumer, to, holder)
 }
 
 func (t simTables) moveCursor(ctx context.Context, feed, consumer string, to cursor) (bool, error) {
@@ -160,6 +186,10 @@ func (t simTables) moveCursorIf(ctx context.Context, kind, key string, to cursor
 		if done {
 			// The database keeps milliseconds.
 			w.cursors[key] = cursor{to.position.Truncate(time.Millisecond), to.holder}
+			if kind == claimKind {
+				t.p.took.position, t.p.took.at = w.cursors[key].position, time.Now()
+			}
+			t.p.passes(to.position)
 			if w.tracing {
 				w.note("%s: %s to %s", t.p.name, kind, to.position.Sub(w.start))
 			}

@@ -67,8 +67,8 @@ type world struct {
 	// store allows a write it must stay below grace.
 	late time.Duration
 	cids int
-	// ledger is set when the real Ledger acts. It costs time.
-	ledger bool
+	// tracker is set when the real Tracker acts, in place of handler.act.
+	tracker bool
 	// pause is the longest time between two calls of a writer.
 	pause   time.Duration
 	odds    odds
@@ -79,6 +79,7 @@ type world struct {
 
 	mu       sync.Mutex
 	machines []*machine
+	peers    []*simPeer
 	// lanes are those of the writers that are not done.
 	lanes int
 	// over ends everything.
@@ -86,7 +87,8 @@ type world struct {
 	pins    simPins
 	changes map[simSlot][]simChange
 	cursors map[string]cursor
-	spoken  map[string]bool // feeds that something was written to
+	// everywhere has the CIDs that are listed among the pins of every peer.
+	everywhere map[api.Cid]bool
 	// underWay counts what is sent and has not arrived.
 	underWay int
 	// moved is when something happened last.
@@ -102,6 +104,13 @@ type odds struct {
 	lost, lostAnswer, late, slow, twice, hanging, refused, stall, crash, ipfs int
 	// jobs is how often IPFS works while nobody waits.
 	jobs int
+	// gc is how often an unpin that is given up is made later, old how often what a
+	// Tracker is told of the tables is old.
+	gc, old int
+	// These are no faults: how often a pin is direct or for every peer, how often a
+	// lane goes on with the CID of its last call, a user pins by hand, and a Tracker
+	// is asked to look at a pin.
+	direct, everywhere, again, user, hint int
 }
 
 // newWorld draws the kind of schedule: not all kinds of faults occur in each.
@@ -124,14 +133,14 @@ func newWorld(seed uint64, tracing bool) *world {
 		odds: odds{
 			lost: some(20), lostAnswer: some(60), late: some(40), slow: some(80), twice: some(60), hanging: some(40),
 			refused: some(15), stall: some(90), crash: some(25), ipfs: some(120), jobs: 300,
+			direct: some(300), everywhere: some(200), again: some(400), user: some(600), gc: some(500), hint: some(300), old: some(250),
 		},
 		pins:    simPins{rows: make(map[string]simRow), hanging: make(map[string]func(bool))},
 		changes: make(map[simSlot][]simChange),
-		cursors: make(map[string]cursor),
-		spoken:  make(map[string]bool),
-		record:  newRecord(),
+		cursors: make(map[string]cursor), everywhere: make(map[api.Cid]bool),
+		record: newRecord(),
 	}
-	w.ledger = d.chance(100)
+	w.tracker = d.chance(400)
 	w.pause = 12 * time.Second
 	if d.chance(500) {
 		w.grace, w.late = 30*time.Second, 12*time.Second // markers run out within the schedule

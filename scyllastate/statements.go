@@ -47,6 +47,7 @@ var changesTable = table.New(table.Metadata{
 const (
 	// Point reads of one pin.
 	selectPin    = "SELECT rev, prev, pin FROM pins WHERE cid = ?"
+	selectPins   = "SELECT cid, rev, prev, pin FROM pins WHERE cid IN ?"
 	selectExists = "SELECT rev, rf_min FROM pins WHERE cid = ?"
 
 	// The conditional writes. An unset prev leaves the column alone: there
@@ -58,7 +59,9 @@ const (
 	// One range of the ring; the dialect may append to it.
 	selectRange = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 
-	selectChanges = "SELECT at, cid, prev, traceparent FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
+	selectChanges = "SELECT at, cid, prev, kind, traceparent FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
+	// selectShared is selectChanges for several feeds.
+	selectShared = "SELECT at, cid, prev, kind, traceparent FROM changes WHERE feed IN ? AND slot = ? AND at > ? AND at <= ?"
 
 	// The row id of the one row of cluster is ownerRow.
 	selectOwner = "SELECT name, fingerprint, claimed, claimed_by FROM cluster WHERE id = ?"
@@ -71,16 +74,16 @@ const (
 	moveCursor    = "UPDATE cursors SET position = ? WHERE feed = ? AND consumer = ? IF incarnation = ?"
 
 	// What the peers hold. There is no INSERT: a row without cells is none.
-	putPlacement     = "UPDATE placements USING TIMESTAMP ? SET rev = ?, status = ?, updated = ?, attempts = ?, size = ?, error = ? WHERE peer = ? AND bucket = ? AND cid = ?"
+	putPlacement     = "UPDATE placements USING TIMESTAMP ? SET rev = ?, status = ?, updated = ?, attempts = ?, size = ?, error = ?, depth = ? WHERE peer = ? AND bucket = ? AND cid = ?"
 	putSize          = "UPDATE placements USING TIMESTAMP ? SET size = ? WHERE peer = ? AND bucket = ? AND cid = ?"
 	dropPlacement    = "DELETE FROM placements USING TIMESTAMP ? WHERE peer = ? AND bucket = ? AND cid = ?"
-	selectPlacement  = "SELECT cid, rev, status, updated, attempts, size, error FROM placements WHERE peer = ? AND bucket = ? AND cid = ?"
-	selectPlacements = "SELECT cid, rev, status, updated, attempts, size, error FROM placements WHERE peer = ? AND bucket = ?"
-	selectPlacedKeys = "SELECT cid FROM placements WHERE peer = ? AND bucket = ?"
+	selectPlacement  = "SELECT cid, rev, status, updated, attempts, size, error, depth FROM placements WHERE peer = ? AND bucket = ? AND cid = ?"
+	selectPlacements = "SELECT cid, rev, status, updated, attempts, size, error, depth FROM placements WHERE peer = ? AND bucket = ?"
 
 	// The buckets in use. Their rows have no cells: an UPDATE would make none.
 	insertBucket  = "INSERT INTO buckets (holder, bucket) VALUES (?, ?)"
 	selectBuckets = "SELECT bucket FROM buckets WHERE holder = ?"
+	dropBuckets   = "DELETE FROM buckets WHERE holder = ?"
 
 	// Pins that every peer holds.
 	insertEverywhere     = "INSERT INTO everywhere (bucket, cid, rev) VALUES (?, ?, ?) USING TIMESTAMP ?"
@@ -131,7 +134,7 @@ const (
 func hotStatements() []string {
 	insertChange, _ := changesTable.Insert()
 	return []string{
-		selectPin, selectExists, casPut, casRemove, casFence, insertChange, selectChanges,
+		selectPin, selectPins, selectExists, casPut, casRemove, casFence, insertChange, selectChanges, selectShared,
 		selectCursor, moveCursor, putPlacement, dropPlacement, selectPlacement, selectPlacements,
 		insertBucket, selectBuckets, insertEverywhere, insertExpiry, selectLatest, selectBeats, selectMetrics, writeBeat, selectLive,
 	}

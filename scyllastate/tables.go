@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -17,17 +18,25 @@ import (
 type tables interface {
 	// readPin returns the row of c, the zero row when there is none.
 	readPin(ctx context.Context, c api.Cid, cons gocql.Consistency) (row, error)
+	// readPins is readPin at QUORUM for many CIDs. It returns the rows that are
+	// there, by key.
+	readPins(ctx context.Context, cids []api.Cid) (map[string]row, error)
 	// swap writes w if the row has the revision of w.old. When it is not
 	// applied it returns the row as it is.
 	swap(ctx context.Context, w *write) (applied bool, now row, err error)
 	// fence is swap with the content left alone. There must be a pin.
 	fence(ctx context.Context, w *write) (applied bool, now row, err error)
 
+	// listEverywhere writes a row of everywhere with the given timestamp, and
+	// noteBucket a row of buckets.
+	listEverywhere(ctx context.Context, bucket int, c api.Cid, rev gocql.UUID, stamp int64) error
+	noteBucket(ctx context.Context, holder string, bucket int) error
+
 	// appendChanges writes rows of one feed under the time of the append.
 	appendChanges(ctx context.Context, rows []intent, at time.Time) error
-	// readChanges calls f for the rows of one slot with a time in
-	// (after, upTo], in that order, and ends with the first error of f.
-	readChanges(ctx context.Context, feed string, slot int64, after, upTo time.Time, f func(changeRow) error) error
+	// readChanges calls f for the rows of one slot with a time in (after, upTo],
+	// of each feed in that order, and ends with the first error of f.
+	readChanges(ctx context.Context, feeds []string, slot int64, after, upTo time.Time, f func(changeRow) error) error
 
 	// readCursor returns the zero time and a nil holder when there is no row.
 	readCursor(ctx context.Context, feed, consumer string) (cursor, error)
@@ -44,6 +53,7 @@ type changeRow struct {
 	at          gocql.UUID
 	cid         []byte
 	prev        gocql.UUID
+	kind        int8
 	traceparent string
 }
 
@@ -110,6 +120,33 @@ func (t *cqlTables) condition(ctx context.Context, s scylla.Statement) (applied 
 	return false, now, nil
 }
 
+func (t *cqlTables) readPins(ctx context.Context, cids []api.Cid) (map[string]row, error) {
+	keys := make([][]byte, len(cids))
+	for i, c := range cids {
+		keys[i] = c.Bytes()
+	}
+	rows := t.db.Rows(ctx, gocql.Quorum, len(keys), scylla.Bind(selectPins, keys))
+	found := make(map[string]row, len(keys))
+	var key []byte
+	var r row
+	for rows.Next(&key, &r.rev, &r.prev, &r.pin) {
+		if len(r.pin) == 0 {
+			r.pin = nil
+		}
+		found[string(key)] = r
+		key, r = nil, row{}
+	}
+	return found, rows.Close()
+}
+
+func (t *cqlTables) listEverywhere(ctx context.Context, bucket int, c api.Cid, rev gocql.UUID, stamp int64) error {
+	return t.db.Write(ctx, scylla.Bind(insertEverywhere, bucket, c.Bytes(), rev, stamp))
+}
+
+func (t *cqlTables) noteBucket(ctx context.Context, holder string, bucket int) error {
+	return t.db.Write(ctx, scylla.Bind(insertBucket, holder, bucket))
+}
+
 func (t *cqlTables) appendChanges(ctx context.Context, rows []intent, at time.Time) error {
 	slot := slotOf(at)
 	all := make([]scylla.Statement, len(rows))
@@ -131,10 +168,15 @@ func values(i intent, slot int64, at time.Time) []any {
 	return []any{i.Feed, slot, newUUID(at), i.Cid, i.Rev, prev, i.Kind, trace}
 }
 
-func (t *cqlTables) readChanges(ctx context.Context, feed string, slot int64, after, upTo time.Time, f func(changeRow) error) error {
-	rows := t.db.Rows(ctx, gocql.Quorum, changesPage, scylla.Bind(selectChanges, feed, slot, gocql.MaxTimeUUID(after), gocql.MaxTimeUUID(upTo)))
+func (t *cqlTables) readChanges(ctx context.Context, feeds []string, slot int64, after, upTo time.Time, f func(changeRow) error) error {
+	from, to := gocql.MaxTimeUUID(after), gocql.MaxTimeUUID(upTo)
+	s := scylla.Bind(selectShared, feeds, slot, from, to)
+	if len(feeds) == 1 {
+		s = scylla.Bind(selectChanges, feeds[0], slot, from, to) // a replica of it is asked
+	}
+	rows := t.db.Rows(ctx, gocql.Quorum, changesPage, s)
 	var r changeRow
-	for rows.Next(&r.at, &r.cid, &r.prev, &r.traceparent) {
+	for rows.Next(&r.at, &r.cid, &r.prev, &r.kind, &r.traceparent) {
 		if err := f(r); err != nil {
 			_ = rows.Close() // err is the reason
 			return err
@@ -142,7 +184,7 @@ func (t *cqlTables) readChanges(ctx context.Context, feed string, slot int64, af
 		r = changeRow{}
 	}
 	if err := rows.Close(); err != nil {
-		return fmt.Errorf("slot %d of %s: %w", slot, feed, err)
+		return fmt.Errorf("slot %d of %s: %w", slot, strings.Join(feeds, ", "), err)
 	}
 	return nil
 }

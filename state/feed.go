@@ -21,11 +21,35 @@ type Change struct {
 	// Traceparent is the W3C trace context of a write that caused this
 	// Change, empty when it was not sampled.
 	Traceparent string
+	// First is set if Pin is a recursive one that a write has made, where there was
+	// none nor a removal that is remembered, and that write is told by this Change:
+	// as long as this is not delivered, the next process has it as Unpassed.
+	First bool
+	// Unpassed is set if such a write was told to this peer before the Feed was
+	// opened, and was not passed: an earlier process may have acted on it and have
+	// left no trace of that but in its IPFS daemon.
+	Unpassed bool
+	// Done ends a Change for which the Handler returned ErrLater: with nil it
+	// is delivered, with an error it comes again. It may be called from any
+	// goroutine, also before the Handler returns. Nothing happens if the
+	// Handler was called for the CID again meanwhile: that call takes over what
+	// this one was for.
+	Done func(error)
 }
 
 // Handler acts on one Change. An error asks for it again. A Handler MUST NOT
-// wait for work that others do: it returns ErrNotYet, and is asked again soon.
+// wait for work that goes on elsewhere: it returns ErrLater and calls
+// Change.Done, or returns ErrNotYet and is asked again soon.
 type Handler func(context.Context, Change) error
+
+// ErrLater is what a Handler returns that calls Change.Done when the work is
+// done. Until then the Change counts as not delivered, and costs nothing.
+var ErrLater = errors.New("the work on the change ends later")
+
+// ErrBusy is what a Handler returns that has no room for the work on the Change. No
+// Handler is called for a while then, whatever the Change: one after another, until
+// there is room for what was refused.
+var ErrBusy = errors.New("there is no room for the work on the change")
 
 // ErrNotYet is what a Handler returns while the work on a Change goes on
 // elsewhere. It is no failure.
@@ -46,9 +70,11 @@ type Feed interface {
 	// the error of ctx. Calls for one CID are made one after another in the
 	// order of the writes; calls for different CIDs may overlap. Several
 	// writes of one CID may arrive as one Change that shows the last of
-	// them. A Change is delivered at least once: it counts as delivered when
-	// handle returns nil, and comes again, also after a restart, when handle
-	// fails or the process dies before.
+	// them; one that arrives while the work on an earlier one goes on (see
+	// ErrLater) is not held up by it. A Change is delivered at least once: it
+	// counts as delivered when handle returns nil or ends it by Change.Done,
+	// and comes again, also after a restart, when handle fails or the process
+	// dies before.
 	//
 	// Errors of the database do not end Consume: it logs them and goes on.
 	// It ends before ctx does only when the feed is read by another process

@@ -2,6 +2,8 @@ package state
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
@@ -48,6 +50,9 @@ type Placement struct {
 	Size int64
 	// Error is what went wrong in the last try.
 	Error string
+	// Depth is that to which the peer pins or has pinned the CID, nil when it is
+	// not known. In PutPlacement nil leaves it as it is.
+	Depth *api.PinDepth
 }
 
 // Buckets is the number of parts that the CIDs are divided into where work is
@@ -72,4 +77,12 @@ type Placements interface {
 	// ListPlacements calls f for each placement of peer p in one bucket, in
 	// the order of the CIDs' bytes, and ends with the first error of f.
 	ListPlacements(ctx context.Context, p peer.ID, bucket int, f func(Placement) error) error
+}
+
+// Bucket is the part that a CID belongs to: the first 12 bits of the SHA-256 of all
+// its bytes. The bytes themselves would not do: a CID may carry its content as it
+// is. Stored rows depend on it, it never changes.
+func Bucket(c api.Cid) int {
+	sum := sha256.Sum256(c.Bytes())
+	return int(binary.BigEndian.Uint16(sum[:]) >> (16 - 12))
 }

@@ -12,8 +12,9 @@ import (
 type Scrubber interface {
 	// ScanPiece calls f for each pin of one of so many equal pieces of the
 	// pinset, from one goroutine, and ends with the first error of f. A row
-	// that cannot be decoded goes to bad instead.
-	ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin, Revision) error, bad func(error)) error
+	// that cannot be decoded goes to bad instead, with an undefined CID if its key
+	// is none.
+	ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin, Revision) error, bad func(api.Cid, error)) error
 	// Tell makes a peer look at pins again, as if they had been written.
 	Tell(ctx context.Context, p peer.ID, cids ...api.Cid) error
 	// Index writes again what lists the pin beside the pinset: among the
@@ -34,13 +35,4 @@ type Follower interface {
 	// that peer stopped. It moves no cursor: the changes come again to the
 	// peer.
 	Follow(ctx context.Context, p peer.ID) (Feed, error)
-}
-
-// OwnPins lists what one peer holds without looking at the others' pins.
-type OwnPins interface {
-	// ListOwn sends every pin that peer p holds or shall hold to out and
-	// closes it, as Store.List does, but passes over a pin that cannot be
-	// decoded: nobody knows whose it is. Memory does not depend on their
-	// number.
-	ListOwn(ctx context.Context, p peer.ID, out chan<- api.Pin) error
 }

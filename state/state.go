@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	clusterstate "github.com/ipfs-cluster/ipfs-cluster/state"
@@ -35,8 +36,13 @@ type Updater interface {
 	Update(ctx context.Context, c api.Cid, f func(current *api.Pin) (next *api.Pin, err error)) error
 }
 
-// ErrCorrupt is in the error of a pin that is stored and cannot be decoded.
+// ErrCorrupt is in the error of a pin that is stored and cannot be decoded. Such an
+// error has the text of CorruptText.
 var ErrCorrupt = errors.New("corrupt")
+
+// CorruptText is in the text of the error of a pin that cannot be decoded. RPC leaves
+// only the text of errors, as in the statuses of peers.
+func CorruptText(c api.Cid) string { return fmt.Sprintf("the stored pin of %s is %s", c, ErrCorrupt) }
 
 // ErrOutcomeUnknown says that a write may or may not have been made: the
 // database did not answer in time and could not be asked afterwards. Reading the

@@ -105,11 +105,10 @@ func crashCells() []crashCell {
 		}
 	}
 	unpins := []string{
-		"change: read", "unpin: before the placement", "unpin: after the placement", "unpin: after Untrack", "unpin: before IPFS is asked",
-		"unpin: after the answer of IPFS", "unpin: before the placement is dropped", "unpin: after the placement is dropped",
+		"change: read", "unpin: before the evidence is read", "unpin: before its row", "unpin: after its row", "unpin: before IPFS is asked",
+		"unpin: after the answer of IPFS", "unpin: before the row is dropped", "unpin: after the row is dropped",
 	}
-	steps(opPin, false, "change: read", "pin: before the placement", "pin: after the placement", "pin: after Track", "pin: before IPFS is asked",
-		"pin: after the answer of IPFS", "pin: before the status", "pin: after the status")
+	steps(opPin, false, "change: read", "pin: before IPFS is asked", "pin: after the answer of IPFS", "pin: before its row", "pin: after its row")
 	steps(opUnpin, false, unpins...)
 	steps(opShrink, true, unpins[1:]...)
 	for _, op := range []operation{opPin, opUnpin} {
@@ -120,10 +119,13 @@ func crashCells() []crashCell {
 			cells = append(cells, crashCell{back: point, op: op, want: done, hang: true})
 		}
 	}
-	for _, point := range []string{"pin: after the placement", "pin: before the status"} {
+	for _, point := range []string{"pin: before the row for the wait", "pin: after the row for the wait"} {
+		cells = append(cells, crashCell{back: point, op: opPin, want: done, hang: true})
+	}
+	for _, point := range []string{"pin: before IPFS is asked", "pin: before its row"} {
 		cells = append(cells, crashCell{back: point, op: opPin, want: done, twice: true})
 	}
-	cells = append(cells, crashCell{back: "unpin: before the placement is dropped", op: opUnpin, want: done, twice: true})
+	cells = append(cells, crashCell{back: "unpin: before the row is dropped", op: opUnpin, want: done, twice: true})
 	for _, point := range []string{"expiry: before", "expiry: after"} {
 		cells = append(cells, crashCell{either: point, op: opExpire, want: done})
 	}
@@ -139,9 +141,9 @@ var crashSlice = []string{
 	"pin everywhere, with an expiry; write: after its intents",
 	"pin everywhere, with an expiry; write: after its CAS",
 	"unpin; write: after its CAS",
-	"pin; pin: after the placement",
-	"pin; pin: before the status",
-	"unpin; unpin: after Untrack",
+	"pin; pin: after the row for the wait",
+	"pin; pin: before its row",
+	"unpin; unpin: after its row",
 	"unpin; cursor: after it passed",
 	"pin; write: after its intents; fence: after",
 }

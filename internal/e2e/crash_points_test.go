@@ -25,16 +25,15 @@ type crashPoint struct {
 
 // The files with crash points.
 const (
-	updateFile    = "scyllastate/update.go"
-	dispatchFile  = "scyllastate/feed_dispatch.go"
-	fenceFile     = "scyllastate/fence.go"
-	feedFile      = "scyllastate/feed.go"
-	ledgerFile    = "peer/placement/ledger.go"
-	connectorFile = "peer/placement/connector.go"
-	outcomeFile   = "peer/placement/outcome.go"
-	moveFile      = "peer/reconcile/move.go"
-	drainFile     = "peer/reconcile/drain.go"
-	expiryFile    = "peer/reconcile/expiry.go"
+	updateFile = "scyllastate/update.go"
+	taskFile   = "scyllastate/feed_task.go"
+	fenceFile  = "scyllastate/fence.go"
+	feedFile   = "scyllastate/feed.go"
+	workFile   = "peer/tracker/work.go"
+	noteFile   = "peer/tracker/note.go"
+	moveFile   = "peer/reconcile/move.go"
+	drainFile  = "peer/reconcile/drain.go"
+	expiryFile = "peer/reconcile/expiry.go"
 )
 
 const (
@@ -55,21 +54,20 @@ var crashPoints = []crashPoint{
 	{"write: after its CAS", updateFile, "s.at(afterCAS, w)", after, "w.cid"},
 
 	// A peer that is to do something with the content.
-	{"change: read", dispatchFile, "now, err := d.store.readRow(ctx, c, gocql.Quorum)", after, "crashSeen(c)"},
-	{"pin: before the placement", ledgerFile, "w.begin(toPin, ch)", after, "ch.Cid"},
-	{"pin: after the placement", ledgerFile, "if err := l.opts.Tracker.Track(ctx, *ch.Pin); err != nil {", before, "ch.Cid"},
-	{"pin: after Track", ledgerFile, "return fmt.Errorf(\"telling the tracker to pin %s: %w\", ch.Cid, err)\n\t}", after, "ch.Cid"},
-	{"pin: before IPFS is asked", connectorFile, "err := c.update(ctx, pin)", before, "pin.Cid"},
-	{"pin: after the answer of IPFS", connectorFile, "err := c.update(ctx, pin)", after, "pin.Cid"},
-	{"pin: before the status", outcomeFile, "if err := l.put(ctx, c, w, status, cause); err != nil {", before, "c"},
-	{"pin: after the status", outcomeFile, "l.measureLater(c)", after, "c"},
-	{"unpin: before the placement", ledgerFile, "w.begin(toUnpin, ch)", after, "ch.Cid"},
-	{"unpin: after the placement", ledgerFile, "if err := l.opts.Tracker.Untrack(ctx, ch.Cid); err != nil {", before, "ch.Cid"},
-	{"unpin: after Untrack", ledgerFile, "return fmt.Errorf(\"telling the tracker to unpin %s: %w\", ch.Cid, err)\n\t}", after, "ch.Cid"},
-	{"unpin: before IPFS is asked", connectorFile, "err := c.IPFS.Unpin(ctx, cid)", before, "cid"},
-	{"unpin: after the answer of IPFS", connectorFile, "err := c.IPFS.Unpin(ctx, cid)", after, "cid"},
-	{"unpin: before the placement is dropped", outcomeFile, "if err := l.opts.Store.DropPlacement(ctx, l.opts.Self, c); err != nil {", before, "c"},
-	{"unpin: after the placement is dropped", outcomeFile, "w.intent = 0\n\t\treturn\n\t}\n\tw.attempts++", before, "c"},
+	{"change: read", taskFile, "now, err := d.store.readRow(ctx, c, gocql.Quorum)", after, "crashSeen(c)"},
+	{"pin: before IPFS is asked", workFile, "out := t.pin(ctx, *o.want.pin, o.row.depth)", before, "o.cid"},
+	{"pin: after the answer of IPFS", workFile, "out := t.pin(ctx, *o.want.pin, o.row.depth)", after, "o.cid"},
+	{"pin: before its row", noteFile, "if failed == nil {\n\t\t\trow.Size = t.sizeNow(ctx, row.Cid)\n\t\t}", after, "row.Cid"},
+	{"pin: after its row", noteFile, "t.recent.Add(o.cid, row.Rev)", before, "o.cid"},
+	{"pin: before the row for the wait", noteFile, "row := state.Placement{Cid: was.cid, Status: state.PlacementQueued,", before, "was.cid"},
+	{"pin: after the row for the wait", noteFile, "t.end(o, e) // a start takes it up", before, "o.cid"},
+	{"unpin: before the evidence is read", noteFile, "known, err := t.known(ctx, was)", before, "was.cid"},
+	{"unpin: before its row", noteFile, "row := state.Placement{Cid: was.cid, Status: state.PlacementUnpinning, Rev: was.want.rev}", after, "was.cid"},
+	{"unpin: after its row", noteFile, "t.enter(o, unpinQueued)", before, "o.cid"},
+	{"unpin: before IPFS is asked", workFile, "out := outcome{err: t.unpin(ctx, o.cid, o.row.depth)}", before, "o.cid"},
+	{"unpin: after the answer of IPFS", workFile, "out := outcome{err: t.unpin(ctx, o.cid, o.row.depth)}", after, "o.cid"},
+	{"unpin: before the row is dropped", noteFile, "if err := t.opts.Store.DropPlacement(ctx, t.opts.Self, c); err != nil {", before, "c"},
+	{"unpin: after the row is dropped", noteFile, "o.outcome, o.row = nil, rowKnown{read: true}", before, "o.cid"},
 	// The cursor passes the change of the CID.
 	{"cursor: before it passes", feedFile, "err := f.save(ctx, position)", before, "crashPassed(position)"},
 	{"cursor: after it passed", feedFile, "t.out.saved()", after, "crashPassed(position)"},

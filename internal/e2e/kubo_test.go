@@ -20,6 +20,7 @@ import (
 // swarm.
 type ipfs struct {
 	*daemon
+	dir    string // its home, with the folder repo
 	api    string // multiaddress
 	url    string // of the same API
 	client *http.Client
@@ -60,13 +61,9 @@ func runKubo(t *testing.T, flags ...string) *ipfs {
 	t.Helper()
 	dir := t.TempDir()
 	repo := filepath.Join(dir, "repo")
-	command := func(args ...string) *exec.Cmd {
-		cmd := exec.Command(program(t, kubo), args...)
-		cmd.Env = environ(dir, map[string]string{"IPFS_PATH": repo})
-		return cmd
-	}
-	mustRun(t, command("init", "--profile", "test"))
-	k := &ipfs{daemon: start(t, filepath.Join(dir, "kubo.log"), command(append([]string{"daemon"}, flags...)...)), client: newHTTPClient(t)}
+	k := &ipfs{dir: dir, client: newHTTPClient(t)}
+	mustRun(t, k.command(t, "init", "--profile", "test"))
+	k.daemon = start(t, filepath.Join(dir, "kubo.log"), k.command(t, append([]string{"daemon"}, flags...)...))
 	eventually(t, readyTimeout, "Kubo is ready", func() error {
 		k.running(t)
 		// The daemon chooses a free port and writes where it listens.
@@ -84,6 +81,14 @@ func runKubo(t *testing.T, flags ...string) *ipfs {
 		return err
 	})
 	return k
+}
+
+// command is a command line of Kubo.
+func (k *ipfs) command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(program(t, kubo), args...)
+	cmd.Env = environ(k.dir, map[string]string{"IPFS_PATH": filepath.Join(k.dir, "repo")})
+	return cmd
 }
 
 // post calls the HTTP API and returns the body of the response.
@@ -134,6 +139,32 @@ func (k *ipfs) addBlocks(t *testing.T, name string, n int) []string {
 		t.Fatalf("Kubo stored %d of %d blocks", len(cids), n)
 	}
 	return cids
+}
+
+// addFile adds a file, which Kubo pins recursively, and returns its CID.
+func (k *ipfs) addFile(t *testing.T, content string) string {
+	t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	part, err := form.CreateFormFile("file", "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(part, content); err != nil {
+		t.Fatal(err)
+	}
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := k.post("add", url.Values{"cid-version": {"1"}, "progress": {"false"}, "pin": {"true"}}, form.FormDataContentType(), &body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var added struct{ Hash string }
+	if err := json.Unmarshal(text, &added); err != nil {
+		t.Fatalf("reading the answer %q: %s", text, err)
+	}
+	return added.Hash
 }
 
 // pinned returns what Kubo has pinned recursively.

@@ -10,8 +10,21 @@ import (
 )
 
 // usage is what was asked of the database with one statement: how often, and how
-// many rows came back, in how many bytes.
-type usage struct{ sent, rows, bytes int }
+// many rows came back, in how many bytes. inside is how many statements travelled in
+// batches, which count as one text.
+type usage struct{ sent, rows, bytes, inside int }
+
+func (u usage) plus(v usage) usage {
+	return usage{u.sent + v.sent, u.rows + v.rows, u.bytes + v.bytes, u.inside + v.inside}
+}
+
+// statements is how many were sent, alone or in batches.
+func (u usage) statements() int {
+	if u.inside > 0 {
+		return u.inside
+	}
+	return u.sent
+}
 
 // tally counts the statements that pass a link, by their text. It is safe for
 // concurrent use.
@@ -66,8 +79,7 @@ func containsAll(text string, parts []string) bool {
 func (t *tally) add(text string, u usage) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	sum := t.by[text]
-	t.by[text] = usage{sum.sent + u.sent, sum.rows + u.rows, sum.bytes + u.bytes}
+	t.by[text] = t.by[text].plus(u)
 }
 
 func (t *tally) fail(err error) {
@@ -96,6 +108,9 @@ const (
 	rowsGlobal, rowsMore, rowsNoMetadata   = 1, 2, 4
 )
 
+// batchText stands for all batches.
+const batchText = "BATCH"
+
 var errVersion = errors.New("this version of the protocol is not understood here")
 
 func readFrame(r io.Reader) (*frame, error) {
@@ -123,7 +138,7 @@ type conversation struct {
 // request notes what is asked, and tells whether it gets lost.
 func (c *conversation) request(f *frame) (lost bool) {
 	d := &decoder{rest: f.body}
-	text := ""
+	text, inside := "", 0
 	var first []byte
 	switch f.opcode() {
 	case opQuery:
@@ -139,7 +154,9 @@ func (c *conversation) request(f *frame) (lost bool) {
 		c.tally.mu.Unlock()
 		first = firstValue(d)
 	case opBatch:
-		text = "BATCH"
+		text = batchText
+		d.take(1) // its type
+		inside = int(d.uint16())
 	default:
 		return false
 	}
@@ -150,7 +167,7 @@ func (c *conversation) request(f *frame) (lost bool) {
 	c.mu.Lock()
 	c.asked[f.stream()] = text
 	c.mu.Unlock()
-	c.tally.add(text, usage{sent: 1})
+	c.tally.add(text, usage{sent: 1, inside: inside})
 	return c.drop(text, first)
 }
 

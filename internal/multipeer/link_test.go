@@ -201,7 +201,8 @@ func newGate(tb testing.TB, to *url.URL, name string, notes *holders) *gate {
 	tb.Helper()
 	g := &gate{keepAlive: &http.Transport{}}
 	proxy := &httputil.ReverseProxy{
-		Transport: g.keepAlive,
+		Transport:      g.keepAlive,
+		ModifyResponse: onlyAskedFor,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			// The mock knows direct pins by another argument than IPFS does.

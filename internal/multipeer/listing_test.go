@@ -95,7 +95,7 @@ func asked(by map[string]usage, parts ...string) usage {
 	var sum usage
 	for text, u := range by {
 		if containsAll(text, parts) {
-			sum = usage{sum.sent + u.sent, sum.rows + u.rows, sum.bytes + u.bytes}
+			sum = sum.plus(u)
 		}
 	}
 	return sum
@@ -120,11 +120,11 @@ func TestListingCost(t *testing.T) {
 			t.Errorf("%s: reads %v, want %d requests for %d rows and at most %d bytes", what, by, want.sent, want.rows, want.bytes)
 		}
 	}
-	quiet("nothing has changed", usage{1 + shards, 1 + peers, 150 * peers})
+	quiet("nothing has changed", usage{sent: 1 + shards, rows: 1 + peers, bytes: 150 * peers})
 	for _, m := range r.members {
 		must(t, r.beat(m, 2, "first"))
 	}
-	quiet("everybody has sent a heartbeat", usage{1 + shards, 1 + peers, 150 * peers})
+	quiet("everybody has sent a heartbeat", usage{sent: 1 + shards, rows: 1 + peers, bytes: 150 * peers})
 
 	changed := r.members[7]
 	must(t, r.beat(changed, 3, "second"))
@@ -135,7 +135,7 @@ func TestListingCost(t *testing.T) {
 	if got := asked(by, readMetrics); got.sent != 1 || got.rows != 1 || asked(by, readMembers).sent != 0 {
 		t.Errorf("metrics of one peer have changed: reads %v", by)
 	}
-	quiet("after that", usage{1 + shards, 1 + peers, 150 * peers})
+	quiet("after that", usage{sent: 1 + shards, rows: 1 + peers, bytes: 150 * peers})
 
 	leaving := r.members[8]
 	leaving.Leaving = time.UnixMilli(1_700_000_000_000)
@@ -147,7 +147,7 @@ func TestListingCost(t *testing.T) {
 	if asked(by, readMembers).rows != peers || asked(by, readMetrics).sent != 0 {
 		t.Errorf("a peer leaves: reads %v", by)
 	}
-	quiet("after that, too", usage{1 + shards, 1 + peers, 150 * peers})
+	quiet("after that, too", usage{sent: 1 + shards, rows: 1 + peers, bytes: 150 * peers})
 }
 
 // TestListingOfFew: the shards in which nobody is are not read.

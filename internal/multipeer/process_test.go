@@ -137,7 +137,7 @@ func (p *process) newCluster(n *node, routes *dual.DHT) error {
 	if err != nil {
 		return err
 	}
-	if p.components, err = p.shared.Components(p.host, sharedpeer.IPFS{Connector: connector}); err != nil {
+	if p.components, err = p.shared.Components(p.host, sharedpeer.IPFS{Connector: connector, Size: n.w.size}); err != nil {
 		return err
 	}
 	if p.allocator, err = balanced.New(&balanced.Config{AllocateBy: []string{"numpin"}}); err != nil {
@@ -158,7 +158,7 @@ func (p *process) newCluster(n *node, routes *dual.DHT) error {
 	client := clientOf{make(chan *rpc.Client, 1)}
 	c := p.components
 	p.cluster, err = ipfscluster.NewCluster(context.Background(), p.host, nil, routes, cfg, inmem.New(), c.Consensus,
-		[]ipfscluster.API{client}, c.Connector, c.Tracker, c.Monitor, p.allocator, []ipfscluster.Informer{informer}, tracer)
+		[]ipfscluster.API{p.shared.Front(p.host, client)}, c.Connector, c.Tracker, c.Monitor, p.allocator, []ipfscluster.Informer{informer}, tracer)
 	if err != nil {
 		return err
 	}
@@ -180,8 +180,9 @@ func (n *node) clusterConfig() (*ipfscluster.Config, error) {
 		return nil, err
 	}
 	cfg.Peername, cfg.Secret, cfg.MDNSInterval, cfg.BaseDir = n.name, make([]byte, 32), 0, ""
-	cfg.DisableRepinning, cfg.StateSyncInterval = true, 100*365*24*time.Hour
-	cfg.MonitorPingInterval, cfg.PinRecoverInterval, cfg.PeerWatchInterval = n.w.ping, n.w.recover, n.w.ping/2
+	const never = 100 * 365 * 24 * time.Hour
+	cfg.DisableRepinning, cfg.StateSyncInterval, cfg.PinRecoverInterval = true, never, never
+	cfg.MonitorPingInterval, cfg.PeerWatchInterval = n.w.ping, n.w.ping/2
 	cfg.RPCPolicy = maps.Clone(cfg.RPCPolicy)
 	for _, method := range role.ForwardedMethods() {
 		cfg.RPCPolicy[method] = ipfscluster.RPCTrusted

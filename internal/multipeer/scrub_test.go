@@ -22,16 +22,19 @@ func (w *world) load(pin api.Pin, at time.Time) error {
 		return err
 	}
 	return w.sql.Query("UPDATE "+w.conf.Keyspace+".pins USING TIMESTAMP ? SET rev = ?, pin = ?, rf_min = ?, rf_max = ? WHERE cid = ?",
-		at.UnixMicro(), gocql.UUIDFromTime(at), value, pin.ReplicationFactorMin, pin.ReplicationFactorMax, pin.Cid.Bytes()).Exec()
+		at.UnixMicro(), revAt(at), value, pin.ReplicationFactorMin, pin.ReplicationFactorMax, pin.Cid.Bytes()).Exec()
 }
+
+// revAt is the revision of all that is loaded as of a moment.
+func revAt(at time.Time) gocql.UUID { return gocql.MinTimeUUID(at) }
 
 // loadPlacement writes what a peer is said to do with a CID since then.
 func (w *world) loadPlacement(n *node, c api.Cid, at time.Time) error {
 	if err := w.sql.Query("INSERT INTO "+w.conf.Keyspace+".buckets (holder, bucket) VALUES (?, ?)", n.id.String(), bucketOf(c)).Exec(); err != nil {
 		return err
 	}
-	return w.sql.Query("UPDATE "+w.conf.Keyspace+".placements USING TIMESTAMP ? SET rev = ?, status = ?, updated = ?, attempts = 0 WHERE peer = ? AND bucket = ? AND cid = ?",
-		at.UnixMicro(), gocql.UUIDFromTime(at), int8(state.PlacementPinned), at, n.id.String(), bucketOf(c), c.Bytes()).Exec()
+	return w.sql.Query("UPDATE "+w.conf.Keyspace+".placements USING TIMESTAMP ? SET rev = ?, status = ?, updated = ?, attempts = 0, depth = -1 WHERE peer = ? AND bucket = ? AND cid = ?",
+		at.UnixMicro(), revAt(at), int8(state.PlacementPinned), at, n.id.String(), bucketOf(c), c.Bytes()).Exec()
 }
 
 // bucketOf is the bucket in which the store has a CID. It is constant for ever,

@@ -44,6 +44,8 @@ type world struct {
 	repin atomic.Bool
 	// ping and recover are the intervals of peers that start from now on.
 	ping, recover time.Duration
+	// size measures for these peers what was pinned. It may be nil.
+	size func(context.Context, api.Cid) (int64, error)
 }
 
 // newWorld makes a cluster without peers. Its test runs beside others: much of

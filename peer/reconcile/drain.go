@@ -129,9 +129,7 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 		}
 		g.Go(func() error {
 			err := r.opts.Store.ListPlacements(ctx, r.opts.Self, bucket, func(row state.Placement) error {
-				if row.Status.Leaving() {
-					return nil
-				}
+				// Also one that is to be unpinned: its pin may have been made again since.
 				what, err := r.drainPin(ctx, row.Cid)
 				note(row.Cid, what, err)
 				return ctx.Err()

@@ -87,6 +87,26 @@ func (s *fakeStore) ListPlacements(_ context.Context, p peer.ID, bucket int, f f
 	return nil
 }
 
+func (s *fakeStore) MarkHandedOver(_ context.Context, p peer.ID, removed time.Time, buckets ...int) error {
+	if err := s.begin("MarkHandedOver", api.CidUndef); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := removal{p, removed.UnixMilli()}
+	s.handed[k] = slices.Compact(slices.Sorted(slices.Values(append(s.handed[k], buckets...))))
+	return nil
+}
+
+func (s *fakeStore) HandedOver(_ context.Context, p peer.ID, removed time.Time) ([]int, error) {
+	if err := s.begin("HandedOver", api.CidUndef); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.handed[removal{p, removed.UnixMilli()}]), nil
+}
+
 func (s *fakeStore) Due(_ context.Context, shard int, after, upTo time.Time, f func(api.Cid, time.Time) error) error {
 	if err := s.begin("Due", api.CidUndef); err != nil {
 		return err
@@ -130,7 +150,7 @@ func (s *fakeStore) SetDuePosition(_ context.Context, shard int, upTo time.Time)
 
 func (s *fakeStore) DueWindow() time.Duration { return fakeWindow }
 
-func (s *fakeStore) ScanPiece(_ context.Context, piece, pieces int, f func(api.Pin, state.Revision) error, bad func(error)) error {
+func (s *fakeStore) ScanPiece(_ context.Context, piece, pieces int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
 	if err := s.begin("ScanPiece", api.CidUndef); err != nil {
 		return err
 	}
@@ -140,7 +160,7 @@ func (s *fakeStore) ScanPiece(_ context.Context, piece, pieces int, f func(api.P
 	err := s.bad[piece]
 	s.mu.Unlock()
 	if err != nil {
-		bad(err)
+		bad(api.CidUndef, err)
 	}
 	for c, v := range pins {
 		if v.pin != nil && hashOf(c, pieces) == piece {

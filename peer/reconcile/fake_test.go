@@ -31,6 +31,11 @@ type held struct {
 	cid  api.Cid
 }
 
+type removal struct {
+	peer peer.ID
+	at   int64 // milliseconds
+}
+
 // fakeStore is the pinset in memory.
 type fakeStore struct {
 	mu         sync.Mutex
@@ -48,6 +53,7 @@ type fakeStore struct {
 	scanned    []scan
 	follows    map[peer.ID]int // running Consume calls
 	renoted    map[peer.ID][]int
+	handed     map[removal][]int
 
 	// beforeWrite runs without the lock before a conditional write is judged.
 	beforeWrite func(c api.Cid)
@@ -69,6 +75,7 @@ func newFakeStore() *fakeStore {
 		due: map[time.Time]map[api.Cid]dueEntry{}, duePos: map[int]time.Time{},
 		feeds: map[peer.ID][]api.Cid{}, told: map[peer.ID][]api.Cid{}, indexed: map[api.Cid]int{},
 		strays: map[int]int{}, bad: map[int]error{}, calls: map[string]int{}, follows: map[peer.ID]int{}, renoted: map[peer.ID][]int{},
+		handed: map[removal][]int{},
 	}
 }
 

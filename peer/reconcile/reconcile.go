@@ -37,6 +37,7 @@ const (
 type Store interface {
 	state.Conditional
 	state.Placements
+	state.HandOvers
 	state.Expiries
 	state.Scrubber
 	state.Follower

@@ -23,12 +23,8 @@ func TestDeadPeersPinsMove(t *testing.T) {
 		notBobs := w.add(4, 1, 1, alice)
 		leaving := w.add(5, 1, 1, carol)
 		w.store.hold(bob, leaving, state.PlacementUnpinning)
-		w.store.fail = func(call string, c api.Cid) error {
-			if call == "GetVersion" && c.Equals(leaving) {
-				t.Error("a pin was read that the dead peer was to unpin")
-			}
-			return nil
-		}
+		again := w.add(7, 1, 1, bob) // pinned again before the unpin had ended
+		w.store.hold(bob, again, state.PlacementUnpinning)
 		everywhere := w.add(6, -1, -1)
 		w.store.hold(bob, everywhere, state.PlacementPinned)
 		before := *w.store.pin(under)
@@ -47,6 +43,7 @@ func TestDeadPeersPinsMove(t *testing.T) {
 		w.wantHolders(alone, alice, carol)
 		w.wantHolders(notBobs, alice)
 		w.wantHolders(leaving, carol)
+		w.wantHolders(again, alice)
 		if n := w.store.count("ListPlacements bob"); n != used {
 			t.Errorf("two peers listed %d buckets of a dead one together, want each of the %d in use once", n, used)
 		}
@@ -127,6 +124,9 @@ func TestRemovedPeerIsTakenOut(t *testing.T) {
 		enough := w.add(1, 1, 3, alice, bob)
 		under := w.add(2, 2, 3, alice, bob)
 		impossible := w.add(3, 3, 3, alice, bob, carol)
+		again := w.add(4, 1, 2, alice, bob) // pinned again before the unpin had ended
+		w.store.hold(bob, again, state.PlacementUnpinError)
+		w.store.feeds[bob] = slices.DeleteFunc(w.store.feeds[bob], again.Equals) // only the placement tells
 		w.die(bob)
 		defer w.run(alice, carol)()
 		pass(time.Minute)
@@ -134,6 +134,7 @@ func TestRemovedPeerIsTakenOut(t *testing.T) {
 		w.remove(bob)
 		pass(time.Minute)
 		w.wantHolders(enough, alice)
+		w.wantHolders(again, alice)
 		w.wantHolders(under, alice, carol)
 		w.wantHolders(impossible, alice, bob, carol)
 		w.revive(dave)
@@ -301,23 +302,37 @@ func TestSharesOfAPeerThatDiesAreTakenOver(t *testing.T) {
 	})
 }
 
+// TestMovesAreBounded: a peer that died long ago was most likely dealt with, one
+// that was removed was not, where there is no note of it.
 func TestMovesAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, alice, bob)
-		for n, added := 0, 0; added < 100; n++ {
-			// Close together, so that the pins are what is waited for.
-			if hashOf(testCid(t, n), state.Buckets) < repinChunk {
-				w.add(n, 1, 1, bob)
-				added++
-			}
-		}
-		clear(w.store.feeds)
-		w.store.slow = time.Second
-		w.die(bob)
-		defer w.run(alice)()
-		pass(10 * time.Minute)
-		if w.store.mostBusy != 8 {
-			t.Errorf("%d pins were looked at at once, want 8", w.store.mostBusy)
-		}
-	})
+	long := 2 * DefaultFeedTTL
+	for name, c := range map[string]struct {
+		goes func(w *world)
+		want int
+	}{
+		"just died":        {func(w *world) { w.die(bob) }, 8},
+		"died long ago":    {func(w *world) { w.die(bob); time.Sleep(long) }, 1},
+		"removed long ago": {func(w *world) { w.remove(bob); time.Sleep(long) }, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, alice, bob)
+				for n, added := 0, 0; added < 100; n++ {
+					// Close together, so that the pins are what is waited for.
+					if hashOf(testCid(t, n), state.Buckets) < repinChunk {
+						w.add(n, 1, 1, bob)
+						added++
+					}
+				}
+				clear(w.store.feeds)
+				w.store.slow = time.Second
+				c.goes(w)
+				defer w.run(alice)()
+				pass(10 * time.Minute)
+				if w.store.mostBusy != c.want {
+					t.Errorf("%d pins were looked at at once, want %d", w.store.mostBusy, c.want)
+				}
+			})
+		})
+	}
 }

@@ -36,6 +36,9 @@ type Report struct {
 	Strays int
 	// BadRows is how many rows of the pinset cannot be decoded.
 	BadRows int
+	// Moved is how many pins were with a removed peer and are with others now,
+	// Starved how many of them nobody can take.
+	Moved, Starved int
 }
 
 func (r *Report) add(other Report) {
@@ -43,6 +46,8 @@ func (r *Report) add(other Report) {
 	r.Told += other.Told
 	r.Strays += other.Strays
 	r.BadRows += other.BadRows
+	r.Moved += other.Moved
+	r.Starved += other.Starved
 }
 
 // ScrubOnce compares the whole pinset with what the peers hold, at once and
@@ -96,9 +101,9 @@ func (r *Reconciler) straysShare(ctx context.Context, bucket int) error {
 }
 
 func (r *Report) log(where string) {
-	if r.Told+r.Strays+r.BadRows > 0 {
-		logger.Warnf("scrub of %s: told peers %d times to look at a pin again, removed %d stray entries, found %d rows that cannot be decoded",
-			where, r.Told, r.Strays, r.BadRows)
+	if r.Told+r.Strays+r.BadRows+r.Moved+r.Starved > 0 {
+		logger.Warnf("scrub of %s: told peers %d times to look at a pin again, removed %d stray entries, found %d rows that cannot be decoded, gave %d pins of removed peers to others and found nobody for %d",
+			where, r.Told, r.Strays, r.BadRows, r.Moved, r.Starved)
 	}
 }
 
@@ -108,13 +113,14 @@ func (r *Reconciler) scrubPiece(ctx context.Context, piece int) (Report, error) 
 	var report Report
 	tell := newTeller(r.opts.Store)
 	view := r.opts.View()
+	var orphans orphans
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(r.opts.Rates.Checks)
 	err := r.opts.Store.ScanPiece(inner, piece, scrubPieces, func(pin api.Pin, rev state.Revision) error {
 		report.Pins++
-		g.Go(func() error { return r.scrubPin(inner, view, tell, pin, rev) })
+		g.Go(func() error { return r.scrubPin(inner, view, tell, &orphans, pin, rev) })
 		return inner.Err()
-	}, func(err error) {
+	}, func(_ api.Cid, err error) {
 		report.BadRows++
 		logger.Errorf("scrub: %s", err)
 	})
@@ -127,11 +133,11 @@ func (r *Reconciler) scrubPiece(ctx context.Context, piece int) (Report, error) 
 	if flushErr := tell.flush(ctx); err == nil {
 		err = flushErr
 	}
-	report.Told = tell.told
+	report.Told, report.Moved, report.Starved = tell.told, int(orphans.moved.Load()), int(orphans.starved.Load())
 	return report, err
 }
 
-func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *teller, pin api.Pin, rev state.Revision) error {
+func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *teller, orphans *orphans, pin api.Pin, rev state.Revision) error {
 	if pin.IsPinEverywhere() || expires(pin) {
 		if err := r.opts.Store.Index(ctx, pin, rev); err != nil {
 			return fmt.Errorf("listing the pin of %s again: %w", pin.Cid, err)
@@ -139,6 +145,9 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 	}
 	if time.Since(revisionTime(rev)) < scrubAge {
 		return nil
+	}
+	if moved, err := r.scrubOrphan(ctx, view, orphans, pin); err != nil || moved {
+		return err // its new holders have just been told
 	}
 	for _, p := range mustHold(pin, view) {
 		row, ok, err := r.opts.Store.GetPlacement(ctx, p, pin.Cid)

@@ -65,7 +65,7 @@ func TestScrubFindsWhatIsMissing(t *testing.T) {
 				t.Errorf("%s: told %q, want %q", w.store.pin(c).Name, got, peers)
 			}
 		}
-		if want := (Report{Pins: 8, Told: 4}); report != want {
+		if want := (Report{Pins: 8, Told: 4, Starved: 1}); report != want {
 			t.Errorf("report %+v, want %+v", report, want)
 		}
 		if n := w.store.count("PutIf") + w.store.count("DeleteIf"); n != 0 {

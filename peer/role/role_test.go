@@ -10,7 +10,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/placement"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
 )
 
@@ -18,7 +17,6 @@ var (
 	_ ipfscluster.PinTracker    = (*role.Tracker)(nil)
 	_ ipfscluster.IPFSConnector = (*role.Connector)(nil)
 	_ ipfscluster.Informer      = role.Informer{}
-	_ placement.IPFS            = (*role.Connector)(nil)
 )
 
 func TestMain(m *testing.M) {

@@ -2,19 +2,25 @@ package role
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
-	clusterstate "github.com/ipfs-cluster/ipfs-cluster/state"
 	rpc "github.com/libp2p/go-libp2p-gorpc"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-// listAhead is how many pins a listing may be ahead of who reads the statuses.
-const listAhead = 1024
+// Pinset is what a Tracker reads: by a quorum, whatever the consistency of other reads
+// is, so that it never contradicts what was acknowledged.
+type Pinset interface {
+	// GetVersion is that of state.Conditional.
+	GetVersion(ctx context.Context, c api.Cid) (*api.Pin, state.Revision, error)
+	// ScanPiece is that of state.Scrubber.
+	ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error
+}
 
 // Tracker is the pin tracker of an API peer. It does no work: every pin is
 // held by other peers, also those that are pinned everywhere. It is safe for
@@ -22,11 +28,11 @@ const listAhead = 1024
 type Tracker struct {
 	id   peer.ID
 	name string
-	pins clusterstate.ReadOnly
+	pins Pinset
 }
 
 // NewTracker makes the tracker of the peer with the given ID and name.
-func NewTracker(id peer.ID, name string, pins clusterstate.ReadOnly) *Tracker {
+func NewTracker(id peer.ID, name string, pins Pinset) *Tracker {
 	return &Tracker{id: id, name: name, pins: pins}
 }
 
@@ -43,43 +49,51 @@ func (t *Tracker) Track(_ context.Context, pin api.Pin) error {
 func (t *Tracker) Untrack(context.Context, api.Cid) error { return nil }
 
 // Status reads the pin and tells that it is remote, sharded or not pinned. When
-// it cannot be read, the status is a cluster error.
+// it cannot be read or decoded, the status is a cluster error.
 func (t *Tracker) Status(ctx context.Context, c api.Cid) api.PinInfo {
-	pin, err := t.pins.Get(ctx, c)
-	if err == nil {
-		return t.info(pin)
+	switch pin, _, err := t.pins.GetVersion(ctx, c); {
+	case err != nil:
+		return t.failed(c, err)
+	case pin == nil:
+		return t.bare(c, api.TrackerStatusUnpinned)
+	default:
+		return t.info(*pin)
 	}
-	info := api.PinInfo{Cid: c, Peer: t.id, PinInfoShort: api.PinInfoShort{PeerName: t.name, TS: time.Now()}}
-	if errors.Is(err, clusterstate.ErrNotFound) {
-		info.Status = api.TrackerStatusUnpinned
-		return info
-	}
-	info.Status, info.Error = api.TrackerStatusClusterError, err.Error()
-	return info
 }
 
 // StatusAll sends the status of every pin that matches the filter to out and
-// closes it. It looks at the pinset only if remote or sharded pins match. An
-// error means that pins are missing.
+// closes it. A pin that cannot be decoded is a cluster error. It looks at the
+// pinset only for a filter that one of these can match. An error means that pins
+// are missing.
 func (t *Tracker) StatusAll(ctx context.Context, filter api.TrackerStatus, out chan<- api.PinInfo) error {
 	defer close(out)
-	if !filter.Match(api.TrackerStatusRemote | api.TrackerStatusSharded) {
+	if !filter.Match(api.TrackerStatusRemote | api.TrackerStatusSharded | api.TrackerStatusClusterError) {
 		return nil
 	}
-	pins, listed := make(chan api.Pin, listAhead), make(chan error, 1)
-	go func() { listed <- t.pins.List(ctx, pins) }()
-	for pin := range pins {
-		info := t.info(pin)
-		if !filter.Match(info.Status) {
-			continue
+	send := func(info api.PinInfo) error {
+		if !info.Status.Match(filter) {
+			return nil
 		}
 		select {
 		case out <- info:
+			return nil
 		case <-ctx.Done():
-			return fmt.Errorf("sending the status of the pins: %w", context.Cause(ctx))
+			return context.Cause(ctx)
 		}
 	}
-	if err := <-listed; err != nil {
+	err := t.pins.ScanPiece(ctx, 0, 1, func(pin api.Pin, _ state.Revision) error {
+		return send(t.info(pin))
+	}, func(c api.Cid, bad error) {
+		if !c.Defined() { // the row is no pin
+			logger.Errorf("listing the pins for their status: %s", bad)
+			return
+		}
+		_ = send(t.failed(c, bad)) // it fails with ctx only, and the scan does so, too
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if err != nil {
 		return fmt.Errorf("listing the pins for their status: %w", err)
 	}
 	return nil
@@ -125,4 +139,17 @@ func (t *Tracker) info(pin api.Pin) api.PinInfo {
 			TS:       pin.Timestamp,
 		},
 	}
+}
+
+// bare is what is said of a CID of whose pin nothing is known.
+func (t *Tracker) bare(c api.Cid, status api.TrackerStatus) api.PinInfo {
+	return api.PinInfo{
+		Cid: c, Peer: t.id, PinInfoShort: api.PinInfoShort{PeerName: t.name, Status: status, TS: time.Now()},
+	}
+}
+
+func (t *Tracker) failed(c api.Cid, err error) api.PinInfo {
+	info := t.bare(c, api.TrackerStatusClusterError)
+	info.Error = err.Error()
+	return info
 }

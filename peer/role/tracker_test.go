@@ -3,6 +3,7 @@ package role_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -25,23 +26,41 @@ var self, other = statetest.Peer("self"), statetest.Peer("other")
 type pinset struct {
 	state.Store
 	get, list error
+	corrupt   []api.Cid // of pins that cannot be decoded, undefined for another row
 	lists     int
 }
 
-func (p *pinset) Get(ctx context.Context, c api.Cid) (api.Pin, error) {
+func (p *pinset) GetVersion(ctx context.Context, c api.Cid) (*api.Pin, state.Revision, error) {
 	if p.get != nil {
-		return api.Pin{}, p.get
+		return nil, state.Revision{}, p.get
 	}
-	return p.Store.Get(ctx, c)
+	if slices.Contains(p.corrupt, c) {
+		return nil, state.Revision{1}, undecodable(c)
+	}
+	pin, err := p.Get(ctx, c)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, state.Revision{}, nil
+	}
+	return &pin, state.Revision{1}, err
 }
 
-func (p *pinset) List(ctx context.Context, out chan<- api.Pin) error {
+func undecodable(c api.Cid) error { return fmt.Errorf("the pin of %s is %w", c, state.ErrCorrupt) }
+
+func (p *pinset) ScanPiece(ctx context.Context, _, _ int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
 	p.lists++
-	err := p.Store.List(ctx, out)
-	if p.list != nil {
-		return p.list
+	for _, c := range p.corrupt {
+		bad(c, undecodable(c))
 	}
-	return err
+	pins := make(chan api.Pin, 100)
+	if err := p.List(ctx, pins); err != nil {
+		return err
+	}
+	for pin := range pins {
+		if err := f(pin, state.Revision{1}); err != nil {
+			return err
+		}
+	}
+	return p.list
 }
 
 func newPinset(t *testing.T, pins ...api.Pin) *pinset {
@@ -176,7 +195,7 @@ func TestStatusAll(t *testing.T) {
 		{api.TrackerStatusUndefined, []api.Pin{remote, everywhere, meta}, 1},
 		{api.TrackerStatusRemote, []api.Pin{remote, everywhere}, 1},
 		{api.TrackerStatusSharded | api.TrackerStatusPinned, []api.Pin{meta}, 1},
-		{api.TrackerStatusPinned | api.TrackerStatusError | api.TrackerStatusQueued | api.TrackerStatusPinning |
+		{api.TrackerStatusPinned | api.TrackerStatusPinError | api.TrackerStatusQueued | api.TrackerStatusPinning |
 			api.TrackerStatusUnpinning | api.TrackerStatusUnexpectedlyUnpinned | api.TrackerStatusUnpinned, nil, 0},
 	} {
 		pins.lists = 0
@@ -214,52 +233,92 @@ func TestStatusAll(t *testing.T) {
 	}
 }
 
-// endless is a pinset without an end.
-type endless struct {
-	*pinset
-	ended chan struct{}
-}
+// TestUndecodable: a pin that cannot be decoded is one entry with its CID, and the
+// others are listed. A row that is no pin is none.
+func TestUndecodable(t *testing.T) {
+	remote, _, meta := somePins()
+	pins := newPinset(t, remote, meta)
+	broken := statetest.Cid("broken")
+	pins.corrupt = []api.Cid{api.CidUndef, broken}
+	tr := role.NewTracker(self, "me", pins)
 
-func (e endless) List(ctx context.Context, out chan<- api.Pin) error {
-	defer close(e.ended)
-	defer close(out)
-	for {
-		select {
-		case out <- pinAt("one of many", other):
-		case <-ctx.Done():
-			return ctx.Err()
+	want := undecodable(broken).Error()
+	info := tr.Status(t.Context(), broken)
+	if info.Status != api.TrackerStatusClusterError || info.Error != want || !info.Cid.Equals(broken) || info.Peer != self || info.PeerName != "me" {
+		t.Errorf("of a broken pin: %+v", info)
+	}
+	for filter, cids := range map[api.TrackerStatus][]api.Cid{
+		api.TrackerStatusUndefined:    {broken, meta.Cid, remote.Cid},
+		api.TrackerStatusError:        {broken},
+		api.TrackerStatusClusterError: {broken},
+		api.TrackerStatusRemote:       {remote.Cid},
+		api.TrackerStatusPinned:       nil,
+	} {
+		got, err := statusAll(t.Context(), tr, filter)
+		if err != nil {
+			t.Errorf("filter %s: %s", filter, err)
+		}
+		gotCids := sorted(got, func(i api.PinInfo) string { return i.Cid.String() })
+		if wantCids := sorted(cids, api.Cid.String); !slices.Equal(gotCids, wantCids) {
+			t.Errorf("filter %s: %v, want %v", filter, gotCids, wantCids)
+		}
+		for _, info := range got {
+			if info.Cid.Equals(broken) && (info.Status != api.TrackerStatusClusterError || info.Error != want) {
+				t.Errorf("filter %s: %+v", filter, info)
+			}
 		}
 	}
 }
 
+// endless is a pinset without an end, of pins or of such that cannot be decoded.
+type endless struct {
+	*pinset
+	broken bool
+	ended  chan struct{}
+}
+
+func (e endless) ScanPiece(ctx context.Context, _, _ int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
+	defer close(e.ended)
+	for ctx.Err() == nil {
+		if e.broken {
+			bad(statetest.Cid("one of many"), state.ErrCorrupt)
+		} else if err := f(pinAt("one of many", other), state.Revision{1}); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
 // TestStatusAllLeft: a reader that leaves ends the listing, with its error.
 func TestStatusAllLeft(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pins := endless{newPinset(t), make(chan struct{})}
-		tr := role.NewTracker(self, "me", pins)
-		gone := errors.New("gone")
-		ctx, cancel := context.WithCancelCause(t.Context())
-		out, done := make(chan api.PinInfo), make(chan error)
-		go func() { done <- tr.StatusAll(ctx, api.TrackerStatusRemote, out) }()
-		<-out
-		synctest.Wait() // it waits for the reader
-		cancel(gone)
-		synctest.Wait()
-		select {
-		case err := <-done:
-			if !errors.Is(err, gone) {
-				t.Errorf("StatusAll = %v", err)
+	for _, broken := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			pins := endless{newPinset(t), broken, make(chan struct{})}
+			tr := role.NewTracker(self, "me", pins)
+			gone := errors.New("gone")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			out, done := make(chan api.PinInfo), make(chan error)
+			go func() { done <- tr.StatusAll(ctx, api.TrackerStatusUndefined, out) }()
+			<-out
+			synctest.Wait() // it waits for the reader
+			cancel(gone)
+			synctest.Wait()
+			select {
+			case err := <-done:
+				if !errors.Is(err, gone) {
+					t.Errorf("StatusAll = %v", err)
+				}
+			default:
+				t.Fatal("StatusAll does not return")
 			}
-		default:
-			t.Fatal("StatusAll does not return")
-		}
-		if _, open := <-out; open {
-			t.Error("out is not closed")
-		}
-		select {
-		case <-pins.ended:
-		default:
-			t.Error("the listing goes on")
-		}
-	})
+			if _, open := <-out; open {
+				t.Error("out is not closed")
+			}
+			select {
+			case <-pins.ended:
+			default:
+				t.Error("the listing goes on")
+			}
+		})
+	}
 }

@@ -1,82 +1,209 @@
-// Package tracker is upstream's pin tracker for a pinset that is shared by all
-// peers: it looks at the pins of this peer, and at those of the others only
-// when it is asked for them.
 package tracker
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
-	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
-	clusterstate "github.com/ipfs-cluster/ipfs-cluster/state"
+	"github.com/ipfs-cluster/ipfs-cluster/observations"
+	logging "github.com/ipfs/go-log/v2"
+	rpc "github.com/libp2p/go-libp2p-gorpc"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"go.opencensus.io/stats"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-// Pinset is where the pins are.
-type Pinset interface {
-	clusterstate.ReadOnly
+var logger = logging.Logger("tracker")
+
+// Config are the settings of upstream's stateless tracker, under their names.
+type Config struct {
+	// MaxPinQueueSize bounds each queue: of new pins, of others, of unpins.
+	MaxPinQueueSize int
+	// ConcurrentPins is how many pins IPFS makes at the same time. Unpins are
+	// made one by one.
+	ConcurrentPins int
+	// PriorityPinMaxAge and PriorityPinMaxRetries say which pins go before
+	// others: those that are as young, and were tried as seldom.
+	PriorityPinMaxAge     time.Duration
+	PriorityPinMaxRetries int
+}
+
+// Store is what a Tracker needs of the pinset.
+type Store interface {
 	state.OwnPins
+	// GetVersion is that of state.Conditional.
+	GetVersion(ctx context.Context, c api.Cid) (*api.Pin, state.Revision, error)
+	// ScanPiece is that of state.Scrubber.
+	ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error
+	// The others are those of state.Placements.
+	GetPlacement(ctx context.Context, p peer.ID, c api.Cid) (state.Placement, bool, error)
+	PutPlacement(ctx context.Context, p peer.ID, row state.Placement) error
+	SetSize(ctx context.Context, p peer.ID, c api.Cid, size int64) error
+	DropPlacement(ctx context.Context, p peer.ID, c api.Cid) error
 }
 
-// Tracker is a stateless.Tracker that lists the pins of its peer without a walk
-// over the pinset. Upstream makes a status of each pin there is, to find that
-// most of them are no work of this peer.
-type Tracker struct{ *stateless.Tracker }
-
-// New makes the tracker of the peer with the given ID and name.
-func New(cfg *stateless.Config, id peer.ID, name string, pins Pinset) *Tracker {
-	return &Tracker{stateless.New(cfg, id, name, func(ctx context.Context) (clusterstate.ReadOnly, error) {
-		switch {
-		case ctx.Value(everything{}) != nil:
-			return pins, nil
-		case ctx.Value(operations{}) != nil:
-			return noPins{}, nil
-		}
-		return ownPins{Pinset: pins, self: id}, nil
-	})}
+// Options are what a Tracker works with.
+type Options struct {
+	// Self and Name are those of the peer, whose rows nobody else writes.
+	Self   peer.ID
+	Name   string
+	Config Config
+	Store  Store
+	Daemon Daemon
+	// Size measures what was pinned, in bytes. It may be nil.
+	Size func(ctx context.Context, c api.Cid) (int64, error)
+	// Every is how often what has failed is tried again.
+	Every time.Duration
+	// CheckEvery is how long it takes to compare all pins with IPFS, one after
+	// another; 0 turns that off.
+	CheckEvery time.Duration
+	// KeepContent says that IPFS refuses to unpin, by configuration: then it is
+	// asked once only.
+	KeepContent bool
 }
 
-// These mark a context in which the pins of all peers are wanted, or none because
-// only what the tracker is at matters. Upstream hands the context on to the function
-// that gives it the pinset.
-type (
-	everything struct{}
-	operations struct{}
-)
+// Tracker is upstream's PinTracker for a pinset in a database. It is safe for
+// concurrent use. There must be one for each peer.
+type Tracker struct {
+	opts    Options
+	buckets [state.Buckets]bucket
+	queue   *queue
+	// counts and queued are how many ops are in each phase, and tickets in each
+	// lane.
+	counts  [phases]atomic.Int64
+	queued  [lanes]atomic.Int64
+	noters  chan struct{}
+	retries retries
+	waiters waiters
+	measure chan api.Cid
+	// recent are pins that were noted lately, with their revisions.
+	recent *lru.Cache[api.Cid, state.Revision]
+	// scanned is set when all that a process before has left was taken up. left is
+	// how much was left to the next scan.
+	scanned atomic.Bool
+	left    atomic.Int64
 
-// Operation returns what the tracker is at with the CID, or how that failed. Unlike
-// Status it asks neither the pinset nor IPFS: what is at no operation is unpinned.
-func (t *Tracker) Operation(ctx context.Context, c api.Cid) api.TrackerStatus {
-	return t.Status(context.WithValue(ctx, operations{}, true), c).Status
+	ctx     context.Context
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	mu      sync.Mutex // of what follows
+	client  *rpc.Client
+	started bool
+	closed  bool
 }
 
-// StatusAll sends the status of every pin that matches the filter to out and
-// closes it. Pins of other peers (remote) and those of no peer (sharded) are looked at
-// only if the filter matches them.
-func (t *Tracker) StatusAll(ctx context.Context, filter api.TrackerStatus, out chan<- api.PinInfo) error {
-	if filter.Match(api.TrackerStatusRemote | api.TrackerStatusSharded) {
-		ctx = context.WithValue(ctx, everything{}, true)
+// maxRecent bounds the pins of which is known that they were just noted: a position
+// that lags behind them by seconds must not make each listing ask for them.
+const maxRecent = 1 << 16
+
+// New makes the Tracker of a peer. It works from SetClient on.
+func New(opts Options) *Tracker {
+	recent, err := lru.New[api.Cid, state.Revision](maxRecent)
+	if err != nil {
+		panic(err) // only a size below 1 is refused
 	}
-	return t.Tracker.StatusAll(ctx, filter, out)
+	ctx, stop := context.WithCancel(context.Background())
+	return &Tracker{
+		opts: opts, ctx: ctx, stop: stop,
+		queue:   newQueue(),
+		noters:  make(chan struct{}, noters),
+		retries: retries{sooner: make(chan struct{}, 1)},
+		waiters: waiters{more: make(chan struct{}, 1)},
+		measure: make(chan api.Cid, maxMeasured),
+		recent:  recent,
+	}
 }
 
-// noPins is a pinset without pins, of which only Get is used.
-type noPins struct{ clusterstate.ReadOnly }
-
-// Get returns state.ErrNotFound.
-func (noPins) Get(context.Context, api.Cid) (api.Pin, error) {
-	return api.Pin{}, state.ErrNotFound
+// SetClient gives the Tracker the peer's RPC client, and starts its work.
+func (t *Tracker) SetClient(c *rpc.Client) {
+	t.mu.Lock()
+	started := t.started
+	t.client, t.started = c, true
+	t.mu.Unlock()
+	if started {
+		return
+	}
+	for range t.opts.Config.ConcurrentPins {
+		t.spawn(t.pinWorker)
+	}
+	t.spawn(t.unpinWorker)
+	t.spawn(t.retryAll)
+	t.spawn(t.endWaiting)
+	t.spawn(t.measureAll)
+	t.spawn(t.gauges)
 }
 
-// ownPins is a pinset that lists the pins of one peer only. Get and Has see all.
-type ownPins struct {
-	Pinset
-	self peer.ID
+// spawn runs f until it ends, of which Shutdown waits. After Shutdown nothing is
+// run.
+func (t *Tracker) spawn(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.running.Go(f)
+	}
 }
 
-// List sends the pins that the peer holds to out and closes it.
-func (o ownPins) List(ctx context.Context, out chan<- api.Pin) error {
-	return o.ListOwn(ctx, o.self, out)
+// Shutdown ends the work and waits for its end. What was not noted is done again by
+// the next process.
+func (t *Tracker) Shutdown(context.Context) error {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	t.stop()
+	t.queue.close()
+	t.running.Wait()
+	return nil
+}
+
+// Track looks at the pin of the CID in the pinset and does what that asks for.
+// What it is given is a hint: it may be out of date. What is worked on already the
+// feed tells of.
+func (t *Tracker) Track(_ context.Context, pin api.Pin) error { return t.lookAt(pin.Cid, &pin) }
+
+// Untrack is Track for a pin that has gone.
+func (t *Tracker) Untrack(_ context.Context, c api.Cid) error { return t.lookAt(c, nil) }
+
+func (t *Tracker) lookAt(c api.Cid, hint *api.Pin) error {
+	if t.full(hint) {
+		return ErrFullQueue
+	}
+	t.takeUp(state.Own{Cid: c})
+	return nil
+}
+
+// PinQueueSize is how many pins wait for a worker.
+func (t *Tracker) PinQueueSize(context.Context) (int64, error) {
+	return t.counts[pinQueued].Load(), nil
+}
+
+// gaugeEvery is how often the gauges are set if they have changed.
+const gaugeEvery = time.Second
+
+// gauges records upstream's metrics of the queue.
+func (t *Tracker) gauges() {
+	gauge := []struct {
+		of   phase
+		what *stats.Int64Measure
+	}{{pinQueued, observations.PinsQueued}, {pinning, observations.PinsPinning}, {pinFailed, observations.PinsPinError}}
+	last := []int64{-1, -1, -1}
+	ticker := time.NewTicker(gaugeEvery)
+	defer ticker.Stop()
+	for {
+		for i, g := range gauge {
+			if n := t.counts[g.of].Load(); n != last[i] {
+				last[i] = n
+				stats.Record(t.ctx, g.what.M(n))
+			}
+		}
+		select {
+		case <-t.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }

@@ -20,9 +20,9 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/placement"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/reconcile"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
@@ -50,7 +50,7 @@ func (p *clusterPeer) joinShared() error {
 		PingInterval: cfgs.Cluster.MonitorPingInterval, RecoverInterval: cfgs.Cluster.PinRecoverInterval,
 		Repin:       func() bool { return !cfgs.Cluster.DisableRepinning },
 		OnlyTrusted: cfgs.Cluster.PinOnlyOnTrustedPeers, OnlyUntrusted: cfgs.Cluster.PinOnlyOnUntrustedPeers,
-		Follower: cfgs.Cluster.FollowerMode, ScrubEvery: reconcile.DefaultScrubEvery,
+		Follower: cfgs.Cluster.FollowerMode, CheckEvery: p.cfg.scylla.CheckEvery, ScrubEvery: reconcile.DefaultScrubEvery,
 		TrustAll: p.cfg.scylla.TrustAll, TrustedPeers: p.cfg.scylla.TrustedPeers,
 		Tracker: cfgs.Statelesstracker, Lost: p.stop,
 	})
@@ -92,7 +92,8 @@ func (p *clusterPeer) stop(err error) {
 func shareConfig(cfg *ipfscluster.Config) {
 	cfg.DisableRepinning = true
 	cfg.StateSyncInterval = never
-	cfg.BaseDir = "" // used for the file of known peers only
+	cfg.PinRecoverInterval = never // the tracker has the user's
+	cfg.BaseDir = ""               // used for the file of known peers only
 	cfg.RPCPolicy = maps.Clone(cfg.RPCPolicy)
 	for _, method := range role.ForwardedMethods() {
 		cfg.RPCPolicy[method] = ipfscluster.RPCTrusted
@@ -142,5 +143,5 @@ func kuboSize(cfg *ipfshttp.Config) (func(context.Context, api.Cid) (int64, erro
 			return dialer.DialContext(ctx, network, address)
 		},
 	}}
-	return placement.KuboSize("http://ipfs", client), nil
+	return tracker.KuboSize("http://ipfs", client), nil
 }

@@ -26,6 +26,7 @@ import (
 	"go.uber.org/multierr"
 
 	sharedpeer "github.com/ipfs-cluster/ipfs-cluster-scylla/peer"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/pinsvc"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
 )
 
@@ -101,6 +102,11 @@ func (p *clusterPeer) start(ctx context.Context) error {
 	apis, err := p.newAPIs(ctx)
 	if err != nil {
 		return err
+	}
+	if p.shared != nil {
+		for i, api := range apis {
+			apis[i] = p.shared.Front(clusterHost, api)
+		}
 	}
 	allocator, err := p.newAllocator()
 	if err != nil {
@@ -199,7 +205,13 @@ func (p *clusterPeer) newAPIs(ctx context.Context) ([]ipfscluster.API, error) {
 		apis = append(apis, api)
 	}
 	if manager.IsLoadedFromJSON(config.API, cfgs.Pinsvcapi.ConfigKey()) {
-		api, err := pinsvcapi.NewAPI(ctx, cfgs.Pinsvcapi)
+		var api ipfscluster.API
+		var err error
+		if p.shared != nil {
+			api, err = pinsvc.New(ctx, cfgs.Pinsvcapi)
+		} else {
+			api, err = pinsvcapi.NewAPI(ctx, cfgs.Pinsvcapi)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("creating Pinning Service API component: %w", err)
 		}

@@ -1,0 +1,42 @@
+package tracker
+
+import (
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+const (
+	// firstLook is when IPFS is asked again for a pin that it may yet lose. The
+	// pauses grow up to lastLook, after about an hour, which is left to the check
+	// of everything.
+	firstLook = 10 * time.Second
+	lastLook  = 30 * time.Minute
+)
+
+// lookAgain asks IPFS after a pause whether it still has what it has pinned, and goes on
+// to do so: while it collects garbage it answers, but unpins only when that has ended,
+// also for a request that was cancelled.
+func (t *Tracker) lookAgain(c api.Cid, pause time.Duration) {
+	t.retries.add(retry{at: time.Now().Add(pause), ticket: ticket{cid: c}, look: pause})
+}
+
+// lookNow takes up a pin that IPFS has lost, and looks again later if it has not.
+func (t *Tracker) lookNow(c api.Cid, pause time.Duration) {
+	pin, _, err := t.opts.Store.GetVersion(t.ctx, c)
+	if err == nil && !t.holds(pin) {
+		return
+	}
+	held := false
+	if err == nil {
+		held, err = t.askKubo(t.ctx, *pin)
+	}
+	switch {
+	case err == nil && !held:
+		t.takeUp(state.Own{Cid: c})
+	case pause < lastLook:
+		t.lookAgain(c, min(2*pause, lastLook))
+	}
+}

@@ -1,0 +1,155 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+)
+
+// ipfs is a daemon with a pinset. To pin and to unpin takes a second, or as long as
+// slow says.
+type ipfs struct {
+	mu        sync.Mutex
+	pins      map[api.Cid]api.PinDepth
+	fail      int // so many requests fail
+	slow      time.Duration
+	late      bool // what is cancelled is done all the same, when its time has come
+	down      bool // questions about one pin fail
+	questions int  // about one pin
+	asked     []string
+	told      func(api.Cid)                                // is called after each answer about one pin, if not nil
+	lists     func(kind string) ([]api.IPFSPinInfo, error) // in place of its pins
+}
+
+func newIPFS() *ipfs { return &ipfs{pins: map[api.Cid]api.PinDepth{}, slow: time.Second} }
+
+func (i *ipfs) request(ctx context.Context, what string, do func() error) error {
+	i.mu.Lock()
+	i.asked = append(i.asked, what)
+	slow, late, began := i.slow, i.late, time.Now()
+	i.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		if late {
+			time.AfterFunc(time.Until(began.Add(slow)), func() { i.edit(func() { _ = do() }) })
+		}
+		return ctx.Err()
+	case <-time.After(slow):
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.fail > 0 {
+		i.fail--
+		return errors.New("the daemon is busy")
+	}
+	return do()
+}
+
+// Pin asks for nothing that there is, as upstream's connector does.
+func (i *ipfs) Pin(ctx context.Context, pin api.Pin) error {
+	if depth, held := i.all()[pin.Cid]; held && (depth == 0) == (pin.MaxDepth == 0) {
+		return nil
+	}
+	return i.request(ctx, "pin", func() error {
+		if depth, held := i.pins[pin.Cid]; held && depth < 0 && pin.MaxDepth == 0 {
+			return errors.New("already pinned recursively")
+		}
+		i.pins[pin.Cid] = pin.MaxDepth
+		return nil
+	})
+}
+
+func (i *ipfs) Unpin(ctx context.Context, c api.Cid) error {
+	return i.request(ctx, "unpin", func() error {
+		delete(i.pins, c)
+		return nil
+	})
+}
+
+func (i *ipfs) PinLsCid(_ context.Context, pin api.Pin) (api.IPFSPinStatus, error) {
+	status, err := i.status(pin)
+	if i.told != nil {
+		i.told(pin.Cid)
+	}
+	return status, err
+}
+
+func (i *ipfs) status(pin api.Pin) (api.IPFSPinStatus, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.questions++
+	if i.down {
+		return api.IPFSPinStatusError, errors.New("connection refused")
+	}
+	depth, held := i.pins[pin.Cid]
+	switch {
+	case held && depth == 0 && pin.MaxDepth == 0:
+		return api.IPFSPinStatusDirect, nil
+	case held && depth != 0 && pin.MaxDepth != 0:
+		return api.IPFSPinStatusRecursive, nil
+	}
+	return api.IPFSPinStatusUnpinned, nil
+}
+
+func (i *ipfs) PinLs(ctx context.Context, kinds []string, out chan<- api.IPFSPinInfo) error {
+	defer close(out)
+	i.mu.Lock()
+	var all []api.IPFSPinInfo
+	for c, depth := range i.pins {
+		kind := api.IPFSPinStatusRecursive
+		if depth == 0 {
+			kind = api.IPFSPinStatusDirect
+		}
+		if kind.String() == kinds[0] {
+			all = append(all, api.IPFSPinInfo{Cid: c, Type: kind})
+		}
+	}
+	lists := i.lists
+	i.mu.Unlock()
+	var err error
+	if lists != nil {
+		all, err = lists(kinds[0])
+	}
+	for _, info := range all {
+		select {
+		case out <- info:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+func (i *ipfs) edit(f func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	f()
+}
+
+// all are the pins of IPFS, with their depths.
+func (i *ipfs) all() map[api.Cid]api.PinDepth {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return maps.Clone(i.pins)
+}
+
+func (i *ipfs) has(c api.Cid) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	_, ok := i.pins[c]
+	return ok
+}
+
+// requests are what was asked for since the last call.
+func (i *ipfs) requests() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	out := strings.Join(i.asked, " ")
+	i.asked = nil
+	return out
+}

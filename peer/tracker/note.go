@@ -1,0 +1,248 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+const (
+	// noters bounds the reads and writes that are made at the same time.
+	noters = 128
+	// sizeWait is how long a row waits for the size of what was pinned, which is
+	// measured later otherwise.
+	sizeWait = time.Second
+)
+
+// note reads or writes for an op, without its lock. What it returns is called with
+// the lock.
+type note func(ctx context.Context) (func(o *op, e *effects), error)
+
+// begin starts what reads or writes for an op. What is offered meanwhile counts
+// when it has ended.
+func (t *Tracker) begin(o *op, e *effects, do note) { t.beginAfter(o, e, nil, do) }
+
+// beginAfter is begin for what waits for others than the database first.
+func (t *Tracker) beginAfter(o *op, e *effects, first func(context.Context), do note) {
+	c := o.cid
+	o.busy = true
+	e.add(func() {
+		t.spawn(func() {
+			if first != nil {
+				first(t.ctx)
+			}
+			select {
+			case t.noters <- struct{}{}:
+			case <-t.ctx.Done():
+				return
+			}
+			apply, err := do(t.ctx)
+			<-t.noters
+			if t.ctx.Err() != nil {
+				return
+			}
+			t.with(c, func(o *op, e *effects) { t.noted(o, e, apply, err) })
+		})
+	})
+}
+
+// noted goes on after a read or write.
+func (t *Tracker) noted(o *op, e *effects, apply func(*op, *effects), err error) {
+	o.busy = false
+	if err == nil {
+		o.tries = 0
+		apply(o, e)
+	} else {
+		wait := min(firstRetry<<min(o.tries, 16), lastNoteRetry)
+		o.blocked = true
+		o.tries++
+		o.row, o.unsure = rowKnown{}, true
+		t.again(o, wait)
+		state.Failure(err, logger.Warnf, logger.Debugf)("working on %s, next try in %s: %s", o.cid, wait, err)
+	}
+	if o.phase == pinning || o.phase == unpinning {
+		t.conclude(o)
+	}
+	if next := o.next; next != nil {
+		o.next = nil
+		t.offer(o, *next, e) // what was read may have begun the next write
+		return
+	}
+	t.advance(o, e)
+}
+
+// look reads the pin and takes it as wanted.
+func (t *Tracker) look(o *op) note {
+	c := o.cid
+	return func(ctx context.Context) (func(*op, *effects), error) {
+		pin, rev, err := t.opts.Store.GetVersion(ctx, c)
+		if errors.Is(err, state.ErrCorrupt) {
+			logger.Errorf("nothing is done with %s, a write of which will mend it: %s", c, err)
+			return func(o *op, _ *effects) { t.enter(o, idle) }, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading its pin: %w", err)
+		}
+		return func(o *op, e *effects) { t.accept(o, t.wanted(state.Change{Cid: c, Pin: pin, Rev: rev}), e) }, nil
+	}
+}
+
+// known returns what is stored of the CID of an op, which is read if it is not known.
+func (t *Tracker) known(ctx context.Context, o op) (rowKnown, error) {
+	if o.row.read {
+		return o.row, nil
+	}
+	row, there, err := t.opts.Store.GetPlacement(ctx, t.opts.Self, o.cid)
+	if err != nil {
+		return rowKnown{}, fmt.Errorf("finding whether it was pinned: %w", err)
+	}
+	return rowOf(row, there), nil
+}
+
+// put writes a row for an op as it was. Without a depth it names the deepest one that
+// IPFS was asked for.
+func (t *Tracker) put(was op, row state.Placement, then func(*op, *effects)) note {
+	return func(ctx context.Context) (func(*op, *effects), error) {
+		if row.Depth == nil {
+			var err error
+			if was.row, err = t.known(ctx, was); err != nil {
+				return nil, err
+			}
+			row.Depth = was.claim(nil)
+		}
+		if err := t.opts.Store.PutPlacement(ctx, t.opts.Self, row); err != nil {
+			return nil, err
+		}
+		return func(o *op, e *effects) {
+			o.row = rowOf(row, true)
+			o.asked, o.unsure = nil, false // the row names it
+			then(o, e)
+		}, nil
+	}
+}
+
+// noteQueued writes that the pin is to be made, if the row lacks that.
+func (t *Tracker) noteQueued(o *op) note {
+	was, depth := *o, o.want.pin.MaxDepth
+	return func(ctx context.Context) (func(*op, *effects), error) {
+		if depth == 0 || !was.needRow { // a recursive pin is the deepest, whatever the row says
+			var err error
+			if was.row, err = t.known(ctx, was); err != nil {
+				return nil, err
+			}
+		}
+		if !was.lacksRow() {
+			return func(o *op, e *effects) {
+				o.row = was.row
+				if o.kept() {
+					t.end(o, e)
+				}
+			}, nil
+		}
+		row := state.Placement{Cid: was.cid, Status: state.PlacementQueued, Rev: was.want.rev, Attempts: was.attempts, Depth: was.claim(&depth)}
+		return t.put(was, row, func(o *op, e *effects) {
+			t.end(o, e) // a start takes it up
+		})(ctx)
+	}
+}
+
+// noteOutcome writes what came of a pin, of which measure finds the size before.
+func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
+	row := state.Placement{Cid: o.cid, Status: state.PlacementPinned, Rev: o.want.rev, Depth: o.outcome.depth}
+	failed := o.outcome.err
+	if failed != nil {
+		row.Status, row.Attempts, row.Error = state.PlacementPinError, o.attempts, o.err
+	}
+	if o.doubt {
+		row.Depth = o.claim(row.Depth) // IPFS may yet pin what was cancelled
+	}
+	was := *o
+	measure = func(ctx context.Context) {
+		if failed == nil {
+			row.Size = t.sizeNow(ctx, row.Cid)
+		}
+	}
+	return measure, func(ctx context.Context) (func(*op, *effects), error) {
+		return t.put(was, row, func(o *op, e *effects) {
+			o.outcome = nil
+			if failed != nil {
+				t.end(o, e)
+				logger.Warnf("pinning %s failed (try %d): %s", o.cid, o.attempts, failed)
+				t.fail(o, pinFailed, t.opts.Every)
+				return
+			}
+			t.enter(o, idle)
+			t.recent.Add(o.cid, row.Rev)
+			if row.Size == 0 {
+				t.measureLater(o.cid)
+			}
+			if o.doubt {
+				o.doubt = false
+				t.lookAgain(o.cid, firstLook)
+			}
+		})(ctx)
+	}
+}
+
+// decide finds whether anything is to be undone, and notes that it will be. What
+// this peer has not asked IPFS for is somebody else's, and stays.
+func (t *Tracker) decide(o *op) note {
+	was := *o
+	return func(ctx context.Context) (func(*op, *effects), error) {
+		known, err := t.known(ctx, was)
+		if err != nil {
+			return nil, err
+		}
+		was.row = known
+		if !known.there && was.asked == nil && !was.unpassed {
+			if was.unsure {
+				err = t.opts.Store.DropPlacement(ctx, t.opts.Self, was.cid)
+			}
+			return func(o *op, _ *effects) { t.enter(o, idle) }, err
+		}
+		goOn := func(o *op, e *effects) {
+			t.end(o, e)
+			t.enter(o, unpinQueued)
+		}
+		if known.leaving() && known.rev == was.want.rev && was.asked == nil {
+			return func(o *op, e *effects) {
+				o.row = known
+				goOn(o, e)
+			}, nil
+		}
+		row := state.Placement{Cid: was.cid, Status: state.PlacementUnpinning, Rev: was.want.rev}
+		return t.put(was, row, goOn)(ctx)
+	}
+}
+
+// drop removes the row of what IPFS has unpinned, or notes that it could not.
+func (t *Tracker) drop(o *op) note {
+	if failed := o.outcome.err; failed != nil {
+		row := state.Placement{Cid: o.cid, Status: state.PlacementUnpinError, Rev: o.want.rev, Attempts: o.attempts, Error: o.err}
+		return t.put(*o, row, func(o *op, e *effects) {
+			t.end(o, e)
+			o.outcome = nil
+			wait := min(firstRetry<<min(o.attempts-1, 16), lastRetry)
+			logger.Warnf("unpinning %s failed (try %d): %s", o.cid, o.attempts, failed)
+			if t.opts.KeepContent {
+				t.enter(o, idle) // it will never be done
+				return
+			}
+			t.fail(o, unpinFailed, wait)
+		})
+	}
+	c := o.cid
+	return func(ctx context.Context) (func(*op, *effects), error) {
+		if err := t.opts.Store.DropPlacement(ctx, t.opts.Self, c); err != nil {
+			return nil, err
+		}
+		return func(o *op, _ *effects) {
+			o.outcome, o.row = nil, rowKnown{read: true}
+			o.asked, o.unpassed, o.unsure = nil, false, false
+			t.enter(o, idle)
+		}, nil
+	}
+}

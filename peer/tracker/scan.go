@@ -1,0 +1,252 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+const (
+	// scanBatch is how many pins a scan reads together.
+	scanBatch = 256
+	// scanPause is how long a scan waits after an error of the database. It grows
+	// up to lastScanPause.
+	scanPause     = time.Second
+	lastScanPause = time.Minute
+)
+
+// Run takes up what a process before has left unfinished, and goes on until ctx ends
+// to look for what was left, and for what is not as it should be.
+func (t *Tracker) Run(ctx context.Context) {
+	t.scan(ctx, true)
+	t.scanned.Store(ctx.Err() == nil)
+	retry := time.NewTicker(t.opts.Every)
+	defer retry.Stop()
+	check := newCheckTicker(t.opts.CheckEvery)
+	defer check.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-retry.C:
+			t.scanLeft(ctx)
+		case now := <-check.C:
+			t.check(ctx, now)
+		}
+	}
+}
+
+// scanLeft takes up what was left to a scan. Until it has, lists read that from the rows.
+func (t *Tracker) scanLeft(ctx context.Context) {
+	if left := t.left.Load(); left > 0 {
+		t.scan(ctx, false)
+		t.left.Add(-left)
+	}
+}
+
+// newCheckTicker ticks for each bucket that is to be checked, never if every is 0.
+func newCheckTicker(every time.Duration) *time.Ticker {
+	if every <= 0 {
+		logger.Infof("pins are not compared with IPFS: check_every is 0s")
+		ticker := time.NewTicker(time.Hour)
+		ticker.Stop()
+		return ticker
+	}
+	logger.Infof("all pins are compared with IPFS every %s", every)
+	return time.NewTicker(every / state.Buckets)
+}
+
+// check compares one bucket with pinset and IPFS. Which one the time tells, so that
+// a peer that starts again and again comes to all of them.
+func (t *Tracker) check(ctx context.Context, now time.Time) {
+	bucket := int(now.UnixNano() / int64(t.opts.CheckEvery/state.Buckets) % state.Buckets)
+	s := &scanner{t: t, all: true, kubo: true}
+	err := t.opts.Store.ListBucket(ctx, t.opts.Self, bucket, func(own state.Own) error { return s.take(ctx, own) })
+	if err == nil {
+		err = s.flush(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		state.Failure(err, logger.Warnf, logger.Debugf)("checking bucket %d, next time in %s: %s", bucket, t.opts.CheckEvery, err)
+	}
+}
+
+// scan looks through all that this peer may have to do with, and takes up what is
+// unfinished, or for all: what is not as the pinset says. It returns when it has
+// seen everything or ctx has ended. A bucket that cannot be read is passed over
+// and looked at again at the end.
+func (t *Tracker) scan(ctx context.Context, all bool) {
+	todo := []*scanner{{t: t, all: all, to: state.Buckets}}
+	pause := scanPause
+	for len(todo) > 0 && ctx.Err() == nil {
+		s := todo[0]
+		from := s.at
+		err := s.run(ctx)
+		if err == nil {
+			todo, pause = todo[1:], scanPause
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if s.at != from {
+			pause = scanPause
+		}
+		state.Failure(err, logger.Warnf, logger.Debugf)("looking for unfinished work, next try in %s: %s", pause, err)
+		var bad *state.BucketError
+		if errors.As(err, &bad) && bad.Bucket < s.to {
+			todo = append(todo[1:], &scanner{t: t, all: all, at: state.Place{Bucket: bad.Bucket}, to: bad.Bucket + 1})
+			if bad.Bucket+1 < s.to {
+				rest := &scanner{t: t, all: all, at: state.Place{Bucket: bad.Bucket + 1}, to: s.to}
+				todo = append([]*scanner{rest}, todo...)
+			}
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		pause = min(2*pause, lastScanPause)
+	}
+}
+
+// scanner is a scan of the buckets below to, which knows how far it has come.
+type scanner struct {
+	t *Tracker
+	// all is set if what has come to an end is compared with the pinset, kubo if
+	// it is compared with IPFS, too.
+	all, kubo bool
+	to        int
+	// at is the place up to which everything was done.
+	at    state.Place
+	batch []state.Own
+}
+
+// errEnough ends a listing at the end of the scan's part.
+var errEnough = errors.New("enough")
+
+func (s *scanner) run(ctx context.Context) error {
+	s.batch = nil
+	err := s.t.opts.Store.ListPlaced(ctx, s.t.opts.Self, s.at, func(own state.Own) error {
+		if state.Bucket(own.Cid) >= s.to {
+			return errEnough
+		}
+		return s.take(ctx, own)
+	})
+	var bad *state.BucketError
+	switch {
+	case err == nil, errors.Is(err, errEnough):
+		return s.flush(ctx)
+	case errors.As(err, &bad):
+		if err := s.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// take collects what is to be looked at, and works on it when it is much.
+func (s *scanner) take(ctx context.Context, own state.Own) error {
+	if !s.concerns(own) {
+		return nil
+	}
+	s.batch = append(s.batch, own)
+	if len(s.batch) < scanBatch {
+		return nil
+	}
+	return s.flush(ctx)
+}
+
+// concerns reports whether the scan has to look at the pin of a CID. What is only in
+// the feed comes by the feed.
+func (s *scanner) concerns(own state.Own) bool {
+	row := own.Placement
+	switch {
+	case row == nil:
+		return s.all && own.Everywhere
+	case row.Status != state.PlacementPinned:
+		return true
+	}
+	if row.Size == 0 {
+		s.t.measureLater(own.Cid)
+	}
+	return s.all
+}
+
+// flush works on what has been collected.
+func (s *scanner) flush(ctx context.Context) error {
+	if len(s.batch) == 0 {
+		return nil
+	}
+	cids := make([]api.Cid, len(s.batch))
+	for i, own := range s.batch {
+		cids[i] = own.Cid
+	}
+	var found, fine []int
+	pins := make([]*api.Pin, len(cids))
+	err := s.t.opts.Store.GetVersions(ctx, cids, func(i int, pin *api.Pin, rev state.Revision, err error) {
+		pins[i] = pin
+		switch {
+		case err != nil:
+			logger.Errorf("nothing is done with %s, a write of which will mend it: %s", cids[i], err)
+		case s.amiss(s.batch[i], pin, rev):
+			found = append(found, i)
+		case s.kubo && s.t.holds(pin):
+			fine = append(fine, i)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, i := range fine {
+		held, err := s.t.askKubo(ctx, *pins[i])
+		if err != nil {
+			return fmt.Errorf("asking IPFS for %s: %w", cids[i], err)
+		}
+		if !held {
+			logger.Warnf("IPFS has lost %s, which is pinned again", cids[i])
+			found = append(found, i)
+		}
+	}
+	for _, i := range found {
+		if err := s.t.room(ctx, pins[i]); err != nil {
+			return err
+		}
+		s.t.takeUp(s.batch[i])
+	}
+	last := s.batch[len(s.batch)-1].Cid
+	s.at, s.batch = state.Place{Bucket: state.Bucket(last), Cid: last}, nil
+	return nil
+}
+
+// amiss reports whether there is work, as far as pin and row tell.
+func (s *scanner) amiss(own state.Own, pin *api.Pin, rev state.Revision) bool {
+	row, holds := own.Placement, s.t.holds(pin)
+	if row == nil {
+		return holds
+	}
+	if s.t.opts.KeepContent && row.Status == state.PlacementUnpinError && !holds {
+		return false // it was asked for, and is not done here
+	}
+	return row.Status != state.PlacementPinned || !holds || row.Rev != rev
+}
+
+// takeUp lets the work on a CID begin that the feed does not tell of, unless it is
+// under way. The pin is read once more, so that nothing newer is overtaken.
+func (t *Tracker) takeUp(own state.Own) {
+	t.with(own.Cid, func(o *op, e *effects) {
+		switch {
+		case o.phase == idle && !o.busy:
+			if row := own.Placement; row != nil { // which may not be there any more
+				o.attempts = row.Attempts
+			}
+			t.enter(o, looking)
+		case o.phase == pinFailed || o.phase == unpinFailed:
+			t.retry(o)
+		}
+		t.advance(o, e)
+	})
+}

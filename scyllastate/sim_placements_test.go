@@ -1,0 +1,217 @@
+package scyllastate
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// simPlacement is a row of placements. Each cell, and that the row was deleted, has the
+// number of the write: of two the one that was made later counts.
+type simPlacement struct {
+	row              state.Placement
+	made, rev, depth int
+	gone             int
+}
+
+// put is an UPDATE. A revision or depth of null leaves what is there.
+func (r *simPlacement) put(row state.Placement, made int) {
+	if made > r.made {
+		rev, depth := r.row.Rev, r.row.Depth
+		r.row, r.made = row, made
+		r.row.Rev, r.row.Depth = rev, depth
+	}
+	if row.Rev != (state.Revision{}) && made > r.rev {
+		r.row.Rev, r.rev = row.Rev, made
+	}
+	if row.Depth != nil && made > r.depth {
+		depth := *row.Depth
+		r.row.Depth, r.depth = &depth, made
+	}
+}
+
+// get returns the row, and false if there is none.
+func (r simPlacement) get() (row state.Placement, there bool) {
+	if r.made <= r.gone {
+		return state.Placement{}, false
+	}
+	row = r.row
+	if r.rev <= r.gone {
+		row.Rev = state.Revision{}
+	}
+	if r.depth <= r.gone {
+		row.Depth = nil
+	}
+	return row, true
+}
+
+// simPlacements are the tables as a Tracker sees them. Its requests take effect
+// almost at once or later, and what they return may be old when it arrives.
+type simPlacements struct {
+	tracker.Store // nil: the others are not used
+	sp            *simPeer
+	p             *process
+}
+
+// instant draws what becomes of a request and calls effect. Only a write can
+// arrive after its caller was told that it timed out.
+func (s simPlacements) instant(kind string, writes bool, c api.Cid, effect func()) error {
+	w, p := s.p.world, s.p
+	if p.crashed() {
+		return errCrashed
+	}
+	w.mu.Lock()
+	key := requestKey{kind: kind, key: label(c)}
+	p.requests[key]++
+	d := w.draw(p.requests[key], p.name, kind, key.key)
+	w.mu.Unlock()
+	// No two things happen at the same moment: their order would be chance.
+	time.Sleep(d.between(1, 100*time.Microsecond))
+	if p.crashed() {
+		return errCrashed
+	}
+	w.mu.Lock()
+	err := s.fate(d, writes, effect)
+	answer := d.between(1, 100*time.Microsecond)
+	if w.faulty() && d.chance(w.odds.old) {
+		answer = d.between(time.Millisecond, w.requestTimeout)
+	}
+	w.mu.Unlock()
+	time.Sleep(answer)
+	if p.crashed() {
+		return errCrashed
+	}
+	return err
+}
+
+// fate is what becomes of a request that is on its way. The caller holds the lock.
+func (s simPlacements) fate(d *draw, writes bool, effect func()) error {
+	w, p := s.p.world, s.p
+	switch {
+	case !w.faulty():
+	case p.machine.at(p.machine.outages), d.chance(w.odds.lost):
+		return gocql.ErrTimeoutNoResponse
+	case d.chance(w.odds.lostAnswer):
+		effect()
+		return gocql.ErrTimeoutNoResponse
+	case d.chance(w.odds.crash):
+		effect()
+		time.AfterFunc(time.Nanosecond, p.crash) // before it goes on
+		return errCrashed
+	case writes && d.chance(w.odds.late):
+		w.underWay++
+		time.AfterFunc(d.mostly(time.Millisecond, w.late), func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.underWay--
+			effect()
+		})
+		return gocql.ErrTimeoutNoResponse
+	}
+	effect()
+	return nil
+}
+
+// write changes the row of a CID, or removes it.
+func (s simPlacements) write(kind string, c api.Cid, gone bool, change func(r *simPlacement, made int)) error {
+	w := s.p.world
+	w.mu.Lock()
+	s.sp.made++
+	made := s.sp.made
+	w.mu.Unlock()
+	return s.instant(kind, true, c, func() {
+		r := s.sp.placements[c]
+		change(&r, made)
+		s.sp.placements[c] = r
+		s.sp.placed(s.p, c, made, gone)
+		w.moved = time.Now()
+		if w.tracing {
+			row, there := r.get()
+			w.note("%s: placement of %s is %d (there: %t, depth %s)", s.p.name, label(c), row.Status, there, depthText(row.Depth))
+		}
+	})
+}
+
+func depthText(depth *api.PinDepth) string {
+	if depth == nil {
+		return "null"
+	}
+	return depth.ToPinMode().String()
+}
+
+func (s simPlacements) PutPlacement(_ context.Context, _ peer.ID, row state.Placement) error {
+	return s.write("put placement", row.Cid, false, func(r *simPlacement, made int) { r.put(row, made) })
+}
+
+func (s simPlacements) SetSize(context.Context, peer.ID, api.Cid, int64) error { return nil }
+
+func (s simPlacements) DropPlacement(_ context.Context, _ peer.ID, c api.Cid) error {
+	return s.write("drop placement", c, true, func(r *simPlacement, made int) { r.gone = max(r.gone, made) })
+}
+
+func (s simPlacements) GetPlacement(_ context.Context, _ peer.ID, c api.Cid) (row state.Placement, there bool, err error) {
+	err = s.instant("get placement", false, c, func() { row, there = s.sp.placements[c].get() })
+	return row, there, err
+}
+
+// ListOwn leaves out what is only in the feed.
+func (s simPlacements) ListOwn(ctx context.Context, p peer.ID, after state.Place, f func(state.Own) error) error {
+	cids := slices.Clone(simCidList)
+	slices.SortFunc(cids, func(a, b api.Cid) int {
+		return cmp.Or(cmp.Compare(bucketOf(a), bucketOf(b)), bytes.Compare(a.Bytes(), b.Bytes()))
+	})
+	for _, c := range cids {
+		if bucketOf(c) < after.Bucket || bucketOf(c) == after.Bucket && after.Cid.Defined() && bytes.Compare(c.Bytes(), after.Cid.Bytes()) <= 0 {
+			continue
+		}
+		own := state.Own{Cid: c}
+		row, there, err := s.GetPlacement(ctx, p, c)
+		if err == nil {
+			err = s.instant("read everywhere", false, c, func() { own.Everywhere = s.p.world.everywhere[c] })
+		}
+		if err != nil {
+			return &state.BucketError{Bucket: bucketOf(c), Err: err}
+		}
+		if there {
+			own.Placement = &row
+		}
+		if !there && !own.Everywhere {
+			continue
+		}
+		if err := f(own); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s simPlacements) GetVersions(ctx context.Context, cids []api.Cid, f func(int, *api.Pin, state.Revision, error)) error {
+	for i, c := range cids {
+		pin, rev, err := s.GetVersion(ctx, c)
+		if err != nil {
+			return err
+		}
+		f(i, pin, rev, nil)
+	}
+	return nil
+}
+
+func (s simPlacements) GetVersion(_ context.Context, c api.Cid) (pin *api.Pin, rev state.Revision, err error) {
+	var r row
+	err = s.instant("get version", false, c, func() {
+		r = s.p.world.pins.read(string(c.Bytes()), time.Now(), "rev", "prev", "pin")
+	})
+	if err == nil {
+		pin, err = r.decode(c)
+	}
+	return pin, state.Revision(r.rev), err
+}
