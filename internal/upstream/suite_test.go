@@ -42,9 +42,10 @@ const (
 // because a build takes half a minute.
 type binaries struct {
 	sync.Once
-	dir           string
-	root, dsstate string
-	err           error
+	dir                   string
+	root, dsstate         string
+	pintracker, stateless string
+	err                   error
 }
 
 var suites binaries
@@ -57,6 +58,7 @@ func (b *binaries) build(t *testing.T) {
 			return
 		}
 		b.root, b.dsstate = filepath.Join(b.dir, "root.test"), filepath.Join(b.dir, "dsstate.test")
+		b.pintracker, b.stateless = filepath.Join(b.dir, "pintracker.test"), filepath.Join(b.dir, "stateless.test")
 		checkout, err := filepath.Abs("../..")
 		if b.err = err; err != nil {
 			return
@@ -69,10 +71,16 @@ func (b *binaries) build(t *testing.T) {
 		if b.err = c.run(t.Context(), "git", "apply", filepath.Join(here, "suite.patch")); b.err != nil {
 			return
 		}
+		// Ours takes the place of this file; what is copied replaces no other.
+		if b.err = os.Remove(filepath.Join(c.Dir, "pintracker/stateless/stateless.go")); b.err != nil {
+			return
+		}
 		if b.err = os.CopyFS(c.Dir, os.DirFS(filepath.Join(here, "suite"))); b.err != nil {
 			return
 		}
-		for pkg, file := range map[string]string{".": b.root, "./state/dsstate": b.dsstate} {
+		for pkg, file := range map[string]string{
+			".": b.root, "./state/dsstate": b.dsstate, "./pintracker": b.pintracker, "./pintracker/stateless": b.stateless,
+		} {
 			// Without debug information a binary is linked in half the time.
 			if b.err = c.run(t.Context(), "go", "test", "-c", "-mod=mod", "-ldflags=-s -w", "-o", file, pkg); b.err != nil {
 				return
@@ -95,6 +103,26 @@ func TestDsstate(t *testing.T) {
 			t.Parallel()
 			both := server.Emptied(t) + "," + server.Emptied(t)
 			runUpstream(t, server, suites.dsstate, row.test, "UPSTREAM_KEYSPACES="+both)
+		})
+	}
+}
+
+// The tests of upstream's pin tracker, which need no database.
+func TestPinTracker(t *testing.T) {
+	server := cqltest.Start(t)
+	suites.build(t)
+	for name, of := range map[string]struct {
+		rows   []scenario
+		binary string
+	}{"pintracker": {readTables(t).pintracker, suites.pintracker}, "stateless": {readTables(t).stateless, suites.stateless}} {
+		t.Run(name, func(t *testing.T) {
+			checkTable(t, of.rows, of.binary)
+			for _, row := range of.rows {
+				t.Run(row.test, func(t *testing.T) {
+					t.Parallel()
+					runUpstream(t, server, of.binary, row.test, "UPSTREAM=none")
+				})
+			}
 		})
 	}
 }
@@ -129,7 +157,7 @@ func TestRoot(t *testing.T) {
 // a binary.
 func checkTable(t *testing.T, rows []scenario, binary string) {
 	t.Helper()
-	out, err := exec.Command(binary, "-test.list", ".").Output()
+	out, err := exec.Command(binary, "-test.list", "^Test").Output()
 	if err != nil {
 		t.Fatal("listing upstream's tests: ", err)
 	}

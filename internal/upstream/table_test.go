@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,9 +17,8 @@ type scenario struct {
 	ours  []string
 }
 
-// tables are the rows of docs/upstream-tests.md for the root package and for
-// state/dsstate.
-type tables struct{ root, dsstate []scenario }
+// tables are the rows of docs/upstream-tests.md, by package.
+type tables struct{ root, dsstate, pintracker, stateless []scenario }
 
 const page = "../../docs/upstream-tests.md"
 
@@ -37,7 +37,10 @@ func readTables(t *testing.T) tables {
 }
 
 func parseTables(text string) (both tables, err error) {
-	for heading, rows := range map[string]*[]scenario{"## Root package\n": &both.root, "## state/dsstate\n": &both.dsstate} {
+	for heading, rows := range map[string]*[]scenario{
+		"## Root package\n": &both.root, "## state/dsstate\n": &both.dsstate,
+		"## pintracker\n": &both.pintracker, "## pintracker/stateless\n": &both.stateless,
+	} {
 		_, section, found := strings.Cut(text, heading)
 		if !found {
 			return both, fmt.Errorf("no section %q", heading)
@@ -108,7 +111,7 @@ func difference(rows []scenario, tests []string) []string {
 // folders are what the first words of the column "ours" stand for.
 var folders = map[string]string{
 	"store": "scyllastate", "consensus": "peer/consensus", "tracker": "peer/tracker",
-	"membership": "peer/membership", "placement": "peer/placement", "reconcile": "peer/reconcile",
+	"membership": "peer/membership", "reconcile": "peer/reconcile",
 	"cli": "internal/cli/service", "e2e": "internal/e2e", "multipeer": "internal/multipeer",
 }
 
@@ -139,7 +142,7 @@ func missing(name string) error {
 
 func TestPageNamesTestsThatExist(t *testing.T) {
 	both := readTables(t)
-	for _, row := range append(both.root, both.dsstate...) {
+	for _, row := range slices.Concat(both.root, both.dsstate, both.pintracker, both.stateless) {
 		for _, name := range row.ours {
 			if err := missing(name); err != nil {
 				t.Errorf("%s, the row of %s: %v", page, row.test, err)
@@ -151,7 +154,8 @@ func TestPageNamesTestsThatExist(t *testing.T) {
 // The checks of the tables are worth something only if each can fail.
 func TestTableChecksCanFail(t *testing.T) {
 	const head = "## Root package\n\n| scenario | upstream test | slice | ours |\n|---|---|---|---|\n"
-	const tail = "\n## state/dsstate\n| add | `TestAdd` | yes | |\n"
+	const tail = "\n## state/dsstate\n| add | `TestAdd` | yes | |\n" +
+		"\n## pintracker\n| a | `TestA` | yes | |\n\n## pintracker/stateless\n| a | `TestA` | yes | |\n"
 	for _, test := range []struct {
 		rows string
 		ok   bool
