@@ -17,7 +17,7 @@ TEST_FLAGS := -count=1 -race -gcflags=github.com/boltdb/bolt=-d=checkptr=0 -vet=
 # A process with -race sleeps for a second before it ends, if it is not told not
 # to, and each package is one. Processors are what is short, not memory. Builds
 # and the programs under test inherit both.
-test: export GORACE ?= atexit_sleep_ms=0 suppressions=$(CURDIR)/internal/multipeer/race.supp
+test: export GORACE ?= atexit_sleep_ms=0
 test: export GOGC ?= 400
 
 # Packages run in the order in which they are named, these before all others:
@@ -61,7 +61,7 @@ test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store an
 
 # The second run puts a face of ScyllaDB before Cassandra: docs/adr/0012.
 .PHONY: test-cluster
-test-cluster: need-engine need-cc tools ## the long tests: 100,000 simulated schedules, many peers, every crash, nodes that hang and move, the store behind a ScyllaDB face (100 minutes)
+test-cluster: need-engine need-cc need-npm tools ## the long tests: 100,000 simulated schedules, many peers, every crash, nodes that hang and move, the store behind a ScyllaDB face (100 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c '\
 	go test -json -count=1 -p 1 -timeout 100m ./scyllastate ./internal/scylla ./internal/cqltest/... ./internal/multipeer ./internal/e2e; failed=$$?; \
@@ -76,8 +76,9 @@ test-migrate: need-engine need-cc tools build ## migration at length: stock's fo
 	@bin/cqlserver exec -- bin/bench -only migrate -out bench/out/migrate.json
 
 .PHONY: bench
-bench: need-engine bin-cqlserver build ## readiness, memory, the store's cost and expiry, side by side (20 minutes; BENCH_FLAGS=-quick)
+bench: need-engine bin-cqlserver build ## readiness, memory, clusters beside stock's, the store's cost and expiry, side by side (30 minutes; BENCH_FLAGS=-quick)
 	@go build -o bin/bench ./bench
+	@mkdir -p bin/stock && go build -o bin/stock/ipfs-cluster-service github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-service
 	@bin/cqlserver exec -- bin/bench $(BENCH_FLAGS)
 
 .PHONY: build
@@ -122,6 +123,6 @@ tools: bin-cqlserver
 bin-cqlserver: need-go
 	@go build -o bin/cqlserver ./internal/cqltest/cqlserver
 
-.PHONY: need-go need-cc need-engine
-need-go need-cc need-engine: need-%:
+.PHONY: need-go need-cc need-engine need-npm
+need-go need-cc need-engine need-npm: need-%:
 	@demo/need $*

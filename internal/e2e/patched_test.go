@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -39,11 +40,18 @@ func TestPatchedService(t *testing.T) {
 
 	db := on(t, server)
 	k := startKubo(t)
-	p := newPeer(t, db, k, lively)
+	vars := maps.Clone(lively)
+	vars["CLUSTER_PINRECOVERINTERVAL"] = "2s"
+	p := newPeer(t, db, k, vars)
 	// with is a command line for the peer with the patched binary.
 	with := func(args ...string) *exec.Cmd {
 		cmd := p.service(t, nil, args...)
 		cmd.Path = patched
+		for i, arg := range cmd.Args {
+			if strings.HasPrefix(arg, "info,") {
+				cmd.Args[i] = arg + ",cluster:debug"
+			}
+		}
 		return cmd
 	}
 	begin := func() {
@@ -76,9 +84,17 @@ func TestPatchedService(t *testing.T) {
 		}
 		return nil
 	})
+	// That took more than one interval.
+	if n := strings.Count(p.daemon.text(t), "auto-triggering RecoverAllLocal"); n != 1 {
+		t.Errorf("upstream's loop has compared all pins with Kubo %d times, want once, at the start", n)
+	}
+	if want := "compared with IPFS every 24h"; !strings.Contains(p.daemon.text(t), want) {
+		t.Errorf("the log does not have %q", want)
+	}
 	p.stop(t)
 
 	begin()
+	checkPatchedAPIs(t, p, db, session, removed)
 	if got, err := p.allocations(); err != nil || !maps.Equal(got, map[string]bool{kept: true, removed: true}) {
 		t.Errorf("after a restart: %v (%v), want both pins", got, err)
 	}
@@ -188,6 +204,32 @@ func checkPatchedLost(t *testing.T, p *peer, db database, k *ipfs) {
 	checkRefused(t, outcome{code: exitCode(t, p.daemon.Wait()), stderr: lines[len(lines)-1]},
 		"error running cluster: ", "taken over")
 	other.stop(t)
+}
+
+// checkPatchedAPIs checks that the APIs are told by package status what the peers do with
+// pins, and that the Pinning Services API is ours. A pin that cannot be decoded tells
+// that: upstream's cluster has an error for all that is asked about it. The pin is as it
+// was afterwards.
+func checkPatchedAPIs(t *testing.T, p *peer, db database, session *gocql.Session, cid string) {
+	t.Helper()
+	if err := p.pinsvc(t, `{"cid": "`+cid+`", "origins": "none"}`); !isRefusal(err, http.StatusBadRequest, `"reason":"BAD_REQUEST"`) {
+		t.Errorf("a pin with bad origins, by the Pinning Services API: %v", err)
+	}
+	corruptRow(t, session, db.keyspace, cid)
+	var info api.GlobalPinInfo
+	if err := p.do(http.MethodGet, "/pins/"+cid, func(value json.RawMessage) error { return json.Unmarshal(value, &info) }); err != nil {
+		t.Errorf("the status of a pin that cannot be decoded: %v", err)
+	}
+	if of := info.PeerMap[p.id(t)]; len(info.PeerMap) != 1 || of.Status != api.TrackerStatusClusterError || !strings.Contains(of.Error, cid) {
+		t.Errorf("the status of a pin that cannot be decoded: %+v", info)
+	}
+	writePins(t, filepath.Join(p.dir, "again.json"), []string{cid})
+	mustRun(t, p.service(t, nil, "state", "import", "--keyspace", db.keyspace, filepath.Join(p.dir, "again.json")))
+}
+
+func isRefusal(err error, status int, text string) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.status == status && strings.Contains(r.text, text)
 }
 
 // checkPatchedInit checks what sections the patched service writes.

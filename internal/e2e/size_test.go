@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -96,15 +94,7 @@ func checkTooLarge(t *testing.T, what string, err error, cid string) {
 // pinsvc sends a pin to the Pinning Service API.
 func (p *peer) pinsvc(t *testing.T, body string) error {
 	t.Helper()
-	base, err := url.Parse(p.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := strconv.Atoi(base.Port())
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := p.client.Post("http://"+net.JoinHostPort(base.Hostname(), strconv.Itoa(first+pinsvcPort))+"/pins", "application/json", strings.NewReader(body))
+	res, err := p.client.Post(p.pinsvcURL(t)+"/pins", "application/json", strings.NewReader(body))
 	if err != nil {
 		return err
 	}
