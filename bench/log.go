@@ -7,25 +7,22 @@ import (
 	"time"
 )
 
-// Lines of the daemon's log. The second is upstream's, at level debug.
-const (
-	readyLine   = "IPFS Cluster is READY"
-	recoverLine = "auto-triggering RecoverAllLocal()"
-)
+// readyLine is in the log of a daemon that has started.
+const readyLine = "IPFS Cluster is READY"
 
 // tailLines is how much of a log an error shows.
 const tailLines = 20
 
-// watchedLog takes the output of a daemon and notes when the lines come that
-// the bench waits for. It is safe for concurrent use.
+// watchedLog takes the output of a daemon and notes when it is ready. It is safe for
+// concurrent use.
 type watchedLog struct {
 	mu   sync.Mutex
 	part []byte // of a line that has not ended
 	last []string
-	at   map[string][]time.Time
+	at   time.Time // of readyLine, zero before
 }
 
-func newWatchedLog() *watchedLog { return &watchedLog{at: make(map[string][]time.Time)} }
+func newWatchedLog() *watchedLog { return &watchedLog{} }
 
 // Write never fails.
 func (l *watchedLog) Write(p []byte) (int, error) {
@@ -44,23 +41,18 @@ func (l *watchedLog) Write(p []byte) (int, error) {
 }
 
 func (l *watchedLog) add(now time.Time, line string) {
-	for _, wanted := range []string{readyLine, recoverLine} {
-		if strings.Contains(line, wanted) {
-			l.at[wanted] = append(l.at[wanted], now)
-		}
+	if l.at.IsZero() && strings.Contains(line, readyLine) {
+		l.at = now
 	}
 	l.last = append(l.last, line)
 	l.last = l.last[max(0, len(l.last)-tailLines):]
 }
 
-// when tells when the n-th line with the text came.
-func (l *watchedLog) when(text string, n int) (time.Time, bool) {
+// ready tells when readyLine came, and whether it has.
+func (l *watchedLog) ready() (time.Time, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.at[text]) < n {
-		return time.Time{}, false
-	}
-	return l.at[text][n-1], true
+	return l.at, !l.at.IsZero()
 }
 
 func (l *watchedLog) tail() string {

@@ -6,6 +6,10 @@
 //     first pin, and its memory after two recover intervals.
 //   - Each operation of the store, beside a bare driver loop that sends the
 //     very same statements.
+//   - Clusters of peers beside clusters of stock's with crdt: pins by the REST API,
+//     how fast they are acknowledged and made, and what of the processors they take.
+//   - What a peer that holds many pins needs to list them and to compare them with
+//     IPFS.
 //   - How late pins are removed that run out at a high rate.
 //   - A migration from the folder of a crdt peer, beside a bare driver loop
 //     that writes the same rows, its memory, and how long its check takes.
@@ -23,7 +27,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
 	"syscall"
 	"time"
 )
@@ -41,6 +44,12 @@ type settings struct {
 	Listed       int           // pins that a List returns
 	Expiring     time.Duration // for which pins run out
 
+	Peers         []int // sizes of the clusters
+	ClusterPins   int   // of a turn
+	ClusterRounds int
+	Profiles      string // folder, none if it is empty
+	Own           int    // pins of the one peer that lists them
+
 	Migrated       int // pins in the folder that is migrated
 	MigratedTurn   int // of a turn beside the bare driver
 	MigratedRounds int
@@ -50,6 +59,7 @@ func defaults() settings {
 	return settings{
 		Pins: 100_000, Starts: 10, MemoryRuns: 2, RecoverEvery: 15 * time.Second,
 		Rounds: 30, Ops: 640, SingleOps: 60, Clients: 64, Listed: 20_000, Expiring: 5 * time.Minute,
+		Peers: []int{1, 4, 8}, ClusterPins: 3000, ClusterRounds: 1, Own: 300_000,
 		Migrated: 1_000_000, MigratedTurn: 1 << 17, MigratedRounds: 5,
 	}
 }
@@ -59,6 +69,7 @@ func quick() settings {
 	return settings{
 		Pins: 2000, Starts: 1, MemoryRuns: 1, RecoverEvery: 2 * time.Second,
 		Rounds: 2, Ops: 200, SingleOps: 20, Clients: 64, Listed: 2000, Expiring: 5 * time.Second,
+		Peers: []int{1, 2}, ClusterPins: 200, ClusterRounds: 1, Own: 5000,
 		Migrated: 10_000, MigratedTurn: 4000, MigratedRounds: 2,
 	}
 }
@@ -77,30 +88,14 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	pins := flags.Int("pins", defaults().Pins, "pins of another peer in the full keyspace")
-	small := flags.Bool("quick", false, "small sizes, to see that the bench works; its figures mean nothing")
-	only := flags.String("only", "", "run one part: peer, store, expiry or migrate")
-	service := flags.String("service", "bin/ipfs-cluster-service", "the `program` to measure")
-	out := flags.String("out", "bench/out/latest.json", "`file` for the report as JSON")
-	if err := flags.Parse(args); err != nil {
+	c, err := parse(args)
+	if err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
-		return fmt.Errorf("reading the flags: %w", err)
+		return err
 	}
-	if flags.NArg() > 0 || *pins < 1 || !slices.Contains([]string{"", "peer", "store", "expiry", "migrate"}, *only) {
-		return fmt.Errorf("cannot use %q: -pins takes a number above 0, -only peer, store, expiry or migrate, and there are no arguments", args)
-	}
-	set := defaults()
-	if *small {
-		set = quick()
-	}
-	flags.Visit(func(f *flag.Flag) {
-		if f.Name == "pins" {
-			set.Pins = *pins
-		}
-	})
+	set := c.set
 
 	db, err := openServer(ctx)
 	if err != nil {
@@ -109,19 +104,21 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	defer func() { err = errors.Join(err, db.close()) }()
 	report := report{
 		Engine: db.Name(), Started: time.Now().UTC().Truncate(time.Second), CPUs: runtime.NumCPU(),
-		Go: runtime.Version(), Quick: *small, Settings: set,
+		Go: runtime.Version(), Quick: c.quick, Settings: set,
 	}
 	say("measuring on %s", db.Name())
 	for _, part := range []struct {
 		name    string
 		measure func() ([]table, error)
 	}{
-		{"peer", func() ([]table, error) { return measurePeer(ctx, db, *service, set) }},
+		{"peer", func() ([]table, error) { return measurePeer(ctx, db, c.service, set) }},
+		{"peers", func() ([]table, error) { return measurePeers(ctx, db, c.service, c.stock, set) }},
+		{"own", func() ([]table, error) { return measureOwn(ctx, db, set) }},
 		{"store", func() ([]table, error) { return measureStore(ctx, db, set) }},
-		{"migrate", func() ([]table, error) { return measureMigrate(ctx, db, *service, set) }},
+		{"migrate", func() ([]table, error) { return measureMigrate(ctx, db, c.service, set) }},
 		{"expiry", func() ([]table, error) { return measureExpiry(ctx, db, set) }},
 	} {
-		if *only != "" && *only != part.name {
+		if c.only != "" && c.only != part.name {
 			continue
 		}
 		tables, err := part.measure()
@@ -131,10 +128,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		report.Tables = append(report.Tables, tables...)
 	}
 	report.TookSeconds = time.Since(report.Started).Seconds()
-	if err := report.save(*out); err != nil {
+	if err := report.save(c.out); err != nil {
 		return err
 	}
-	say("the report as JSON is in %s", *out)
+	say("the report as JSON is in %s", c.out)
 	return report.print(stdout)
 }
 

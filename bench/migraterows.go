@@ -68,7 +68,7 @@ func (p *partOf) rows(ctx context.Context) (*bulkRows, error) {
 				window[name] = append(window[name], entry(insertBucket, name, bucket))
 			}
 			k := fmt.Sprint("placements ", name, bucket)
-			window[k] = append(window[k], entry(putPlacement, at, rev, queued, now, 0, gocql.UnsetValue, "", name, bucket, key))
+			window[k] = append(window[k], entry(putPlacement, at, rev, queued, now, 0, gocql.UnsetValue, "", int(pin.MaxDepth), name, bucket, key))
 		}
 		out.pins = append(out.pins, []any{at, rev, r.Value, pin.ReplicationFactorMin, pin.ReplicationFactorMax, pin.Timestamp, peers, key})
 		if len(out.pins)%bulkWindow == 0 {

@@ -14,9 +14,11 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
-// Recoveries run at the start and then once per interval: the third begins
-// when two intervals are over, and what is measured lasts until the fourth.
-const measuredRecover = 3
+const (
+	// calm is how many recover intervals a daemon runs before it is measured at rest,
+	// and watched how many that takes.
+	calm, watched = 2, 2
+)
 
 // measurePeer compares a daemon on a full keyspace with one on an empty one.
 func measurePeer(ctx context.Context, db *server, binary string, set settings) (tables []table, err error) {
@@ -49,8 +51,8 @@ func measurePeer(ctx context.Context, db *server, binary string, set settings) (
 		return nil, err
 	}
 	memory := table{
-		Title: "The same daemons at rest, after two recover intervals", Left: full, Right: empty,
-		Note: fmt.Sprintf("pin_recover_interval %s, %d runs of both side by side; memory while the interval after the second one lasts, processor time of two intervals.", set.RecoverEvery, set.MemoryRuns),
+		Title: fmt.Sprintf("The same daemons at rest, %s after READY", calm*set.RecoverEvery), Left: full, Right: empty,
+		Note: fmt.Sprintf("pin_recover_interval %s, %d runs of both side by side; memory and processor time of %s.", set.RecoverEvery, set.MemoryRuns, watched*set.RecoverEvery),
 	}
 	if memory.Rows, err = measureMemory(ctx, services, set); err != nil {
 		return nil, err
@@ -138,7 +140,7 @@ func startOnce(ctx context.Context, s *service, c api.Cid) (pinned, ready time.D
 	if pinned, err = d.firstPin(ctx, c); err != nil {
 		return 0, 0, err
 	}
-	if ready, err = d.logged(ctx, readyLine, 1); err != nil {
+	if ready, err = d.ready(ctx); err != nil {
 		return 0, 0, err
 	}
 	return pinned, ready, d.stop()
@@ -149,12 +151,12 @@ func measureMemory(ctx context.Context, services [2]*service, set settings) ([]r
 	peak := row{Name: "peak of resident memory", Unit: "MB"}
 	cpu := row{Name: "processor time per interval", Unit: "s"}
 	for i := range set.MemoryRuns {
-		say("memory, run %d of %d, takes about %s", i+1, set.MemoryRuns, (measuredRecover * set.RecoverEvery).Round(time.Second))
+		say("memory, run %d of %d, takes about %s", i+1, set.MemoryRuns, ((calm + watched) * set.RecoverEvery).Round(time.Second))
 		var rests [2]rest
 		g, gctx := errgroup.WithContext(ctx)
 		for side := range rests {
 			g.Go(func() (err error) {
-				rests[side], err = atRest(gctx, services[side])
+				rests[side], err = atRest(gctx, services[side], set.RecoverEvery)
 				return err
 			})
 		}
@@ -180,33 +182,30 @@ type rest struct {
 // sampleEvery is how often the memory is read.
 const sampleEvery = 100 * time.Millisecond
 
-func atRest(ctx context.Context, s *service) (rest, error) {
+func atRest(ctx context.Context, s *service, interval time.Duration) (rest, error) {
 	d, err := s.start(ctx)
 	if err != nil {
 		return rest{}, err
 	}
 	defer d.Kill()
-	if _, err := d.logged(ctx, recoverLine, measuredRecover-1); err != nil {
+	if _, err := d.ready(ctx); err != nil {
+		return rest{}, err
+	}
+	if err := d.wait(ctx, time.After(calm*interval)); err != nil {
 		return rest{}, err
 	}
 	before, err := d.cpu()
 	if err != nil {
 		return rest{}, err
 	}
-	if _, err := d.logged(ctx, recoverLine, measuredRecover); err != nil {
-		return rest{}, err
-	}
 	var out rest
 	var samples []float64
-	for {
+	for began := time.Now(); time.Since(began) < watched*interval; {
 		var now float64
 		if now, out.peak, err = d.memory(); err != nil {
 			return rest{}, err
 		}
 		samples = append(samples, now)
-		if _, over := d.log.when(recoverLine, measuredRecover+1); over {
-			break
-		}
 		if err := d.wait(ctx, time.After(sampleEvery)); err != nil {
 			return rest{}, err
 		}
@@ -215,6 +214,6 @@ func atRest(ctx context.Context, s *service) (rest, error) {
 	if err != nil {
 		return rest{}, err
 	}
-	out.rss, out.cpu = median(samples), (after-before)/2
+	out.rss, out.cpu = median(samples), (after-before)/watched
 	return out, d.stop()
 }

@@ -9,7 +9,7 @@ const (
 	casRemove    = "UPDATE pins USING TTL ? SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ? IF rev = ? AND pin != ?"
 	selectRange  = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 	bulkPut      = "UPDATE pins USING TIMESTAMP ? SET rev = ?, pin = ?, rf_min = ?, rf_max = ?, created = ?, peers = ? WHERE cid = ?"
-	putPlacement = "UPDATE placements USING TIMESTAMP ? SET rev = ?, status = ?, updated = ?, attempts = ?, size = ?, error = ? WHERE peer = ? AND bucket = ? AND cid = ?"
+	putPlacement = "UPDATE placements USING TIMESTAMP ? SET rev = ?, status = ?, updated = ?, attempts = ?, size = ?, error = ?, depth = ? WHERE peer = ? AND bucket = ? AND cid = ?"
 	insertBucket = "INSERT INTO buckets (holder, bucket) VALUES (?, ?)"
 	insertChange = "INSERT INTO changes (feed,slot,at,cid,rev,prev,kind,traceparent) VALUES (?,?,?,?,?,?,?,?) "
 )
