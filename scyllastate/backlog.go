@@ -79,7 +79,7 @@ func (k *keySet) add(key []byte) {
 	if err != nil {
 		return // the feed logs it
 	}
-	bucket := bucketOf(c)
+	bucket := state.Bucket(c)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if bucket < k.from || bucket >= k.next {

@@ -13,8 +13,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-func bucketOf(c api.Cid) int { return state.Bucket(c) }
-
 // shardOf is the shard of a CID in expiries: the first 4 bits of the hash that the
 // bucket is taken from.
 func shardOf(c api.Cid) int { return state.Bucket(c) >> (12 - 4) }

@@ -37,13 +37,13 @@ func TestBuckets(t *testing.T) {
 		{"zdj7WWeQ43G6JJvLWQWZpyHuAMq6uYWRjkBXFad11vE2LHhQ7", 199, 0},
 	} {
 		c := decodeCid(t, tt.text)
-		if b, s := bucketOf(c), shardOf(c); b != tt.bucket || s != tt.shard {
+		if b, s := state.Bucket(c), shardOf(c); b != tt.bucket || s != tt.shard {
 			t.Errorf("%s is in bucket %d and shard %d, want %d and %d", tt.text, b, s, tt.bucket, tt.shard)
 		}
 	}
 	for i := range 1000 {
 		c := statetest.Cid(string(rune(i)))
-		if b, s := bucketOf(c), shardOf(c); b < 0 || b >= state.Buckets || s < 0 || s >= state.ExpiryShards {
+		if b, s := state.Bucket(c), shardOf(c); b < 0 || b >= state.Buckets || s < 0 || s >= state.ExpiryShards {
 			t.Fatalf("%s is in bucket %d and shard %d", c, b, s)
 		}
 	}
@@ -55,11 +55,11 @@ func inBuckets(t *testing.T, n int) []api.Cid {
 	cids := make([]api.Cid, 0, n)
 	for i := 0; len(cids) < n; i++ {
 		c := statetest.Cid(fmt.Sprint("in a bucket ", i))
-		if !slices.ContainsFunc(cids, func(other api.Cid) bool { return bucketOf(other) == bucketOf(c) }) {
+		if !slices.ContainsFunc(cids, func(other api.Cid) bool { return state.Bucket(other) == state.Bucket(c) }) {
 			cids = append(cids, c)
 		}
 	}
-	slices.SortFunc(cids, func(a, b api.Cid) int { return bucketOf(a) - bucketOf(b) })
+	slices.SortFunc(cids, func(a, b api.Cid) int { return state.Bucket(a) - state.Bucket(b) })
 	return cids
 }
 
@@ -73,7 +73,7 @@ func TestPlacementBuckets(t *testing.T) {
 		t.Helper()
 		var buckets []int
 		for _, c := range cids {
-			buckets = append(buckets, bucketOf(c))
+			buckets = append(buckets, state.Bucket(c))
 		}
 		got, err := s.PlacementBuckets(ctx, p)
 		if must(t, err); !slices.Equal(got, buckets) {
@@ -98,7 +98,7 @@ func TestPlacementBuckets(t *testing.T) {
 		want(s, b, cids[3])
 	}
 	everywhere, err := s.bucketsOf(ctx, everyPeer)
-	if must(t, err); !slices.Equal(everywhere, []int{bucketOf(cids[1])}) {
+	if must(t, err); !slices.Equal(everywhere, []int{state.Bucket(cids[1])}) {
 		t.Errorf("everywhere uses %d", everywhere)
 	}
 
@@ -108,14 +108,14 @@ func TestPlacementBuckets(t *testing.T) {
 	want(s, a) // it was known to be noted
 	put(a, cids[2])
 	want(s, a, cids[2]) // and then not any more
-	must(t, s.NoteBucket(ctx, a, bucketOf(cids[1])))
+	must(t, s.NoteBucket(ctx, a, state.Bucket(cids[1])))
 	want(s, a, cids[1], cids[2])
 	for _, c := range cids[:2] { // there is nothing in the first one
-		if _, err := s.DropStrays(ctx, bucketOf(c)); err != nil {
+		if _, err := s.DropStrays(ctx, state.Bucket(c)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if everywhere, err = s.bucketsOf(ctx, everyPeer); err != nil || !slices.Equal(everywhere, []int{bucketOf(cids[1])}) {
+	if everywhere, err = s.bucketsOf(ctx, everyPeer); err != nil || !slices.Equal(everywhere, []int{state.Bucket(cids[1])}) {
 		t.Errorf("everywhere uses %d after a scrub, %v", everywhere, err)
 	}
 	if err := s.NoteBucket(ctx, a, state.Buckets); err == nil {

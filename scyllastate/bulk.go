@@ -132,7 +132,7 @@ func (i *importer) exec(ctx context.Context, statement string, args ...any) erro
 // A peer that starts takes up what is queued for it.
 func (i *importer) addSideRows(rows *sideRows, p *state.BulkPin) {
 	c := p.Pin.Cid
-	bucket, key := bucketOf(c), c.Bytes()
+	bucket, key := state.Bucket(c), c.Bytes()
 	at := stampOf(i.run, p.Number)
 	rev := i.mark.revision(at)
 	if p.Pin.IsPinEverywhere() {
@@ -290,7 +290,7 @@ func (i *importer) Sweep(ctx context.Context, progress func(n int64)) (removed i
 func (i *importer) remove(ctx context.Context, s swept) error {
 	at := stampOf(i.run, 0) // after every earlier run, before all of this one
 	for _, id := range s.pin.Allocations {
-		if err := i.exec(ctx, dropPlacement, at, id.String(), bucketOf(s.cid), s.cid.Bytes()); err != nil {
+		if err := i.exec(ctx, dropPlacement, at, id.String(), state.Bucket(s.cid), s.cid.Bytes()); err != nil {
 			return err
 		}
 	}

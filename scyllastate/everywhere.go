@@ -9,6 +9,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // everywherePage is the number of rows that one request returns.
@@ -17,7 +18,7 @@ const everywherePage = 500
 // indexEverywhere lists c among the pins that every peer holds. It is called
 // before the pin is written, under revision rev.
 func (s *Store) indexEverywhere(ctx context.Context, c api.Cid, rev gocql.UUID) error {
-	bucket := bucketOf(c)
+	bucket := state.Bucket(c)
 	if err := s.noteBucket(ctx, everyPeer, bucket); err != nil {
 		return fmt.Errorf("listing %s among the pins of every peer: %w", c, err)
 	}

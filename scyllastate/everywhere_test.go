@@ -21,7 +21,7 @@ func everywherePin(c api.Cid) api.Pin {
 func indexed(t *testing.T, s *Store, c api.Cid) bool {
 	t.Helper()
 	var n int
-	if err := s.db.Session.Query("SELECT COUNT(*) FROM everywhere WHERE bucket = ? AND cid = ?", bucketOf(c), c.Bytes()).Scan(&n); err != nil {
+	if err := s.db.Session.Query("SELECT COUNT(*) FROM everywhere WHERE bucket = ? AND cid = ?", state.Bucket(c), c.Bytes()).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n == 1

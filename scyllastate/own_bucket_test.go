@@ -58,7 +58,7 @@ func TestListBucket(t *testing.T) {
 		return nil
 	}))
 	same := func(a, b state.Own) bool { return a.Cid == b.Cid && a.Everywhere == b.Everywhere && !a.Changed }
-	if len(placed) != len(got) || !slices.EqualFunc(placed[:len(got)-1], got[1:], same) || bucketOf(placed[len(got)-1].Cid) != 10 {
+	if len(placed) != len(got) || !slices.EqualFunc(placed[:len(got)-1], got[1:], same) || state.Bucket(placed[len(got)-1].Cid) != 10 {
 		t.Errorf("behind the first one are %+v", placed)
 	}
 

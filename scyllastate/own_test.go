@@ -1,8 +1,6 @@
 package scyllastate
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +27,7 @@ func listOwn(t *testing.T, s *Store, p peer.ID, after state.Place) []state.Own {
 		return nil
 	}))
 	ordered := slices.IsSortedFunc(all, func(a, b state.Own) int {
-		return cmp.Or(cmp.Compare(bucketOf(a.Cid), bucketOf(b.Cid)), bytes.Compare(a.Cid.Bytes(), b.Cid.Bytes()))
+		return state.PlaceOf(a.Cid).Compare(state.PlaceOf(b.Cid))
 	})
 	if !ordered {
 		t.Error("the listing is in no order")
@@ -241,7 +239,7 @@ func TestListOwnFrom(t *testing.T) {
 		t.Fatalf("%d are listed", len(all))
 	}
 	for i, own := range all {
-		if got := listOwn(t, s, a, state.Place{Bucket: bucketOf(own.Cid), Cid: own.Cid}); !slices.EqualFunc(got, all[i+1:], sameOwn) {
+		if got := listOwn(t, s, a, state.PlaceOf(own.Cid)); !slices.EqualFunc(got, all[i+1:], sameOwn) {
 			t.Errorf("after %d: %v", i, got)
 		}
 	}

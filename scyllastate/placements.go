@@ -34,7 +34,7 @@ func (s *Store) PutPlacement(ctx context.Context, p peer.ID, row state.Placement
 	if row.Status < state.PlacementQueued || row.Status > state.PlacementUnpinError {
 		return fmt.Errorf("storing the placement of %s on peer %s: there is no status %d", row.Cid, p, row.Status)
 	}
-	bucket := bucketOf(row.Cid)
+	bucket := state.Bucket(row.Cid)
 	if err := s.noteBucket(ctx, p.String(), bucket); err != nil {
 		return fmt.Errorf("storing the placement of %s on peer %s: %w", row.Cid, p, err)
 	}
@@ -67,7 +67,7 @@ func (s *Store) SetSize(ctx context.Context, p peer.ID, c api.Cid, size int64) e
 	if _, there, err := s.GetPlacement(ctx, p, c); err != nil || !there {
 		return err
 	}
-	err := s.db.Write(ctx, scylla.Bind(putSize, at, size, p.String(), bucketOf(c), c.Bytes()))
+	err := s.db.Write(ctx, scylla.Bind(putSize, at, size, p.String(), state.Bucket(c), c.Bytes()))
 	if err != nil {
 		return fmt.Errorf("storing the size of %s on peer %s: %w", c, p, err)
 	}
@@ -79,7 +79,7 @@ func (s *Store) DropPlacement(ctx context.Context, p peer.ID, c api.Cid) error {
 	if !c.Defined() {
 		return nil
 	}
-	err := s.db.Write(ctx, scylla.Bind(dropPlacement, s.stamp(), p.String(), bucketOf(c), c.Bytes()))
+	err := s.db.Write(ctx, scylla.Bind(dropPlacement, s.stamp(), p.String(), state.Bucket(c), c.Bytes()))
 	if err != nil {
 		return fmt.Errorf("dropping the placement of %s on peer %s: %w", c, p, err)
 	}
@@ -92,7 +92,7 @@ func (s *Store) GetPlacement(ctx context.Context, p peer.ID, c api.Cid) (state.P
 		return state.Placement{}, false, nil
 	}
 	var cells placementCells
-	if _, err := s.db.Read(ctx, gocql.Quorum, scylla.Bind(selectPlacement, p.String(), bucketOf(c), c.Bytes()), cells.columns()...); err != nil {
+	if _, err := s.db.Read(ctx, gocql.Quorum, scylla.Bind(selectPlacement, p.String(), state.Bucket(c), c.Bytes()), cells.columns()...); err != nil {
 		return state.Placement{}, false, fmt.Errorf("reading the placement of %s on peer %s: %w", c, p, err)
 	}
 	if !cells.there() {

@@ -33,7 +33,7 @@ func TestPlacements(t *testing.T) {
 			t.Fatalf("%s: there %t, %v", what, there, err)
 		}
 		var listed []state.Placement
-		must(t, s.ListPlacements(ctx, p, bucketOf(c), func(r state.Placement) error {
+		must(t, s.ListPlacements(ctx, p, state.Bucket(c), func(r state.Placement) error {
 			listed = append(listed, r)
 			return nil
 		}))
@@ -80,7 +80,7 @@ func TestPlacements(t *testing.T) {
 
 	must(t, s.DropPlacement(ctx, p, c))
 	want("dropped", nil)
-	must(t, s.db.Session.Query(putSize, s.stamp(), int64(9), p.String(), bucketOf(c), c.Bytes()).Exec())
+	must(t, s.db.Session.Query(putSize, s.stamp(), int64(9), p.String(), state.Bucket(c), c.Bytes()).Exec())
 	want("a size that came late", nil)
 	must(t, s.DropPlacement(ctx, p, c))
 	must(t, s.PutPlacement(ctx, p, state.Placement{Cid: c, Status: state.PlacementQueued}))
@@ -273,7 +273,7 @@ func cidsIn(t *testing.T, bucket, n int) []api.Cid {
 		}
 		c, err := api.CastCid(key)
 		must(t, err)
-		if got := bucketOf(c); got != bucket {
+		if got := state.Bucket(c); got != bucket {
 			t.Fatalf("a CID meant for the bucket %d is in %d", bucket, got)
 		}
 		out = append(out, c)

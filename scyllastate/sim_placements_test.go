@@ -2,7 +2,6 @@ package scyllastate
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -167,10 +166,10 @@ func (s simPlacements) GetPlacement(_ context.Context, _ peer.ID, c api.Cid) (ro
 func (s simPlacements) ListOwn(ctx context.Context, p peer.ID, after state.Place, f func(state.Own) error) error {
 	cids := slices.Clone(simCidList)
 	slices.SortFunc(cids, func(a, b api.Cid) int {
-		return cmp.Or(cmp.Compare(bucketOf(a), bucketOf(b)), bytes.Compare(a.Bytes(), b.Bytes()))
+		return state.PlaceOf(a).Compare(state.PlaceOf(b))
 	})
 	for _, c := range cids {
-		if bucketOf(c) < after.Bucket || bucketOf(c) == after.Bucket && after.Cid.Defined() && bytes.Compare(c.Bytes(), after.Cid.Bytes()) <= 0 {
+		if state.Bucket(c) < after.Bucket || state.Bucket(c) == after.Bucket && after.Cid.Defined() && bytes.Compare(c.Bytes(), after.Cid.Bytes()) <= 0 {
 			continue
 		}
 		own := state.Own{Cid: c}
@@ -179,7 +178,7 @@ func (s simPlacements) ListOwn(ctx context.Context, p peer.ID, after state.Place
 			err = s.instant("read everywhere", false, c, func() { own.Everywhere = s.p.world.everywhere[c] })
 		}
 		if err != nil {
-			return &state.BucketError{Bucket: bucketOf(c), Err: err}
+			return &state.BucketError{Bucket: state.Bucket(c), Err: err}
 		}
 		if there {
 			own.Placement = &row
@@ -214,4 +213,9 @@ func (s simPlacements) GetVersion(_ context.Context, c api.Cid) (pin *api.Pin, r
 		pin, err = r.decode(c)
 	}
 	return pin, state.Revision(r.rev), err
+}
+
+// ListPlaced implements state.OwnPins for the simulation, whose ListOwn has no changes.
+func (s simPlacements) ListPlaced(ctx context.Context, p peer.ID, after state.Place, f func(state.Own) error) error {
+	return s.ListOwn(ctx, p, after, f)
 }

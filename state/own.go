@@ -1,6 +1,8 @@
 package state
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 
@@ -26,6 +28,15 @@ type Own struct {
 type Place struct {
 	Bucket int
 	Cid    api.Cid
+}
+
+// PlaceOf is where a CID is.
+func PlaceOf(c api.Cid) Place { return Place{Bucket: Bucket(c), Cid: c} }
+
+// Compare is below 0 if p is before q, above 0 if it is behind q, and 0 if they are the
+// same.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.Bucket, q.Bucket), bytes.Compare(p.Cid.Bytes(), q.Cid.Bytes()))
 }
 
 // OwnPins lists what one peer has to do with, without looking at the others' pins.

@@ -67,7 +67,7 @@ func (s *story) pin(i int, cid string) {
 	}
 }
 
-// acknowledged reports whether a request was. It is no contradiction if it was not.
+// acknowledged reports whether a request was. One that is refused is not a contradiction.
 func (s *story) acknowledged(what string, err error) bool {
 	if err != nil {
 		s.t.Errorf("%s was not acknowledged: %v", what, err)

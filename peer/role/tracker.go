@@ -84,7 +84,7 @@ func (t *Tracker) StatusAll(ctx context.Context, filter api.TrackerStatus, out c
 	err := t.pins.ScanPiece(ctx, 0, 1, func(pin api.Pin, _ state.Revision) error {
 		return send(t.info(pin))
 	}, func(c api.Cid, bad error) {
-		if !c.Defined() { // the row is no pin
+		if !c.Defined() { // the row is not a pin
 			logger.Errorf("listing the pins for their status: %s", bad)
 			return
 		}

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -150,8 +149,8 @@ func (src *source) forward(ctx context.Context, s *Service, list lists, last *st
 			if wrong != nil {
 				continue
 			}
-			at := state.Place{Bucket: state.Bucket(info.Cid), Cid: info.Cid}
-			if last.Cid.Defined() && compare(at, *last) <= 0 {
+			at := state.PlaceOf(info.Cid)
+			if last.Cid.Defined() && at.Compare(*last) <= 0 {
 				wrong = errOrder
 				cancel()
 				continue
@@ -168,13 +167,6 @@ func (src *source) forward(ctx context.Context, s *Service, list lists, last *st
 		}
 		return wrong
 	})
-}
-
-func compare(a, b state.Place) int {
-	if a.Bucket != b.Bucket {
-		return a.Bucket - b.Bucket
-	}
-	return bytes.Compare(a.Cid.Bytes(), b.Cid.Bytes())
 }
 
 // batch is how many pins are read together.

@@ -177,7 +177,7 @@ type heads []*source
 func (h heads) Len() int { return len(h) }
 
 func (h heads) Less(i, j int) bool {
-	return compare(placeOf(h[i].head.Cid), placeOf(h[j].head.Cid)) < 0
+	return state.PlaceOf(h[i].head.Cid).Compare(state.PlaceOf(h[j].head.Cid)) < 0
 }
 
 func (h heads) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
@@ -190,5 +190,3 @@ func (h *heads) Pop() any {
 	*h = old[:len(old)-1]
 	return last
 }
-
-func placeOf(c api.Cid) state.Place { return state.Place{Bucket: state.Bucket(c), Cid: c} }

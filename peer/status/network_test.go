@@ -91,7 +91,7 @@ func (p *pinset) ListOwn(_ context.Context, _ peer.ID, after state.Place, f func
 		return errDown
 	}
 	for _, c := range all {
-		if after.Cid.Defined() && compare(placeOf(c), after) <= 0 {
+		if after.Cid.Defined() && state.PlaceOf(c).Compare(after) <= 0 {
 			continue
 		}
 		if err := f(state.Own{Cid: c}); err != nil {
@@ -106,7 +106,7 @@ func (p *pinset) ordered() []api.Cid {
 	for c := range p.pins {
 		all = append(all, c)
 	}
-	slices.SortFunc(all, func(a, b api.Cid) int { return compare(placeOf(a), placeOf(b)) })
+	slices.SortFunc(all, func(a, b api.Cid) int { return state.PlaceOf(a).Compare(state.PlaceOf(b)) })
 	return all
 }
 

@@ -148,7 +148,7 @@ func (w *world) check(all []api.GlobalPinInfo, of func(holder int) api.TrackerSt
 		w.t.Errorf("%d of %d pins are listed", len(all), len(w.pins.pins))
 	}
 	for i, info := range all {
-		if i > 0 && compare(placeOf(all[i-1].Cid), placeOf(info.Cid)) >= 0 {
+		if i > 0 && state.PlaceOf(all[i-1].Cid).Compare(state.PlaceOf(info.Cid)) >= 0 {
 			w.t.Fatalf("%s comes after %s", info.Cid, all[i-1].Cid)
 		}
 		pin := w.pins.pins[info.Cid]

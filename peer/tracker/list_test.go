@@ -40,7 +40,7 @@ func TestStatusAll(t *testing.T) {
 				t.Errorf("%s is %s, want %s", info.Cid, info.Status, want[info.Cid])
 			}
 		}
-		if !slices.IsSortedFunc(infos, func(a, b api.PinInfo) int { return comparePlaces(placeOf(a.Cid), placeOf(b.Cid)) }) {
+		if !slices.IsSortedFunc(infos, func(a, b api.PinInfo) int { return state.PlaceOf(a.Cid).Compare(state.PlaceOf(b.Cid)) }) {
 			t.Error("they are in no order")
 		}
 	})
@@ -107,7 +107,7 @@ func TestFingerprints(t *testing.T) {
 	if f.to != state.Buckets/2 || f.kept > most {
 		t.Fatalf("buckets up to %d are kept, %d pins", f.to, f.kept)
 	}
-	slices.SortFunc(cids, func(a, b api.Cid) int { return comparePlaces(placeOf(a), placeOf(b)) })
+	slices.SortFunc(cids, func(a, b api.Cid) int { return state.PlaceOf(a).Compare(state.PlaceOf(b)) })
 	for _, c := range cids {
 		if state.Bucket(c) >= f.to {
 			break

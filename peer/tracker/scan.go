@@ -218,7 +218,7 @@ func (s *scanner) flush(ctx context.Context) error {
 		s.t.takeUp(s.batch[i])
 	}
 	last := s.batch[len(s.batch)-1].Cid
-	s.at, s.batch = state.Place{Bucket: state.Bucket(last), Cid: last}, nil
+	s.at, s.batch = state.PlaceOf(last), nil
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package tracker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -256,9 +255,9 @@ func (s *store) list(after state.Place, changedOnly bool, f func(state.Own) erro
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(all, func(a, b state.Own) int { return comparePlaces(placeOf(a.Cid), placeOf(b.Cid)) })
+	slices.SortFunc(all, func(a, b state.Own) int { return state.PlaceOf(a.Cid).Compare(state.PlaceOf(b.Cid)) })
 	for _, own := range all {
-		if comparePlaces(placeOf(own.Cid), after) <= 0 {
+		if state.PlaceOf(own.Cid).Compare(after) <= 0 {
 			continue
 		}
 		if bucket := state.Bucket(own.Cid); bad != 0 && after.Bucket <= bad && bucket >= bad {
@@ -269,15 +268,6 @@ func (s *store) list(after state.Place, changedOnly bool, f func(state.Own) erro
 		}
 	}
 	return nil
-}
-
-func placeOf(c api.Cid) state.Place { return state.Place{Bucket: state.Bucket(c), Cid: c} }
-
-func comparePlaces(a, b state.Place) int {
-	if a.Bucket != b.Bucket {
-		return a.Bucket - b.Bucket
-	}
-	return bytes.Compare(a.Cid.Bytes(), b.Cid.Bytes())
 }
 
 func (s *store) ScanPiece(_ context.Context, _, _ int, f func(api.Pin, state.Revision) error, _ func(api.Cid, error)) error {
