@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
 const (
@@ -82,7 +85,7 @@ func (m *clusterBench) measure(ctx context.Context, peers int) (table, error) {
 		{Name: "acknowledged", Unit: "pins/s"}, {Name: "all copies made after (60 s: not all)", Unit: "s"},
 		{Name: fmt.Sprintf("copies missing %d s after the last", int(missingAfter.Seconds())), Unit: "%"},
 		{Name: "processor time of the peers", Unit: "ms/pin"}, {Name: "processor time of the database", Unit: "ms/pin"},
-		{Name: "of both", Unit: "ms/pin"},
+		{Name: "of both", Unit: "ms/pin"}, {Name: "copies missing then", Unit: "%"}, {Name: "requests of the database", Unit: "a pin"},
 	}
 	for round := range m.set.ClusterRounds {
 		for turn := range 2 {
@@ -97,7 +100,7 @@ func (m *clusterBench) measure(ctx context.Context, peers int) (table, error) {
 			for i, v := range got {
 				rows[i].add(side, v)
 			}
-			say("%d peers, %s: %.0f pins/s, all after %.1f s, missing %.2f %%, %.2f + %.2f ms", peers, [2]string{out.Left, out.Right}[side], got[0], got[1], got[2], got[3], got[4])
+			say("%d peers, %s: %.0f pins/s, all after %.1f s, missing %.2f %%, %.2f + %.2f ms, %.2f requests", peers, [2]string{out.Left, out.Right}[side], got[0], got[1], got[2], got[3], got[4], got[7])
 		}
 	}
 	out.Rows = rows
@@ -106,10 +109,11 @@ func (m *clusterBench) measure(ctx context.Context, peers int) (table, error) {
 
 // turn runs one cluster, and returns a value for each row.
 func (m *clusterBench) turn(ctx context.Context, side, peers, replicas int) (_ []float64, err error) {
-	env, args, err := m.backend(side)
+	conf, err := m.db.config() // stock has of it the secret only
 	if err != nil {
 		return nil, err
 	}
+	env, args := m.backend(conf, side)
 	dir := filepath.Join(m.dir, fmt.Sprintf("turn%d", m.turns))
 	m.turns++
 	c, err := startCluster(ctx, m.binaries[side], dir, peers, 0, env, args...)
@@ -117,6 +121,13 @@ func (m *clusterBench) turn(ctx context.Context, side, peers, replicas int) (_ [
 		return nil, err
 	}
 	defer c.kill()
+	var db *scylla.DB // stock's has none
+	if side == 0 {
+		if db, err = m.db.session(ctx, conf); err != nil {
+			return nil, err
+		}
+		defer db.Close()
+	}
 	series := fmt.Sprintf("turn %d", m.turns)
 	warm, err := newPinLoad(c, series+" warm-up", m.set.ClusterPins/warmUp, replicas)
 	if err != nil {
@@ -133,8 +144,8 @@ func (m *clusterBench) turn(ctx context.Context, side, peers, replicas int) (_ [
 		return nil, err
 	}
 	profiles := m.profile(ctx, c, side, peers)
-	var before, after [2]float64
-	if before, err = m.cpu(c, side); err != nil {
+	var before, after used
+	if before, err = m.used(ctx, c, db); err != nil {
 		return nil, err
 	}
 	acknowledged, err := pins.send(ctx, m.set.Clients)
@@ -143,6 +154,7 @@ func (m *clusterBench) turn(ctx context.Context, side, peers, replicas int) (_ [
 	}
 	var g errgroup.Group
 	var made made
+	var missing float64
 	g.Go(func() (err error) {
 		made, err = pins.wait(ctx, missingAfter)
 		return err
@@ -153,23 +165,21 @@ func (m *clusterBench) turn(ctx context.Context, side, peers, replicas int) (_ [
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		after, err = m.cpu(c, side)
+		missing = pins.missing()
+		after, err = m.used(ctx, c, db)
 		return err
 	})
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	n := float64(m.set.ClusterPins)
-	own, engine := 1000*(after[0]-before[0])/n, 1000*(after[1]-before[1])/n
-	return []float64{acknowledged, made.took.Seconds(), 100 * made.missing, own, engine, own + engine}, errors.Join(profiles(), c.stop())
+	own, engine := 1000*(after.peers-before.peers)/n, 1000*(after.engine-before.engine)/n
+	return []float64{acknowledged, made.took.Seconds(), 100 * made.missing, own, engine, own + engine, 100 * missing, (after.requests - before.requests) / n},
+		errors.Join(profiles(), c.stop())
 }
 
 // backend is what tells a service of one side where its pinset is.
-func (m *clusterBench) backend(side int) (env map[string]string, args []string, err error) {
-	conf, err := m.db.config() // of a secret and a keyspace
-	if err != nil {
-		return nil, nil, err
-	}
+func (m *clusterBench) backend(conf *scyllastate.Config, side int) (env map[string]string, args []string) {
 	env, args = sharedEnv(conf, time.Hour), []string{"--state", "scylla"}
 	env["IPFS_CLUSTER_LOG_LEVEL"] = "info" // the default of both
 	if side == 1 {
@@ -178,20 +188,25 @@ func (m *clusterBench) backend(side int) (env map[string]string, args []string, 
 	if m.set.Profiles != "" {
 		env["CLUSTER_METRICS_ENABLESTATS"] = "true" // with it come the profiles
 	}
-	return env, args, nil
+	return env, args
 }
 
-// cpu is the processor time of the peers and of the database. Stock has none.
-func (m *clusterBench) cpu(c *cluster, side int) (used [2]float64, err error) {
-	if used[0], err = c.cpu(); err != nil || side == 1 {
-		return used, err
+// used is what a cluster has used so far: processor time in seconds, and requests of
+// the database. Stock uses none.
+type used struct{ peers, engine, requests float64 }
+
+func (m *clusterBench) used(ctx context.Context, c *cluster, db *scylla.DB) (out used, err error) {
+	if out.peers, err = c.cpu(); err != nil || db == nil {
+		return out, err
 	}
 	for _, pid := range m.engine {
 		of, err := processCPU(pid)
 		if err != nil {
-			return used, err
+			return out, err
 		}
-		used[1] += of
+		out.engine += of
 	}
-	return used, nil
+	n, err := requests(ctx, db)
+	out.requests = float64(n)
+	return out, err
 }

@@ -57,13 +57,17 @@ type made struct {
 	missing float64       // share of the copies that were not made in time
 }
 
+// missing is the share of the copies that are not made.
+func (r *pinLoad) missing() float64 {
+	return float64(max(0, r.copies-r.cluster.held(r.cids))) / float64(r.copies)
+}
+
 // wait waits for the copies for a while.
 func (r *pinLoad) wait(ctx context.Context, atMost time.Duration) (made, error) {
 	deadline := time.After(atMost)
 	for {
-		held := r.cluster.held(r.cids)
-		out := made{time.Since(r.began), float64(r.copies-held) / float64(r.copies)}
-		if held >= r.copies {
+		out := made{missing: r.missing(), took: time.Since(r.began)}
+		if out.missing == 0 {
 			return out, nil
 		}
 		select {
