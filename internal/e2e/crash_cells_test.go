@@ -29,8 +29,11 @@ type operation struct {
 }
 
 // onBack stands for the options of a pin on the back peer, whose ID is not known
-// yet.
-var onBack = url.Values{"on": {"back"}}
+// yet, and directOnBack for those of a direct one.
+var (
+	onBack       = url.Values{"on": {"back"}}
+	directOnBack = url.Values{"on": {"back"}, "mode": {"direct"}}
+)
 
 var (
 	opPin      = operation{name: "pin", pin: onBack}
@@ -38,8 +41,9 @@ var (
 	opUnpin    = operation{name: "unpin", prepare: onBack}
 	opUnpinAll = operation{name: "unpin everywhere", prepare: factors(-1, -1)}
 	// opShrink takes a pin from one of two peers: from which is not known.
-	opShrink = operation{name: "pin on one instead of two", prepare: factors(2, 2), pin: factors(1, 1)}
-	opExpire = operation{name: "pin for seconds", pin: withExpiry("8s"), expires: true}
+	opShrink  = operation{name: "pin on one instead of two", prepare: factors(2, 2), pin: factors(1, 1)}
+	opReplace = operation{name: "direct pin over a recursive one", prepare: onBack, pin: directOnBack}
+	opExpire  = operation{name: "pin for seconds", pin: withExpiry("8s"), expires: true}
 )
 
 func withExpiry(in string) url.Values {
@@ -109,6 +113,8 @@ func crashCells() []crashCell {
 		"unpin: after the answer of IPFS", "unpin: before the row is dropped", "unpin: after the row is dropped",
 	}
 	steps(opPin, false, "change: read", "pin: before IPFS is asked", "pin: after the answer of IPFS", "pin: before its row", "pin: after its row")
+	steps(opReplace, false, "pin: before the row for the wait", "pin: after the row for the wait", "pin: before IPFS is asked",
+		"replace: before the recursive pin goes", "replace: after the recursive pin has gone", "pin: after the answer of IPFS", "pin: before its row", "pin: after its row")
 	steps(opUnpin, false, unpins...)
 	steps(opShrink, true, unpins[1:]...)
 	for _, op := range []operation{opPin, opUnpin} {
@@ -143,6 +149,7 @@ var crashSlice = []string{
 	"unpin; write: after its CAS",
 	"pin; pin: after the row for the wait",
 	"pin; pin: before its row",
+	"direct pin over a recursive one; replace: after the recursive pin has gone",
 	"unpin; unpin: after its row",
 	"unpin; cursor: after it passed",
 	"pin; write: after its intents; fence: after",

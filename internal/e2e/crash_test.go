@@ -171,10 +171,14 @@ func (c *crashing) inLine(t *testing.T, what string) {
 // options are those of a pin.
 func (c *crashing) options(t *testing.T, query url.Values) url.Values {
 	t.Helper()
-	if query.Has("on") {
-		return onto(c.back.id(t))
+	if !query.Has("on") {
+		return query
 	}
-	return query
+	out := onto(c.back.id(t))
+	if query.Has("mode") {
+		out.Set("mode", query.Get("mode"))
+	}
+	return out
 }
 
 // forgetFailed lets the cells to come pass over a CID with which one has failed.

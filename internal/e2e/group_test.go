@@ -214,7 +214,7 @@ func placements(session *gocql.Session, keyspace string) (map[string]map[string]
 }
 
 // inLine returns an error unless every peer of the group holds what the pinset
-// says, of all the given CIDs, in its Kubo as well as by the table placements.
+// says, of all the given CIDs, in its Kubo, in their mode, as well as by the table placements.
 // through is the peer to ask for the pinset.
 func inLine(t *testing.T, session *gocql.Session, db database, through *member, group []*member, cids []string) error {
 	t.Helper()
@@ -233,8 +233,11 @@ func inLine(t *testing.T, session *gocql.Session, db database, through *member, 
 			pin, ok := pins[cid]
 			return ok && slices.Contains(holders(pin, all), id)
 		}
-		if err := m.agrees(t, cids, shall); err != nil {
-			return fmt.Errorf("Kubo of %s: %w", id, err)
+		for kind, direct := range map[string]bool{"recursive": false, "direct": true} {
+			want := slices.DeleteFunc(slices.Clone(cids), func(cid string) bool { return !shall(cid) || (pins[cid].MaxDepth == 0) != direct })
+			if err := onlyPinned(m.kubo.pinnedAs(t, kind), cids, want); err != nil {
+				return fmt.Errorf("%s pins of the Kubo of %s: %w", kind, id, err)
+			}
 		}
 		for _, cid := range cids {
 			row, ok := rows[id][cid]
