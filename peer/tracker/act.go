@@ -79,9 +79,14 @@ func (t *Tracker) accept(o *op, w wanted, e *effects) {
 	if w.trace == "" {
 		w.trace = before.trace
 	}
-	t.stopWaiting(o)
+	// A pin that is told of again and again has its row in time: the first deadline counts.
+	waits := (o.waiter != 0 || o.needRow) && before.done != nil && before.pin != nil && w.pin != nil
+	if !waits {
+		t.stopWaiting(o)
+		o.needRow = false
+	}
 	o.want = w
-	o.blocked, o.tries, o.needRow = false, 0, false
+	o.blocked, o.tries = false, 0
 	if w.pin != nil {
 		t.toPin(o, before)
 	} else {
@@ -90,7 +95,7 @@ func (t *Tracker) accept(o *op, w wanted, e *effects) {
 	switch {
 	case o.kept():
 		t.end(o, e)
-	case o.want.done != nil && o.want.pin != nil && !t.wait(o):
+	case !waits && o.want.done != nil && o.want.pin != nil && !t.wait(o):
 		o.needRow = true
 	}
 	t.advance(o, e)

@@ -105,6 +105,25 @@ func TestOtherMetadata(t *testing.T) {
 	})
 }
 
+// TestToldAgainAndAgain: a pin that IPFS does not find and that is written again every
+// few seconds has its row after five, and its change ends: the cursor goes on.
+func TestToldAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newStore(), newIPFS())
+		r.ipfs.edit(func() { r.ipfs.slow = time.Hour })
+		done := r.act(r.store.set(r.own("a").Cid, r.own("a")))
+		for range 3 {
+			time.Sleep(2 * time.Second)
+			done = r.act(r.store.set(r.own("a").Cid, r.own("a")))
+		}
+		seconds(0)
+		if !done() {
+			t.Error("after 6 s the change, which stands for all of them, is not done")
+		}
+		r.expect("in all", "1", "pin")
+	})
+}
+
 // TestUnpinCancels: an unpin does not wait for the pin that it undoes.
 func TestUnpinCancels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

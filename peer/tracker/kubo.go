@@ -17,7 +17,7 @@ type Daemon interface {
 }
 
 var (
-	errForeignPin  = errors.New("IPFS has a recursive pin of it that this cluster did not make: a direct pin cannot be made beside it")
+	errForeignPin  = errors.New("IPFS has a recursive pin of it that this cluster is not known to have made: a direct pin cannot be made beside it")
 	errStillPinned = errors.New("IPFS has it pinned after it was unpinned")
 	errNotPinned   = errors.New("IPFS has not pinned it, although the request succeeded: it may have ended while it worked on that")
 )
@@ -42,8 +42,11 @@ func (t *Tracker) pin(ctx context.Context, pin api.Pin, claimed *api.PinDepth) o
 // besides. Only a recursive pin that this peer made goes for it: the row names that,
 // and does not say any more that it is pinned.
 func (t *Tracker) replace(ctx context.Context, pin api.Pin, claimed *api.PinDepth) outcome {
-	if claimed == nil || *claimed == 0 {
-		return outcome{err: errForeignPin, depth: &pin.MaxDepth}
+	switch {
+	case claimed == nil: // it may be of this peer: the row goes on to say so
+		return outcome{err: errForeignPin}
+	case *claimed == 0:
+		return outcome{err: errForeignPin, depth: claimed}
 	}
 	if err := t.opts.Daemon.Unpin(ctx, pin.Cid); err != nil {
 		return outcome{err: fmt.Errorf("replacing a recursive pin: %w", err)}
