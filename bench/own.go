@@ -88,6 +88,10 @@ func measureOwn(ctx context.Context, srv *server, set settings) (tables []table,
 	return []table{t}, err
 }
 
+// mostHeap is the promise: what a listing or a recovery of all own pins needs of the
+// heap, however many there are, in MB above idle.
+const mostHeap = 64
+
 // clusterOf is what a tracker asks the cluster of its peer for.
 type clusterOf struct{ id peer.ID }
 
@@ -121,7 +125,7 @@ func daemonAt(ipfs *standIn) (*countedDaemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring the connector to IPFS: %w", err)
 	}
-	conf.ConnectSwarmsDelay, conf.IPFSRequestTimeout = 0, time.Hour
+	conf.ConnectSwarmsDelay = 0
 	connector, err := ipfshttp.NewConnector(conf)
 	if err != nil {
 		return nil, fmt.Errorf("making the connector to IPFS: %w", err)
@@ -153,6 +157,9 @@ func (b *ownBench) measure(ctx context.Context) (table, error) {
 		}
 		for i, v := range got {
 			rows[i].add(side, v)
+		}
+		if live := got[2]; live > mostHeap {
+			return out, fmt.Errorf("%s needed %.0f MB of the heap, want at most %d", []string{out.Left, out.Right}[side], live, mostHeap)
 		}
 	}
 	out.Rows = rows
