@@ -12,7 +12,7 @@ import (
 )
 
 // foreignPin is what a user is told whose own pin is in the way of a direct one.
-const foreignPin = "IPFS has a recursive pin of it that this cluster did not make"
+const foreignPin = "IPFS has a recursive pin of it that this cluster is not known to have made"
 
 // TestContentOfTheUser: what a user has pinned in the Kubo of a peer stays, whatever is
 // pinned and unpinned in the cluster. What the cluster has pinned it may replace.

@@ -26,6 +26,9 @@ type operation struct {
 	pin url.Values
 	// expires says that the pin is gone soon.
 	expires bool
+	// anew says that the back peer is down until the pin that was there before is
+	// unpinned and the other one is asked for: upstream refuses that in one step.
+	anew bool
 }
 
 // onBack stands for the options of a pin on the back peer, whose ID is not known
@@ -42,7 +45,7 @@ var (
 	opUnpinAll = operation{name: "unpin everywhere", prepare: factors(-1, -1)}
 	// opShrink takes a pin from one of two peers: from which is not known.
 	opShrink  = operation{name: "pin on one instead of two", prepare: factors(2, 2), pin: factors(1, 1)}
-	opReplace = operation{name: "direct pin over a recursive one", prepare: onBack, pin: directOnBack}
+	opReplace = operation{name: "direct pin over a recursive one", prepare: onBack, pin: directOnBack, anew: true}
 	opExpire  = operation{name: "pin for seconds", pin: withExpiry("8s"), expires: true}
 )
 

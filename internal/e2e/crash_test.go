@@ -234,11 +234,21 @@ func (c *crashing) run(t *testing.T, cell crashCell) {
 		}
 		beside()
 	}
+	options := c.options(t, cell.op.pin)
+	if cell.op.anew {
+		c.back.stop(t)
+		if err := c.front.unpin(cid); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var err error
 	if cell.op.pin == nil {
 		err = c.front.unpin(cid)
 	} else {
-		err = c.front.pin(cid, c.options(t, cell.op.pin))
+		err = c.front.pin(cid, options)
+	}
+	if cell.op.anew {
+		c.start(t, c.back)
 	}
 	var answer *refusal
 	switch {
