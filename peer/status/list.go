@@ -155,10 +155,10 @@ func (src *source) forward(ctx context.Context, s *Service, list lists, last *st
 				cancel()
 				continue
 			}
-			*last = at
 			select {
 			case src.infos <- info:
-			case <-ctx.Done():
+				*last = at
+			case <-ctx.Done(): // the entry was not sent: what is sent in its place begins with it
 				wrong = ctx.Err()
 			}
 		}

@@ -40,6 +40,8 @@ type pinset struct {
 	bad   map[api.Cid]bool // cannot be decoded
 	down  bool
 	walks int
+	// owning is called when the pins of a peer are listed.
+	owning func()
 }
 
 func (p *pinset) setDown(down bool) {
@@ -87,6 +89,9 @@ func (p *pinset) ListOwn(_ context.Context, _ peer.ID, after state.Place, f func
 	down := p.down
 	all := p.ordered()
 	p.mu.Unlock()
+	if p.owning != nil {
+		p.owning()
+	}
 	if down {
 		return errDown
 	}
@@ -297,6 +302,8 @@ type world struct {
 	pins   *pinset
 	nodes  []*node
 	client *rpc.Client
+	// service is the one that the client asks.
+	service *Service
 
 	mu   sync.Mutex
 	view membership.View
@@ -327,6 +334,7 @@ func newWorld(t *testing.T, peers int, change ...func(*Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.service = s
 	w.client = s.Client(first, rpc.NewClientWithServer(first, version.RPCProtocol, w.nodes[0].server))
 	return w
 }
