@@ -46,9 +46,10 @@ func (r clusterRPC) RecoverAll(ctx context.Context, _ <-chan struct{}, out chan<
 }
 
 // askedFor is what a peer is asked for: never for the pins of others, for which it
-// would have to walk the whole pinset. These are filled in from the allocations.
+// would have to walk the whole pinset. These are filled in from the allocations, as is
+// what is said of holders that cannot be asked: for both it is asked for all it holds.
 func askedFor(filter api.TrackerStatus) api.TrackerStatus {
-	if filter.Match(api.TrackerStatusRemote) { // also without a filter
+	if filter.Match(api.TrackerStatusRemote | api.TrackerStatusClusterError) { // also without a filter
 		return filter&^ofOthers | held
 	}
 	return filter &^ ofOthers

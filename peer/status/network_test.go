@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
@@ -137,7 +138,7 @@ func (p *pinset) ScanPiece(_ context.Context, _, _ int, f func(api.Pin, state.Re
 	return nil
 }
 
-// node is a peer whose tracker says that all is pinned.
+// node is a peer whose tracker says that all is pinned but what is lost.
 type node struct {
 	host   host.Host
 	pinset *pinset
@@ -151,6 +152,8 @@ type node struct {
 	mixed  bool // its list is in no order
 	silent bool // it does not answer
 	fails  error
+	lost   map[api.Cid]bool  // what its daemon does not have any more
+	full   bool              // its queue has room for one
 	blind  bool              // it cannot read the pinset
 	closed bool              // it lets nobody ask
 	unpins bool              // what it is not to hold
@@ -185,9 +188,15 @@ func (n *node) set(f func()) {
 }
 
 func (n *node) info(pin api.Pin) api.PinInfo {
+	status := api.TrackerStatusPinned
+	n.set(func() {
+		if n.lost[pin.Cid] {
+			status = api.TrackerStatusUnexpectedlyUnpinned
+		}
+	})
 	return api.PinInfo{
 		Cid: pin.Cid, Name: pin.Name, Peer: n.host.ID(), Allocations: pin.Allocations, Created: pin.Timestamp,
-		PinInfoShort: api.PinInfoShort{Status: api.TrackerStatusPinned},
+		PinInfoShort: api.PinInfoShort{Status: status},
 	}
 }
 
@@ -255,6 +264,9 @@ func (t *trackerOf) StatusAll(ctx context.Context, in <-chan api.TrackerStatus, 
 		if cut != 0 && i >= cut {
 			return errors.New("it broke")
 		}
+		if !info.Status.Match(filter) {
+			continue
+		}
 		select {
 		case out <- info:
 		case <-ctx.Done():
@@ -272,8 +284,28 @@ func (c *clusterOf) IPFSID(_ context.Context, in peer.ID, out *api.IPFSID) error
 	return nil
 }
 
-func (c *clusterOf) RecoverAllLocal(_ context.Context, _ <-chan struct{}, out chan<- api.PinInfo) error {
-	close(out)
+// RecoverAllLocal queues what is lost.
+func (c *clusterOf) RecoverAllLocal(ctx context.Context, _ <-chan struct{}, out chan<- api.PinInfo) error {
+	defer close(out)
+	c.n.mu.Lock()
+	lost, full := c.n.lost, c.n.full
+	c.n.mu.Unlock()
+	c.n.pinset.mu.Lock()
+	all := c.n.pinset.ordered()
+	c.n.pinset.mu.Unlock()
+	all = slices.DeleteFunc(all, func(c api.Cid) bool { return !lost[c] })
+	for i, cid := range all {
+		if full && i == 1 {
+			return fmt.Errorf("recovering pins: %w", tracker.ErrFullQueue)
+		}
+		info := c.n.info(c.n.pinset.pins[cid])
+		info.Status = api.TrackerStatusPinQueued
+		select {
+		case out <- info:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	return nil
 }
 

@@ -244,67 +244,6 @@ func TestPeersThatFail(t *testing.T) {
 	}
 }
 
-// TestListsAgree: what a listing says of a pin is what the answer about it alone says,
-// also of pins that every peer holds.
-func TestListsAgree(t *testing.T) {
-	withoutDaemon := func(k int) func(*world) {
-		return func(w *world) { w.member(k, func(p *membership.Peer) { p.Role = membership.RoleAPI }) }
-	}
-	for name, set := range map[string]func(*world){
-		"all are well":                     func(*world) {},
-		"one is dead":                      func(w *world) { w.member(1, dies) },
-		"all lists fail":                   func(w *world) { w.failAll() },
-		"a peer without a daemon":          withoutDaemon(1),
-		"a holder without a daemon":        withoutDaemon(0),
-		"a holder that may not be asked":   func(w *world) { w.nodes[2].closed = true },
-		"pins of no time, and one is dead": func(w *world) { w.forgetTimes(); w.member(2, dies) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, 3)
-			pins := []api.Pin{w.pin("everywhere"), w.pin("everywhere, too"), w.pin("on two", 0, 2), w.pin("on one", 0)}
-			set(w)
-			for _, filter := range []api.TrackerStatus{0, api.TrackerStatusPinned, api.TrackerStatusRemote, api.TrackerStatusError} {
-				listed := make(map[api.Cid]map[int]api.TrackerStatus)
-				all, err := w.list(t.Context(), filter)
-				if err != nil && filter == api.TrackerStatusPinned && (w.nodes[1].broken || w.nodes[2].closed) {
-					continue // it cannot be complete, and says so
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, info := range all {
-					listed[info.Cid] = w.byPeer(info)
-				}
-				for _, pin := range pins {
-					want, err := w.status(pin.Cid)
-					if err != nil {
-						t.Fatal(err)
-					}
-					maps.DeleteFunc(want, func(_ int, s api.TrackerStatus) bool { return !s.Match(filter) })
-					if got := listed[pin.Cid]; !maps.Equal(got, want) {
-						t.Errorf("the list for %q says of %q %v, alone it is %v", filter, pin.Name, got, want)
-					}
-				}
-			}
-		})
-	}
-}
-
-// forgetTimes makes pins as those of clusters that did not note when they were made.
-func (w *world) forgetTimes() {
-	for c, pin := range w.pins.pins {
-		pin.Timestamp = time.Time{}
-		w.pins.pins[c] = pin
-	}
-}
-
-// failAll makes every peer fail, as when each has lost its IPFS daemon.
-func (w *world) failAll() {
-	for _, n := range w.nodes {
-		n.broken, n.fails = true, errors.New("it broke")
-	}
-}
-
 // TestNoOrder: a peer of another build fails the listing, as nobody knows what it has
 // left out.
 func TestNoOrder(t *testing.T) {
@@ -388,7 +327,7 @@ func TestUnpinTellsNothingOfThePin(t *testing.T) {
 	for k := range w.nodes {
 		w.nodes[k].unpins = k == 1
 	}
-	all, err := w.list(t.Context(), 0)
+	all, err := w.list(t.Context(), api.TrackerStatusPinned|api.TrackerStatusRemote|api.TrackerStatusUnpinning)
 	if err != nil || len(all) != 1 || all[0].Name != pin.Name || len(all[0].Allocations) != 1 || len(all[0].PeerMap) != 2 {
 		t.Errorf("%+v, %v", all, err)
 	}
