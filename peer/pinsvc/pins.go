@@ -82,12 +82,15 @@ func (a *API) unpin(ctx context.Context, c api.Cid) error {
 	return a.client.CallContext(ctx, "", "Cluster", "Unpin", api.PinCid(c), new(api.Pin))
 }
 
-// exchange makes a pin in place of another, which must exist.
+// exchange makes a pin in place of another, which must exist, with its replication
+// factors.
 func (a *API) exchange(ctx context.Context, old api.Cid, pin api.Pin) (api.Pin, error) {
 	if pin.Cid == old {
-		if err := a.client.CallContext(ctx, "", "Cluster", "PinGet", old, new(api.Pin)); err != nil {
+		var was api.Pin
+		if err := a.client.CallContext(ctx, "", "Cluster", "PinGet", old, &was); err != nil {
 			return api.Pin{}, err
 		}
+		pin.ReplicationFactorMin, pin.ReplicationFactorMax = was.ReplicationFactorMin, was.ReplicationFactorMax
 		return a.pin(ctx, pin)
 	}
 	made, err := a.update(ctx, old, pin)

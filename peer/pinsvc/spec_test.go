@@ -109,6 +109,9 @@ func TestReplace(t *testing.T) {
 	if got = replace(b, http.StatusAccepted, `{"cid": %q, "name": "again"}`, b); got.Pin.Name != "again" || len(s.pins) != 1 {
 		t.Errorf("in place of itself: %+v, %d pins", got, len(s.pins))
 	}
+	if pin := s.pins[b]; pin.ReplicationFactorMin != 2 || pin.ReplicationFactorMax != 3 {
+		t.Errorf("in place of itself: from %d to %d copies", pin.ReplicationFactorMin, pin.ReplicationFactorMax)
+	}
 	writes := s.made
 	if replace(b, http.StatusAccepted, `{"cid": %q, "name": "third"}`, c); s.made != writes+1 || s.pins[c].PinUpdate != b {
 		t.Errorf("%d writes, %+v", s.made-writes, s.pins[c])
