@@ -43,6 +43,8 @@ type cluster struct {
 	made    int   // pins so far
 	// removing is what somebody else removes as soon as another pin was made.
 	removing api.Cid
+	// changing is called when a pin was read.
+	changing func(api.Cid)
 }
 
 func (c *cluster) set(f func()) {
@@ -105,6 +107,12 @@ func (c clusterRPC) Pin(_ context.Context, in api.Pin, out *api.Pin) error {
 	if in.ReplicationFactorMin == 0 {
 		in.ReplicationFactorMin, in.ReplicationFactorMax = -1, -1
 	}
+	if !in.PinUpdate.Defined() && !in.IsPinEverywhere() { // all that are wanted are alive
+		in.Allocations, in.UserAllocations = in.UserAllocations, nil
+	}
+	if current := c.pins[in.Cid]; in.ExpiredAt(time.Now()) || current.Defined() && current.MaxDepth < 0 && in.MaxDepth >= 0 {
+		return fmt.Errorf("%+v may not be in place of %+v", in, current) // by the rules of package consensus
+	}
 	in.Timestamp = time.Date(2026, 1, 1, 0, 0, c.made, 5e8, time.UTC)
 	c.made++
 	*out = in
@@ -122,6 +130,9 @@ func (c clusterRPC) PinGet(_ context.Context, in api.Cid, out *api.Pin) error {
 		return state.ErrNotFound
 	}
 	*out = pin
+	if c.changing != nil {
+		c.changing(in)
+	}
 	return c.err
 }
 
