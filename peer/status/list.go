@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -35,15 +37,25 @@ func (r clusterRPC) StatusAll(ctx context.Context, in <-chan api.TrackerStatus, 
 	})
 }
 
-// RecoverAll is Cluster.RecoverAll: what the peers have queued again.
+// RecoverAll is Cluster.RecoverAll: what the peers have queued again, and of a peer that
+// does not answer all that it is to hold, as errors. When the queue of one is full the
+// others go on, and it ends with an error.
 func (r clusterRPC) RecoverAll(ctx context.Context, _ <-chan struct{}, out chan<- api.GlobalPinInfo) error {
 	const nothingElse = held | api.TrackerStatusUnpinQueued | api.TrackerStatusUnpinning | api.TrackerStatusUnpinError
 	return r.service.all(ctx, nothingElse, false, out, func(ctx context.Context, m membership.Peer, infos chan<- api.PinInfo) error {
 		none := make(chan struct{})
 		close(none)
-		return r.service.inner.Load().Stream(ctx, m.ID, "Cluster", "RecoverAllLocal", none, infos)
+		err := r.service.inner.Load().Stream(ctx, m.ID, "Cluster", "RecoverAllLocal", none, infos)
+		if err != nil && strings.Contains(err.Error(), tracker.ErrFullQueue.Error()) { // errors of other peers are texts
+			return fmt.Errorf("%w: %w", errFull, err)
+		}
+		return err
 	})
 }
+
+// errFull is of a peer that has no room for all that it is to recover. Nothing is known
+// of the pins that it has not come to.
+var errFull = errors.New("it has queued what there is room for: recover again when that is done")
 
 // askedFor is what a peer is asked for: never for the pins of others, for which it
 // would have to walk the whole pinset. These are filled in from the allocations, as is
@@ -121,7 +133,7 @@ func (src *source) read(ctx context.Context, e *entries, filter api.TrackerStatu
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if errors.Is(err, errOrder) || !told && !errors.Is(err, errDied) {
+		if errors.Is(err, errOrder) || errors.Is(err, errFull) || !told && !errors.Is(err, errDied) {
 			src.err = fmt.Errorf("listing the pins of peer %s: %w", src.peer.ID, err)
 			return
 		}

@@ -3,6 +3,7 @@ package status
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -25,6 +26,8 @@ type merge struct {
 	heads   heads
 	// corrupt are the pins that cannot be decoded and were listed.
 	corrupt map[api.Cid]bool
+	// full are the errors of peers whose queue is full.
+	full error
 }
 
 func (m *merge) run() error {
@@ -38,14 +41,18 @@ func (m *merge) run() error {
 			return err
 		}
 	}
-	return nil
+	return m.full
 }
 
 // next takes the next entry of a source.
 func (m *merge) next(src *source) error {
 	select {
 	case info, more := <-src.infos:
-		if !more {
+		switch {
+		case !more && errors.Is(src.err, errFull): // the others must not stop for that
+			m.full = errors.Join(m.full, src.err)
+			return nil
+		case !more:
 			return src.err
 		}
 		src.head = info

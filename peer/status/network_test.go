@@ -288,8 +288,11 @@ func (c *clusterOf) IPFSID(_ context.Context, in peer.ID, out *api.IPFSID) error
 func (c *clusterOf) RecoverAllLocal(ctx context.Context, _ <-chan struct{}, out chan<- api.PinInfo) error {
 	defer close(out)
 	c.n.mu.Lock()
-	lost, full := c.n.lost, c.n.full
+	lost, full, broken := c.n.lost, c.n.full, c.n.broken
 	c.n.mu.Unlock()
+	if broken {
+		return errors.New("it broke")
+	}
 	c.n.pinset.mu.Lock()
 	all := c.n.pinset.ordered()
 	c.n.pinset.mu.Unlock()
