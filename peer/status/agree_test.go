@@ -30,6 +30,8 @@ func TestListsAgree(t *testing.T) {
 		"a holder was removed":             func(w *world) { w.member(2, removed) },
 		"all holders were removed":         func(w *world) { w.member(0, removed); w.member(2, removed) },
 		"a holder that nobody knows":       func(w *world) { w.give("on one", statetest.Peer("gone")) },
+		"a pin cannot be decoded":          func(w *world) { w.pins.bad[statetest.Cid("on two")] = true },
+		"one is dead, and a pin corrupt":   func(w *world) { w.member(2, dies); w.pins.bad[statetest.Cid("on two")] = true },
 		"IPFS has lost something":          func(w *world) { w.loses(0, "on two", "everywhere") },
 		"a holder that may not be asked":   func(w *world) { w.nodes[2].closed = true },
 		"pins of no time, and one is dead": func(w *world) { w.forgetTimes(); w.member(2, dies) },

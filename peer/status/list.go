@@ -76,7 +76,7 @@ type lists func(ctx context.Context, m membership.Peer, infos chan<- api.PinInfo
 func (s *Service) all(ctx context.Context, filter api.TrackerStatus, walk bool, out chan<- api.GlobalPinInfo, list lists) error {
 	defer close(out)
 	ctx, cancel := context.WithCancel(ctx)
-	m := &merge{s: s, ctx: ctx, filter: filter, out: out, members: s.members(), corrupt: make(map[api.Cid]bool), entries: s.entries()}
+	m := &merge{s: s, ctx: ctx, filter: filter, out: out, walk: walk, members: s.members(), entries: s.entries()}
 	ended := make(chan struct{})
 	running := 0
 	// A list that nobody reads any more must still be read to its end.

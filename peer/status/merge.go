@@ -24,8 +24,8 @@ type merge struct {
 	sources []*source
 	entries *entries
 	heads   heads
-	// corrupt are the pins that cannot be decoded and were listed.
-	corrupt map[api.Cid]bool
+	// walk says that others follows.
+	walk bool
 	// full are the errors of peers whose queue is full.
 	full error
 }
@@ -73,13 +73,11 @@ func (m *merge) one() error {
 		src, _ := heap.Pop(&m.heads).(*source)
 		info := src.head
 		answered[src.peer.ID] = true
-		switch {
-		case saysCorrupt(info):
-			m.corrupt[first] = true
-		case info.Status.Match(held): // an unpin does not tell of the pin
+		corrupt := saysCorrupt(info)
+		if !corrupt && info.Status.Match(held) { // an unpin does not tell of the pin
 			pin = pinOf(info)
 		}
-		if info.Status.Match(m.filter) {
+		if info.Status.Match(m.filter) && !(corrupt && m.walk) { // others tells of these
 			all.Add(info)
 		}
 		if err := m.next(src); err != nil {
@@ -161,7 +159,7 @@ func (m *merge) others() error {
 		switch {
 		case !c.Defined():
 			logger.Errorf("listing pins: %s", err) // there is no entry without a CID
-		case m.filter.Match(api.TrackerStatusClusterError) && !m.corrupt[c]:
+		case m.filter.Match(api.TrackerStatusClusterError):
 			_ = m.send(m.s.corrupt(c, err)) // the scan ends with the context, too
 		}
 	})

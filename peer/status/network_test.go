@@ -251,7 +251,7 @@ func (t *trackerOf) StatusAll(ctx context.Context, in <-chan api.TrackerStatus, 
 	}
 	for i, c := range all {
 		pin := t.n.pinset.pins[c]
-		if t.n.pinset.bad[c] || pin.Type == api.MetaType {
+		if pin.Type == api.MetaType {
 			continue
 		}
 		info := t.n.info(pin)
@@ -260,6 +260,9 @@ func (t *trackerOf) StatusAll(ctx context.Context, in <-chan api.TrackerStatus, 
 				continue
 			}
 			info = api.PinInfo{Cid: c, Peer: info.Peer, PinInfoShort: api.PinInfoShort{Status: api.TrackerStatusUnpinning}}
+		}
+		if _, err := t.n.pinset.get(c); err != nil {
+			info = api.PinInfo{Cid: c, Peer: info.Peer, PinInfoShort: api.PinInfoShort{Status: api.TrackerStatusClusterError, Error: err.Error()}}
 		}
 		if cut != 0 && i >= cut {
 			return errors.New("it broke")
