@@ -142,7 +142,7 @@ func (s *Service) one(ctx context.Context, method string, c api.Cid) (api.Global
 	for _, info := range s.ask(ctx, method, asked, *pin, e) {
 		out.Add(info)
 	}
-	return out, nil
+	return out, ctx.Err() // what was asked under a context that has ended says nothing of the peers
 }
 
 const (
@@ -201,7 +201,8 @@ func holds(pin *api.Pin, m membership.Peer) bool {
 	return slices.Contains(pin.Allocations, m.ID)
 }
 
-// ask asks peers about a pin, at the same time.
+// ask asks peers about a pin, at the same time. When the context ends the answers are not
+// complete.
 func (s *Service) ask(ctx context.Context, method string, peers []membership.Peer, pin api.Pin, e *entries) []api.PinInfo {
 	infos := make([]api.PinInfo, len(peers))
 	limit := make(chan struct{}, askers)
@@ -213,6 +214,8 @@ func (s *Service) ask(ctx context.Context, method string, peers []membership.Pee
 			defer func() { <-limit }()
 			info, err := s.askPeer(ctx, method, m.ID, pin.Cid)
 			switch {
+			case ctx.Err() != nil: // nobody waits for the answer
+				return
 			case err != nil:
 				logger.Errorf("asking peer %s about %s: %s", m.ID, pin.Cid, err)
 				info = e.make(ctx, m, pin, api.TrackerStatusClusterError, err.Error())
