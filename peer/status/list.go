@@ -133,7 +133,7 @@ func (src *source) read(ctx context.Context, e *entries, filter api.TrackerStatu
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if errors.Is(err, errOrder) || errors.Is(err, errFull) || !told && !errors.Is(err, errDied) {
+		if errors.Is(err, errOrder) || errors.Is(err, errFull) || !told && !errors.Is(err, errGone) {
 			src.err = fmt.Errorf("listing the pins of peer %s: %w", src.peer.ID, err)
 			return
 		}
