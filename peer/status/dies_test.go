@@ -21,7 +21,7 @@ func TestDiesBehindSlowReader(t *testing.T) {
 	listsInPlace := make(chan struct{})
 	w.pins.owning = func() { close(listsInPlace) }
 	member, _ := w.service.opts.View().Get(w.id(1))
-	src := &source{peer: member, infos: make(chan api.PinInfo)}
+	src := &source{peer: member, infos: make(chan placed)}
 	go src.read(t.Context(), w.service.entries(), 0, func(ctx context.Context, _ membership.Peer, infos chan<- api.PinInfo) error {
 		defer close(infos)
 		for _, c := range w.pins.ordered() {

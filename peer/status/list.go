@@ -91,7 +91,7 @@ func (s *Service) all(ctx context.Context, filter api.TrackerStatus, walk bool, 
 			if p.Role == membership.RoleAPI {
 				continue
 			}
-			src := &source{peer: p, infos: make(chan api.PinInfo, ahead)}
+			src := &source{peer: p, infos: make(chan placed, ahead)}
 			m.sources = append(m.sources, src)
 			running++
 			go func() {
@@ -116,9 +116,15 @@ const ahead = 256
 // source is the list of one peer. err is set before infos is closed.
 type source struct {
 	peer  membership.Peer
-	infos chan api.PinInfo
+	infos chan placed
 	err   error
-	head  api.PinInfo
+	head  placed
+}
+
+// placed is an entry with its place, which is costly to find.
+type placed struct {
+	api.PinInfo
+	at state.Place
 }
 
 // read sends the list of the peer, and from where that fails on what the peer is to
@@ -169,7 +175,7 @@ func (src *source) forward(ctx context.Context, s *Service, list lists, last *st
 				continue
 			}
 			select {
-			case src.infos <- info:
+			case src.infos <- placed{info, at}:
 				*last = at
 			case <-ctx.Done(): // the entry was not sent: what is sent in its place begins with it
 				wrong = ctx.Err()
@@ -186,7 +192,7 @@ func (src *source) forward(ctx context.Context, s *Service, list lists, last *st
 const batch = 256
 
 // inPlace sends, in place of a peer, an error for each pin that it is to hold.
-func (e *entries) inPlace(ctx context.Context, p membership.Peer, after state.Place, problem string, out chan<- api.PinInfo) error {
+func (e *entries) inPlace(ctx context.Context, p membership.Peer, after state.Place, problem string, out chan<- placed) error {
 	var cids []api.Cid
 	flush := func() error {
 		var infos []api.PinInfo
@@ -201,7 +207,7 @@ func (e *entries) inPlace(ctx context.Context, p membership.Peer, after state.Pl
 		cids = nil
 		for _, info := range infos {
 			select {
-			case out <- info:
+			case out <- placed{info, state.PlaceOf(info.Cid)}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}

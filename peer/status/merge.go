@@ -71,7 +71,7 @@ func (m *merge) one() error {
 	answered := make(map[peer.ID]bool)
 	for len(m.heads) > 0 && m.heads[0].head.Cid == first {
 		src, _ := heap.Pop(&m.heads).(*source)
-		info := src.head
+		info := src.head.PinInfo
 		answered[src.peer.ID] = true
 		corrupt := saysCorrupt(info)
 		if !corrupt && info.Status.Match(held) { // an unpin does not tell of the pin
@@ -179,13 +179,9 @@ func saysCorrupt(info api.PinInfo) bool {
 // heap.Interface.
 type heads []*source
 
-func (h heads) Len() int { return len(h) }
-
-func (h heads) Less(i, j int) bool {
-	return state.PlaceOf(h[i].head.Cid).Compare(state.PlaceOf(h[j].head.Cid)) < 0
-}
-
-func (h heads) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h heads) Len() int           { return len(h) }
+func (h heads) Less(i, j int) bool { return h[i].head.at.Compare(h[j].head.at) < 0 }
+func (h heads) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 
 func (h *heads) Push(x any) { *h = append(*h, x.(*source)) } //nolint:forcetypeassert // only sources are pushed
 
