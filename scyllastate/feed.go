@@ -65,8 +65,8 @@ var (
 
 // OpenFeed opens the feed of a peer where it was left, and takes its cursor: a
 // process that read the feed before gets ErrSuperseded. The cursor of a peer
-// that never read starts at the first change for it, or now. Changes that are made after OpenFeed returns are
-// delivered.
+// that never read starts at the first change for it, or now. Changes that are made after
+// OpenFeed returns are delivered.
 func (s *Store) OpenFeed(ctx context.Context, id peer.ID) (state.OwnFeed, error) {
 	f := &Feed{
 		store:       s,

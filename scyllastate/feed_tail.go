@@ -60,7 +60,7 @@ type source struct {
 	// newest is the time of the newest row seen.
 	newest time.Time
 	// overlapped is when a look last began that far back, and reached what was
-	// newest after it.
+	// newest after the last one of them that was read to its end.
 	overlapped, reached time.Time
 	// final is the time up to which every row has been seen.
 	final time.Time
@@ -131,24 +131,38 @@ func (t *tail) lookAt(ctx context.Context, s *source, now time.Time) (more bool,
 	}
 	from, overlap := s.newest.Add(-behind), now.Sub(s.overlapped) >= 2*skew
 	if overlap {
-		from, s.overlapped = s.reached.Add(-skew), now
+		s.overlapped = now
+		from = s.overlapFrom(from, settled, skew)
 	}
 	if from.Before(s.final) {
 		from = s.final
 	}
 	s.next = now.Add(pauseAfter(s.every, from, now.Add(skew)))
 	// A slot that cannot be read holds up the last pass over it, not what is newer.
-	err = t.read(ctx, s, from, now.Add(skew), true)
+	if err := t.read(ctx, s, from, now.Add(skew), true); err != nil {
+		return false, err
+	}
 	if overlap {
 		s.reached = s.newest
-	}
-	if err != nil {
-		return false, err
 	}
 	if settled.Sub(s.final) < window/4 || now.Before(s.again) {
 		return false, nil // not worth a pass yet
 	}
 	return false, t.finish(ctx, s, now, settled, settled)
+}
+
+// overlapFrom is where a look begins that reads the last ones again, rather than at from.
+// After one that failed that is further back, but not beyond what is settled: the last pass
+// finds that, and a slot that cannot be read must not have all after it read again and again.
+func (s *source) overlapFrom(from, settled time.Time, skew time.Duration) time.Time {
+	back := s.reached.Add(-skew)
+	if back.Before(settled) {
+		back = settled
+	}
+	if back.Before(from) {
+		return back
+	}
+	return from
 }
 
 // pauseAfter is how long to wait after a look at the slots between two times: so long that

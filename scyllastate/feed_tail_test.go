@@ -179,6 +179,55 @@ func TestClocksOfWriters(t *testing.T) {
 	})
 }
 
+// TestOverlapThatFails: what a writer appends whose clock is behind is seen soon also when
+// the look that would have found it fails. So it is while a slot cannot be read for long,
+// and that costs no more and more rows.
+func TestOverlapThatFails(t *testing.T) {
+	for what, fails := range map[string]func(started time.Time, skew time.Duration) func(string, int64) bool{
+		"all reads, now and then": func(started time.Time, skew time.Duration) func(string, int64) bool {
+			return func(feed string, _ int64) bool { return feed == ownName && time.Since(started)%(8*skew) < 2*skew }
+		},
+		"one slot": func(started time.Time, _ time.Duration) func(string, int64) bool {
+			return func(feed string, slot int64) bool { return feed == ownName && slot == slotOf(started) }
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				came := make(map[api.Cid]time.Time)
+				r := newFeedRig(t, func(r *feedRig, ch state.Change) error {
+					r.mu.Lock()
+					defer r.mu.Unlock()
+					came[ch.Cid] = time.Now()
+					return nil
+				}, func(r *feedRig) { r.fails = fails(time.Now(), r.store.lim.skew()) })
+				skew, written := r.store.lim.skew(), make(map[string]time.Time)
+				time.Sleep(slotLength + r.store.lim.window())
+				const many = 12000
+				for i := range many {
+					r.write(ownName, fmt.Sprint(i))
+					if i%7 == 0 {
+						label := fmt.Sprint("behind ", i)
+						written[label] = time.Now()
+						r.writeAt(ownName, label, time.Now().Add(-skew*time.Duration(i%100)/100))
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+				time.Sleep(time.Minute)
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				for label, at := range written {
+					if took := came[statetest.Cid(label)].Sub(at); took < 0 || took > 6*skew+2*pollEvery {
+						t.Errorf("%s was seen after %s", label, took)
+					}
+				}
+				if perChange := float64(r.read) / (many + many/7); perChange > 12 {
+					t.Errorf("each change was read %.1f times", perChange)
+				}
+			})
+		})
+	}
+}
+
 // TestRowsReadPerChange: each row is read when it comes, once or twice more within two
 // skews, and at last; some are read twice when they come.
 func TestRowsReadPerChange(t *testing.T) {

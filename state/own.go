@@ -1,10 +1,10 @@
 package state
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -36,7 +36,10 @@ func PlaceOf(c api.Cid) Place { return Place{Bucket: Bucket(c), Cid: c} }
 // Compare is below 0 if p is before q, above 0 if it is behind q, and 0 if they are the
 // same.
 func (p Place) Compare(q Place) int {
-	return cmp.Or(cmp.Compare(p.Bucket, q.Bucket), bytes.Compare(p.Cid.Bytes(), q.Cid.Bytes()))
+	if c := cmp.Compare(p.Bucket, q.Bucket); c != 0 {
+		return c
+	}
+	return strings.Compare(p.Cid.KeyString(), q.Cid.KeyString()) // the bytes, which are not copied
 }
 
 // OwnPins lists what one peer has to do with, without looking at the others' pins.

@@ -29,14 +29,7 @@ func TestPeerRemoved(t *testing.T) {
 	// Without repinning nothing is handed over first.
 	must(t, w.nodes[0].cluster.PeerRemove(t.Context(), gone.id))
 	w.stopsItself(gone)
-	eventually(t, "the others to notice", func() string {
-		for _, n := range w.live() {
-			if peers, err := n.components.Consensus.Peers(t.Context()); err != nil || len(peers) != 2 {
-				return fmt.Sprintf("%s sees %d peers: %v", n.name, len(peers), err)
-			}
-		}
-		return ""
-	})
+	w.leftBehind(2)
 	w.lookForWork()
 	for c := range w.desired() {
 		if got := w.allocations(c); len(got) != 2 || got[1] != gone.name {
@@ -46,6 +39,19 @@ func TestPeerRemoved(t *testing.T) {
 	w.repin.Store(true)
 	w.holdersLeft(gone)
 	w.converge()
+}
+
+// leftBehind waits until every live peer knows that so many are in the cluster.
+func (w *world) leftBehind(peers int) {
+	w.t.Helper()
+	eventually(w.t, "the others to notice", func() string {
+		for _, n := range w.live() {
+			if in, err := n.components.Consensus.Peers(w.t.Context()); err != nil || len(in) != peers {
+				return fmt.Sprintf("%s sees %d peers: %v", n.name, len(in), err)
+			}
+		}
+		return ""
+	})
 }
 
 // TestRemovedPeerComesBack: a removed peer starts only if it is told to join

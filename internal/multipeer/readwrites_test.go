@@ -165,6 +165,9 @@ func (w *world) loseOne(kinds map[string]api.PinOptions, n int) {
 		w.says("one is dead", pin, api.TrackerStatusPinned)
 	}
 	w.listsAgree("one is dead", pins)
+	must(w.t, w.nodes[0].cluster.PeerRemove(w.t.Context(), dead.id))
+	w.leftBehind(2)
+	w.listsAgree("a holder was removed", pins)
 	for _, pin := range pins {
 		w.unpin(w.nodes[1], pin.Cid)
 		for at, got := range w.status(w.nodes[0], pin.Cid) {
@@ -223,6 +226,7 @@ func statuses(t *testing.T, all api.GlobalPinInfo) map[peer.ID]api.TrackerStatus
 var listFilters = []api.TrackerStatus{
 	api.TrackerStatusUndefined, api.TrackerStatusPinned, api.TrackerStatusQueued, api.TrackerStatusPinQueued | api.TrackerStatusPinning,
 	api.TrackerStatusUnexpectedlyUnpinned, api.TrackerStatusRemote, api.TrackerStatusError,
+	api.TrackerStatusPinQueued | api.TrackerStatusClusterError,
 }
 
 // listsAgree wants the lists of every peer to say of pins what it says of each.

@@ -1,6 +1,7 @@
 package pinsvc
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -82,37 +83,48 @@ func (a *API) unpin(ctx context.Context, c api.Cid) error {
 	return a.client.CallContext(ctx, "", "Cluster", "Unpin", api.PinCid(c), new(api.Pin))
 }
 
-// exchange makes a pin in place of another, which must exist.
-func (a *API) exchange(ctx context.Context, old api.Cid, pin api.Pin) (api.Pin, error) {
-	if pin.Cid == old {
-		if err := a.client.CallContext(ctx, "", "Cluster", "PinGet", old, new(api.Pin)); err != nil {
-			return api.Pin{}, err
-		}
+// exchange makes a pin in place of another, which must exist: with its replication
+// factors, and on its peers as far as they are alive.
+func (a *API) exchange(ctx context.Context, id api.Cid, pin api.Pin) (api.Pin, error) {
+	var old api.Pin
+	if err := a.client.CallContext(ctx, "", "Cluster", "PinGet", id, &old); err != nil {
+		return api.Pin{}, err
+	}
+	pin.ReplicationFactorMin, pin.ReplicationFactorMax, pin.UserAllocations = old.ReplicationFactorMin, old.ReplicationFactorMax, old.Allocations
+	if pin.Cid == id {
 		return a.pin(ctx, pin)
 	}
 	made, err := a.update(ctx, old, pin)
 	if err != nil {
 		return api.Pin{}, err
 	}
-	if err := a.unpin(ctx, old); err != nil && !isNotFound(err) { // somebody else may have removed it
+	if err := a.unpin(ctx, id); err != nil && !isNotFound(err) { // somebody else may have removed it
 		return api.Pin{}, err
 	}
 	return made, nil
 }
 
 // update makes a pin as an update of another: IPFS then compares the two, rather than
-// to walk all that it has already. Upstream's update takes over all options but the
-// name; where these are not the wanted ones the pin is made again.
-func (a *API) update(ctx context.Context, old api.Cid, pin api.Pin) (api.Pin, error) {
-	pin.PinUpdate = old
-	made, err := a.pin(ctx, pin)
-	if err != nil || made.Name == pin.Name && made.MaxDepth == pin.MaxDepth && !runsOut(made) &&
-		maps.Equal(made.Metadata, pin.Metadata) && slices.EqualFunc(made.Origins, pin.Origins, sameAddress) {
+// to walk all that it has already. Upstream's update takes over all options but a name,
+// so that it is asked for where these are the wanted ones.
+func (a *API) update(ctx context.Context, old, pin api.Pin) (api.Pin, error) {
+	old.Name = cmp.Or(pin.Name, old.Name)
+	if !sameOptions(old, pin) {
+		return a.pin(ctx, pin)
+	}
+	update := pin
+	update.PinUpdate = old.Cid
+	made, err := a.pin(ctx, update)
+	if err != nil || sameOptions(made, pin) {
 		return made, err
 	}
-	pin.PinUpdate = api.CidUndef
-	pin.ReplicationFactorMin, pin.ReplicationFactorMax = made.ReplicationFactorMin, made.ReplicationFactorMax
-	return a.pin(ctx, pin)
+	return a.pin(ctx, pin) // somebody has changed the other one since it was read
+}
+
+// sameOptions reports whether a pin has the options of one that a request asks for.
+func sameOptions(pin, wanted api.Pin) bool {
+	return pin.Name == wanted.Name && pin.MaxDepth == wanted.MaxDepth && !runsOut(pin) &&
+		maps.Equal(pin.Metadata, wanted.Metadata) && slices.EqualFunc(pin.Origins, wanted.Origins, sameAddress)
 }
 
 func runsOut(pin api.Pin) bool { return pin.ExpireAt.Unix() > 0 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -35,20 +37,31 @@ func (r clusterRPC) StatusAll(ctx context.Context, in <-chan api.TrackerStatus, 
 	})
 }
 
-// RecoverAll is Cluster.RecoverAll: what the peers have queued again.
+// RecoverAll is Cluster.RecoverAll: what the peers have queued again, and of a peer that
+// does not answer all that it is to hold, as errors. When the queue of one is full the
+// others go on, and it ends with an error.
 func (r clusterRPC) RecoverAll(ctx context.Context, _ <-chan struct{}, out chan<- api.GlobalPinInfo) error {
 	const nothingElse = held | api.TrackerStatusUnpinQueued | api.TrackerStatusUnpinning | api.TrackerStatusUnpinError
 	return r.service.all(ctx, nothingElse, false, out, func(ctx context.Context, m membership.Peer, infos chan<- api.PinInfo) error {
 		none := make(chan struct{})
 		close(none)
-		return r.service.inner.Load().Stream(ctx, m.ID, "Cluster", "RecoverAllLocal", none, infos)
+		err := r.service.inner.Load().Stream(ctx, m.ID, "Cluster", "RecoverAllLocal", none, infos)
+		if err != nil && strings.Contains(err.Error(), tracker.ErrFullQueue.Error()) { // errors of other peers are texts
+			return fmt.Errorf("%w: %w", errFull, err)
+		}
+		return err
 	})
 }
 
+// errFull is of a peer that has no room for all that it is to recover. Nothing is known
+// of the pins that it has not come to.
+var errFull = errors.New("it has queued what there is room for: recover again when that is done")
+
 // askedFor is what a peer is asked for: never for the pins of others, for which it
-// would have to walk the whole pinset. These are filled in from the allocations.
+// would have to walk the whole pinset. These are filled in from the allocations, as is
+// what is said of holders that cannot be asked: for both it is asked for all it holds.
 func askedFor(filter api.TrackerStatus) api.TrackerStatus {
-	if filter.Match(api.TrackerStatusRemote) { // also without a filter
+	if filter.Match(api.TrackerStatusRemote | api.TrackerStatusClusterError) { // also without a filter
 		return filter&^ofOthers | held
 	}
 	return filter &^ ofOthers
@@ -63,7 +76,7 @@ type lists func(ctx context.Context, m membership.Peer, infos chan<- api.PinInfo
 func (s *Service) all(ctx context.Context, filter api.TrackerStatus, walk bool, out chan<- api.GlobalPinInfo, list lists) error {
 	defer close(out)
 	ctx, cancel := context.WithCancel(ctx)
-	m := &merge{s: s, ctx: ctx, filter: filter, out: out, members: s.members(), corrupt: make(map[api.Cid]bool), entries: s.entries()}
+	m := &merge{s: s, ctx: ctx, filter: filter, out: out, walk: walk, members: s.members(), entries: s.entries()}
 	ended := make(chan struct{})
 	running := 0
 	// A list that nobody reads any more must still be read to its end.
@@ -78,7 +91,7 @@ func (s *Service) all(ctx context.Context, filter api.TrackerStatus, walk bool, 
 			if p.Role == membership.RoleAPI {
 				continue
 			}
-			src := &source{peer: p, infos: make(chan api.PinInfo, ahead)}
+			src := &source{peer: p, infos: make(chan placed, ahead)}
 			m.sources = append(m.sources, src)
 			running++
 			go func() {
@@ -103,9 +116,15 @@ const ahead = 256
 // source is the list of one peer. err is set before infos is closed.
 type source struct {
 	peer  membership.Peer
-	infos chan api.PinInfo
+	infos chan placed
 	err   error
-	head  api.PinInfo
+	head  placed
+}
+
+// placed is an entry with its place, which is costly to find.
+type placed struct {
+	api.PinInfo
+	at state.Place
 }
 
 // read sends the list of the peer, and from where that fails on what the peer is to
@@ -120,7 +139,7 @@ func (src *source) read(ctx context.Context, e *entries, filter api.TrackerStatu
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if errors.Is(err, errOrder) || !told && !errors.Is(err, errDied) {
+		if errors.Is(err, errOrder) || errors.Is(err, errFull) || !told && !errors.Is(err, errGone) {
 			src.err = fmt.Errorf("listing the pins of peer %s: %w", src.peer.ID, err)
 			return
 		}
@@ -155,10 +174,10 @@ func (src *source) forward(ctx context.Context, s *Service, list lists, last *st
 				cancel()
 				continue
 			}
-			*last = at
 			select {
-			case src.infos <- info:
-			case <-ctx.Done():
+			case src.infos <- placed{info, at}:
+				*last = at
+			case <-ctx.Done(): // the entry was not sent: what is sent in its place begins with it
 				wrong = ctx.Err()
 			}
 		}
@@ -173,7 +192,7 @@ func (src *source) forward(ctx context.Context, s *Service, list lists, last *st
 const batch = 256
 
 // inPlace sends, in place of a peer, an error for each pin that it is to hold.
-func (e *entries) inPlace(ctx context.Context, p membership.Peer, after state.Place, problem string, out chan<- api.PinInfo) error {
+func (e *entries) inPlace(ctx context.Context, p membership.Peer, after state.Place, problem string, out chan<- placed) error {
 	var cids []api.Cid
 	flush := func() error {
 		var infos []api.PinInfo
@@ -188,7 +207,7 @@ func (e *entries) inPlace(ctx context.Context, p membership.Peer, after state.Pl
 		cids = nil
 		for _, info := range infos {
 			select {
-			case out <- info:
+			case out <- placed{info, state.PlaceOf(info.Cid)}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}

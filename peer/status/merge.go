@@ -3,6 +3,7 @@ package status
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -23,8 +24,10 @@ type merge struct {
 	sources []*source
 	entries *entries
 	heads   heads
-	// corrupt are the pins that cannot be decoded and were listed.
-	corrupt map[api.Cid]bool
+	// walk says that others follows.
+	walk bool
+	// full are the errors of peers whose queue is full.
+	full error
 }
 
 func (m *merge) run() error {
@@ -38,14 +41,18 @@ func (m *merge) run() error {
 			return err
 		}
 	}
-	return nil
+	return m.full
 }
 
 // next takes the next entry of a source.
 func (m *merge) next(src *source) error {
 	select {
 	case info, more := <-src.infos:
-		if !more {
+		switch {
+		case !more && errors.Is(src.err, errFull): // the others must not stop for that
+			m.full = errors.Join(m.full, src.err)
+			return nil
+		case !more:
 			return src.err
 		}
 		src.head = info
@@ -64,15 +71,13 @@ func (m *merge) one() error {
 	answered := make(map[peer.ID]bool)
 	for len(m.heads) > 0 && m.heads[0].head.Cid == first {
 		src, _ := heap.Pop(&m.heads).(*source)
-		info := src.head
+		info := src.head.PinInfo
 		answered[src.peer.ID] = true
-		switch {
-		case saysCorrupt(info):
-			m.corrupt[first] = true
-		case info.Status.Match(held): // an unpin does not tell of the pin
+		corrupt := saysCorrupt(info)
+		if !corrupt && info.Status.Match(held) { // an unpin does not tell of the pin
 			pin = pinOf(info)
 		}
-		if info.Status.Match(m.filter) {
+		if info.Status.Match(m.filter) && !(corrupt && m.walk) { // others tells of these
 			all.Add(info)
 		}
 		if err := m.next(src); err != nil {
@@ -154,7 +159,7 @@ func (m *merge) others() error {
 		switch {
 		case !c.Defined():
 			logger.Errorf("listing pins: %s", err) // there is no entry without a CID
-		case m.filter.Match(api.TrackerStatusClusterError) && !m.corrupt[c]:
+		case m.filter.Match(api.TrackerStatusClusterError):
 			_ = m.send(m.s.corrupt(c, err)) // the scan ends with the context, too
 		}
 	})
@@ -174,13 +179,9 @@ func saysCorrupt(info api.PinInfo) bool {
 // heap.Interface.
 type heads []*source
 
-func (h heads) Len() int { return len(h) }
-
-func (h heads) Less(i, j int) bool {
-	return state.PlaceOf(h[i].head.Cid).Compare(state.PlaceOf(h[j].head.Cid)) < 0
-}
-
-func (h heads) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h heads) Len() int           { return len(h) }
+func (h heads) Less(i, j int) bool { return h[i].head.at.Compare(h[j].head.at) < 0 }
+func (h heads) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 
 func (h *heads) Push(x any) { *h = append(*h, x.(*source)) } //nolint:forcetypeassert // only sources are pushed
 

@@ -2,7 +2,6 @@ package status
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -11,15 +10,12 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/version"
-	"github.com/libp2p/go-libp2p"
 	rpc "github.com/libp2p/go-libp2p-gorpc"
-	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"go.uber.org/goleak"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
@@ -29,274 +25,14 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreTopFunction("github.com/ipfs/go-log/writer.(*MirrorWriter).logRoutine"))
 }
 
-var errDown = errors.New("the database is gone")
-
-// pinset is a pinset in memory, with all pins that were added.
-type pinset struct {
-	Store // not used but for what follows
-
-	mu    sync.Mutex
-	pins  map[api.Cid]api.Pin
-	bad   map[api.Cid]bool // cannot be decoded
-	down  bool
-	walks int
-}
-
-func (p *pinset) setDown(down bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = down
-}
-
-func (p *pinset) get(c api.Cid) (*api.Pin, error) {
-	if p.bad[c] {
-		return nil, fmt.Errorf("%s%w", state.CorruptText(c), state.ErrCorrupt)
-	}
-	if pin, ok := p.pins[c]; ok {
-		return &pin, nil
-	}
-	return nil, nil
-}
-
-func (p *pinset) GetVersion(_ context.Context, c api.Cid) (*api.Pin, state.Revision, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.down {
-		return nil, state.Revision{}, errDown
-	}
-	pin, err := p.get(c)
-	return pin, state.Revision{}, err
-}
-
-func (p *pinset) GetVersions(_ context.Context, cids []api.Cid, f func(int, *api.Pin, state.Revision, error)) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.down {
-		return errDown
-	}
-	for i, c := range cids {
-		pin, err := p.get(c)
-		f(i, pin, state.Revision{}, err)
-	}
-	return nil
-}
-
-// ListOwn lists everything.
-func (p *pinset) ListOwn(_ context.Context, _ peer.ID, after state.Place, f func(state.Own) error) error {
-	p.mu.Lock()
-	down := p.down
-	all := p.ordered()
-	p.mu.Unlock()
-	if down {
-		return errDown
-	}
-	for _, c := range all {
-		if after.Cid.Defined() && state.PlaceOf(c).Compare(after) <= 0 {
-			continue
-		}
-		if err := f(state.Own{Cid: c}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *pinset) ordered() []api.Cid {
-	var all []api.Cid
-	for c := range p.pins {
-		all = append(all, c)
-	}
-	slices.SortFunc(all, func(a, b api.Cid) int { return state.PlaceOf(a).Compare(state.PlaceOf(b)) })
-	return all
-}
-
-func (p *pinset) ScanPiece(_ context.Context, _, _ int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
-	p.mu.Lock()
-	p.walks++
-	down := p.down
-	all := p.ordered()
-	p.mu.Unlock()
-	if down {
-		return errDown
-	}
-	for _, c := range all {
-		pin, err := p.get(c)
-		if err != nil {
-			bad(c, err)
-			continue
-		}
-		if err := f(*pin, state.Revision{}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// node is a peer whose tracker says that all is pinned.
-type node struct {
-	host   host.Host
-	pinset *pinset
-	server *rpc.Server
-	ended  <-chan struct{}
-
-	mu     sync.Mutex
-	asked  int
-	cut    int  // its list fails after so many, if not 0
-	broken bool // its list fails at once
-	mixed  bool // its list is in no order
-	silent bool // it does not answer
-	fails  error
-	blind  bool              // it cannot read the pinset
-	closed bool              // it lets nobody ask
-	unpins bool              // what it is not to hold
-	filter api.TrackerStatus // of the last list
-}
-
-func newNode(t *testing.T, pins *pinset) *node {
-	t.Helper()
-	h, err := libp2p.New(libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = h.Close() })
-	n := &node{host: h, pinset: pins, ended: t.Context().Done()}
-	n.server = rpc.NewServer(h, version.RPCProtocol, rpc.WithAuthorizeFunc(func(peer.ID, string, string) bool {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		return !n.closed
-	}))
-	for name, service := range map[string]any{"PinTracker": &trackerOf{n}, "Cluster": &clusterOf{n}} {
-		if err := n.server.RegisterName(name, service); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return n
-}
-
-func (n *node) set(f func()) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	f()
-}
-
-func (n *node) info(pin api.Pin) api.PinInfo {
-	return api.PinInfo{
-		Cid: pin.Cid, Name: pin.Name, Peer: n.host.ID(), Allocations: pin.Allocations, Created: pin.Timestamp,
-		PinInfoShort: api.PinInfoShort{Status: api.TrackerStatusPinned},
-	}
-}
-
-// trackerOf is its PinTracker.
-type trackerOf struct{ n *node }
-
-func (t *trackerOf) Status(ctx context.Context, in api.Cid, out *api.PinInfo) error {
-	t.n.mu.Lock()
-	t.n.asked++
-	silent, blind, fails := t.n.silent, t.n.blind, t.n.fails
-	t.n.mu.Unlock()
-	if blind {
-		*out = api.PinInfo{Cid: in, Peer: t.n.host.ID(), PinInfoShort: api.PinInfoShort{Status: api.TrackerStatusClusterError, Error: "no database"}}
-		return nil
-	}
-	if silent {
-		select {
-		case <-ctx.Done():
-		case <-t.n.ended: // gorpc does not tell of a client who has left
-		}
-		return context.Canceled
-	}
-	t.n.pinset.mu.Lock()
-	defer t.n.pinset.mu.Unlock()
-	*out = t.n.info(t.n.pinset.pins[in])
-	return fails
-}
-
-func (t *trackerOf) StatusAll(ctx context.Context, in <-chan api.TrackerStatus, out chan<- api.PinInfo) error {
-	defer close(out)
-	filter := <-in
-	t.n.mu.Lock()
-	t.n.asked++
-	t.n.filter = filter
-	cut, mixed, silent, broken, unpins := t.n.cut, t.n.mixed, t.n.silent, t.n.broken, t.n.unpins
-	t.n.mu.Unlock()
-	if silent {
-		select {
-		case <-ctx.Done():
-		case <-t.n.ended: // gorpc does not tell of a client who has left
-		}
-		return context.Canceled
-	}
-	if broken {
-		return errors.New("it broke")
-	}
-	t.n.pinset.mu.Lock()
-	all := t.n.pinset.ordered()
-	t.n.pinset.mu.Unlock()
-	if mixed {
-		slices.Reverse(all)
-	}
-	for i, c := range all {
-		pin := t.n.pinset.pins[c]
-		if t.n.pinset.bad[c] || pin.Type == api.MetaType {
-			continue
-		}
-		info := t.n.info(pin)
-		if !pin.IsPinEverywhere() && !slices.Contains(pin.Allocations, t.n.host.ID()) {
-			if !unpins {
-				continue
-			}
-			info = api.PinInfo{Cid: c, Peer: info.Peer, PinInfoShort: api.PinInfoShort{Status: api.TrackerStatusUnpinning}}
-		}
-		if cut != 0 && i >= cut {
-			return errors.New("it broke")
-		}
-		select {
-		case out <- info:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// clusterOf is its Cluster.
-type clusterOf struct{ n *node }
-
-func (c *clusterOf) IPFSID(_ context.Context, in peer.ID, out *api.IPFSID) error {
-	*out = api.IPFSID{ID: in}
-	return nil
-}
-
-func (c *clusterOf) RecoverAllLocal(_ context.Context, _ <-chan struct{}, out chan<- api.PinInfo) error {
-	close(out)
-	return nil
-}
-
-func (c *clusterOf) PinGet(_ context.Context, in api.Cid, out *api.Pin) error {
-	pin, ok := c.n.pinset.pins[in]
-	if !ok {
-		return state.ErrNotFound
-	}
-	*out = pin
-	return nil
-}
-
-func (c *clusterOf) Pins(_ context.Context, in <-chan struct{}, out chan<- api.Pin) error {
-	defer close(out)
-	for range in {
-	}
-	for _, pin := range c.n.pinset.pins {
-		out <- pin
-	}
-	return nil
-}
-
 // world are peers that know each other, and the client of the first.
 type world struct {
 	t      *testing.T
 	pins   *pinset
 	nodes  []*node
 	client *rpc.Client
+	// service is the one that the client asks.
+	service *Service
 
 	mu   sync.Mutex
 	view membership.View
@@ -327,6 +63,7 @@ func newWorld(t *testing.T, peers int, change ...func(*Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.service = s
 	w.client = s.Client(first, rpc.NewClientWithServer(first, version.RPCProtocol, w.nodes[0].server))
 	return w
 }

@@ -142,7 +142,7 @@ func (s *Service) one(ctx context.Context, method string, c api.Cid) (api.Global
 	for _, info := range s.ask(ctx, method, asked, *pin, e) {
 		out.Add(info)
 	}
-	return out, nil
+	return out, ctx.Err() // what was asked under a context that has ended says nothing of the peers
 }
 
 const (
@@ -187,7 +187,7 @@ func silent(m membership.Peer) string {
 // another one is of a peer that is there and does not know, for now.
 func Absent(info api.PinInfoShort) bool {
 	return info.Status == api.TrackerStatusClusterError &&
-		(strings.Contains(info.Error, errSilent) || info.Error == errNotMember || info.Error == errNoDaemon)
+		(strings.Contains(info.Error, errSilent) || strings.Contains(info.Error, errNotMember) || info.Error == errNoDaemon)
 }
 
 // holds reports whether a member is to hold a pin, which may be nil.
@@ -201,7 +201,8 @@ func holds(pin *api.Pin, m membership.Peer) bool {
 	return slices.Contains(pin.Allocations, m.ID)
 }
 
-// ask asks peers about a pin, at the same time.
+// ask asks peers about a pin, at the same time. When the context ends the answers are not
+// complete.
 func (s *Service) ask(ctx context.Context, method string, peers []membership.Peer, pin api.Pin, e *entries) []api.PinInfo {
 	infos := make([]api.PinInfo, len(peers))
 	limit := make(chan struct{}, askers)
@@ -213,6 +214,8 @@ func (s *Service) ask(ctx context.Context, method string, peers []membership.Pee
 			defer func() { <-limit }()
 			info, err := s.askPeer(ctx, method, m.ID, pin.Cid)
 			switch {
+			case ctx.Err() != nil: // nobody waits for the answer
+				return
 			case err != nil:
 				logger.Errorf("asking peer %s about %s: %s", m.ID, pin.Cid, err)
 				info = e.make(ctx, m, pin, api.TrackerStatusClusterError, err.Error())
@@ -244,10 +247,11 @@ func (s *Service) askPeer(ctx context.Context, method string, id peer.ID, c api.
 	return answer, err
 }
 
-// errDied is in the error of a call to a peer that was found dead meanwhile.
-var errDied = errors.New("the peer was found dead")
+// errGone is in the error of a call to a peer that died or was removed meanwhile.
+var errGone = errors.New("the peer cannot be asked any more")
 
-// whileAlive calls f, whose context ends when the peer is found dead.
+// whileAlive calls f, whose context ends when the peer is found dead, or not to be in the
+// cluster.
 func (s *Service) whileAlive(ctx context.Context, id peer.ID, f func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -262,8 +266,12 @@ func (s *Service) whileAlive(ctx context.Context, id peer.ID, f func(context.Con
 				return
 			case <-ticker.C:
 			}
-			if m, there := s.opts.View().Get(id); !there || m.Dead() || m.Removed {
-				cancel(fmt.Errorf("%w: %s", errDied, silent(m)))
+			switch m, there := s.opts.View().Get(id); {
+			case !there || m.Removed:
+				cancel(fmt.Errorf("%w: %s", errGone, errNotMember))
+				return
+			case m.Dead():
+				cancel(fmt.Errorf("%w: %s", errGone, silent(m)))
 				return
 			}
 		}
