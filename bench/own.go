@@ -26,10 +26,13 @@ const ownFilter = api.TrackerStatusClusterError | api.TrackerStatusPinError | ap
 type countedDaemon struct {
 	tracker.Daemon
 	lists atomic.Int64
+	open  atomic.Int64 // lists that have not ended
 }
 
 func (d *countedDaemon) PinLs(ctx context.Context, types []string, out chan<- api.IPFSPinInfo) error {
 	d.lists.Add(1)
+	d.open.Add(1)
+	defer d.open.Add(-1)
 	return d.Daemon.PinLs(ctx, types, out)
 }
 
@@ -173,7 +176,8 @@ type startedTracker struct {
 }
 
 // start lets the tracker take up what was left, which is nothing, and waits until it
-// has: before that a recovery does nothing.
+// has: before that a recovery does nothing. It also waits until the tracker has counted
+// what IPFS has pinned.
 func (b *ownBench) start(ctx context.Context) (*startedTracker, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -186,11 +190,13 @@ func (b *ownBench) start(ctx context.Context) (*startedTracker, error) {
 		cancel()
 		<-ended
 	}}
-	for b.daemon.lists.Load() == 0 {
-		s.took = time.Since(began)
-		if _, err := b.recoverAll(ctx); err != nil {
-			s.stop()
-			return nil, err
+	for b.daemon.lists.Load() == 0 || b.daemon.open.Load() > 0 {
+		if b.daemon.lists.Load() == 0 {
+			s.took = time.Since(began)
+			if _, err := b.recoverAll(ctx); err != nil {
+				s.stop()
+				return nil, err
+			}
 		}
 		select {
 		case <-ctx.Done():

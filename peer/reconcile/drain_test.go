@@ -41,6 +41,8 @@ func TestLeavingPeerHandsOver(t *testing.T) {
 		w.store.hold(alice, again, state.PlacementUnpinning)
 		goes := w.add(8, 1, 1, bob)
 		w.store.hold(alice, goes, state.PlacementUnpinning)
+		strange := w.addUnheld(9, 1, 1, alice)
+		w.store.hold(alice, strange, unknownStatus)
 		before := *w.store.pin(pair)
 		defer w.run(alice, bob, carol)()
 		pass(5 * time.Minute)
@@ -54,11 +56,15 @@ func TestLeavingPeerHandsOver(t *testing.T) {
 		w.wantHolders(others, bob)
 		w.wantHolders(again, alice, bob)
 		w.wantHolders(goes, bob)
+		w.wantHolders(strange, alice, bob)
+		w.store.hold(bob, strange, unknownStatus)
 		w.store.hold(bob, alone, state.PlacementQueued)
 		w.store.hold(carol, pair, state.PlacementQueued)
 		w.store.hold(bob, again, state.PlacementQueued)
 		pass(10 * time.Minute)
 		w.wantHolders(alone, alice, bob)
+		w.wantHolders(strange, alice, bob)
+		w.store.hold(bob, strange, state.PlacementPinned)
 		if w.hasFinished(alice) {
 			t.Fatal("the peer has left before others had its pins")
 		}
@@ -67,6 +73,7 @@ func TestLeavingPeerHandsOver(t *testing.T) {
 		w.store.hold(bob, notPinned, state.PlacementPinned)
 		pass(30 * time.Second)
 		w.wantHolders(alone, bob)
+		w.wantHolders(strange, bob)
 		w.wantHolders(again, alice, bob)
 		w.store.hold(bob, again, state.PlacementPinned)
 		pass(30 * time.Second)
@@ -189,7 +196,10 @@ func TestDrainChoosesAgain(t *testing.T) {
 		}, 4 * time.Minute, []peer.ID{alice, bob}},
 		"not while it is queued": {func(w *world, c api.Cid) {
 			w.store.hold(bob, c, state.PlacementQueued)
-		}, 15 * time.Minute, []peer.ID{alice, bob}},
+		}, 9 * time.Minute, []peer.ID{alice, bob}},
+		"not while its status is unknown": {func(w *world, c api.Cid) {
+			w.store.hold(bob, c, unknownStatus)
+		}, 9 * time.Minute, []peer.ID{alice, bob}},
 		"after silence":        {func(*world, api.Cid) {}, 6 * time.Minute, []peer.ID{alice, carol}},
 		"not after a moment":   {func(*world, api.Cid) {}, 4 * time.Minute, []peer.ID{alice, bob}},
 		"after a death":        {func(w *world, _ api.Cid) { w.die(bob) }, 31 * time.Second, []peer.ID{alice, carol}},

@@ -163,6 +163,9 @@ func (s *fakeStore) pin(c api.Cid) *api.Pin {
 	return s.pins[c].pin
 }
 
+// unknownStatus is one that a later version may write.
+const unknownStatus state.PlacementStatus = 9
+
 func (s *fakeStore) hold(p peer.ID, c api.Cid, status state.PlacementStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -27,6 +27,8 @@ func TestDeadPeersPinsMove(t *testing.T) {
 		w.store.hold(bob, again, state.PlacementUnpinning)
 		everywhere := w.add(6, -1, -1)
 		w.store.hold(bob, everywhere, state.PlacementPinned)
+		strange := w.addUnheld(8, 1, 1, bob)
+		w.store.hold(bob, strange, unknownStatus)
 		before := *w.store.pin(under)
 		used := len(w.store.buckets(bob))
 		clear(w.store.feeds) // another loop moves pins by them, at the same time
@@ -44,6 +46,7 @@ func TestDeadPeersPinsMove(t *testing.T) {
 		w.wantHolders(notBobs, alice)
 		w.wantHolders(leaving, carol)
 		w.wantHolders(again, alice)
+		w.wantHolders(strange, alice)
 		if n := w.store.count("ListPlacements bob"); n != used {
 			t.Errorf("two peers listed %d buckets of a dead one together, want each of the %d in use once", n, used)
 		}

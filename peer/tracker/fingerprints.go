@@ -37,14 +37,15 @@ func (t *Tracker) listKubo(ctx context.Context, from int) (*fingerprints, error)
 	// A row has its time in milliseconds.
 	f := &fingerprints{seed: maphash.MakeSeed(), began: time.Now().Truncate(time.Millisecond), from: from, to: state.Buckets, sorted: -1}
 	for _, kind := range []api.IPFSPinStatus{api.IPFSPinStatusDirect, api.IPFSPinStatusRecursive} {
-		if err := t.listKind(ctx, kind, f); err != nil {
+		if err := t.listKind(ctx, kind, func(c api.Cid) { f.add(kind, c) }); err != nil {
 			return nil, fmt.Errorf("listing what IPFS has pinned: %w", err)
 		}
 	}
 	return f, nil
 }
 
-func (t *Tracker) listKind(ctx context.Context, kind api.IPFSPinStatus, f *fingerprints) error {
+// listKind calls f for each pin of a kind that IPFS has.
+func (t *Tracker) listKind(ctx context.Context, kind api.IPFSPinStatus, f func(api.Cid)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out := make(chan api.IPFSPinInfo, 1024)
@@ -56,7 +57,7 @@ func (t *Tracker) listKind(ctx context.Context, kind api.IPFSPinStatus, f *finge
 			wrong = fmt.Errorf("asked for %s pins it lists %s as %s", kind, info.Cid, info.Type)
 			cancel()
 		}
-		f.add(kind, info.Cid)
+		f(info.Cid)
 	}
 	if err := <-listed; wrong == nil {
 		return err

@@ -66,7 +66,7 @@ func (k *brokenKubo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		send(map[string]any{"Progress": 1})
 		send(map[string][]string{"Pins": {c}})
 	case "pin/rm":
-		if _, held := k.pins[c]; !held {
+		if kind := k.pins[c]; kind == "" || kind == "indirect" {
 			refuse("not pinned or pinned indirectly")
 			return
 		}
@@ -132,6 +132,16 @@ func (r *rig) acts(ch state.Change) {
 		}
 	case <-time.After(time.Minute):
 		r.t.Fatal("the change does not end")
+	}
+}
+
+// await waits for what another goroutine tells.
+func (r *rig) await(what string, told <-chan struct{}) {
+	r.t.Helper()
+	select {
+	case <-told:
+	case <-time.After(time.Minute):
+		r.t.Fatalf("gave up waiting for %s", what)
 	}
 }
 

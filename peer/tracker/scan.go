@@ -25,6 +25,7 @@ const (
 func (t *Tracker) Run(ctx context.Context) {
 	t.scan(ctx, true)
 	t.scanned.Store(ctx.Err() == nil)
+	counted := t.countPins(ctx)
 	retry := time.NewTicker(t.opts.Every)
 	defer retry.Stop()
 	check := newCheckTicker(t.opts.CheckEvery)
@@ -35,6 +36,7 @@ func (t *Tracker) Run(ctx context.Context) {
 			return
 		case <-retry.C:
 			t.scanLeft(ctx)
+			counted = counted || t.countPins(ctx)
 		case now := <-check.C:
 			t.check(ctx, now)
 		}

@@ -131,7 +131,11 @@ func TestStatus(t *testing.T) {
 				r := newRig(t, newStore(), newIPFS())
 				tt.set(r)
 				synctest.Wait()
+				before := r.store.reads
 				info := r.Status(t.Context(), statetest.Cid("a"))
+				if n := r.store.reads - before; n > 2 {
+					t.Errorf("it took %d reads, want at most 2", n)
+				}
 				if info.Status != tt.want || info.Cid != statetest.Cid("a") || info.Peer != r.self || info.IPFS != r.self {
 					t.Errorf("%+v, want %s", info, tt.want)
 				}

@@ -38,6 +38,7 @@ type store struct {
 	buckets int           // read for themselves
 	clocks  uint32
 	put     func(state.Placement) // is told of each row, if not nil
+	drop    func(api.Cid)         // is told of each row that goes, if not nil
 }
 
 func newStore() *store {
@@ -182,6 +183,9 @@ func (s *store) DropPlacement(_ context.Context, _ peer.ID, c api.Cid) error {
 	return s.try(func() {
 		s.seen = append(s.seen, "gone")
 		delete(s.rows, c)
+		if s.drop != nil {
+			s.drop(c)
+		}
 	})
 }
 

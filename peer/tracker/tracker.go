@@ -8,11 +8,9 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
-	"github.com/ipfs-cluster/ipfs-cluster/observations"
 	logging "github.com/ipfs/go-log/v2"
 	rpc "github.com/libp2p/go-libp2p-gorpc"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"go.opencensus.io/stats"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
@@ -179,31 +177,4 @@ func (t *Tracker) lookAt(c api.Cid, hint *api.Pin) error {
 // PinQueueSize is how many pins wait for a worker.
 func (t *Tracker) PinQueueSize(context.Context) (int64, error) {
 	return t.counts[pinQueued].Load(), nil
-}
-
-// gaugeEvery is how often the gauges are set if they have changed.
-const gaugeEvery = time.Second
-
-// gauges records upstream's metrics of the queue.
-func (t *Tracker) gauges() {
-	gauge := []struct {
-		of   phase
-		what *stats.Int64Measure
-	}{{pinQueued, observations.PinsQueued}, {pinning, observations.PinsPinning}, {pinFailed, observations.PinsPinError}}
-	last := []int64{-1, -1, -1}
-	ticker := time.NewTicker(gaugeEvery)
-	defer ticker.Stop()
-	for {
-		for i, g := range gauge {
-			if n := t.counts[g.of].Load(); n != last[i] {
-				last[i] = n
-				stats.Record(t.ctx, g.what.M(n))
-			}
-		}
-		select {
-		case <-t.ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
 }

@@ -44,16 +44,7 @@ func (p *clusterPeer) joinShared() error {
 	if err != nil {
 		return err
 	}
-	cfgs := p.cfg.Configs()
-	p.shared, err = peer.Join(ctx, peer.Options{
-		Store: store, ID: p.cfg.Identity().ID, Instance: instance, Name: cfgs.Cluster.Peername, Role: p.role, Rejoin: p.joining,
-		PingInterval: cfgs.Cluster.MonitorPingInterval, RecoverInterval: cfgs.Cluster.PinRecoverInterval,
-		Repin:       func() bool { return !cfgs.Cluster.DisableRepinning },
-		OnlyTrusted: cfgs.Cluster.PinOnlyOnTrustedPeers, OnlyUntrusted: cfgs.Cluster.PinOnlyOnUntrustedPeers,
-		Follower: cfgs.Cluster.FollowerMode, CheckEvery: p.cfg.scylla.CheckEvery, ScrubEvery: reconcile.DefaultScrubEvery,
-		TrustAll: p.cfg.scylla.TrustAll, TrustedPeers: p.cfg.scylla.TrustedPeers,
-		Tracker: cfgs.Statelesstracker, Lost: p.stop,
-	})
+	p.shared, err = peer.Join(ctx, p.joinOptions(store, instance))
 	if err != nil {
 		return nameSignal(ctx, err)
 	}
@@ -61,6 +52,21 @@ func (p *clusterPeer) joinShared() error {
 	p.datastore = inmem.New() // for the DHT, whose records may get lost
 	p.closeLater(p.datastore.Close)
 	return nil
+}
+
+// joinOptions are what the peer joins with: the intervals of the user, of which
+// upstream's cluster gets others by shareConfig.
+func (p *clusterPeer) joinOptions(store peer.Store, instance string) peer.Options {
+	cfgs := p.cfg.Configs()
+	return peer.Options{
+		Store: store, ID: p.cfg.Identity().ID, Instance: instance, Name: cfgs.Cluster.Peername, Role: p.role, Rejoin: p.joining,
+		PingInterval: cfgs.Cluster.MonitorPingInterval, RecoverInterval: cfgs.Cluster.PinRecoverInterval,
+		Repin:       func() bool { return !cfgs.Cluster.DisableRepinning },
+		OnlyTrusted: cfgs.Cluster.PinOnlyOnTrustedPeers, OnlyUntrusted: cfgs.Cluster.PinOnlyOnUntrustedPeers,
+		Follower: cfgs.Cluster.FollowerMode, CheckEvery: p.cfg.scylla.CheckEvery, ScrubEvery: reconcile.DefaultScrubEvery,
+		TrustAll: p.cfg.scylla.TrustAll, TrustedPeers: p.cfg.scylla.TrustedPeers,
+		Tracker: cfgs.Statelesstracker, Lost: p.stop,
+	}
 }
 
 // instance names the place where this peer runs: a process that starts at the
