@@ -77,6 +77,7 @@ type Tracker struct {
 	counts  [phases]atomic.Int64
 	queued  [lanes]atomic.Int64
 	noters  chan struct{}
+	noting  atomic.Int64 // ops that have one, or wait for it
 	retries retries
 	// looks are when IPFS is asked again for what it has pinned.
 	looks   retries
