@@ -237,7 +237,7 @@ func TestRollingCheck(t *testing.T) {
 func TestCheckOfOneBucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newStore(), newIPFS(), func(o *Options) { o.CheckEvery = 24 * time.Hour })
-		r.check(t.Context(), time.Now())
+		_ = r.check(t.Context(), 7)
 		if r.store.lists != 0 || r.store.buckets != 1 {
 			t.Errorf("%d lists of all, %d buckets were read", r.store.lists, r.store.buckets)
 		}
