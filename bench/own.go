@@ -176,8 +176,8 @@ type startedTracker struct {
 }
 
 // start lets the tracker take up what was left, which is nothing, and waits until it
-// has: before that a recovery does nothing. It also waits until the tracker has counted
-// what IPFS has pinned.
+// has: before that a recovery does nothing, and the only list that IPFS is asked for is
+// the one by which the tracker counts what is pinned. It waits for the end of that, too.
 func (b *ownBench) start(ctx context.Context) (*startedTracker, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -190,8 +190,8 @@ func (b *ownBench) start(ctx context.Context) (*startedTracker, error) {
 		cancel()
 		<-ended
 	}}
-	for b.daemon.lists.Load() == 0 || b.daemon.open.Load() > 0 {
-		if b.daemon.lists.Load() == 0 {
+	for b.daemon.lists.Load() < 2 || b.daemon.open.Load() > 0 {
+		if b.daemon.lists.Load() < 2 {
 			s.took = time.Since(began)
 			if _, err := b.recoverAll(ctx); err != nil {
 				s.stop()

@@ -20,7 +20,19 @@ const (
 // to do so: while it collects garbage it answers, but unpins only when that has ended,
 // also for a request that was cancelled.
 func (t *Tracker) lookAgain(c api.Cid, pause time.Duration) {
-	t.retries.add(retry{at: time.Now().Add(pause), ticket: ticket{cid: c}, look: pause})
+	t.looks.add(retry{at: time.Now().Add(pause), ticket: ticket{cid: c}, look: pause})
+}
+
+// lookAll looks at what is due until the tracker ends, one after another: after many
+// unpins that failed all are due together.
+func (t *Tracker) lookAll() {
+	for {
+		due, ok := t.looks.next(t.ctx)
+		if !ok {
+			return
+		}
+		t.lookNow(due.cid, due.look)
+	}
 }
 
 // lookNow takes up a pin that IPFS has lost, and looks again later if it has not.

@@ -40,11 +40,20 @@ func (t *Tracker) gauges() {
 
 // countPins lets upstream's connector set its metric pins/ipfs_pins, which it counts from 0
 // at each start: it does that with each list of what IPFS has pinned, which the tracker
-// needs only when somebody asks. It reports whether the list was whole.
-func (t *Tracker) countPins(ctx context.Context) bool {
-	err := t.listKind(ctx, api.IPFSPinStatusRecursive, func(api.Cid) {})
-	if err != nil && ctx.Err() == nil {
-		logger.Warnf("counting what IPFS has pinned, for the metric pins/ipfs_pins, next try in %s: %s", t.opts.Every, err)
+// needs only when somebody asks. It returns when a list was whole.
+func (t *Tracker) countPins(ctx context.Context) {
+	for {
+		err := t.listKind(ctx, api.IPFSPinStatusRecursive, func(api.Cid) {})
+		if err == nil {
+			return
+		}
+		if ctx.Err() == nil {
+			logger.Warnf("counting what IPFS has pinned, for the metric pins/ipfs_pins, next try in %s: %s", t.opts.Every, err)
+		}
+		select {
+		case <-time.After(t.opts.Every):
+		case <-ctx.Done():
+			return
+		}
 	}
-	return err == nil
 }

@@ -14,16 +14,20 @@ import (
 // ipfs is a daemon with a pinset. To pin and to unpin takes a second, or as long as
 // slow says.
 type ipfs struct {
-	mu        sync.Mutex
-	pins      map[api.Cid]api.PinDepth
-	fail      int // so many requests fail
-	slow      time.Duration
-	late      bool // what is cancelled is done all the same, when its time has come
-	down      bool // questions about one pin fail
-	questions int  // about one pin
-	asked     []string
-	told      func(api.Cid)                                // is called after each answer about one pin, if not nil
-	lists     func(kind string) ([]api.IPFSPinInfo, error) // in place of its pins
+	mu         sync.Mutex
+	pins       map[api.Cid]api.PinDepth
+	fail       int // so many requests fail
+	slow       time.Duration
+	late       bool          // what is cancelled is done all the same, when its time has come
+	down       bool          // questions about one pin fail
+	hangs      bool          // no question is answered
+	answers    time.Duration // how long an answer takes
+	questions  int           // about one pin
+	asking     int           // questions without an answer so far
+	mostAsking int
+	asked      []string
+	told       func(api.Cid)                                // is called after each answer about one pin, if not nil
+	lists      func(kind string) ([]api.IPFSPinInfo, error) // in place of its pins
 }
 
 func newIPFS() *ipfs { return &ipfs{pins: map[api.Cid]api.PinDepth{}, slow: time.Second} }
@@ -71,12 +75,34 @@ func (i *ipfs) Unpin(ctx context.Context, c api.Cid) error {
 	})
 }
 
-func (i *ipfs) PinLsCid(_ context.Context, pin api.Pin) (api.IPFSPinStatus, error) {
+func (i *ipfs) PinLsCid(ctx context.Context, pin api.Pin) (api.IPFSPinStatus, error) {
+	if err := i.question(ctx); err != nil {
+		return api.IPFSPinStatusError, err
+	}
 	status, err := i.status(pin)
 	if i.told != nil {
 		i.told(pin.Cid)
 	}
 	return status, err
+}
+
+// question waits for the answer to one.
+func (i *ipfs) question(ctx context.Context) error {
+	i.mu.Lock()
+	i.asking++
+	i.mostAsking = max(i.mostAsking, i.asking)
+	answered := time.After(i.answers)
+	if i.hangs {
+		answered = nil
+	}
+	i.mu.Unlock()
+	defer i.edit(func() { i.asking-- })
+	select {
+	case <-answered:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (i *ipfs) status(pin api.Pin) (api.IPFSPinStatus, error) {

@@ -99,8 +99,17 @@ func trailer(begins string) http.HandlerFunc {
 	}
 }
 
+// stalls sends the beginning of an answer and then nothing until the client has left.
+func stalls(begins string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(begins))
+		w.(http.Flusher).Flush() //nolint:forcetypeassert // httptest's can
+		<-r.Context().Done()
+	}
+}
+
 // withKubo starts a Tracker with upstream's connector to a server.
-func withKubo(t *testing.T, broken map[string]http.HandlerFunc) (*rig, *brokenKubo) {
+func withKubo(t *testing.T, broken map[string]http.HandlerFunc, change ...func(*ipfshttp.Config)) (*rig, *brokenKubo) {
 	t.Helper()
 	kubo := &brokenKubo{pins: map[string]string{}, broken: broken}
 	server := httptest.NewServer(kubo)
@@ -111,6 +120,9 @@ func withKubo(t *testing.T, broken map[string]http.HandlerFunc) (*rig, *brokenKu
 	}
 	host, port, _ := strings.Cut(server.Listener.Addr().String(), ":")
 	cfg.NodeAddr = ma.StringCast(fmt.Sprintf("/ip4/%s/tcp/%s", host, port))
+	for _, f := range change {
+		f(cfg)
+	}
 	daemon, err := ipfshttp.NewConnector(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -216,6 +228,15 @@ func TestKuboThatMisbehaves(t *testing.T) {
 			}
 		})
 	}
+	t.Run("pin/ls of all stalls", func(t *testing.T) {
+		r, _ := withKubo(t, map[string]http.HandlerFunc{"pin/ls all": stalls(fmt.Sprintf(listed, statetest.Cid("0")))}, func(cfg *ipfshttp.Config) {
+			cfg.IPFSRequestTimeout = time.Second / 2 // 5 minutes otherwise, which nothing else bounds
+		})
+		r.many(3)
+		if infos, err := r.list(0); err == nil || len(infos) != 0 {
+			t.Errorf("%d pins are listed, error: %v", len(infos), err)
+		}
+	})
 	t.Run("an indirect pin only", func(t *testing.T) {
 		r, kubo := withKubo(t, nil)
 		pin := r.own("a")

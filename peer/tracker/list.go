@@ -11,8 +11,9 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-// maxAsked is how many pins that IPFS does not list are asked for one by one. Its list
-// may be short: an error in the middle of it is not told.
+// maxAsked is how many pins are asked for one by one: where the list of IPFS is looked at,
+// of those that it lacks, as it may be short, for an error in the middle of it is not
+// told; else those of which it is not known what became of them, before it is looked at.
 const maxAsked = 1000
 
 // The statuses that a listing finds in different ways.
@@ -30,14 +31,14 @@ func (t *Tracker) StatusAll(ctx context.Context, filter api.TrackerStatus, out c
 	ctx, span := trace.StartSpan(ctx, "tracker/StatusAll")
 	defer span.End()
 
-	l := &lister{t: t, filter: filter, ipfs: t.ipfsID(ctx), out: out}
+	l := newLister(ctx, t, filter, out)
 	list := t.opts.Store.ListOwn
 	if t.remembers(filter) {
 		list = t.opts.Store.ListChanged
 	}
 	var err error
-	if !filter.Match(byKubo) && filter.Match(api.TrackerStatusClusterError) {
-		err = t.kuboAnswers(ctx)
+	if filter.Match(byKubo | api.TrackerStatusClusterError) {
+		err = t.kuboAnswers(ctx) // a list of a daemon that hangs fails after minutes only
 	}
 	if err == nil {
 		err = t.walk(ctx, list, l.flush)
@@ -75,9 +76,16 @@ type lister struct {
 	ipfs   api.IPFSID
 	out    chan<- api.PinInfo
 	kubo   *fingerprints
-	// asked counts what IPFS did not list; short is set when it had some of it.
+	// asked counts what IPFS was asked for by itself; short is set when it had some
+	// that it did not list.
 	asked int
 	short bool
+	// corrupt are the pins that cannot be decoded and were answered.
+	corrupt map[api.Cid]bool
+}
+
+func newLister(ctx context.Context, t *Tracker, filter api.TrackerStatus, out chan<- api.PinInfo) *lister {
+	return &lister{t: t, filter: filter, ipfs: t.ipfsID(ctx), out: out, corrupt: make(map[api.Cid]bool)}
 }
 
 func (l *lister) flush(ctx context.Context, some []entry) error {
@@ -135,6 +143,7 @@ func (l *lister) answer(ctx context.Context, e entry, pin *api.Pin, rev state.Re
 	t := l.t
 	switch {
 	case bad != nil:
+		l.corrupt[e.Cid] = true
 		return t.failedInfo(e.Cid, l.ipfs, bad), nil
 	case !t.holds(pin):
 		if l.filter == 0 || !l.filter.Match(leaving) {
@@ -210,8 +219,9 @@ func (l *lister) look(ctx context.Context, e *entry) (err error) {
 
 // held says whether IPFS has the pin.
 func (l *lister) held(ctx context.Context, e *entry, pin *api.Pin, rev state.Revision) (bool, error) {
-	if !l.filter.Match(byKubo) {
-		return l.t.askKubo(ctx, *pin) // there are few
+	if !l.filter.Match(byKubo) && l.asked < maxAsked {
+		l.asked++
+		return l.t.askKubo(ctx, *pin)
 	}
 	if err := l.look(ctx, e); err != nil {
 		return false, err
@@ -234,7 +244,8 @@ func (l *lister) held(ctx context.Context, e *entry, pin *api.Pin, rev state.Rev
 	return held, err
 }
 
-// others lists what this peer does not hold, from the whole pinset.
+// others lists what this peer does not hold, from the whole pinset, and what cannot be
+// decoded and was not listed before.
 func (l *lister) others(ctx context.Context) error {
 	return l.t.opts.Store.ScanPiece(ctx, 0, 1, func(pin api.Pin, _ state.Revision) error {
 		if l.t.holds(&pin) {
@@ -245,5 +256,12 @@ func (l *lister) others(ctx context.Context) error {
 			return nil
 		}
 		return l.send(ctx, info)
-	}, func(_ api.Cid, err error) { logger.Errorf("listing pins: %s", err) })
+	}, func(c api.Cid, err error) {
+		switch {
+		case !c.Defined():
+			logger.Errorf("listing pins: %s", err) // there is no entry without a CID
+		case l.filter.Match(api.TrackerStatusClusterError) && !l.corrupt[c]:
+			_ = l.send(ctx, l.t.failedInfo(c, l.ipfs, err)) // the scan ends with the context, too
+		}
+	})
 }

@@ -195,6 +195,60 @@ func TestListOfErrorsIsCheap(t *testing.T) {
 	})
 }
 
+// TestListOfBacklogIsCheap: of changes of which the tracker has not heard so far, as its
+// queue is full, only so many are asked for one by one.
+func TestListOfBacklogIsCheap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newStore(), newIPFS())
+		const queued = 2 * maxAsked
+		for i := range 2 * queued {
+			pin := r.own(fmt.Sprint(i))
+			r.store.set(pin.Cid, pin)
+			r.store.edit(func() { r.store.changed[pin.Cid] = true })
+			if i%2 == 0 { // before a stop, or by somebody else
+				r.ipfs.edit(func() { r.ipfs.pins[pin.Cid] = -1 })
+			}
+		}
+		r.scanned.Store(true)
+		infos, err := r.list(api.TrackerStatusPinQueued)
+		if err != nil || len(infos) != queued {
+			t.Errorf("%d of %d are listed, %v", len(infos), queued, err)
+		}
+		if n := r.ipfs.questions; n > maxAsked {
+			t.Errorf("IPFS was asked %d times", n)
+		}
+	})
+}
+
+// TestListOfCorruptPins: a pin that cannot be decoded is listed once, whether this peer
+// has a row of it or not.
+func TestListOfCorruptPins(t *testing.T) {
+	for _, placed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("placed here: %t", placed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, newStore(), newIPFS())
+				pin := r.pin("a", statetest.Peer("other"))
+				r.store.set(pin.Cid, pin)
+				if placed {
+					r.store.noted(pin.Cid, state.PlacementPinned)
+				}
+				r.store.edit(func() { r.store.broken = pin.Cid })
+				for filter, n := range map[api.TrackerStatus]int{0: 1, api.TrackerStatusClusterError | api.TrackerStatusRemote: 1, api.TrackerStatusRemote: 0} {
+					infos, err := r.list(filter)
+					if err != nil || len(infos) != n {
+						t.Errorf("the list of %s has %d entries, want %d, %v", filter, len(infos), n, err)
+					}
+					for _, info := range infos {
+						if info.Status != api.TrackerStatusClusterError || info.Error == "" {
+							t.Errorf("%+v", info)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestListOfWhatIsNotRemembered: what is at an end that nobody works on is listed as it
 // is told alone.
 func TestListOfWhatIsNotRemembered(t *testing.T) {

@@ -12,6 +12,9 @@ import (
 const (
 	// noters bounds the reads and writes that are made at the same time.
 	noters = 128
+	// maxNoting is how many ops may be at that, or wait for it, when a scan takes up
+	// another one: each of them has a goroutine.
+	maxNoting = 4 * noters
 	// sizeWait is how long a row waits for the size of what was pinned, which is
 	// measured later otherwise.
 	sizeWait = time.Second
@@ -30,7 +33,9 @@ func (t *Tracker) beginAfter(o *op, e *effects, first func(context.Context), do 
 	c := o.cid
 	o.busy = true
 	e.add(func() {
+		t.noting.Add(1)
 		t.spawn(func() {
+			defer t.noting.Add(-1)
 			if first != nil {
 				first(t.ctx)
 			}

@@ -99,24 +99,44 @@ func (t *Tracker) full(pin *api.Pin) bool {
 }
 
 func (t *Tracker) fullLane(l lane) bool {
-	// What is being looked at will be in one of them.
-	return t.queued[l].Load()+t.counts[looking].Load() >= int64(t.opts.Config.MaxPinQueueSize)
+	return t.queued[l].Load()+t.unqueued() >= int64(t.opts.Config.MaxPinQueueSize)
 }
 
-// room waits until the lane of a new pin, or of an unpin, has room.
+// unqueued is how many ops will be in a lane, of which nobody knows so far in which, or
+// whose row is to be read or written first.
+func (t *Tracker) unqueued() int64 {
+	n := t.counts[looking].Load() + t.counts[pinQueued].Load() + t.counts[unpinDeciding].Load() + t.counts[unpinQueued].Load()
+	for l := range t.queued {
+		n -= t.queued[l].Load()
+	}
+	return max(n, 0) // they change meanwhile
+}
+
+// room waits until the lane of a new pin, or of an unpin, has room, and few ops wait for
+// the database.
 func (t *Tracker) room(ctx context.Context, pin *api.Pin) error {
-	for t.full(pin) {
+	for {
+		pause := roomEvery
+		switch {
+		case t.noting.Load() >= maxNoting:
+			pause = notersEvery
+		case !t.full(pin):
+			return ctx.Err()
+		}
 		select {
-		case <-time.After(roomEvery):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
 }
 
-// roomEvery is how often a scan looks whether there is room in a queue.
-const roomEvery = time.Second
+const (
+	// roomEvery is how often a scan looks whether there is room in a queue.
+	roomEvery = time.Second
+	// notersEvery is how often it looks whether the database has come behind it.
+	notersEvery = 10 * time.Millisecond
+)
 
 // enqueue puts an op into its queue, unless it is there, or a worker that was
 // cancelled has not returned. It may be more than the queue is to hold: those who

@@ -62,8 +62,12 @@ func (t *Tracker) RecoverAll(ctx context.Context, out chan<- api.PinInfo) error 
 	if _, err := rpc.GetRequestSender(ctx); err != nil && !t.scanned.Load() {
 		return nil
 	}
-	r := &recovery{lister{t: t, filter: recoverable, ipfs: t.ipfsID(ctx), out: out}}
-	if err := t.walk(ctx, t.opts.Store.ListOwn, r.flush); err != nil {
+	r := &recovery{newLister(ctx, t, recoverable, out)}
+	err := t.kuboAnswers(ctx)
+	if err == nil {
+		err = t.walk(ctx, t.opts.Store.ListOwn, r.flush)
+	}
+	if err != nil {
 		return fmt.Errorf("recovering pins: %w", err)
 	}
 	return nil
@@ -71,7 +75,7 @@ func (t *Tracker) RecoverAll(ctx context.Context, out chan<- api.PinInfo) error 
 
 // recovery goes through the pins of a peer. Those that IPFS has as a row says are
 // not read.
-type recovery struct{ lister }
+type recovery struct{ *lister }
 
 func (r *recovery) flush(ctx context.Context, some []entry) error {
 	var amiss []entry

@@ -49,10 +49,6 @@ func (t *Tracker) retryAll() {
 		if !ok {
 			return
 		}
-		if due.look > 0 {
-			t.spawn(func() { t.lookNow(due.cid, due.look) })
-			continue
-		}
 		t.with(due.cid, func(o *op, e *effects) {
 			if o.work != due.work {
 				return
@@ -78,7 +74,7 @@ func (t *Tracker) retry(o *op) {
 type retry struct {
 	at time.Time
 	ticket
-	// look is the pause before IPFS is asked what it has, 0 if an op goes on.
+	// look is the pause before IPFS is asked what it has, for looks.
 	look time.Duration
 }
 

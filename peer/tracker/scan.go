@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
@@ -20,25 +21,28 @@ const (
 	lastScanPause = time.Minute
 )
 
-// Run takes up what a process before has left unfinished, and goes on until ctx ends
-// to look for what was left, and for what is not as it should be.
+// Run takes up what a process before has left unfinished, and looks until ctx ends for
+// what was left, and for what is not as it should be. None of them waits for another: a
+// full queue or a bucket that cannot be read may hold up the first one for days.
 func (t *Tracker) Run(ctx context.Context) {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { t.scanLeftOften(ctx) })
+	beside.Go(func() { t.checkAll(ctx) })
+	beside.Go(func() { t.countPins(ctx) })
 	t.scan(ctx, true)
 	t.scanned.Store(ctx.Err() == nil)
-	counted := t.countPins(ctx)
-	retry := time.NewTicker(t.opts.Every)
-	defer retry.Stop()
-	check := newCheckTicker(t.opts.CheckEvery)
-	defer check.Stop()
+}
+
+func (t *Tracker) scanLeftOften(ctx context.Context) {
+	ticker := time.NewTicker(t.opts.Every)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-retry.C:
+		case <-ticker.C:
 			t.scanLeft(ctx)
-			counted = counted || t.countPins(ctx)
-		case now := <-check.C:
-			t.check(ctx, now)
 		}
 	}
 }
@@ -48,32 +52,6 @@ func (t *Tracker) scanLeft(ctx context.Context) {
 	if left := t.left.Load(); left > 0 {
 		t.scan(ctx, false)
 		t.left.Add(-left)
-	}
-}
-
-// newCheckTicker ticks for each bucket that is to be checked, never if every is 0.
-func newCheckTicker(every time.Duration) *time.Ticker {
-	if every <= 0 {
-		logger.Infof("pins are not compared with IPFS: check_every is 0s")
-		ticker := time.NewTicker(time.Hour)
-		ticker.Stop()
-		return ticker
-	}
-	logger.Infof("all pins are compared with IPFS every %s", every)
-	return time.NewTicker(every / state.Buckets)
-}
-
-// check compares one bucket with pinset and IPFS. Which one the time tells, so that
-// a peer that starts again and again comes to all of them.
-func (t *Tracker) check(ctx context.Context, now time.Time) {
-	bucket := int(now.UnixNano() / int64(t.opts.CheckEvery/state.Buckets) % state.Buckets)
-	s := &scanner{t: t, all: true, kubo: true}
-	err := t.opts.Store.ListBucket(ctx, t.opts.Self, bucket, func(own state.Own) error { return s.take(ctx, own) })
-	if err == nil {
-		err = s.flush(ctx)
-	}
-	if err != nil && ctx.Err() == nil {
-		state.Failure(err, logger.Warnf, logger.Debugf)("checking bucket %d, next time in %s: %s", bucket, t.opts.CheckEvery, err)
 	}
 }
 
@@ -118,10 +96,12 @@ func (t *Tracker) scan(ctx context.Context, all bool) {
 // scanner is a scan of the buckets below to, which knows how far it has come.
 type scanner struct {
 	t *Tracker
-	// all is set if what has come to an end is compared with the pinset, kubo if
-	// it is compared with IPFS, too.
-	all, kubo bool
-	to        int
+	// all is set if what has come to an end is compared with the pinset.
+	all bool
+	// check is set if that is compared with IPFS, too, and if nothing waits for room
+	// in a queue: a check comes again.
+	check bool
+	to    int
 	// at is the place up to which everything was done.
 	at    state.Place
 	batch []state.Own
@@ -194,30 +174,33 @@ func (s *scanner) flush(ctx context.Context) error {
 		switch {
 		case err != nil:
 			logger.Errorf("nothing is done with %s, a write of which will mend it: %s", cids[i], err)
+		case s.t.view(cids[i]).atIt(): // it needs no room
 		case s.amiss(s.batch[i], pin, rev):
 			found = append(found, i)
-		case s.kubo && s.t.holds(pin):
+		case s.check && s.t.holds(pin):
 			fine = append(fine, i)
 		}
 	})
 	if err != nil {
 		return err
 	}
+	for _, i := range found {
+		if err := s.takeUp(ctx, s.batch[i], pins[i]); err != nil {
+			return err
+		}
+	}
 	for _, i := range fine {
 		held, err := s.t.askKubo(ctx, *pins[i])
 		if err != nil {
 			return fmt.Errorf("asking IPFS for %s: %w", cids[i], err)
 		}
-		if !held {
-			logger.Warnf("IPFS has lost %s, which is pinned again", cids[i])
-			found = append(found, i)
+		if held {
+			continue
 		}
-	}
-	for _, i := range found {
-		if err := s.t.room(ctx, pins[i]); err != nil {
+		if err := s.takeUp(ctx, s.batch[i], pins[i]); err != nil {
 			return err
 		}
-		s.t.takeUp(s.batch[i])
+		logger.Warnf("IPFS has lost %s, which is pinned again", cids[i])
 	}
 	last := s.batch[len(s.batch)-1].Cid
 	s.at, s.batch = state.PlaceOf(last), nil
@@ -234,6 +217,18 @@ func (s *scanner) amiss(own state.Own, pin *api.Pin, rev state.Revision) bool {
 		return false // it was asked for, and is not done here
 	}
 	return row.Status != state.PlacementPinned || !holds || row.Rev != rev
+}
+
+// takeUp takes up the work on a CID when there is room for it.
+func (s *scanner) takeUp(ctx context.Context, own state.Own, pin *api.Pin) error {
+	if s.check && s.t.full(pin) {
+		return ErrFullQueue
+	}
+	if err := s.t.room(ctx, pin); err != nil {
+		return err
+	}
+	s.t.takeUp(own)
+	return nil
 }
 
 // takeUp lets the work on a CID begin that the feed does not tell of, unless it is

@@ -2,6 +2,7 @@ package tracker
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -125,14 +126,44 @@ func TestScanOfMoreThanTheQueueTakes(t *testing.T) {
 		for i := range 1000 {
 			r.store.left(r.own(fmt.Sprint(i)), state.PlacementQueued)
 		}
+		r.store.edit(func() { r.store.late = 1500 * time.Millisecond }) // the pin is read, and then the row
 		r.run()
-		seconds(5)
-		if n := r.inMemory(); n > 40 {
-			t.Errorf("%d are remembered", n)
+		for range 20 {
+			seconds(1)
+			if n := r.counts[looking].Load() + r.counts[pinQueued].Load(); n > 20 {
+				t.Errorf("%d are queued, or about to be", n)
+			}
 		}
+		r.store.edit(func() { r.store.late = 0 })
 		seconds(1000)
 		if n := len(r.ipfs.all()); n != 1000 {
 			t.Errorf("%d were pinned", n)
+		}
+	})
+}
+
+// TestScanHasFewGoroutines: what a scan takes up does not wait for the database in a
+// goroutine each.
+func TestScanHasFewGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 5000
+		r := newRig(t, newStore(), newIPFS(), func(o *Options) { o.Config.MaxPinQueueSize = 2 * many })
+		r.ipfs.edit(func() { r.ipfs.slow = time.Hour })
+		for i := range many {
+			r.store.left(r.own(fmt.Sprint(i)), state.PlacementQueued)
+		}
+		r.store.edit(func() { r.store.late = time.Second }) // 128 rows a second
+		before := runtime.NumGoroutine()
+		r.run()
+		for range 60 {
+			seconds(1)
+			if n := runtime.NumGoroutine() - before; n > maxNoting+10 {
+				t.Fatalf("%d goroutines", n)
+			}
+		}
+		seconds(60)
+		if n := r.inMemory(); n != many || !r.scanned.Load() {
+			t.Errorf("%d are taken up, scanned: %t", n, r.scanned.Load())
 		}
 	})
 }
@@ -206,7 +237,7 @@ func TestRollingCheck(t *testing.T) {
 func TestCheckOfOneBucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newStore(), newIPFS(), func(o *Options) { o.CheckEvery = 24 * time.Hour })
-		r.check(t.Context(), time.Now())
+		_ = r.check(t.Context(), 7)
 		if r.store.lists != 0 || r.store.buckets != 1 {
 			t.Errorf("%d lists of all, %d buckets were read", r.store.lists, r.store.buckets)
 		}

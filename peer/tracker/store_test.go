@@ -220,7 +220,8 @@ func (s *store) ListBucket(_ context.Context, _ peer.ID, bucket int, f func(stat
 		own.Changed = false
 		return f(own)
 	})
-	if errors.Is(err, end) {
+	var bad *state.BucketError
+	if errors.Is(err, end) || errors.As(err, &bad) && bad.Bucket != bucket {
 		return nil
 	}
 	return err
@@ -274,10 +275,14 @@ func (s *store) list(after state.Place, changedOnly bool, f func(state.Own) erro
 	return nil
 }
 
-func (s *store) ScanPiece(_ context.Context, _, _ int, f func(api.Pin, state.Revision) error, _ func(api.Cid, error)) error {
+func (s *store) ScanPiece(_ context.Context, _, _ int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
 	var all []api.Pin
 	if err := s.try(func() {
-		for _, pin := range s.pins {
+		for c, pin := range s.pins {
+			if _, _, err := s.version(c); err != nil {
+				defer bad(c, err)
+				continue
+			}
 			all = append(all, pin)
 		}
 	}); err != nil {

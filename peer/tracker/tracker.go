@@ -75,7 +75,10 @@ type Tracker struct {
 	counts  [phases]atomic.Int64
 	queued  [lanes]atomic.Int64
 	noters  chan struct{}
+	noting  atomic.Int64 // ops that have one, or wait for it
 	retries retries
+	// looks are when IPFS is asked again for what it has pinned.
+	looks   retries
 	waiters waiters
 	measure chan api.Cid
 	// recent are pins that were noted lately, with their revisions.
@@ -111,6 +114,7 @@ func New(opts Options) *Tracker {
 		queue:   newQueue(),
 		noters:  make(chan struct{}, noters),
 		retries: retries{sooner: make(chan struct{}, 1)},
+		looks:   retries{sooner: make(chan struct{}, 1)},
 		waiters: waiters{more: make(chan struct{}, 1)},
 		measure: make(chan api.Cid, maxMeasured),
 		recent:  recent,
@@ -131,6 +135,7 @@ func (t *Tracker) SetClient(c *rpc.Client) {
 	}
 	t.spawn(t.unpinWorker)
 	t.spawn(t.retryAll)
+	t.spawn(t.lookAll)
 	t.spawn(t.endWaiting)
 	t.spawn(t.measureAll)
 	t.spawn(t.gauges)
