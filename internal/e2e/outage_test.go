@@ -164,6 +164,11 @@ func (a *asker) questions(t *testing.T) []question {
 		}, pins}
 	}
 	return []question{
+		{"allocations", func() (int, error) {
+			pins, err := a.allocations()
+			return len(pins), err
+		}, all},
+		ctl(0, "pin", "ls"),
 		a.rest("all", http.MethodGet, "/pins", all),
 		a.rest("the pinned", http.MethodGet, "/pins?filter=pinned", all),
 		a.rest("the failed", http.MethodGet, "/pins?filter=error", 0),

@@ -77,7 +77,7 @@ func (m *merge) one() error {
 		if !corrupt && info.Status.Match(held) { // an unpin does not tell of the pin
 			pin = pinOf(info)
 		}
-		if info.Status.Match(m.filter) && !(corrupt && m.walk) { // others tells of these
+		if info.Status.Match(m.filter) && (!corrupt || !m.walk) { // others tells of these
 			all.Add(info)
 		}
 		if err := m.next(src); err != nil {
