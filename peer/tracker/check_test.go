@@ -89,6 +89,9 @@ func TestCheckFailsLate(t *testing.T) {
 		t.Run(status, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, newStore(), newIPFS(), checkEvery(24*time.Hour))
+				if status == "lost" {
+					r.ipfs.told = func(api.Cid) { r.ipfs.edit(func() { r.ipfs.down = true }) }
+				}
 				r.run()
 				synctest.Wait()
 				two := []*api.Pin{r.due(5, "a"), r.due(5, "b")}
@@ -99,7 +102,6 @@ func TestCheckFailsLate(t *testing.T) {
 				}
 				if status == "lost" {
 					r.ipfs.edit(func() { delete(r.ipfs.pins, two[0].Cid) })
-					r.ipfs.told = func(api.Cid) { r.ipfs.edit(func() { r.ipfs.down = true }) }
 				} else {
 					r.store.set(two[1].Cid, nil)
 					r.ipfs.edit(func() { r.ipfs.down = true })
