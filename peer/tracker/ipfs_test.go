@@ -37,13 +37,11 @@ func (i *ipfs) request(ctx context.Context, what string, do func() error) error 
 	i.asked = append(i.asked, what)
 	slow, late, began := i.slow, i.late, time.Now()
 	i.mu.Unlock()
-	select {
-	case <-ctx.Done():
+	if err := pass(ctx, slow); err != nil {
 		if late {
 			time.AfterFunc(time.Until(began.Add(slow)), func() { i.edit(func() { _ = do() }) })
 		}
-		return ctx.Err()
-	case <-time.After(slow):
+		return err
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -91,18 +89,14 @@ func (i *ipfs) question(ctx context.Context) error {
 	i.mu.Lock()
 	i.asking++
 	i.mostAsking = max(i.mostAsking, i.asking)
-	answered := time.After(i.answers)
-	if i.hangs {
-		answered = nil
-	}
+	answers, hangs := i.answers, i.hangs
 	i.mu.Unlock()
 	defer i.edit(func() { i.asking-- })
-	select {
-	case <-answered:
-		return nil
-	case <-ctx.Done():
+	if hangs {
+		<-ctx.Done()
 		return ctx.Err()
 	}
+	return pass(ctx, answers)
 }
 
 func (i *ipfs) status(pin api.Pin) (api.IPFSPinStatus, error) {

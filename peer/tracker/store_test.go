@@ -139,10 +139,8 @@ func (s *store) PutPlacement(ctx context.Context, _ peer.ID, row state.Placement
 		defer time.Sleep(slow)
 		slow = 0
 	}
-	select {
-	case <-time.After(slow):
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := pass(ctx, slow); err != nil {
+		return err
 	}
 	deaf := false
 	err := s.try(func() {
