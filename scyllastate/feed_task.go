@@ -19,6 +19,9 @@ const (
 	firstRetry = 25 * time.Millisecond
 	lastLook   = time.Second
 	lastRetry  = 30 * time.Second
+	// recheckFor is how long a change that waits for its writer is looked at
+	// whenever this process writes.
+	recheckFor = 2 * time.Second
 )
 
 // task is the work on one CID: all its open changes. It is guarded by the lock of
@@ -135,8 +138,7 @@ func (d *dispatcher) conclude(ctx context.Context, t *task, keys []changeKey, se
 		t.tries = 0
 		d.push(t)
 	case err == nil:
-		t.pending = true
-		d.later(t, fenceAfter/2)
+		d.await(t)
 	case waiting:
 		t.pending = false
 		d.later(t, lastLook)
@@ -153,11 +155,17 @@ func (d *dispatcher) hold(t *task, mine []changeKey, unsettled int, fresh bool) 
 	case fresh:
 		d.push(t)
 	case unsettled > 0:
-		t.pending = true
-		d.later(t, fenceAfter/2)
+		d.await(t)
 	default:
 		t.tries = 0
 	}
+}
+
+// await looks at a task again while the writer of a change has time. The caller
+// holds the lock.
+func (d *dispatcher) await(t *task) {
+	t.pending = true
+	d.later(t, d.store.deadlines.wait(t.cid)/looksPerWait)
 }
 
 // complete is what Change.Done does for the call with the given number.
@@ -223,20 +231,21 @@ func (d *dispatcher) later(t *task, longest time.Duration) {
 	t.timer = timer
 }
 
-// recheck looks at once at the tasks that wait for a writer.
+// recheck looks at once at the tasks that have waited for a writer for a short while:
+// one in this process has written. Writes that take long are not asked after at each.
 func (d *dispatcher) recheck() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, t := range d.tasks {
-		if t.pending && t.timer != nil {
+		if t.pending && t.timer != nil && time.Since(d.changes[t.keys[0]].taken) < recheckFor {
 			d.push(t)
 		}
 	}
 }
 
 // act reads the pin, finds which of the changes are settled, and asks the handler to
-// act on the pin as it is if there is one. It fences the writer of a change that has
-// been pending for long.
+// act on the pin as it is if there is one. It fences the writers of changes that have
+// had their time.
 func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change) (settled []bool, asked bool, err error) {
 	c, err := api.CastCid([]byte(t.cid))
 	if err != nil {
@@ -248,15 +257,13 @@ func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change
 		return nil, false, err
 	}
 	settled = settle(now, open)
-	for i, s := range settled {
-		if !s && time.Since(open[i].taken) >= fenceAfter {
-			if now, err = d.store.fence(ctx, c, now); err != nil {
-				return nil, false, err
-			}
-			settled = settle(now, open)
-			break
+	if slices.Contains(settled, false) && d.overdue(t, now) {
+		if now, err = d.store.fence(ctx, c, now); err != nil {
+			return nil, false, err
 		}
+		settled = settle(now, open)
 	}
+	d.store.deadlines.learn(t.cid, now, open)
 	if !slices.Contains(settled, true) {
 		return settled, false, nil
 	}
@@ -273,6 +280,24 @@ func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change
 		Unpassed: slices.ContainsFunc(open, func(c change) bool { return c.unpassed }),
 		Done:     func(err error) { d.complete(t, gen, err) },
 	})
+}
+
+// overdue reports whether the writers of a task's changes have had their time, those
+// included whose changes have arrived since the work on it began.
+func (d *dispatcher) overdue(t *task, now row) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	open := make([]change, len(t.keys))
+	for i, k := range t.keys {
+		open[i] = *d.changes[k]
+	}
+	var pending []change
+	for i, settled := range settle(now, open) {
+		if !settled {
+			pending = append(pending, open[i])
+		}
+	}
+	return d.store.deadlines.ended(t.cid, pending)
 }
 
 // newestTrace is the trace context of the last of the writes that has one.

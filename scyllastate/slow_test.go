@@ -1,0 +1,219 @@
+package scyllastate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
+)
+
+// slowAppends are tables in which the appends to one feed are slow.
+type slowAppends struct {
+	tables
+	feed  string
+	takes time.Duration
+	// lost is how many of the next appends do not come to an end.
+	mu   sync.Mutex
+	lost map[string]int // by the revision of the first row
+	each int            // how often each batch gets lost before
+}
+
+func (s *slowAppends) appendChanges(ctx context.Context, rows []intent, at time.Time) error {
+	if rows[0].Feed != s.feed {
+		return s.tables.appendChanges(ctx, rows, at)
+	}
+	s.mu.Lock()
+	rev := rows[0].Rev.String()
+	s.lost[rev]++
+	takes := s.takes
+	if s.lost[rev] <= s.each {
+		takes = time.Hour
+	}
+	s.mu.Unlock()
+	select {
+	case <-time.After(takes):
+		return s.tables.appendChanges(ctx, rows, at)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// slowDown makes the appends of a store to one feed slow.
+func slowDown(s *Store, feed string, takes time.Duration, each int) {
+	s.tables = &slowAppends{tables: s.tables, feed: feed, takes: takes, lost: make(map[string]int), each: each}
+	s.intents.tables = s.tables
+}
+
+// TestSlowAppends: a pin for two peers, one of which hears of it at once while the
+// append to the feed of the other takes long. It is written at the first try, and both
+// peers act. (A write that is fenced after two seconds was never made: it was tried
+// again and again.)
+func TestSlowAppends(t *testing.T) {
+	fast, slow := statetest.Peer("fast"), statetest.Peer("slow")
+	before := held("a", fast, slow)
+	before.Name = "before"
+	after := before
+	after.Name = "after"
+	add := func(s *Store, ctx context.Context) error { return s.Add(ctx, after) }
+	remove := func(s *Store, ctx context.Context) error { return s.Rm(ctx, after.Cid) }
+	for _, tt := range []struct {
+		name  string
+		takes time.Duration
+		exist *api.Pin
+		write func(*Store, context.Context) error
+		want  *api.Pin
+		// each is how often an append gets lost before, tries how often the write may
+		// begin.
+		each, tries int
+	}{
+		{"create, 3 s", 3 * time.Second, nil, add, &after, 0, 1},
+		{"create, 8 s", 8 * time.Second, nil, add, &after, 0, 1},
+		{"replace, 8 s", 8 * time.Second, &before, add, &after, 0, 1},
+		{"remove, 3 s", 3 * time.Second, &before, remove, nil, 0, 1},
+		{"create, 10 s lost and 3 s", 3 * time.Second, nil, add, &after, 1, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.each > 0 {
+				needLong(t, "it takes half a minute")
+			}
+			t.Parallel()
+			conf := testConfig(t)
+			writer, reader := openStore(t, conf), openStore(t, conf)
+			if tt.exist != nil {
+				must(t, reader.Add(t.Context(), *tt.exist))
+			}
+			atFast, atSlow := consume(t, reader, fast), consume(t, reader, slow)
+			if tt.exist != nil {
+				atFast.wait(t, tt.exist.Cid, tt.exist)
+				atSlow.wait(t, tt.exist.Cid, tt.exist)
+			}
+			slowDown(writer, slow.String(), tt.takes, tt.each)
+			tries := 0
+			writer.at = func(p point, _ *write) {
+				if p == beforeIntents {
+					tries++
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := tt.write(writer, ctx); err != nil {
+				t.Fatalf("after %d tries: %v", tries, err)
+			}
+			if tries > tt.tries {
+				t.Errorf("it was written at the %d. try", tries)
+			}
+			wantPin(t, reader, after.Cid, tt.want)
+			atFast.wait(t, after.Cid, tt.want)
+			atSlow.wait(t, after.Cid, tt.want)
+		})
+	}
+}
+
+// TestOverloadedEngine: the database runs for a part of the time only, as one that has
+// more to do than it can. Every write ends, applied, refused, or with an error within
+// the limit of its request, none is made again and again, and both its peers hear of
+// what was written.
+func TestOverloadedEngine(t *testing.T) {
+	needLong(t, "it starts a server and stops it for two minutes")
+	const (
+		writers  = 64
+		limit    = time.Minute
+		overload = 90 * time.Second
+		runs     = 300 * time.Millisecond
+		stands   = 2200 * time.Millisecond // longer than the server gives a write
+	)
+	server := cqltest.StartOwn(t, engine.Options{})
+	conf := configOn(t, &server.Server, server.Keyspace(t))
+	writer, reader := openStore(t, conf), openStore(t, conf)
+	warm(t, writer)
+	a, b := statetest.Peer("a"), statetest.Peer("b")
+	atA, atB := consume(t, reader, a), consume(t, reader, b)
+
+	var mu sync.Mutex
+	tries := make(map[api.Cid]int)
+	writer.at = func(p point, w *write) {
+		if p == beforeIntents {
+			mu.Lock()
+			defer mu.Unlock()
+			tries[w.cid]++
+		}
+	}
+	outcome := make(map[api.Cid]error)
+	ctx, cancel := context.WithTimeout(t.Context(), overload)
+	defer cancel()
+	var running sync.WaitGroup
+	for i := range writers {
+		running.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				pin := held(fmt.Sprint(i, " ", n), a, b)
+				within, end := context.WithTimeout(context.WithoutCancel(ctx), limit)
+				begun := time.Now()
+				err := writer.Add(within, pin)
+				took := time.Since(begun)
+				end()
+				mu.Lock()
+				outcome[pin.Cid] = err
+				mu.Unlock()
+				if most := limit + writer.resolveTime() + time.Second; took > most {
+					t.Errorf("a write ended after %s: %v", took, err)
+				}
+			}
+		})
+	}
+	for ctx.Err() == nil { // the length of the stops is what is tested
+		must(t, server.Cluster().Freeze(0))
+		time.Sleep(stands)
+		must(t, server.Cluster().Resume(0))
+		time.Sleep(runs)
+	}
+	running.Wait()
+
+	applied, failed, unknown, most := 0, 0, 0, 0
+	var first error
+	for c, err := range outcome {
+		most = max(most, tries[c])
+		switch {
+		case err == nil:
+			applied++
+		case errors.Is(err, state.ErrOutcomeUnknown):
+			unknown++
+		default:
+			failed++
+			first = err
+		}
+	}
+	t.Logf("%d writes were applied, %d failed, of %d the outcome is unknown; the longest took %d tries; one that failed: %v", applied, failed, unknown, most, first)
+	if most > maxDoublings+2 {
+		t.Errorf("a write was tried %d times: it was fenced again and again", most)
+	}
+	if applied == 0 {
+		t.Error("no write came through")
+	}
+	for c, err := range outcome {
+		_, getErr := reader.Get(t.Context(), c)
+		switch {
+		case err == nil && getErr != nil:
+			t.Errorf("%s is acknowledged, and reading it says %v", c, getErr)
+		case err != nil && !errors.Is(err, state.ErrOutcomeUnknown) && getErr != state.ErrNotFound:
+			t.Errorf("%s is refused (%v), and reading it says %v", c, err, getErr)
+		}
+		if err != nil {
+			continue
+		}
+		for _, r := range []*recorder{atA, atB} {
+			waitFor(t, "the peers to hear of what was written", func() bool {
+				pin, _ := r.seen(c)
+				return pin != nil
+			})
+		}
+	}
+}
