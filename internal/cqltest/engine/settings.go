@@ -92,6 +92,9 @@ endpoint_snitch: GossipingPropertyFileSnitch
 auto_bootstrap: false
 paxos_variant: v2
 `, n.dir, n.seed, storagePort, n.addr, cqlPort)
+	if n.noHints {
+		text += "hinted_handoff_enabled: false\n"
+	}
 	if n.auth {
 		text += `authenticator: {class_name: org.apache.cassandra.auth.PasswordAuthenticator}
 authorizer: {class_name: org.apache.cassandra.auth.CassandraAuthorizer}
