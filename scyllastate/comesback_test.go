@@ -94,7 +94,7 @@ func TestUnpinComesBack(t *testing.T) {
 	found, err = s.db.Repairs(t.Context(), repairedTables()...)
 	must(t, err)
 	warned := repairWarnings(found, conf.Keyspace, time.Now())
-	if found.Replicas != 3 || len(warned) != 1 {
+	if len(warned) != 1 {
 		t.Errorf("the peers warn %q of %+v", warned, found)
 	}
 	if found.Unknown != nil || found.Tables[0].GC != scylla.GCTimeout || found.Tables[0].Grace != time.Second {

@@ -27,21 +27,15 @@ func repairedTables() []string { return []string{"pins", "placements", "everywhe
 // there. It returns when ctx ends.
 func (s *Store) watchRepairs(ctx context.Context) {
 	for toldUnknown := false; ; {
-		found, err := s.db.Repairs(ctx, repairedTables()...)
+		unknown, err := s.lookAtRepairs(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			logger.Debugf("looking whether the tables are repaired: %s", err)
-		default:
-			for _, text := range repairWarnings(found, s.db.Keyspace, s.now()) {
-				logger.Warn(text)
-			}
-			if found.Unknown != nil && found.Replicas > 1 && !toldUnknown {
-				toldUnknown = true
-				logger.Infof("whether the keyspace %s is repaired in time is unknown to this peer (%s): see to it, docs/database.md says how often",
-					s.db.Keyspace, found.Unknown)
-			}
+		case unknown != nil && !toldUnknown:
+			toldUnknown = true
+			logger.Infof("whether the keyspace %s is repaired in time is unknown to this peer (%s): see to it, docs/database.md says how often", s.db.Keyspace, unknown)
 		}
 		select {
 		case <-ctx.Done():
@@ -51,12 +45,26 @@ func (s *Store) watchRepairs(ctx context.Context) {
 	}
 }
 
+// lookAtRepairs warns of what is wrong now, and returns why it is not known when the
+// tables were repaired.
+func (s *Store) lookAtRepairs(ctx context.Context) (unknown, err error) {
+	replicas, err := s.db.Replicas(ctx)
+	if err != nil || replicas < 2 {
+		return nil, err // there is no other replica that could bring anything back
+	}
+	found, err := s.db.Repairs(ctx, repairedTables()...)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range repairWarnings(found, s.db.Keyspace, s.now()) {
+		logger.Warn(text)
+	}
+	return found.Unknown, nil
+}
+
 // repairWarnings says what is wrong with what the database tells. The same of several
 // tables is one warning.
 func repairWarnings(found scylla.Repairs, keyspace string, now time.Time) []string {
-	if found.Replicas < 2 {
-		return nil // there is no other replica that could bring anything back
-	}
 	tables := make(map[string][]string)
 	var texts []string
 	for _, t := range found.Tables {

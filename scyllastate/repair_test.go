@@ -15,29 +15,27 @@ func TestRepairWarnings(t *testing.T) {
 	now := time.Now()
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	for _, tt := range []struct {
-		name     string
-		replicas int
-		made     time.Time
-		unknown  error
-		table    scylla.TableRepair
-		want     string // part of the only warning, none if it is empty
+		name    string
+		made    time.Time
+		unknown error
+		table   scylla.TableRepair
+		want    string // part of the only warning, none if it is empty
 	}{
-		{"in time", 3, ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day, Repaired: ago(3 * day)}, ""},
-		{"new", 3, ago(3 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day}, ""},
-		{"never", 3, ago(11 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day}, "k.pins was not repaired completely as far back as the database remembers, and drops"},
-		{"soon", 3, ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day, Repaired: ago(8 * day)}, "was repaired completely 8.0 days ago, and has to be every 10.0 days"},
-		{"too late", 3, ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day, Repaired: ago(12 * day)}, "was repaired completely 12.0 days ago, and drops what was removed after 10.0 days"},
-		{"one replica", 1, ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: time.Second}, ""},
-		{"short grace", 2, ago(time.Minute), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: time.Hour}, "after 1h0m0s (gc_grace_seconds)"},
-		{"short grace, history unknown", 2, ago(time.Minute), errors.New("no"), scylla.TableRepair{GC: scylla.GCTimeout, Grace: time.Hour}, "after 1h0m0s (gc_grace_seconds)"},
-		{"history unknown", 3, ago(90 * day), errors.New("no"), scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day}, ""},
-		{"age unknown", 3, time.Time{}, nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day}, ""},
-		{"by repair, never", 3, ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCRepair, Grace: time.Hour}, ""},
-		{"disabled", 3, ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCDisabled}, ""},
-		{"immediate", 3, ago(time.Minute), nil, scylla.TableRepair{GC: scylla.GCImmediate, Grace: 10 * day}, "mode immediate"},
+		{"in time", ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day, Repaired: ago(3 * day)}, ""},
+		{"new", ago(3 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day}, ""},
+		{"never", ago(11 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day}, "k.pins was not repaired completely as far back as the database remembers, and drops"},
+		{"soon", ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day, Repaired: ago(8 * day)}, "was repaired completely 8.0 days ago, and has to be every 10.0 days"},
+		{"too late", ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day, Repaired: ago(12 * day)}, "was repaired completely 12.0 days ago, and drops what was removed after 10.0 days"},
+		{"short grace", ago(time.Minute), nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: time.Hour}, "after 1h0m0s (gc_grace_seconds)"},
+		{"short grace, history unknown", ago(time.Minute), errors.New("no"), scylla.TableRepair{GC: scylla.GCTimeout, Grace: time.Hour}, "after 1h0m0s (gc_grace_seconds)"},
+		{"history unknown", ago(90 * day), errors.New("no"), scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day}, ""},
+		{"age unknown", time.Time{}, nil, scylla.TableRepair{GC: scylla.GCTimeout, Grace: 10 * day}, ""},
+		{"by repair, never", ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCRepair, Grace: time.Hour}, ""},
+		{"disabled", ago(90 * day), nil, scylla.TableRepair{GC: scylla.GCDisabled}, ""},
+		{"immediate", ago(time.Minute), nil, scylla.TableRepair{GC: scylla.GCImmediate, Grace: 10 * day}, "mode immediate"},
 	} {
 		tt.table.Table = "pins"
-		got := repairWarnings(scylla.Repairs{Replicas: tt.replicas, Made: tt.made, Unknown: tt.unknown, Tables: []scylla.TableRepair{tt.table}}, "k", now)
+		got := repairWarnings(scylla.Repairs{Made: tt.made, Unknown: tt.unknown, Tables: []scylla.TableRepair{tt.table}}, "k", now)
 		switch {
 		case tt.want == "" && len(got) > 0:
 			t.Errorf("%s: warns %q", tt.name, got)
@@ -50,7 +48,7 @@ func TestRepairWarnings(t *testing.T) {
 	one, two, three := short, short, short
 	one.Table, two.Table, three.Table = "pins", "placements", "everywhere"
 	two.GC = scylla.GCRepair
-	got := repairWarnings(scylla.Repairs{Replicas: 3, Tables: []scylla.TableRepair{one, two, three}}, "k", now)
+	got := repairWarnings(scylla.Repairs{Tables: []scylla.TableRepair{one, two, three}}, "k", now)
 	if len(got) != 1 || !strings.HasPrefix(got[0], "k.pins, k.everywhere drops what was removed") {
 		t.Errorf("of three tables: %q", got)
 	}

@@ -27,8 +27,6 @@ const (
 // Repairs is what the database tells of how long it keeps what was removed from the
 // tables of the keyspace, and of their repair.
 type Repairs struct {
-	// Replicas is how many there are of each row, in all data centres.
-	Replicas int
 	// Made is when the first schema file was applied, zero when that is not known.
 	Made   time.Time
 	Tables []TableRepair
@@ -64,19 +62,24 @@ const (
 // node of ScyllaDB.
 var errNoTablets = errors.New("each node of ScyllaDB keeps its own history for tables without tablets")
 
+// Replicas asks how many replicas there are of each row, in all data centres.
+func (db *DB) Replicas(ctx context.Context) (n int, err error) {
+	var replication map[string]string
+	if _, err := db.Read(ctx, gocql.One, Bind(selectReplication, db.Keyspace), &replication); err != nil {
+		return 0, fmt.Errorf("asking for the replicas of the keyspace %s: %w", db.Keyspace, err)
+	}
+	for option, text := range replication { // the others are data centres
+		if some, err := strconv.Atoi(text); err == nil && option != "class" {
+			n += some
+		}
+	}
+	return n, nil
+}
+
 // Repairs asks for the given tables. Their history needs rights that a role may lack:
 // that is told in the result, and is no error.
 func (db *DB) Repairs(ctx context.Context, tables ...string) (Repairs, error) {
 	var out Repairs
-	var replication map[string]string
-	if _, err := db.Read(ctx, gocql.One, Bind(selectReplication, db.Keyspace), &replication); err != nil {
-		return out, fmt.Errorf("asking for the replicas of the keyspace %s: %w", db.Keyspace, err)
-	}
-	for option, text := range replication {
-		if n, err := strconv.Atoi(text); err == nil && option != "class" {
-			out.Replicas += n
-		}
-	}
 	if _, err := db.Read(ctx, gocql.One, Bind(selectMade), &out.Made); err != nil {
 		return out, fmt.Errorf("asking for the age of the keyspace %s: %w", db.Keyspace, err)
 	}
