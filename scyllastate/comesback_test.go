@@ -26,7 +26,6 @@ func TestUnpinComesBack(t *testing.T) {
 	server := cqltest.StartOwn(t, engine.Options{Nodes: 3, NoHints: true})
 	conf := configOn(t, &server.Server, server.Keyspace(t))
 	s := openStore(t, conf)
-	warm(t, s)
 	admin := server.Session(t)
 	// all reads a pin from all replicas, which thereby become alike.
 	all := func(c api.Cid) (there bool) {
@@ -59,10 +58,12 @@ func TestUnpinComesBack(t *testing.T) {
 		must(t, s.Rm(t.Context(), pin.Cid))
 		wantPin(t, s, pin.Cid, nil)
 		must(t, server.Cluster().Restart(ctx, 2))
+		t.Logf("%q was removed while a node was away, which is back", pin.Name)
 	}
 	away(repaired)
 	before := time.Now().Truncate(time.Millisecond)
 	must(t, server.Cluster().Repair(ctx, 0, conf.Keyspace))
+	t.Log("the keyspace is repaired")
 	found, err := s.db.Repairs(t.Context(), repairedTables()...)
 	must(t, err)
 	for _, table := range found.Tables {
