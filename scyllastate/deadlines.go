@@ -17,9 +17,6 @@ const (
 	maxDoublings = 4
 	// maxLosses bounds the CIDs of which it is known that writers have failed.
 	maxLosses = 16 << 10
-	// looksPerWait is how often a pin is looked at while its writer has time, beside
-	// the looks of the first moments.
-	looksPerWait = 8
 )
 
 // deadlines knows how long the writers of a CID are given before they are fenced.

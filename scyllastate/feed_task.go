@@ -19,9 +19,6 @@ const (
 	firstRetry = 25 * time.Millisecond
 	lastLook   = time.Second
 	lastRetry  = 30 * time.Second
-	// recheckFor is how long a change that waits for its writer is looked at
-	// whenever this process writes.
-	recheckFor = 2 * time.Second
 )
 
 // task is the work on one CID: all its open changes. It is guarded by the lock of
@@ -161,13 +158,6 @@ func (d *dispatcher) hold(t *task, mine []changeKey, unsettled int, fresh bool) 
 	}
 }
 
-// await looks at a task again while the writer of a change has time. The caller
-// holds the lock.
-func (d *dispatcher) await(t *task) {
-	t.pending = true
-	d.later(t, d.store.deadlines.wait(t.cid)/looksPerWait)
-}
-
 // complete is what Change.Done does for the call with the given number.
 func (d *dispatcher) complete(t *task, gen uint64, err error) {
 	d.mu.Lock()
@@ -231,18 +221,6 @@ func (d *dispatcher) later(t *task, longest time.Duration) {
 	t.timer = timer
 }
 
-// recheck looks at once at the tasks that have waited for a writer for a short while:
-// one in this process has written. Writes that take long are not asked after at each.
-func (d *dispatcher) recheck() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, t := range d.tasks {
-		if t.pending && t.timer != nil && time.Since(d.changes[t.keys[0]].taken) < recheckFor {
-			d.push(t)
-		}
-	}
-}
-
 // act reads the pin, finds which of the changes are settled, and asks the handler to
 // act on the pin as it is if there is one. It fences the writers of changes that have
 // had their time.
@@ -280,24 +258,6 @@ func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change
 		Unpassed: slices.ContainsFunc(open, func(c change) bool { return c.unpassed }),
 		Done:     func(err error) { d.complete(t, gen, err) },
 	})
-}
-
-// overdue reports whether the writers of a task's changes have had their time, those
-// included whose changes have arrived since the work on it began.
-func (d *dispatcher) overdue(t *task, now row) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	open := make([]change, len(t.keys))
-	for i, k := range t.keys {
-		open[i] = *d.changes[k]
-	}
-	var pending []change
-	for i, settled := range settle(now, open) {
-		if !settled {
-			pending = append(pending, open[i])
-		}
-	}
-	return d.store.deadlines.ended(t.cid, pending)
 }
 
 // newestTrace is the trace context of the last of the writes that has one.

@@ -82,7 +82,7 @@ var simMutants = []struct {
 		File: "deadlines.go", Old: `return d.first << lost.times`, New: `return d.first << min(lost.times, 0)`,
 	}}},
 	{"a writer has what is left of the time of another one", []overlay.Edit{{
-		File: "feed_task.go", Old: `return d.store.deadlines.ended(t.cid, pending)`, New: `return d.store.deadlines.ended(t.cid, pending[:min(1, len(pending))])`,
+		File: "feed_pending.go", Old: `return d.store.deadlines.ended(t.cid, pending)`, New: `return d.store.deadlines.ended(t.cid, pending[:min(1, len(pending))])`,
 	}}},
 	{"nobody is fenced", []overlay.Edit{{
 		File: "feed_task.go", Old: `slices.Contains(settled, false) && d.overdue(t, now)`, New: `slices.Contains(settled, false) && d.overdue(t, now) && false`,

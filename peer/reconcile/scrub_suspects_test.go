@@ -21,7 +21,7 @@ func TestScrubNamesSuspects(t *testing.T) {
 		back := w.addUnheld(1, 1, 2, alice, bob)
 		everywhere := w.addUnheld(2, -1, -1)
 		half := w.addUnheld(3, 1, 2, alice, bob)
-		w.store.hold(bob, half, state.PlacementPinned)
+		w.store.hold(alice, half, state.PlacementPinned)
 		leaving := w.addUnheld(4, 1, 1, alice)
 		w.store.hold(alice, leaving, state.PlacementUnpinning)
 		ofTheDead := w.addUnheld(5, 1, 2, alice, carol)
