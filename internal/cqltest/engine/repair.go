@@ -30,8 +30,9 @@ func (c *CassandraCluster) Repair(ctx context.Context, i int, keyspace string) e
 		"jmxremote.authenticate=false", "jmxremote.ssl=false"); err != nil {
 		return fmt.Errorf("let node %s of Cassandra listen to nodetool: %w", n.addr, err)
 	}
-	repair := run(ctx, c.java, "-Duser.home="+n.dir, "-cp", filepath.Join(c.lib, "*"), "org.apache.cassandra.tools.NodeTool",
-		"-h", "127.0.0.1", "-p", text, "repair", "-full", keyspace)
+	// nodetool keeps a list of what it was told to do in the user's home.
+	repair := run(ctx, c.java, append(openJDK(), "-Duser.home="+n.dir, "-cp", filepath.Join(c.lib, "*"), "org.apache.cassandra.tools.NodeTool",
+		"-h", "127.0.0.1", "-p", text, "repair", "-full", keyspace)...)
 	if err := run(ctx, jcmd, pid, "ManagementAgent.stop"); err != nil && repair == nil {
 		repair = err
 	}
