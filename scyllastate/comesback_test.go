@@ -19,8 +19,8 @@ import (
 // TestUnpinComesBack shows on three nodes what docs/database.md says of repair. One of
 // them is away while pins are removed, and nobody keeps what it misses. A pin that is
 // repaired before gc_grace_seconds have passed stays removed; one that is not comes
-// back, whatever unpin_grace is. Why it is nobody's but the operator's to prevent that: no
-// reader can tell such a row from one that was always there.
+// back, whatever unpin_grace is. Nothing but a repair prevents that: no reader can tell such
+// a row from one that was always there.
 func TestUnpinComesBack(t *testing.T) {
 	needLong(t, "it starts three nodes")
 	server := cqltest.StartOwn(t, engine.Options{Nodes: 3, NoHints: true})
