@@ -36,9 +36,10 @@
 //
 // A feed row says that a writer was about to replace revision prev. As long as
 // the pin still has that revision the writer may be stopped and go on later, so
-// the reader does not pass the row. After a short wait it fences the writer: it
-// writes the same pin under a new revision. A stopped writer that wakes up fails
-// its condition and starts again; how long it was stopped makes no difference.
+// the reader does not pass the row. When the writer had time for the slowest append
+// it fences it: it writes the same pin under a new revision. A stopped writer that
+// wakes up fails its condition and starts again; how long it was stopped makes no
+// difference. One that is slow has twice as long at its next try.
 //
 // Clocks matter in one place: a reader looks for rows that appear late as long
 // as clocks within 500 ms of the database's can make them late. A peer whose

@@ -25,9 +25,6 @@ const (
 	// sharedIdle that while there is nothing in them.
 	sharedEvery = time.Second
 	sharedIdle  = 4 * time.Second
-	// fenceAfter is how long a change may stay pending before its writer is
-	// fenced.
-	fenceAfter = 2 * time.Second
 	// saveEvery is how often the cursor is written while changes arrive, and
 	// saveIdle while none do.
 	saveEvery = time.Second

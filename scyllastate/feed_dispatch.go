@@ -45,10 +45,12 @@ type dispatcher struct {
 
 // change is one row of the feed.
 type change struct {
-	at    time.Time
-	prev  gocql.UUID
-	taken time.Time
-	done  bool
+	at time.Time
+	// rev is the revision that its writer was about to write, prev that which it
+	// was to replace.
+	rev, prev gocql.UUID
+	taken     time.Time
+	done      bool
 	// makes is set if the change is that of a write which has made a pin that this
 	// peer is to hold, recursively.
 	makes bool
@@ -114,7 +116,7 @@ func (d *dispatcher) put(ctx context.Context, r changeRow) error {
 	}
 	at := key.at.Time()
 	c := &change{
-		at: at, prev: r.prev, taken: time.Now(), traceparent: r.traceparent,
+		at: at, rev: r.rev, prev: r.prev, taken: time.Now(), traceparent: r.traceparent,
 		makes: r.kind == kindPin && r.prev == gocql.UUID{},
 	}
 	c.unpassed = c.makes && at.Before(d.opened)
@@ -127,7 +129,10 @@ func (d *dispatcher) put(ctx context.Context, r changeRow) error {
 		d.push(t)
 	}
 	t.keys = append(t.keys, key)
-	if t.held != nil {
+	if t.pending {
+		t.tries = 0 // another write need not take as long
+	}
+	if t.held != nil || t.pending {
 		d.push(t) // what goes on for an older change may be wrong now
 	}
 	return nil

@@ -36,6 +36,7 @@ type feedRig struct {
 	reads   map[string]int                     // by the first feed of the statement
 	read    int                                // rows
 	looks   int                                // at pins
+	fenced  []time.Time                        // when rows without content were
 	handled []state.Change
 }
 
@@ -49,8 +50,12 @@ func newFeedRig(t *testing.T, handle func(*feedRig, state.Change) error, prepare
 	r := &feedRig{t: t, rows: make(map[string][]changeRow), revs: make(map[string]gocql.UUID), reads: make(map[string]int)}
 	r.store = &Store{
 		tables: r, lim: production(), now: time.Now,
+		goLive: func(context.Context) error { return nil }, at: func(point, *write) {},
 		clock: &clock{bound: time.Minute, wall: func() time.Time { return start }, steady: func() time.Duration { return 0 }, wallAt: start, suspect: make(chan struct{}, 1)},
 	}
+	deadlines, err := newDeadlines(r.store.lim)
+	must(t, err)
+	r.store.deadlines = deadlines
 	r.feed = &Feed{store: r.store, name: ownName, shared: sharedFeeds(), now: time.Now, position: start, opened: start}
 	for _, f := range prepare {
 		f(r)
@@ -85,7 +90,7 @@ func (r *feedRig) writeAt(feed, label string, moment time.Time) {
 	at := newUUID(moment)
 	rows := r.rows[feed]
 	i, _ := slices.BinarySearchFunc(rows, moment, func(row changeRow, t time.Time) int { return cmp.Or(row.at.Time().Compare(t), -1) })
-	r.rows[feed] = slices.Insert(rows, i, changeRow{at: at, cid: c.Bytes(), prev: r.revs[string(c.Bytes())], kind: kindPin})
+	r.rows[feed] = slices.Insert(rows, i, changeRow{at: at, cid: c.Bytes(), rev: at, prev: r.revs[string(c.Bytes())], kind: kindPin})
 	r.revs[string(c.Bytes())] = at
 }
 
@@ -129,6 +134,19 @@ func (r *feedRig) readPin(_ context.Context, c api.Cid, _ gocql.Consistency) (ro
 		return pin, nil
 	}
 	return row{rev: r.revs[string(c.Bytes())]}, nil
+}
+
+// swap is what a fence of a row without content does.
+func (r *feedRig) swap(_ context.Context, w *write) (bool, row, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := string(w.cid.Bytes())
+	if now := r.pins[key]; now.rev != w.old.rev {
+		return false, row{rev: now.rev}, nil
+	}
+	r.pins[key] = row{rev: w.rev, prev: w.old.rev}
+	r.fenced = append(r.fenced, time.Now())
+	return true, row{}, nil
 }
 
 // calls are the changes of a CID that were handled.

@@ -135,8 +135,7 @@ func (d *dispatcher) conclude(ctx context.Context, t *task, keys []changeKey, se
 		t.tries = 0
 		d.push(t)
 	case err == nil:
-		t.pending = true
-		d.later(t, fenceAfter/2)
+		d.await(t)
 	case waiting:
 		t.pending = false
 		d.later(t, lastLook)
@@ -153,8 +152,7 @@ func (d *dispatcher) hold(t *task, mine []changeKey, unsettled int, fresh bool) 
 	case fresh:
 		d.push(t)
 	case unsettled > 0:
-		t.pending = true
-		d.later(t, fenceAfter/2)
+		d.await(t)
 	default:
 		t.tries = 0
 	}
@@ -223,20 +221,9 @@ func (d *dispatcher) later(t *task, longest time.Duration) {
 	t.timer = timer
 }
 
-// recheck looks at once at the tasks that wait for a writer.
-func (d *dispatcher) recheck() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, t := range d.tasks {
-		if t.pending && t.timer != nil {
-			d.push(t)
-		}
-	}
-}
-
 // act reads the pin, finds which of the changes are settled, and asks the handler to
-// act on the pin as it is if there is one. It fences the writer of a change that has
-// been pending for long.
+// act on the pin as it is if there is one. It fences the writers of changes that have
+// had their time.
 func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change) (settled []bool, asked bool, err error) {
 	c, err := api.CastCid([]byte(t.cid))
 	if err != nil {
@@ -248,15 +235,13 @@ func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change
 		return nil, false, err
 	}
 	settled = settle(now, open)
-	for i, s := range settled {
-		if !s && time.Since(open[i].taken) >= fenceAfter {
-			if now, err = d.store.fence(ctx, c, now); err != nil {
-				return nil, false, err
-			}
-			settled = settle(now, open)
-			break
+	if slices.Contains(settled, false) && d.overdue(t, now) {
+		if now, err = d.store.fence(ctx, c, now); err != nil {
+			return nil, false, err
 		}
+		settled = settle(now, open)
 	}
+	d.store.deadlines.learn(t.cid, now, open)
 	if !slices.Contains(settled, true) {
 		return settled, false, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -24,22 +25,21 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 	}
 	w := &write{cid: c, old: old, rev: nextRev(s.now(), old.rev), next: bulkContent(c, old)}
 	var applied bool
-	var now row
 	var err error
 	if old.pin == nil || w.next != nil {
-		applied, now, err = s.tables.swap(ctx, w)
+		applied, _, err = s.tables.swap(ctx, w)
 	} else {
-		applied, now, err = s.tables.fence(ctx, w)
+		applied, _, err = s.tables.fence(ctx, w)
 	}
 	s.at(afterCAS, w)
 	if err != nil {
 		return row{}, fmt.Errorf("fencing the writer of %s: %w", c, err)
 	}
-	if applied {
-		now = row{rev: w.rev, prev: old.rev, pin: old.pin}
-		logger.Infof("fenced a writer of %s that has not finished", c)
+	if !applied { // what the condition returns lacks prev
+		return s.readRow(ctx, c, gocql.Quorum)
 	}
-	return now, nil
+	logger.Infof("fenced a writer of %s that has not finished", c)
+	return row{rev: w.rev, prev: old.rev, pin: old.pin}, nil
 }
 
 // bulkContent returns what the row holds if it was written in bulk. Its cells are

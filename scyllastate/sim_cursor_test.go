@@ -9,7 +9,9 @@ import (
 func (p *process) saw(r simChange) {
 	p.world.mu.Lock()
 	defer p.world.mu.Unlock()
-	p.seen[r.at] = true
+	if p.seen[r.at].IsZero() {
+		p.seen[r.at] = time.Now()
+	}
 }
 
 // passes checks that the process has read what its cursor passes: what it does not find
@@ -24,7 +26,7 @@ func (p *process) passes(position time.Time) {
 		}
 		for _, r := range rows {
 			at := r.at.Time()
-			if at.After(p.took.position) && !at.After(position) && r.arrived.Sub(at) <= w.lim.writeDeadline && !p.seen[r.at] {
+			if at.After(p.took.position) && !at.After(position) && r.arrived.Sub(at) <= w.lim.writeDeadline && p.seen[r.at].IsZero() {
 				w.fail("the cursor of %s passes a change of %s for %s that it has not read", p.name, w.label(r.cid), w.feedName(slot.feed))
 			}
 		}

@@ -35,7 +35,7 @@ func newMachine(w *world, name string, run func(*process)) *machine {
 	d := w.draw(0, "machine", name)
 	m := &machine{w: w, name: name, run: run}
 	spans := func(permille int, longest time.Duration) (out []span) {
-		for d.chance(permille) && len(out) < 3 {
+		for w.slow == nil && d.chance(permille) && len(out) < 3 {
 			from := d.between(0, w.length)
 			out = append(out, span{from, min(from+d.mostly(100*time.Millisecond, longest), w.length)})
 		}
@@ -100,8 +100,10 @@ type process struct {
 	skew    time.Duration
 	// took says where it has begun to read the feed of its peer, and when.
 	took struct{ position, at time.Time }
-	// seen are the changes that it has read.
-	seen map[gocql.UUID]bool
+	// seen are the changes that it has read, and when it did first.
+	seen map[gocql.UUID]time.Time
+	// appends counts how often a batch was sent, by the revision of its first row.
+	appends map[gocql.UUID]int
 	// requests counts them; the lock is the world's.
 	requests map[requestKey]int
 }
@@ -114,7 +116,8 @@ func (m *machine) start() {
 	if w.over {
 		return
 	}
-	p := &process{world: w, machine: m, name: fmt.Sprint(m.name, ".", m.crashes), requests: make(map[requestKey]int), seen: make(map[gocql.UUID]bool)}
+	p := &process{world: w, machine: m, name: fmt.Sprint(m.name, ".", m.crashes),
+		requests: make(map[requestKey]int), seen: make(map[gocql.UUID]time.Time), appends: make(map[gocql.UUID]int)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	d := w.draw(m.crashes, "process", m.name)
 	furthest := w.lim.clockSkew + scylla.SkewError
@@ -163,6 +166,10 @@ func (p *process) newStore() *Store {
 		at:     p.reached,
 	}
 	newHints(&s.absent)
+	var err error
+	if s.deadlines, err = newDeadlines(w.lim); err != nil {
+		panic(err)
+	}
 	s.clock = &clock{
 		bound: w.lim.clockSkew,
 		ask: func(ctx context.Context) (skew time.Duration, err error) {

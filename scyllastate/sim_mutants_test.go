@@ -75,6 +75,18 @@ var simMutants = []struct {
 		New: `			settled[i] = true
 `,
 	}}},
+	{"writers are fenced at once", []overlay.Edit{{
+		File: "deadlines.go", Old: `first: lim.window(), losses`, New: `first: lim.skew() / 10, losses`,
+	}}},
+	{"writers have the same time however often they were fenced", []overlay.Edit{{
+		File: "deadlines.go", Old: `return d.first << lost.times`, New: `return d.first << min(lost.times, 0)`,
+	}}},
+	{"a writer has what is left of the time of another one", []overlay.Edit{{
+		File: "feed_pending.go", Old: `return d.store.deadlines.ended(t.cid, pending)`, New: `return d.store.deadlines.ended(t.cid, pending[:min(1, len(pending))])`,
+	}}},
+	{"nobody is fenced", []overlay.Edit{{
+		File: "feed_task.go", Old: `slices.Contains(settled, false) && d.overdue(t, now)`, New: `slices.Contains(settled, false) && d.overdue(t, now) && false`,
+	}}},
 	{"an earlier call ends what the later one is for", []overlay.Edit{{
 		File: "feed_task.go",
 		Old:  `case t.gen != gen || d.tasks[t.cid] != t:`,

@@ -187,8 +187,9 @@ func (p *process) exchange(ctx context.Context, kind, key string, effect func(w 
 	return p.answer(ctx, d, f.answer, w.requestTimeout)
 }
 
-// exchangeAppend appends rows. The driver sends them up to three times.
-func (p *process) exchangeAppend(ctx context.Context, feed string, effect func(w *world, again bool)) error {
+// exchangeAppend appends rows, the first of which is of that revision. The driver sends
+// them up to three times.
+func (p *process) exchangeAppend(ctx context.Context, feed string, first gocql.UUID, effect func(w *world, again bool)) error {
 	d, stopped, err := p.send(ctx, "append", feed)
 	if err != nil {
 		return err
@@ -217,6 +218,9 @@ func (p *process) exchangeAppend(ctx context.Context, feed string, effect func(w
 	if w.faulty() && f.apply != never && d.chance(w.odds.slow) {
 		f.apply = d.between(0, w.lim.writeDeadline+time.Second)
 		f.answer = f.apply + d.between(0, 10*time.Millisecond)
+	}
+	if w.slow.is(feed) {
+		f = w.slow.fate(w, p.sends(first))
 	}
 	if f.apply != never {
 		w.later(f.apply, func() {

@@ -26,6 +26,8 @@ type op struct {
 	got string
 	// applied is how often its write was applied.
 	applied int
+	// fences is how often in sequence it lost to a fence.
+	fences int
 }
 
 type opKind string
@@ -87,6 +89,7 @@ type record struct {
 	last    map[string]gocql.UUID // revision by CID
 	revs    map[gocql.UUID]string // name of the pin by revision
 	history map[string][]simState // by CID
+	fenced  map[gocql.UUID]bool   // revisions that are those of fences
 	ops     []*op
 }
 
@@ -99,6 +102,7 @@ type simState struct {
 func newRecord() record {
 	return record{
 		last: make(map[string]gocql.UUID), revs: make(map[gocql.UUID]string), history: make(map[string][]simState),
+		fenced: make(map[gocql.UUID]bool),
 	}
 }
 
@@ -129,6 +133,7 @@ func (w *world) applied(wr *write, before row, o *op, promise promise) {
 	rec.history[cid] = append(rec.history[cid], simState{time.Now(), name})
 	was := nameOf(wr.cid, before)
 	if o == nil {
+		rec.fenced[wr.rev] = true
 		if name != was {
 			w.fail("a fence changed %s from %q to %q", label(wr.cid), was, name)
 		}

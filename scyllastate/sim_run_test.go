@@ -105,6 +105,9 @@ func (w *world) wrong(peers []*simPeer) (out []string) {
 			}
 		}
 	}
+	if text := w.unfinished(); text != "" {
+		out = append(out, text)
+	}
 	return out
 }
 

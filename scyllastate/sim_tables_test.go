@@ -51,6 +51,9 @@ func (t simTables) conditional(ctx context.Context, kind, text string, wr *write
 	var applied bool
 	var now row
 	o := opOf(ctx)
+	if o == nil {
+		t.p.fences(wr)
+	}
 	promise := o.promise()
 	err := t.p.exchange(ctx, kind, label(wr.cid), func(w *world, again bool) {
 		w.settleHanging(label(wr.cid))
@@ -103,12 +106,12 @@ func (t simTables) appendChanges(ctx context.Context, rows []intent, at time.Tim
 			panic("one batch for two partitions")
 		}
 		id := newUUID(at)
-		made[i] = simChange{changeRow: changeRow{at: id, cid: r.Cid, kind: r.Kind, traceparent: r.Traceparent}, ticks: id.Timestamp()}
+		made[i] = simChange{changeRow: changeRow{at: id, cid: r.Cid, rev: r.Rev, kind: r.Kind, traceparent: r.Traceparent}, ticks: id.Timestamp()}
 		if r.Prev != nil {
 			made[i].prev = *r.Prev
 		}
 	}
-	return t.p.exchangeAppend(ctx, slot.feed, func(w *world, again bool) {
+	return t.p.exchangeAppend(ctx, slot.feed, rows[0].Rev, func(w *world, again bool) {
 		if again {
 			return // the same rows once more
 		}

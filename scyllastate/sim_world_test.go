@@ -67,6 +67,8 @@ type world struct {
 	// store allows a write it must stay below grace.
 	late time.Duration
 	cids int
+	// slow is set where nothing fails, and all that happens is that.
+	slow *simSlow
 	// tracker is set when the real Tracker acts, in place of handler.act.
 	tracker bool
 	// pause is the longest time between two calls of a writer.
@@ -148,6 +150,11 @@ func newWorld(seed uint64, tracing bool) *world {
 			w.pause, w.length = 40*time.Second, 2*w.length
 		}
 	}
+	if d.chance(150) {
+		w.slow = newSimSlow(d)
+		w.grace = 10 * time.Minute // a slow write is not a stale one
+		w.odds = odds{jobs: w.odds.jobs, direct: w.odds.direct, everywhere: w.odds.everywhere, again: w.odds.again}
+	}
 	w.calm = w.start.Add(w.length)
 	w.moved = w.start
 	return w
@@ -210,6 +217,7 @@ func (w *world) settleHanging(key string) {
 func (w *world) update(text, kind string, p *process, wr *write, o *op, promise promise) (bool, row) {
 	before := w.pins.read(string(wr.cid.Bytes()), time.Now(), "rev", "prev", "pin")
 	applied, now := w.pins.swap(text, wr, w.grace, time.Now())
+	w.starves(o, applied, now)
 	if w.tracing {
 		w.note("%s: %s of %s by %s, rev %s if %s: %s", p.name, kind, label(wr.cid), o.title(), stamp(wr.rev), stamp(wr.old.rev),
 			map[bool]string{true: "applied", false: "not applied, the row has rev " + stamp(now.rev)}[applied])

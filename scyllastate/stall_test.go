@@ -204,7 +204,7 @@ func TestStalledWriterIsFenced(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			conf := testConfig(t)
-			slow, reader := openStore(t, conf), openStore(t, conf)
+			slow, reader := openStore(t, conf), openQuick(t, conf)
 			if tt.exist != nil {
 				if err := reader.Add(t.Context(), *tt.exist); err != nil {
 					t.Fatal(err)

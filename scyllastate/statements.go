@@ -59,9 +59,9 @@ const (
 	// One range of the ring; the dialect may append to it.
 	selectRange = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 
-	selectChanges = "SELECT at, cid, prev, kind, traceparent FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
+	selectChanges = "SELECT at, cid, rev, prev, kind, traceparent FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
 	// selectShared is selectChanges for several feeds.
-	selectShared = "SELECT at, cid, prev, kind, traceparent FROM changes WHERE feed IN ? AND slot = ? AND at > ? AND at <= ?"
+	selectShared = "SELECT at, cid, rev, prev, kind, traceparent FROM changes WHERE feed IN ? AND slot = ? AND at > ? AND at <= ?"
 
 	// The row id of the one row of cluster is ownerRow.
 	selectOwner = "SELECT name, fingerprint, claimed, claimed_by FROM cluster WHERE id = ?"

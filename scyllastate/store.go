@@ -41,8 +41,10 @@ type Store struct {
 	absent  *lru.Cache[string, time.Time]
 	intents *appender
 	nudges  nudges
-	stamps  stamps
-	noted   notedBuckets
+	// deadlines are those of the writers whose changes the feeds have.
+	deadlines *deadlines
+	stamps    stamps
+	noted     notedBuckets
 	// roster is what the last listing of the peers has found.
 	roster atomic.Pointer[roster]
 	// goLive says that the pinset is in use, before the first conditional write.
@@ -108,14 +110,19 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the hint cache: %w", err)
 	}
+	deadlines, err := newDeadlines(opts.limits)
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
-		conf:   *conf,
-		lim:    opts.limits,
-		now:    time.Now,
-		random: rand.N[time.Duration],
-		read:   gocql.Quorum,
-		absent: absent,
-		at:     func(point, *write) {},
+		conf:      *conf,
+		lim:       opts.limits,
+		now:       time.Now,
+		random:    rand.N[time.Duration],
+		read:      gocql.Quorum,
+		absent:    absent,
+		deadlines: deadlines,
+		at:        func(point, *write) {},
 	}
 	if conf.Consistency == ConsistencyLocalReads {
 		s.read = gocql.LocalQuorum
@@ -139,11 +146,10 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 	s.intents = newAppender(s)
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.done.Add(1)
-	go func() {
-		defer s.done.Done()
-		s.clock.watch(background)
-	}()
+	s.done.Go(func() { s.clock.watch(background) })
+	if !opts.existing { // a tool looks, and is gone
+		s.done.Go(func() { s.watchRepairs(background) })
+	}
 	return s, nil
 }
 

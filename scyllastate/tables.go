@@ -52,7 +52,7 @@ type tables interface {
 type changeRow struct {
 	at          gocql.UUID
 	cid         []byte
-	prev        gocql.UUID
+	rev, prev   gocql.UUID
 	kind        int8
 	traceparent string
 }
@@ -176,7 +176,7 @@ func (t *cqlTables) readChanges(ctx context.Context, feeds []string, slot int64,
 	}
 	rows := t.db.Rows(ctx, gocql.Quorum, changesPage, s)
 	var r changeRow
-	for rows.Next(&r.at, &r.cid, &r.prev, &r.kind, &r.traceparent) {
+	for rows.Next(&r.at, &r.cid, &r.rev, &r.prev, &r.kind, &r.traceparent) {
 		if err := f(r); err != nil {
 			_ = rows.Close() // err is the reason
 			return err

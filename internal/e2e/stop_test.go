@@ -118,11 +118,11 @@ func stopAmidWrite(t *testing.T, l *load, stopped, other *peer) (resume func()) 
 	const (
 		pins  = 100 // between two stops
 		tries = 8
-		// A change is fenced when it was pending for 2 s.
-		fenceWithin = 5 * time.Second
+		// A change is fenced when it was pending for 11.2 s.
+		fenceWithin = 16 * time.Second
 		// All of these have passed: the timeout of a request, its
 		// repetitions, and the write deadline of 10 s.
-		longStop = 13 * time.Second
+		longStop = 18 * time.Second
 	)
 	signal := func(sig syscall.Signal) {
 		t.Helper()

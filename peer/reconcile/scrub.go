@@ -39,6 +39,8 @@ type Report struct {
 	// Moved is how many pins were with a removed peer and are with others now,
 	// Starved how many of them nobody can take.
 	Moved, Starved int
+	// Suspects is how many pins may have been removed, and have come back.
+	Suspects int
 }
 
 func (r *Report) add(other Report) {
@@ -48,6 +50,7 @@ func (r *Report) add(other Report) {
 	r.BadRows += other.BadRows
 	r.Moved += other.Moved
 	r.Starved += other.Starved
+	r.Suspects += other.Suspects
 }
 
 // ScrubOnce compares the whole pinset with what the peers hold, at once and
@@ -101,6 +104,9 @@ func (r *Reconciler) straysShare(ctx context.Context, bucket int) error {
 }
 
 func (r *Report) log(where string) {
+	if r.Suspects > 0 {
+		logger.Warnf("scrub of %s: no peer knows of %d pins of long ago: they may have been removed and have come back (docs/database.md, Repair); their peers pin them: unpin what nobody wants", where, r.Suspects)
+	}
 	if r.Told+r.Strays+r.BadRows+r.Moved+r.Starved > 0 {
 		logger.Warnf("scrub of %s: told peers %d times to look at a pin again, removed %d stray entries, found %d rows that cannot be decoded, gave %d pins of removed peers to others and found nobody for %d",
 			where, r.Told, r.Strays, r.BadRows, r.Moved, r.Starved)
@@ -113,12 +119,12 @@ func (r *Reconciler) scrubPiece(ctx context.Context, piece int) (Report, error) 
 	var report Report
 	tell := newTeller(r.opts.Store)
 	view := r.opts.View()
-	var orphans orphans
+	var met met
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(r.opts.Rates.Checks)
 	err := r.opts.Store.ScanPiece(inner, piece, scrubPieces, func(pin api.Pin, rev state.Revision) error {
 		report.Pins++
-		g.Go(func() error { return r.scrubPin(inner, view, tell, &orphans, pin, rev) })
+		g.Go(func() error { return r.scrubPin(inner, view, tell, &met, pin, rev) })
 		return inner.Err()
 	}, func(_ api.Cid, err error) {
 		report.BadRows++
@@ -133,11 +139,12 @@ func (r *Reconciler) scrubPiece(ctx context.Context, piece int) (Report, error) 
 	if flushErr := tell.flush(ctx); err == nil {
 		err = flushErr
 	}
-	report.Told, report.Moved, report.Starved = tell.told, int(orphans.moved.Load()), int(orphans.starved.Load())
+	report.Told, report.Moved, report.Starved = tell.told, int(met.moved.Load()), int(met.starved.Load())
+	report.Suspects = int(met.suspects.Load())
 	return report, err
 }
 
-func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *teller, orphans *orphans, pin api.Pin, rev state.Revision) error {
+func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *teller, met *met, pin api.Pin, rev state.Revision) error {
 	if pin.IsPinEverywhere() || expires(pin) {
 		if err := r.opts.Store.Index(ctx, pin, rev); err != nil {
 			return fmt.Errorf("listing the pin of %s again: %w", pin.Cid, err)
@@ -146,14 +153,16 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 	if time.Since(revisionTime(rev)) < scrubAge {
 		return nil
 	}
-	if moved, err := r.scrubOrphan(ctx, view, orphans, pin); err != nil || moved {
+	if moved, err := r.scrubOrphan(ctx, view, met, pin); err != nil || moved {
 		return err // its new holders have just been told
 	}
+	known := false
 	for _, p := range mustHold(pin, view) {
 		row, ok, err := r.opts.Store.GetPlacement(ctx, p, pin.Cid)
 		if err != nil {
 			return fmt.Errorf("reading what %s does with %s: %w", p, pin.Cid, err)
 		}
+		known = known || ok
 		// A peer that acted on an older version may have missed a change of
 		// the mode.
 		if ok && !row.Status.Leaving() && !revisionTime(row.Rev).Before(revisionTime(rev)) {
@@ -162,6 +171,9 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 		if err := tell.add(ctx, p, pin.Cid); err != nil {
 			return err
 		}
+	}
+	if !known && r.suspicious(pin, revisionTime(rev), view) {
+		met.suspects.Add(1)
 	}
 	return nil
 }

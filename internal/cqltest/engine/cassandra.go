@@ -48,6 +48,7 @@ func Reserve(opts Options) (*CassandraCluster, error) {
 			dir:      filepath.Join(dir, fmt.Sprintf("node%d", i+1)),
 			auth:     opts.Auth,
 			volatile: opts.Volatile,
+			noHints:  opts.NoHints,
 		})
 	}
 	return c, nil

@@ -38,6 +38,9 @@ type Options struct {
 	// one by one. It is for servers that are thrown away: a node that is killed
 	// may forget tables, and bring back rows from before a TRUNCATE.
 	Volatile bool
+	// NoHints lets a Cassandra keep nothing for nodes that are away: they miss what is
+	// written meanwhile.
+	NoHints bool
 	// Progress gets a line per step of a start. Nil discards them.
 	Progress io.Writer
 }

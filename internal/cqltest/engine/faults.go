@@ -19,6 +19,10 @@ func (c *CassandraCluster) Resume(i int) error { return c.nodes[i].process.Signa
 // second: Cassandra answers before its commit log is safe.
 func (c *CassandraCluster) Kill(i int) { c.nodes[i].kill() }
 
+// ShutDown ends node i as its operator does, and returns when it is gone. It loses
+// nothing.
+func (c *CassandraCluster) ShutDown(i int) { c.nodes[i].shutDown() }
+
 // Restart starts node i again, at the same address and with the same data, and
 // returns when it answers CQL. A node that still runs is shut down first and
 // loses nothing.

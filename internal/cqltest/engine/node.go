@@ -31,6 +31,7 @@ type node struct {
 	addr, seed, dc string
 	dir            string // all its files
 	auth, volatile bool
+	noHints        bool
 	process        *child.Process // nil until start
 }
 

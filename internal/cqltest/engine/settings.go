@@ -10,13 +10,7 @@ import (
 // collector and compiler, and none of the waits that a first start has for
 // the sake of other nodes.
 func (n *node) arguments(lib string) []string {
-	var args []string
-	for _, p := range strings.Fields(addExports) {
-		args = append(args, "--add-exports", p+"=ALL-UNNAMED")
-	}
-	for _, p := range strings.Fields(addOpens) {
-		args = append(args, "--add-opens", p+"=ALL-UNNAMED")
-	}
+	args := openJDK()
 	if n.volatile {
 		args = append(args, keepSchemaInMemory, keepSystemInMemory)
 	}
@@ -36,6 +30,18 @@ func (n *node) arguments(lib string) []string {
 		"-cp", n.dir+":"+filepath.Join(lib, "*"),
 		"org.apache.cassandra.service.CassandraDaemon",
 	)
+}
+
+// openJDK are the arguments that every program of Cassandra needs.
+func openJDK() []string {
+	var args []string
+	for _, p := range strings.Fields(addExports) {
+		args = append(args, "--add-exports", p+"=ALL-UNNAMED")
+	}
+	for _, p := range strings.Fields(addOpens) {
+		args = append(args, "--add-opens", p+"=ALL-UNNAMED")
+	}
+	return args
 }
 
 // What Options.Volatile does to a node.
@@ -92,6 +98,9 @@ endpoint_snitch: GossipingPropertyFileSnitch
 auto_bootstrap: false
 paxos_variant: v2
 `, n.dir, n.seed, storagePort, n.addr, cqlPort)
+	if n.noHints {
+		text += "hinted_handoff_enabled: false\n"
+	}
 	if n.auth {
 		text += `authenticator: {class_name: org.apache.cassandra.auth.PasswordAuthenticator}
 authorizer: {class_name: org.apache.cassandra.auth.CassandraAuthorizer}

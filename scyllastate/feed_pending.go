@@ -1,0 +1,49 @@
+package scyllastate
+
+import "time"
+
+const (
+	// looksPerWait is how often a pin is looked at while its writer has time, beside
+	// the looks of the first moments.
+	looksPerWait = 8
+	// recheckFor is how long a change that waits for its writer is looked at
+	// whenever this process writes.
+	recheckFor = 2 * time.Second
+)
+
+// await looks at a task again while the writer of a change has time. The caller
+// holds the lock.
+func (d *dispatcher) await(t *task) {
+	t.pending = true
+	d.later(t, d.store.deadlines.wait(t.cid)/looksPerWait)
+}
+
+// recheck looks at once at the tasks that have waited for a writer for a short while:
+// one in this process has written. Writes that take long are not asked after at each.
+func (d *dispatcher) recheck() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range d.tasks {
+		if t.pending && t.timer != nil && time.Since(d.changes[t.keys[0]].taken) < recheckFor {
+			d.push(t)
+		}
+	}
+}
+
+// overdue reports whether the writers of a task's changes have had their time, those
+// included whose changes have arrived since the work on it began.
+func (d *dispatcher) overdue(t *task, now row) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	open := make([]change, len(t.keys))
+	for i, k := range t.keys {
+		open[i] = *d.changes[k]
+	}
+	var pending []change
+	for i, settled := range settle(now, open) {
+		if !settled {
+			pending = append(pending, open[i])
+		}
+	}
+	return d.store.deadlines.ended(t.cid, pending)
+}
