@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sort"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/gocql/gocql"
 	"pgregory.net/rapid"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
@@ -86,17 +88,16 @@ func TestSettle(t *testing.T) {
 // fakeClock is a clock whose parts the test sets.
 type fakeClock struct {
 	*clock
-	measured time.Duration
+	measured scylla.Skew
 	wallNow  time.Time
 	steadyAt time.Duration
 }
 
-func newFakeClock(t *testing.T) *fakeClock {
-	t.Helper()
+func newFakeClock() *fakeClock {
 	f := &fakeClock{wallNow: time.Unix(1_700_000_000, 0)}
 	f.clock = &clock{
 		bound:   500 * time.Millisecond,
-		ask:     func(context.Context) (time.Duration, error) { return f.measured, nil },
+		ask:     func(context.Context) (scylla.Skew, error) { return f.measured, nil },
 		wall:    func() time.Time { return f.wallNow },
 		steady:  func() time.Duration { return f.steadyAt },
 		suspect: make(chan struct{}, 1),
@@ -118,22 +119,30 @@ func (f *fakeClock) want(t *testing.T, what, text string) {
 }
 
 // TestClock shows that a clock beyond the bound is refused, with how far it is
-// off, and that a right one counts again.
+// off, as are nodes that contradict each other, and that right ones count again.
 func TestClock(t *testing.T) {
-	f := newFakeClock(t)
+	f := newFakeClock()
 	f.want(t, "never measured", "was not measured")
+	const ms = time.Millisecond
 	for _, tt := range []struct {
-		skew time.Duration
-		text string
+		skew, spread time.Duration
+		text         string
 	}{
-		{0, ""},
-		{2 * time.Second, "2s ahead of the database's, more than the 500ms that are allowed"},
-		{-700 * time.Millisecond, "700ms behind the database's"},
-		{400 * time.Millisecond, ""},
+		{0, 0, ""},
+		{2 * time.Second, 0, "2s ahead of the database's, more than the 500ms that are allowed"},
+		{-700 * ms, 0, "700ms behind the database's"},
+		{400 * ms, 0, ""},
+		// Two data centres: this machine has the time of one of them, of none, and is in between.
+		{0, 900 * ms, ""},
+		{0, 2 * time.Second, "the clocks of the data centres a and b differ by 2s, and that of this machine by 0s from their median"},
+		{-2 * time.Second, 2 * time.Second, "the clocks of the data centres a and b differ by 2s"},
+		{400 * ms, 300 * ms, "differ by 300ms, and that of this machine by 400ms from their median: not writing while half of the first and the second are more than 500ms together"},
+		{-300 * ms, 300 * ms, ""},
+		{time.Hour, 300 * ms, "1h0m0s ahead of the database's"},
 	} {
-		f.measured = tt.skew
+		f.measured = scylla.Skew{Ahead: tt.skew, Spread: tt.spread, Between: "the data centres a and b"}
 		must(t, f.measure(t.Context()))
-		f.want(t, tt.skew.String(), tt.text)
+		f.want(t, fmt.Sprint(tt.skew, " ", tt.spread), tt.text)
 	}
 	f.pass(measureValid + time.Second)
 	f.want(t, "not measured for long", "was not measured")
@@ -142,7 +151,7 @@ func TestClock(t *testing.T) {
 // TestClockThatIsSet shows that a clock which is set counts as wrong at once,
 // without a measurement, and right when it is set back.
 func TestClockThatIsSet(t *testing.T) {
-	f := newFakeClock(t)
+	f := newFakeClock()
 	must(t, f.measure(t.Context()))
 	f.pass(time.Minute)
 	f.want(t, "time passed", "")
@@ -176,6 +185,36 @@ func TestWrongClockWritesNothing(t *testing.T) {
 			t.Errorf("%s has %d rows, %v", table, rows, err)
 		}
 	}
+}
+
+// TestClocksWithinTheWindow: two peers that may write, each by its own look at two
+// data centres whose clocks are apart, are no further from each other than readers of
+// the feed allow for.
+func TestClocksWithinTheWindow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		lim := production()
+		apart := time.Duration(rapid.Int64Range(0, int64(1500*time.Millisecond)).Draw(t, "apart"))
+		// The clock of a peer against that of data centre a, if it may write. It
+		// measures each node with an error, and takes any of the two for the median.
+		peer := func(name string) (at time.Duration, writes bool) {
+			at = time.Duration(rapid.Int64Range(int64(-700*time.Millisecond), int64(2200*time.Millisecond)).Draw(t, name))
+			wrong := func(of string) time.Duration {
+				return time.Duration(rapid.Int64Range(int64(-scylla.SkewError), int64(scylla.SkewError)).Draw(t, name+" measures "+of))
+			}
+			a, b := at+wrong("a"), at-apart+wrong("b")
+			c := newFakeClock()
+			c.measured = scylla.Skew{Ahead: rapid.SampledFrom([]time.Duration{a, b}).Draw(t, name+" takes"), Spread: (a - b).Abs()}
+			if err := c.measure(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			return at, c.check() == nil
+		}
+		one, oneWrites := peer("one")
+		other, otherWrites := peer("other")
+		if diff := (one - other).Abs(); oneWrites && otherWrites && diff > lim.skew() {
+			t.Fatalf("two writers are %s apart, readers allow for %s", diff, lim.skew())
+		}
+	})
 }
 
 // TestAppendsTravelTogether shows that rows of one feed that wait at the same
