@@ -27,6 +27,9 @@ type Owner struct {
 	// that did it.
 	Claimed   time.Time
 	ClaimedBy string
+	// UnpinGrace is how long markers of an unpin stay, in whole seconds. It is 0
+	// where it is not stored, and not part of who the owner is.
+	UnpinGrace time.Duration
 
 	fingerprint string
 }
@@ -35,11 +38,11 @@ type Owner struct {
 func (cfg *Config) owner() Owner {
 	mac := hmac.New(sha256.New, cfg.Secret)
 	_, _ = mac.Write([]byte("owner of an ipfs-cluster-scylla keyspace")) // documented to never fail
-	return Owner{Name: cfg.ClusterName, fingerprint: hex.EncodeToString(mac.Sum(nil))}
+	return Owner{Name: cfg.ClusterName, UnpinGrace: cfg.UnpinGrace.Truncate(time.Second), fingerprint: hex.EncodeToString(mac.Sum(nil))}
 }
 
-// same reports whether o and other are one cluster.
-func (o Owner) same(other Owner) bool {
+// Same reports whether o and other are one cluster.
+func (o Owner) Same(other Owner) bool {
 	return o.Name == other.Name && o.fingerprint == other.fingerprint
 }
 
@@ -54,7 +57,7 @@ func checkOwner(ctx context.Context, db *scylla.DB, wanted Owner) (claimed bool,
 		return false, err
 	case found.Name == "":
 		return false, nil
-	case found.same(wanted):
+	case found.Same(wanted):
 		return true, nil
 	case found.Name != wanted.Name:
 		return true, &scylla.PermanentError{Text: fmt.Sprintf(
@@ -82,13 +85,13 @@ func claimKeyspace(ctx context.Context, db *scylla.DB, wanted Owner) error {
 	return fmt.Errorf("claiming the keyspace %s: no claim is to be seen", db.Keyspace)
 }
 
-// Adopt makes the keyspace that of conf, for a cluster whose secret or name was
-// changed. It calls confirm with the present owner, whose name is empty when
-// there is none, and changes nothing when the answer is an error, which it
-// returns; a keyspace that belongs to conf already is left alone without a
-// question. It creates nothing, and refuses a keyspace whose peers still run:
-// they would not notice before their next start.
-func Adopt(ctx context.Context, conf *Config, confirm func(present Owner) error) error {
+// Adopt makes the keyspace that of conf, for a cluster whose secret, name or
+// unpin_grace was changed. It calls confirm with what the keyspace has and gets; the
+// name of the present owner is empty when there is none. It changes nothing when the
+// answer is an error, which it returns; a keyspace that has all of it already is left
+// alone without a question. It creates nothing, and refuses a keyspace whose peers
+// still run: they would not notice before their next start.
+func Adopt(ctx context.Context, conf *Config, confirm func(present, wanted Owner) error) error {
 	if err := conf.validateComplete(); err != nil {
 		return err
 	}
@@ -101,19 +104,46 @@ func Adopt(ctx context.Context, conf *Config, confirm func(present Owner) error)
 	defer db.Close()
 	wanted := conf.owner()
 	present, err := readOwner(ctx, db)
-	if err != nil || present.same(wanted) {
+	if err != nil {
 		return err
+	}
+	if present.UnpinGrace, err = readGrace(ctx, db); err != nil {
+		return err
+	}
+	if present.Same(wanted) && present.UnpinGrace == wanted.UnpinGrace {
+		return nil
 	}
 	if err := refuseBusy(ctx, db); err != nil {
 		return err
 	}
-	if err := confirm(present); err != nil {
+	if err := confirm(present, wanted); err != nil {
 		return err
 	}
-	if err := wanted.replace(ctx, db, present); err != nil {
+	return wanted.takeOver(ctx, db, present)
+}
+
+// takeOver makes the keyspace that of o, which was that of present a moment ago.
+// Somebody else may be faster.
+func (o Owner) takeOver(ctx context.Context, db *scylla.DB, present Owner) error {
+	if !present.Same(o) {
+		if err := o.replace(ctx, db, present); err != nil {
+			return err
+		}
+		if err := claimKeyspace(ctx, db, o); err != nil {
+			return err
+		}
+	}
+	if present.UnpinGrace == o.UnpinGrace {
+		return nil
+	}
+	if err := replaceGrace(ctx, db, o.UnpinGrace, present.UnpinGrace); err != nil {
 		return err
 	}
-	return claimKeyspace(ctx, db, wanted) // somebody else may have been faster
+	grace, err := readGrace(ctx, db)
+	if err == nil && grace != o.UnpinGrace {
+		err = fmt.Errorf("unpin_grace of the keyspace %s is %s: another process has stored that meanwhile", db.Keyspace, grace)
+	}
+	return err
 }
 
 // quiet is how long the cursor of a peer stands before the peer counts as
