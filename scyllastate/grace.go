@@ -19,7 +19,8 @@ import (
 // settleGrace returns unpin_grace of the keyspace, which is that of the
 // configuration from now on if there was none.
 func settleGrace(ctx context.Context, db *scylla.DB, configured time.Duration) (time.Duration, error) {
-	configured = configured.Truncate(time.Second) // as a time to live has it
+	// A time to live has whole seconds.
+	configured = configured.Truncate(time.Second)
 	for range 3 { // the second time it is there, whoever wrote it
 		grace, err := readGrace(ctx, db)
 		if err != nil {

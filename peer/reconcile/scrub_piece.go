@@ -50,13 +50,15 @@ func (l *pinsetScrub) share(ctx context.Context, piece int) error {
 // again what has to be found beside the pinset. It begins with the pin of a CID,
 // and returns one up to which all is done, also with an error.
 func (r *Reconciler) scrubPiece(ctx context.Context, piece int, from api.Cid) (Report, api.Cid, error) {
-	s := &pieceScrub{r: r, ctx: ctx, tell: newTeller(r.opts.Store), reached: from}
-	s.begin()
-	scanErr := r.opts.Store.ScanFrom(ctx, piece, scrubPieces, from, s.check, func(_ api.Cid, err error) {
+	s := &pieceScrub{r: r, tell: newTeller(r.opts.Store), reached: from}
+	s.begin(ctx)
+	scanErr := r.opts.Store.ScanFrom(ctx, piece, scrubPieces, from, func(pin api.Pin, rev state.Revision) error {
+		return s.check(ctx, pin, rev)
+	}, func(_ api.Cid, err error) {
 		s.report.BadRows++
 		logger.Errorf("scrub: %s", err)
 	})
-	err := s.end()
+	err := s.end(ctx)
 	if err == nil && scanErr != nil {
 		err = fmt.Errorf("reading piece %d of the pinset: %w", piece, scanErr)
 	}
@@ -68,7 +70,6 @@ func (r *Reconciler) scrubPiece(ctx context.Context, piece int, from api.Cid) (R
 // a step of them at a time.
 type pieceScrub struct {
 	r       *Reconciler
-	ctx     context.Context // of the call
 	tell    *teller
 	orphans orphans
 	report  Report
@@ -85,14 +86,14 @@ type pieceScrub struct {
 }
 
 // begin begins a step.
-func (s *pieceScrub) begin() {
-	s.checks, s.inner = errgroup.WithContext(s.ctx)
+func (s *pieceScrub) begin(ctx context.Context) {
+	s.checks, s.inner = errgroup.WithContext(ctx)
 	s.checks.SetLimit(s.r.opts.Rates.Checks)
 	s.view, s.pins, s.last = s.r.opts.View(), 0, s.reached
 }
 
 // check begins to check a pin. Its error is that of another one, or of a step.
-func (s *pieceScrub) check(pin api.Pin, rev state.Revision) error {
+func (s *pieceScrub) check(ctx context.Context, pin api.Pin, rev state.Revision) error {
 	s.report.Pins++
 	inner, view := s.inner, s.view
 	s.checks.Go(func() error { return s.r.scrubPin(inner, view, s.tell, &s.orphans, pin, rev) })
@@ -100,21 +101,21 @@ func (s *pieceScrub) check(pin api.Pin, rev state.Revision) error {
 	if s.pins++; s.pins < scrubStep {
 		return inner.Err()
 	}
-	if err := s.end(); err != nil {
+	if err := s.end(ctx); err != nil {
 		return err
 	}
-	s.begin()
+	s.begin(ctx)
 	return nil
 }
 
 // end waits for the checks of the step, and tells what they have found, without
 // which it is not done.
-func (s *pieceScrub) end() error {
+func (s *pieceScrub) end(ctx context.Context) error {
 	if s.failed != nil {
 		return s.failed
 	}
 	s.failed = s.checks.Wait()
-	if err := s.tell.flush(s.ctx); s.failed == nil {
+	if err := s.tell.flush(ctx); s.failed == nil {
 		s.failed = err
 	}
 	if s.failed == nil {
