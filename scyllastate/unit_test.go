@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -188,33 +189,43 @@ func TestWrongClockWritesNothing(t *testing.T) {
 }
 
 // TestClocksWithinTheWindow: two peers that may write, each by its own look at two
-// data centres whose clocks are apart, are no further from each other than readers of
-// the feed allow for.
+// data centres that are apart, are no further from each other than readers of the feed
+// allow for; and a peer that is right by its data centre may write while these are
+// almost a second apart.
 func TestClocksWithinTheWindow(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		lim := production()
-		apart := time.Duration(rapid.Int64Range(0, int64(1500*time.Millisecond)).Draw(t, "apart"))
-		// The clock of a peer against that of data centre a, if it may write. It
-		// measures each node with an error, and takes any of the two for the median.
-		peer := func(name string) (at time.Duration, writes bool) {
-			at = time.Duration(rapid.Int64Range(int64(-700*time.Millisecond), int64(2200*time.Millisecond)).Draw(t, name))
-			wrong := func(of string) time.Duration {
-				return time.Duration(rapid.Int64Range(int64(-scylla.SkewError), int64(scylla.SkewError)).Draw(t, name+" measures "+of))
-			}
-			a, b := at+wrong("a"), at-apart+wrong("b")
-			c := newFakeClock()
-			c.measured = scylla.Skew{Ahead: rapid.SampledFrom([]time.Duration{a, b}).Draw(t, name+" takes"), Spread: (a - b).Abs()}
-			if err := c.measure(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-			return at, c.check() == nil
+	const step = 50 * time.Millisecond
+	// writes tells whether a clock may write that is so far ahead of data centre a,
+	// which is so far behind b. It measures with errors, and takes either for the median.
+	writes := func(at, apart, wrongA, wrongB time.Duration, takeB bool) bool {
+		c := newFakeClock()
+		a, b := at+wrongA, at-apart+wrongB
+		c.skew, c.spread.by, c.wallAt = a, (a - b).Abs(), c.wallNow
+		if takeB {
+			c.skew = b
 		}
-		one, oneWrites := peer("one")
-		other, otherWrites := peer("other")
-		if diff := (one - other).Abs(); oneWrites && otherWrites && diff > lim.skew() {
-			t.Fatalf("two writers are %s apart, readers allow for %s", diff, lim.skew())
+		return c.check() == nil
+	}
+	wrong := []time.Duration{-scylla.SkewError, 0, scylla.SkewError}
+	for apart := time.Duration(0); apart <= 2*time.Second; apart += step {
+		var writers []time.Duration
+		for at := -time.Second; at <= 3*time.Second; at += step {
+			for _, wrongA := range wrong {
+				for _, wrongB := range wrong {
+					if writes(at, apart, wrongA, wrongB, false) || writes(at, apart, wrongA, wrongB, true) {
+						writers = append(writers, at)
+					}
+				}
+			}
 		}
-	})
+		if len(writers) > 0 {
+			if diff := slices.Max(writers) - slices.Min(writers); diff > production().skew() {
+				t.Errorf("data centres that are %s apart: two writers are %s apart, readers allow for %s", apart, diff, production().skew())
+			}
+		}
+		if right := writes(0, apart, 0, 0, false); right != (apart <= 2*maxClockSkew) {
+			t.Errorf("data centres that are %s apart: a clock that is right by one of them writes: %t", apart, right)
+		}
+	}
 }
 
 // TestAppendsTravelTogether shows that rows of one feed that wait at the same
