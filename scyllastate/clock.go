@@ -23,9 +23,9 @@ const (
 // of the nodes', can make a row late; whoever has one that is further off must
 // neither write nor decide that no row is late.
 //
-// Peers that measure against different nodes may do so against different times:
-// half of what the nodes are apart counts as an error of this clock, and the other
-// half as one of the other peer's (docs/adr/0020).
+// That holds for two peers that measure against one time. Where the nodes' clocks
+// are further apart than two writers' may be, nobody can tell what that is, and
+// nobody writes either (docs/adr/0020).
 type clock struct {
 	bound time.Duration
 	ask   func(context.Context) (scylla.Skew, error)
@@ -63,17 +63,17 @@ type spread struct {
 // ClockError says that this machine's clock is too far from the database's, or
 // that the clocks of the database's nodes are too far from each other.
 type ClockError struct {
-	// Skew is how far this machine is ahead (negative: behind). It and half of
-	// Spread, which is how far the nodes are apart, may be Bound together.
+	// Skew is how far this machine is ahead (negative: behind), at most Bound.
+	// Spread is how far the nodes are apart, at most twice as much.
 	Skew, Spread, Bound time.Duration
 	// Nodes says which nodes are that far apart.
 	Nodes string
 }
 
 func (e *ClockError) Error() string {
-	if e.Spread > e.Bound || e.Skew.Abs() <= e.Bound {
-		return fmt.Sprintf("the clocks of %s differ by %s, and that of this machine by %s from their median: not writing while half of the first and the second are more than %s together, check NTP on the nodes",
-			e.Nodes, e.Spread.Round(time.Millisecond), e.Skew.Abs().Round(time.Millisecond), e.Bound)
+	if e.Spread > 2*e.Bound {
+		return fmt.Sprintf("the clocks of %s differ by %s, more than the %s that are allowed: not writing until they agree, check NTP on the nodes",
+			e.Nodes, e.Spread.Round(time.Millisecond), 2*e.Bound)
 	}
 	direction := "ahead of"
 	if e.Skew < 0 {
@@ -94,7 +94,7 @@ func (c *clock) check() error {
 	switch set := wall - steady; {
 	case never || steady > measureValid:
 		err = fmt.Errorf("the clock of this machine was not measured against the database's for %s: not writing until it is", measureValid)
-	case (skew+set).Abs()+apart.by/2 > c.bound:
+	case (skew+set).Abs() > c.bound || apart.by > 2*c.bound:
 		err = &ClockError{Skew: skew + set, Spread: apart.by, Bound: c.bound, Nodes: apart.nodes}
 	default:
 		return nil

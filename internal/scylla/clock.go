@@ -31,11 +31,12 @@ const selectNow = "SELECT now() FROM system.local WHERE key = 'local'"
 
 // Skew is how the clocks of this machine and of the nodes differ.
 type Skew struct {
-	// Ahead is how far this machine's clock is ahead of the median of the nodes'
-	// (negative: behind).
+	// Ahead is how far this machine's clock is ahead of the nodes' (negative:
+	// behind). Where these differ, that is the middle between the earliest and the
+	// latest data centre.
 	Ahead time.Duration
-	// Spread is how far the nodes' clocks are from each other, as far as most
-	// nodes of each data centre tell. One wrong node among three does not count.
+	// Spread is how far these two are apart. A data centre has the time of most of
+	// its nodes: one wrong one among three does not count.
 	Spread time.Duration
 	// Between names whose clocks are that far apart, empty for one node.
 	Between string
@@ -51,8 +52,8 @@ type reading struct {
 
 // Skew compares this machine's clock with the nodes', within SkewError. It asks
 // every node of the local data centre and some of each other, all at once, and
-// takes the median of those that answer, so that one wrong node does not speak for
-// all. The local ones are waited for, the others as long as one answer may take: they
+// takes the median of those of a data centre that answer, so that one wrong node does
+// not speak for it. The local ones are waited for, the others as long as one answer may take: they
 // must hold up no start.
 func (db *DB) Skew(ctx context.Context) (Skew, error) {
 	var some readingsOf
@@ -93,24 +94,26 @@ func (db *DB) Skew(ctx context.Context) (Skew, error) {
 
 // skewOf sums up what at least one node has answered. Of an even number of nodes
 // that are half and half apart nobody can tell which half is right: both medians
-// count for the spread.
+// count.
 func skewOf(answered []reading) Skew {
-	var all []time.Duration
 	byDC := make(map[string][]time.Duration)
 	for _, r := range answered {
-		all = append(all, r.skew)
 		byDC[r.dc] = append(byDC[r.dc], r.skew)
 	}
-	ahead, _ := medians(all)
-	out := Skew{Ahead: ahead}
-	for one, a := range byDC {
-		for other, b := range byDC {
-			least, _ := medians(a)
-			_, most := medians(b)
-			if apart := most - least; apart > out.Spread {
-				out.Spread, out.Between = apart, between(one, other)
-			}
+	var least, most time.Duration
+	var leastOf, mostOf string
+	for dc, skews := range byDC {
+		lower, upper := medians(skews)
+		if leastOf == "" || lower < least {
+			least, leastOf = lower, dc
 		}
+		if mostOf == "" || upper > most {
+			most, mostOf = upper, dc
+		}
+	}
+	out := Skew{Ahead: least + (most-least)/2, Spread: most - least}
+	if out.Spread > 0 {
+		out.Between = between(leastOf, mostOf)
 	}
 	return out
 }
