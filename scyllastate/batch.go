@@ -14,9 +14,15 @@ import (
 
 // Batch is a Store whose Add and Rm wait for Commit. Reads show the database,
 // not what waits. Commit makes the writes one by one, many at a time: it saves
-// waiting, it is not atomic. It is safe for concurrent use.
+// waiting, it is not atomic. It is safe for concurrent use; the writes of one CID
+// keep their order, also over several Commits.
 type Batch struct {
 	*Store
+	// turn has the one token that a Commit holds. What a Commit could not write it
+	// puts back, unless there is a newer write of that CID: a Commit beside it would
+	// have taken that, and could make it first.
+	turn chan struct{}
+
 	mu sync.Mutex
 	// ops holds the last operation for each CID; nil removes.
 	ops map[api.Cid]*content
@@ -26,7 +32,7 @@ var _ state.BatchingStore = (*Batch)(nil)
 
 // Batching returns an empty batch over s.
 func (s *Store) Batching() *Batch {
-	return &Batch{Store: s, ops: make(map[api.Cid]*content)}
+	return &Batch{Store: s, turn: make(chan struct{}, 1), ops: make(map[api.Cid]*content)}
 }
 
 // Add remembers that the pin shall be stored.
@@ -66,8 +72,14 @@ func (b *Batch) Unmarshal(r io.Reader) error {
 }
 
 // Commit makes the writes that wait. After an error those that were not made
-// wait for the next Commit.
+// wait for the next Commit. Of two at once one waits until the other has ended.
 func (b *Batch) Commit(ctx context.Context) error {
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for another Commit to end: %w", ctx.Err())
+	}
 	b.mu.Lock()
 	ops := b.ops
 	b.ops = make(map[api.Cid]*content)

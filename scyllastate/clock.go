@@ -19,20 +19,25 @@ const (
 )
 
 // clock is this machine's clock together with what is known of its error. The
-// readers of the feed look for late rows as long as a correct clock can make a
-// row late; whoever has a clock that is further off must neither write nor
-// decide that no row is late.
+// readers of the feed look for late rows as long as two clocks, each within bound
+// of the nodes', can make a row late; whoever has one that is further off must
+// neither write nor decide that no row is late.
+//
+// That holds for two peers that measure against one time. Where the nodes' clocks
+// are further apart than two writers' may be, nobody can tell what that is, and
+// nobody writes either (docs/adr/0020).
 type clock struct {
 	bound time.Duration
-	ask   func(context.Context) (time.Duration, error)
+	ask   func(context.Context) (scylla.Skew, error)
 	// wall can be set at any moment, steady cannot: together they tell when
 	// wall was.
 	wall   func() time.Time
 	steady func() time.Duration
 
 	mu sync.Mutex
-	// skew was measured when the clocks said wallAt and steadyAt.
+	// skew and spread were measured when the clocks said wallAt and steadyAt.
 	skew     time.Duration
+	spread   spread
 	wallAt   time.Time
 	steadyAt time.Duration
 	// suspect wakes watch when check has found the clock wrong.
@@ -49,13 +54,27 @@ func newClock(db *scylla.DB, bound time.Duration) *clock {
 	}
 }
 
-// ClockError says that this machine's clock is too far from the database's.
+// spread is how far the nodes' clocks are apart, and which of them.
+type spread struct {
+	by    time.Duration
+	nodes string
+}
+
+// ClockError says that this machine's clock is too far from the database's, or
+// that the clocks of the database's nodes are too far from each other.
 type ClockError struct {
-	// Skew is how far this machine is ahead (negative: behind).
-	Skew, Bound time.Duration
+	// Skew is how far this machine is ahead (negative: behind), at most Bound.
+	// Spread is how far the nodes are apart, at most twice as much.
+	Skew, Spread, Bound time.Duration
+	// Nodes says which nodes are that far apart.
+	Nodes string
 }
 
 func (e *ClockError) Error() string {
+	if e.Spread > 2*e.Bound {
+		return fmt.Sprintf("the clocks of %s differ by %s, more than the %s that are allowed: not writing until they agree, check NTP on the nodes",
+			e.Nodes, e.Spread.Round(time.Millisecond), 2*e.Bound)
+	}
 	direction := "ahead of"
 	if e.Skew < 0 {
 		direction = "behind"
@@ -64,19 +83,19 @@ func (e *ClockError) Error() string {
 		e.Skew.Abs().Round(time.Millisecond), direction, e.Bound)
 }
 
-// check returns an error when the clock is beyond the bound: by the last
-// measurement, because it was set since then, or because nobody knows.
+// check returns an error when the clocks are beyond the bound: by the last
+// measurement, because this one was set since then, or because nobody knows.
 func (c *clock) check() error {
 	c.mu.Lock()
-	skew, never := c.skew, c.wallAt.IsZero()
+	skew, apart, never := c.skew, c.spread, c.wallAt.IsZero()
 	wall, steady := c.wall().Sub(c.wallAt), c.steady()-c.steadyAt
 	c.mu.Unlock()
 	var err error
 	switch set := wall - steady; {
 	case never || steady > measureValid:
 		err = fmt.Errorf("the clock of this machine was not measured against the database's for %s: not writing until it is", measureValid)
-	case (skew + set).Abs() > c.bound:
-		err = &ClockError{Skew: skew + set, Bound: c.bound}
+	case (skew+set).Abs() > c.bound || apart.by > 2*c.bound:
+		err = &ClockError{Skew: skew + set, Spread: apart.by, Bound: c.bound, Nodes: apart.nodes}
 	default:
 		return nil
 	}
@@ -100,7 +119,8 @@ func (c *clock) measure(ctx context.Context) error {
 	was := c.check()
 	c.mu.Lock()
 	first := c.wallAt.IsZero()
-	c.skew, c.wallAt, c.steadyAt = skew, wall, steady
+	c.skew, c.wallAt, c.steadyAt = skew.Ahead, wall, steady
+	c.spread = spread{skew.Spread, skew.Between}
 	c.mu.Unlock()
 	if now := c.check(); now != nil {
 		logger.Error(now)

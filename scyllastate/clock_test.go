@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 // TestClockSetWhileMeasured: a clock that is set between the answer of the
@@ -15,11 +17,11 @@ func TestClockSetWhileMeasured(t *testing.T) {
 	set := time.Duration(0)
 	c := &clock{
 		bound: maxClockSkew,
-		ask: func(context.Context) (time.Duration, error) {
+		ask: func(context.Context) (scylla.Skew, error) {
 			pass(time.Second)
 			wall = wall.Add(set) // after the answer was made
 			pass(time.Second)
-			return 0, nil
+			return scylla.Skew{}, nil
 		},
 		wall:    func() time.Time { return wall },
 		steady:  func() time.Duration { return steady },

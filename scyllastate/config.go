@@ -116,7 +116,9 @@ type Config struct {
 	// are at most 5s for one row.
 	RequestTimeout time.Duration
 	// UnpinGrace is how long the marker of an unpin stays in the database,
-	// longer than any peer may be paused in the middle of a write.
+	// longer than any peer may be paused in the middle of a write. It is stored
+	// in the keyspace by the first peer, and that of the keyspace counts: peers with
+	// another one say so, and "state adopt" changes it.
 	UnpinGrace time.Duration
 	// CheckEvery is how long the peer takes to compare all its pins with what its
 	// IPFS daemon has, one after another and for ever. 0 turns that off.

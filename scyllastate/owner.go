@@ -12,7 +12,6 @@ import (
 	"github.com/gocql/gocql"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate/schema"
 )
 
 // ownerRow is the key of the one row of the table cluster.
@@ -27,6 +26,9 @@ type Owner struct {
 	// that did it.
 	Claimed   time.Time
 	ClaimedBy string
+	// UnpinGrace is how long markers of an unpin stay, in whole seconds. It is 0
+	// where it is not stored, and not part of who the owner is.
+	UnpinGrace time.Duration
 
 	fingerprint string
 }
@@ -35,11 +37,11 @@ type Owner struct {
 func (cfg *Config) owner() Owner {
 	mac := hmac.New(sha256.New, cfg.Secret)
 	_, _ = mac.Write([]byte("owner of an ipfs-cluster-scylla keyspace")) // documented to never fail
-	return Owner{Name: cfg.ClusterName, fingerprint: hex.EncodeToString(mac.Sum(nil))}
+	return Owner{Name: cfg.ClusterName, UnpinGrace: cfg.UnpinGrace.Truncate(time.Second), fingerprint: hex.EncodeToString(mac.Sum(nil))}
 }
 
-// same reports whether o and other are one cluster.
-func (o Owner) same(other Owner) bool {
+// Same reports whether o and other are one cluster.
+func (o Owner) Same(other Owner) bool {
 	return o.Name == other.Name && o.fingerprint == other.fingerprint
 }
 
@@ -54,7 +56,7 @@ func checkOwner(ctx context.Context, db *scylla.DB, wanted Owner) (claimed bool,
 		return false, err
 	case found.Name == "":
 		return false, nil
-	case found.same(wanted):
+	case found.Same(wanted):
 		return true, nil
 	case found.Name != wanted.Name:
 		return true, &scylla.PermanentError{Text: fmt.Sprintf(
@@ -80,40 +82,6 @@ func claimKeyspace(ctx context.Context, db *scylla.DB, wanted Owner) error {
 		}
 	}
 	return fmt.Errorf("claiming the keyspace %s: no claim is to be seen", db.Keyspace)
-}
-
-// Adopt makes the keyspace that of conf, for a cluster whose secret or name was
-// changed. It calls confirm with the present owner, whose name is empty when
-// there is none, and changes nothing when the answer is an error, which it
-// returns; a keyspace that belongs to conf already is left alone without a
-// question. It creates nothing, and refuses a keyspace whose peers still run:
-// they would not notice before their next start.
-func Adopt(ctx context.Context, conf *Config, confirm func(present Owner) error) error {
-	if err := conf.validateComplete(); err != nil {
-		return err
-	}
-	db, err := scylla.Open(ctx, conf.session(false), func(ctx context.Context, db *scylla.DB) error {
-		return prepareSchema(ctx, db, SchemaVerify, schema.Files)
-	})
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	wanted := conf.owner()
-	present, err := readOwner(ctx, db)
-	if err != nil || present.same(wanted) {
-		return err
-	}
-	if err := refuseBusy(ctx, db); err != nil {
-		return err
-	}
-	if err := confirm(present); err != nil {
-		return err
-	}
-	if err := wanted.replace(ctx, db, present); err != nil {
-		return err
-	}
-	return claimKeyspace(ctx, db, wanted) // somebody else may have been faster
 }
 
 // quiet is how long the cursor of a peer stands before the peer counts as

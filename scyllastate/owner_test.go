@@ -51,12 +51,12 @@ func TestOwner(t *testing.T) {
 
 	moved := other("ours", "new secret")
 	refused := errors.New("no")
-	if err := Adopt(t.Context(), moved, func(Owner) error { return refused }); !errors.Is(err, refused) {
+	if err := Adopt(t.Context(), moved, func(Owner, Owner) error { return refused }); !errors.Is(err, refused) {
 		t.Errorf("an adoption that was not confirmed: %v", err)
 	}
 	openStore(t, conf) // nothing has changed
 	var asked Owner
-	confirm := func(o Owner) error { asked = o; return nil }
+	confirm := func(o, _ Owner) error { asked = o; return nil }
 	if err := Adopt(t.Context(), moved, confirm); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestForeignPeerChangesNothing(t *testing.T) {
 	nowhere.Keyspace += "_not"
 	for what, err := range map[string]error{
 		"OpenExisting": func() error { _, err := OpenExisting(t.Context(), &nowhere); return err }(),
-		"Adopt":        Adopt(t.Context(), &nowhere, func(Owner) error { t.Error("was asked"); return nil }),
+		"Adopt":        Adopt(t.Context(), &nowhere, func(Owner, Owner) error { t.Error("was asked"); return nil }),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "the keyspace "+nowhere.Keyspace+" does not exist") {
 			t.Errorf("%s of a keyspace that does not exist: %v", what, err)
@@ -195,7 +195,7 @@ func TestAdoptBesideRunningPeer(t *testing.T) {
 	}
 	moved := *conf
 	moved.ClusterName = "moved"
-	err := Adopt(t.Context(), &moved, func(Owner) error { t.Error("was asked"); return nil })
+	err := Adopt(t.Context(), &moved, func(Owner, Owner) error { t.Error("was asked"); return nil })
 	if err == nil || !strings.Contains(err.Error(), "the peer "+id.String()+" uses the keyspace") {
 		t.Errorf("adopting beside a peer that has just started: %v", err)
 	}
@@ -203,7 +203,7 @@ func TestAdoptBesideRunningPeer(t *testing.T) {
 		time.Now().Add(-quiet), id.String(), id.String()).Exec())
 	api := statetest.Peer("api") // reads no changes
 	must(t, s.Beat(t.Context(), api, state.Heartbeat{Incarnation: incarnation(1), Beat: 1, TTL: time.Hour}))
-	err = Adopt(t.Context(), &moved, func(Owner) error { t.Error("was asked"); return nil })
+	err = Adopt(t.Context(), &moved, func(Owner, Owner) error { t.Error("was asked"); return nil })
 	if err == nil || !strings.Contains(err.Error(), "the peer "+api.String()+" uses the keyspace") {
 		t.Errorf("adopting beside a peer without a feed: %v", err)
 	}
@@ -213,7 +213,7 @@ func TestAdoptBesideRunningPeer(t *testing.T) {
 		must(t, err)
 		return busy == ""
 	})
-	must(t, Adopt(t.Context(), &moved, func(Owner) error { return nil }))
+	must(t, Adopt(t.Context(), &moved, func(Owner, Owner) error { return nil }))
 }
 
 // TestAnyBusy shows that the first peer found ends the reading of all shards, and

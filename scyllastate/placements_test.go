@@ -218,9 +218,9 @@ func TestStamps(t *testing.T) {
 // TestDatabaseTime shows that the time for timestamps follows the database's
 // clock, whatever is done to this machine's.
 func TestDatabaseTime(t *testing.T) {
-	f := newFakeClock(t)
+	f := newFakeClock()
 	start := f.wallNow
-	f.measured = 400 * time.Millisecond
+	f.measured.Ahead = 400 * time.Millisecond
 	must(t, f.measure(t.Context()))
 	f.pass(time.Second)
 	f.wallNow = f.wallNow.Add(-time.Hour) // somebody sets it

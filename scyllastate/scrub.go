@@ -24,11 +24,24 @@ var _ state.Scrubber = (*Store)(nil)
 // ScanPiece implements state.Scrubber. The pieces are equal parts of the ring,
 // in its order.
 func (s *Store) ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
+	return s.ScanFrom(ctx, piece, pieces, api.CidUndef, f, bad)
+}
+
+// ScanFrom implements state.Scrubber.
+func (s *Store) ScanFrom(ctx context.Context, piece, pieces int, from api.Cid, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
 	if pieces < 1 || pieces > maxPieces || piece < 0 || piece >= pieces {
 		return fmt.Errorf("there is no piece %d of %d", piece, pieces)
 	}
+	r := rangeAt(piece, pieces)
+	if from.Defined() {
+		token := tokenOf(from.Bytes())
+		if token <= r.after || token > r.upTo {
+			return fmt.Errorf("%s is not in piece %d of %d", from, piece, pieces)
+		}
+		r.after = token - 1
+	}
 	// Whatever the consistency of a listing is: decisions rest on this.
-	return s.scanRange(ctx, gocql.Quorum, rangeAt(piece, pieces), func(row scanned) error {
+	return s.scanRange(ctx, gocql.Quorum, r, func(row scanned) error {
 		c, err := castKey(row.key)
 		if err != nil {
 			bad(api.CidUndef, err)

@@ -95,6 +95,33 @@ func TestScanPiece(t *testing.T) {
 			t.Errorf("after %d calls: %v, want %v", calls, err, enough)
 		}
 	}
+	// From each pin on it gives that one and what comes after it.
+	for _, pieces := range []int{1, 7} {
+		for piece := range pieces {
+			var all []api.Cid
+			list := func(to *[]api.Cid) func(api.Pin, state.Revision) error {
+				return func(pin api.Pin, _ state.Revision) error {
+					*to = append(*to, pin.Cid)
+					return nil
+				}
+			}
+			ignore := func(api.Cid, error) {}
+			must(t, s.ScanPiece(ctx, piece, pieces, list(&all), ignore))
+			for i, c := range all {
+				var rest []api.Cid
+				must(t, s.ScanFrom(ctx, piece, pieces, c, list(&rest), ignore))
+				if !slices.Equal(rest, all[i:]) {
+					t.Fatalf("from %s on piece %d of %d has %v, want %v", c, piece, pieces, rest, all[i:])
+				}
+				if pieces == 1 {
+					continue
+				}
+				if err := s.ScanFrom(ctx, (piece+1)%pieces, pieces, c, nil, nil); err == nil || !strings.Contains(err.Error(), "is not in piece") {
+					t.Errorf("%s is in another piece, too: %v", c, err)
+				}
+			}
+		}
+	}
 	for _, of := range [][2]int{{0, 0}, {-1, 4}, {4, 4}, {0, maxPieces + 1}} {
 		if err := s.ScanPiece(ctx, of[0], of[1], nil, nil); err == nil {
 			t.Errorf("there is a piece %d of %d", of[0], of[1])

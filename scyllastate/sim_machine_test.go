@@ -172,9 +172,9 @@ func (p *process) newStore() *Store {
 	}
 	s.clock = &clock{
 		bound: w.lim.clockSkew,
-		ask: func(ctx context.Context) (skew time.Duration, err error) {
+		ask: func(ctx context.Context) (skew scylla.Skew, err error) {
 			err = p.ask(ctx, "clock", "clock", func(_ *world, d *draw) {
-				skew = off() + d.between(-scylla.SkewError, scylla.SkewError)
+				skew.Ahead = off() + d.between(-scylla.SkewError, scylla.SkewError)
 			})
 			return skew, err
 		},

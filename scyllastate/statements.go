@@ -66,6 +66,8 @@ const (
 	// The row id of the one row of cluster is ownerRow.
 	selectOwner = "SELECT name, fingerprint, claimed, claimed_by FROM cluster WHERE id = ?"
 	writeOwner  = "UPDATE cluster SET name = ?, fingerprint = ?, claimed = ?, claimed_by = ? WHERE id = ? IF fingerprint = ? AND name = ?"
+	selectGrace = "SELECT unpin_grace FROM cluster WHERE id = ?"
+	writeGrace  = "UPDATE cluster SET unpin_grace = ? WHERE id = ? IF unpin_grace = ?"
 
 	selectCursor  = "SELECT position, incarnation FROM cursors WHERE feed = ? AND consumer = ?"
 	selectCursors = "SELECT feed, consumer, position, incarnation FROM cursors"

@@ -27,9 +27,10 @@ const maxHints = 16 << 10
 type Store struct {
 	db     *scylla.DB
 	tables tables
-	conf   Config
-	lim    limits
-	clock  *clock
+	// conf is what Open was given, with the unpin_grace of the keyspace.
+	conf  Config
+	lim   limits
+	clock *clock
 	// now is the clock that is checked, and that everything written carries.
 	now func() time.Time
 	// random returns a time below the given one, by which tries are spread.
@@ -63,14 +64,16 @@ var (
 
 // Open connects to the database, waiting for it as conf.ConnectTimeout says,
 // creates or checks the schema, and checks that the keyspace belongs to the
-// cluster of conf; one without an owner does from then on. The caller closes
-// the Store.
+// cluster of conf; one without an owner does from then on. The Store goes by the
+// unpin_grace of the keyspace, and says so if that of conf is another one. The
+// caller closes the Store.
 func Open(ctx context.Context, conf *Config) (*Store, error) {
 	return open(ctx, conf, options{limits: production(), schema: schema.Files})
 }
 
 // OpenExisting is Open for tools that look into a pinset: it creates nothing,
-// and a keyspace without an owner stays without.
+// and a keyspace without an owner stays without. One without an unpin_grace gets it,
+// as the tool may remove pins.
 func OpenExisting(ctx context.Context, conf *Config) (*Store, error) {
 	return open(ctx, conf, options{limits: production(), schema: schema.Files, existing: true})
 }
@@ -135,13 +138,20 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 		if err := prepare(ctx, db, conf, opts); err != nil {
 			return err
 		}
+		if !opts.readOnly {
+			grace, err := settleGrace(ctx, db, conf.UnpinGrace)
+			if err != nil {
+				return err
+			}
+			s.conf.UnpinGrace = grace
+		}
 		db.Prepare(ctx, hotStatements())
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.tables = newCQLTables(s.db, conf.UnpinGrace)
+	s.tables = newCQLTables(s.db, s.conf.UnpinGrace)
 	s.goLive = (&liveMark{db: s.db}).mark
 	s.intents = newAppender(s)
 	background, stop := context.WithCancel(context.Background())

@@ -3,7 +3,9 @@ package scyllastate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -13,6 +15,7 @@ import (
 	"github.com/gocql/gocql"
 	"pgregory.net/rapid"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
@@ -86,17 +89,16 @@ func TestSettle(t *testing.T) {
 // fakeClock is a clock whose parts the test sets.
 type fakeClock struct {
 	*clock
-	measured time.Duration
+	measured scylla.Skew
 	wallNow  time.Time
 	steadyAt time.Duration
 }
 
-func newFakeClock(t *testing.T) *fakeClock {
-	t.Helper()
+func newFakeClock() *fakeClock {
 	f := &fakeClock{wallNow: time.Unix(1_700_000_000, 0)}
 	f.clock = &clock{
 		bound:   500 * time.Millisecond,
-		ask:     func(context.Context) (time.Duration, error) { return f.measured, nil },
+		ask:     func(context.Context) (scylla.Skew, error) { return f.measured, nil },
 		wall:    func() time.Time { return f.wallNow },
 		steady:  func() time.Duration { return f.steadyAt },
 		suspect: make(chan struct{}, 1),
@@ -118,22 +120,29 @@ func (f *fakeClock) want(t *testing.T, what, text string) {
 }
 
 // TestClock shows that a clock beyond the bound is refused, with how far it is
-// off, and that a right one counts again.
+// off, as are nodes that contradict each other, and that right ones count again.
 func TestClock(t *testing.T) {
-	f := newFakeClock(t)
+	f := newFakeClock()
 	f.want(t, "never measured", "was not measured")
+	const ms = time.Millisecond
 	for _, tt := range []struct {
-		skew time.Duration
-		text string
+		skew, spread time.Duration
+		text         string
 	}{
-		{0, ""},
-		{2 * time.Second, "2s ahead of the database's, more than the 500ms that are allowed"},
-		{-700 * time.Millisecond, "700ms behind the database's"},
-		{400 * time.Millisecond, ""},
+		{0, 0, ""},
+		{2 * time.Second, 0, "2s ahead of the database's, more than the 500ms that are allowed"},
+		{-700 * ms, 0, "700ms behind the database's"},
+		{400 * ms, 0, ""},
+		// Two data centres: this machine has the time of one of them, and is in the middle.
+		{500 * ms, time.Second, ""},
+		{time.Second, 2 * time.Second, "the clocks of the data centres a and b differ by 2s, more than the 1s that are allowed"},
+		{0, 1001 * ms, "the clocks of the data centres a and b differ by 1.001s"},
+		{-600 * ms, 800 * ms, "600ms behind the database's"},
+		{0, 0, ""},
 	} {
-		f.measured = tt.skew
+		f.measured = scylla.Skew{Ahead: tt.skew, Spread: tt.spread, Between: "the data centres a and b"}
 		must(t, f.measure(t.Context()))
-		f.want(t, tt.skew.String(), tt.text)
+		f.want(t, fmt.Sprint(tt.skew, " ", tt.spread), tt.text)
 	}
 	f.pass(measureValid + time.Second)
 	f.want(t, "not measured for long", "was not measured")
@@ -142,7 +151,7 @@ func TestClock(t *testing.T) {
 // TestClockThatIsSet shows that a clock which is set counts as wrong at once,
 // without a measurement, and right when it is set back.
 func TestClockThatIsSet(t *testing.T) {
-	f := newFakeClock(t)
+	f := newFakeClock()
 	must(t, f.measure(t.Context()))
 	f.pass(time.Minute)
 	f.want(t, "time passed", "")
@@ -174,6 +183,43 @@ func TestWrongClockWritesNothing(t *testing.T) {
 		var rows int
 		if err := s.db.Session.Query("SELECT COUNT(*) FROM " + table).Scan(&rows); err != nil || rows != 0 {
 			t.Errorf("%s has %d rows, %v", table, rows, err)
+		}
+	}
+}
+
+// TestClocksWithinTheWindow: two peers that may write, each by its own look at two
+// data centres that are apart, are no further from each other than readers of the feed
+// allow for; and a peer that is right by its data centre may write while these are no
+// more than a second apart.
+func TestClocksWithinTheWindow(t *testing.T) {
+	const step = 50 * time.Millisecond
+	// writes tells whether a clock may write that is so far ahead of data centre a,
+	// which is so far behind b. It measures each with an error.
+	writes := func(at, apart, wrongA, wrongB time.Duration) bool {
+		c := newFakeClock()
+		a, b := at+wrongA, at-apart+wrongB
+		c.skew, c.spread.by, c.wallAt = (a+b)/2, (a - b).Abs(), c.wallNow
+		return c.check() == nil
+	}
+	wrong := []time.Duration{-scylla.SkewError, 0, scylla.SkewError}
+	for apart := time.Duration(0); apart <= 2*time.Second; apart += step {
+		var writers []time.Duration
+		for at := -time.Second; at <= 3*time.Second; at += step {
+			for _, wrongA := range wrong {
+				for _, wrongB := range wrong {
+					if writes(at, apart, wrongA, wrongB) {
+						writers = append(writers, at)
+					}
+				}
+			}
+		}
+		if len(writers) > 0 {
+			if diff := slices.Max(writers) - slices.Min(writers); diff > production().skew() {
+				t.Errorf("data centres that are %s apart: two writers are %s apart, readers allow for %s", apart, diff, production().skew())
+			}
+		}
+		if right := writes(0, apart, 0, 0); right != (apart <= 2*maxClockSkew) {
+			t.Errorf("data centres that are %s apart: a clock that is right by one of them writes: %t", apart, right)
 		}
 	}
 }

@@ -15,6 +15,10 @@ type Scrubber interface {
 	// that cannot be decoded goes to bad instead, with an undefined CID if its key
 	// is none.
 	ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin, Revision) error, bad func(api.Cid, error)) error
+	// ScanFrom is ScanPiece for the rest of a piece: for the pin of a CID that
+	// ScanPiece has called f for, which may be gone by now, and those that come after
+	// it. An undefined CID is before all others.
+	ScanFrom(ctx context.Context, piece, pieces int, from api.Cid, f func(api.Pin, Revision) error, bad func(api.Cid, error)) error
 	// Tell makes a peer look at pins again, as if they had been written.
 	Tell(ctx context.Context, p peer.ID, cids ...api.Cid) error
 	// Index writes again what lists the pin beside the pinset: among the

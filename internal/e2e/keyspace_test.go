@@ -121,6 +121,31 @@ func rawCid(t *testing.T, text string) string {
 	return cid.NewCidV1(cid.Raw, hash).String()
 }
 
+// Every process goes by the unpin_grace of the keyspace, and says so where its own
+// is another one, until the keyspace is adopted.
+func TestUnpinGraceOfTheKeyspace(t *testing.T) {
+	t.Parallel()
+	db := on(t, cqltest.Start(t))
+	first := newPeer(t, db, nil, nil)
+	mustRun(t, first.service(t, nil, "state", "import", "-f", os.DevNull))
+	second := newPeer(t, db, nil, map[string]string{"CLUSTER_SCYLLA_UNPINGRACE": "1h"})
+	said := "unpin_grace is 1h0m0s here and 24h0m0s in the keyspace " + db.keyspace
+	if got := mustRun(t, second.service(t, nil, "state", "export")); !strings.Contains(got.stderr, said) {
+		t.Errorf("another unpin_grace is not told of: %s", got.stderr)
+	}
+	checkRefused(t, run(t, second.service(t, nil, "state", "adopt", "--keyspace", "other")), "nothing was changed")
+	got := mustRun(t, second.service(t, nil, "state", "adopt", "--keyspace", db.keyspace))
+	for _, text := range []string{"Its unpin_grace is 24h0m0s and will be 1h0m0s, for all peers.", "has another unpin_grace from now on"} {
+		if !strings.Contains(got.stderr, text) {
+			t.Errorf("adopt does not say %q: %s", text, got.stderr)
+		}
+	}
+	said = "unpin_grace is 24h0m0s here and 1h0m0s in the keyspace " + db.keyspace
+	if got := mustRun(t, first.service(t, nil, "state", "export")); !strings.Contains(got.stderr, said) {
+		t.Errorf("the change is not seen: %s", got.stderr)
+	}
+}
+
 // A peer of another cluster does not touch the keyspace, until it is adopted.
 func TestForeignKeyspace(t *testing.T) {
 	t.Parallel()

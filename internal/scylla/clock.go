@@ -22,23 +22,40 @@ const (
 	// outlier is how far one node's clock may be from the others' before it
 	// is named in the log.
 	outlier = 250 * time.Millisecond
+	// remoteReadings is how many nodes of each other data centre are asked: one
+	// that is wrong does not speak for its data centre.
+	remoteReadings = 3
 )
 
 const selectNow = "SELECT now() FROM system.local WHERE key = 'local'"
 
+// Skew is how the clocks of this machine and of the nodes differ.
+type Skew struct {
+	// Ahead is how far this machine's clock is ahead of the nodes' (negative:
+	// behind). Where these differ, that is the middle between the earliest and the
+	// latest data centre.
+	Ahead time.Duration
+	// Spread is how far these two are apart. A data centre has the time of most of
+	// its nodes: one wrong one among three does not count.
+	Spread time.Duration
+	// Between names whose clocks are that far apart, empty for one node.
+	Between string
+}
+
 // reading is what one node's clock says.
 type reading struct {
 	host string
+	dc   string
 	skew time.Duration
 	err  error
 }
 
-// Skew measures how far this machine's clock is ahead of the nodes' (negative:
-// behind), within SkewError. It asks every node of the local data centre and one
-// of each other, all at once, and takes the median of those that answer, so that
-// one wrong node does not speak for all. The local ones are waited for, the others
-// as long as one answer may take: they are seldom needed, and must hold up no start.
-func (db *DB) Skew(ctx context.Context) (time.Duration, error) {
+// Skew compares this machine's clock with the nodes', within SkewError. It asks
+// every node of the local data centre and some of each other, all at once, and
+// takes the median of those of a data centre that answer, so that one wrong node does
+// not speak for it. The local ones are waited for, the others as long as one answer may take: they
+// must hold up no start.
+func (db *DB) Skew(ctx context.Context) (Skew, error) {
 	var some readingsOf
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -52,7 +69,7 @@ func (db *DB) Skew(ctx context.Context) (time.Duration, error) {
 	for _, h := range db.localHosts() {
 		local.Go(func() {
 			skew, err := db.skewTo(ctx, h.HostID())
-			some.add(reading{h.ConnectAddressAndPort(), skew, err})
+			some.add(reading{h.ConnectAddressAndPort(), db.LocalDC, skew, err})
 		})
 	}
 	local.Wait()
@@ -60,34 +77,59 @@ func (db *DB) Skew(ctx context.Context) (time.Duration, error) {
 	case <-remote:
 	case <-late:
 	}
-	all := some.get()
-
-	var skews []time.Duration
-	var errs []error
-	for _, r := range all {
-		if r.err != nil {
-			errs = append(errs, r.err)
-			continue
-		}
-		skews = append(skews, r.skew)
+	answered, err := some.answered()
+	if err != nil {
+		err = db.describe(ctx, new(trail), err, false)
+		db.NotServed(err)
+		return Skew{}, fmt.Errorf("asking the nodes for their time: %w", err)
 	}
-	if len(skews) == 0 {
-		why := gocql.ErrNoConnections // nobody was asked
-		if len(errs) > 0 {
-			why = errs[0]
-		}
-		why = db.describe(ctx, new(trail), why, false)
-		db.NotServed(why)
-		return 0, fmt.Errorf("asking the nodes for their time: %w", why)
-	}
-	slices.Sort(skews)
-	median := skews[(len(skews)-1)/2]
-	for _, r := range all {
-		if off := median - r.skew; r.err == nil && off.Abs() > outlier {
+	skew := skewOf(answered)
+	for _, r := range answered {
+		if off := skew.Ahead - r.skew; off.Abs() > outlier {
 			logger.Warnf("the clock of node %s differs by %s from the other nodes'", r.host, off.Round(time.Millisecond))
 		}
 	}
-	return median, nil
+	return skew, nil
+}
+
+// skewOf sums up what at least one node has answered. Of an even number of nodes
+// that are half and half apart nobody can tell which half is right: both medians
+// count.
+func skewOf(answered []reading) Skew {
+	byDC := make(map[string][]time.Duration)
+	for _, r := range answered {
+		byDC[r.dc] = append(byDC[r.dc], r.skew)
+	}
+	var least, most time.Duration
+	var leastOf, mostOf string
+	for dc, skews := range byDC {
+		lower, upper := medians(skews)
+		if leastOf == "" || lower < least {
+			least, leastOf = lower, dc
+		}
+		if mostOf == "" || upper > most {
+			most, mostOf = upper, dc
+		}
+	}
+	out := Skew{Ahead: least + (most-least)/2, Spread: most - least}
+	if out.Spread > 0 {
+		out.Between = between(leastOf, mostOf)
+	}
+	return out
+}
+
+// between names the data centres whose clocks differ.
+func between(one, other string) string {
+	if one == other {
+		return "the nodes of data centre " + one
+	}
+	return fmt.Sprintf("the data centres %s and %s", min(one, other), max(one, other))
+}
+
+// medians returns the lower and the upper median.
+func medians(of []time.Duration) (lower, upper time.Duration) {
+	slices.Sort(of)
+	return of[(len(of)-1)/2], of[len(of)/2]
 }
 
 // readingsOf collects readings. It is safe for concurrent use.
@@ -102,31 +144,47 @@ func (r *readingsOf) add(one reading) {
 	r.all = append(r.all, one)
 }
 
-func (r *readingsOf) get() []reading {
+// answered returns the readings of the nodes that have answered, or why none has.
+func (r *readingsOf) answered() ([]reading, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.all)
+	var out []reading
+	why := gocql.ErrNoConnections // nobody was asked
+	for i, one := range r.all {
+		switch {
+		case one.err == nil:
+			out = append(out, one)
+		case i == 0:
+			why = one.err
+		}
+	}
+	if len(out) == 0 {
+		return nil, why
+	}
+	return out, nil
 }
 
-// askRemote asks a node of each other data centre.
+// askRemote asks nodes of the other data centres.
 func (db *DB) askRemote(ctx context.Context, some *readingsOf) {
-	addrs, err := db.remoteNodes(ctx)
+	nodes, err := db.remoteNodes(ctx)
 	if err != nil {
 		logger.Debugf("the nodes of other data centres are not asked for their time: %s", err)
 	}
 	var asked sync.WaitGroup
-	for _, addr := range addrs {
-		asked.Go(func() {
-			skew, err := db.remoteSkew(ctx, addr)
-			some.add(reading{addr, skew, err})
-		})
+	for dc, addrs := range nodes {
+		for _, addr := range addrs {
+			asked.Go(func() {
+				skew, err := db.remoteSkew(ctx, addr)
+				some.add(reading{addr, dc, skew, err})
+			})
+		}
 	}
 	asked.Wait()
 }
 
-// remoteNodes is the address of one node of each other data centre, another one each
+// remoteNodes are the addresses of some nodes of each other data centre, others each
 // time. The session does not know them: it is of the local one only.
-func (db *DB) remoteNodes(ctx context.Context) ([]string, error) {
+func (db *DB) remoteNodes(ctx context.Context) (map[string][]string, error) {
 	rows := db.Rows(ctx, gocql.One, peersPage, Bind("SELECT data_center, rpc_address FROM system.peers"))
 	byDC := make(map[string][]string)
 	var dc string
@@ -137,11 +195,11 @@ func (db *DB) remoteNodes(ctx context.Context) ([]string, error) {
 		}
 		dc, addr = "", nil
 	}
-	var out []string
-	for _, addrs := range byDC {
-		out = append(out, addrs[int(db.asked.Add(1))%len(addrs)])
+	for name, addrs := range byDC {
+		first := int(db.asked.Add(1)) % len(addrs)
+		byDC[name] = slices.Concat(addrs[first:], addrs[:first])[:min(remoteReadings, len(addrs))]
 	}
-	return out, rows.Close()
+	return byDC, rows.Close()
 }
 
 // peersPage is how many nodes one request lists.

@@ -114,10 +114,22 @@ func (v View) Owner(key []byte) peer.ID {
 	return owner
 }
 
-// Mine tells whether the work named by key is for the peer whose view it is.
+// Mine tells whether the work named by key is for the peer whose view it is. It is
+// much cheaper than Owner: it looks for one peer that outweighs this one, and among
+// n of them finds it after some ln n.
 func (v View) Mine(key []byte) bool {
-	owner := v.Owner(key)
-	return owner != "" && owner == v.Self
+	self, ok := v.Get(v.Self)
+	if !ok || !self.active() || !self.Works() {
+		return false
+	}
+	own := weight(self.ID, key)
+	return !slices.ContainsFunc(v.Peers, func(p Peer) bool {
+		if p.ID == self.ID || !p.active() || !p.Works() {
+			return false
+		}
+		w := weight(p.ID, key)
+		return w > own || w == own && compareIDs(p.ID, self.ID) < 0
+	})
 }
 
 // Dead tells whether the peer is known not to run. A peer that is neither Live

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 func viewOf(n int) View {
@@ -80,6 +82,47 @@ func TestOwner(t *testing.T) {
 	nobody := View{}
 	if nobody.Owner([]byte("x")) != "" || nobody.Mine([]byte("x")) {
 		t.Error("somebody owns work where nobody is")
+	}
+}
+
+// TestMine: exactly the owner finds a piece of work its own.
+func TestMine(t *testing.T) {
+	v := viewOf(12)
+	v.Peers[1].Live = false
+	v.Peers[4].Leaving = true
+	v.Peers[7].Removed = true
+	v.Peers[9].Role = RoleAPI
+	v.Peers[10].Role = RoleFollower
+	for i := range 1000 {
+		key := []byte(strconv.Itoa(i))
+		owner := v.Owner(key)
+		for _, p := range v.Peers {
+			v.Self = p.ID
+			if got := v.Mine(key); got != (p.ID == owner) {
+				t.Fatalf("key %d of %s is that of %s: %t", i, owner, p.ID, got)
+			}
+		}
+	}
+	if v.Self = "peer-03x"; v.Mine([]byte("x")) {
+		t.Error("who is no member owns work")
+	}
+}
+
+// BenchmarkMine looks through the buckets of one peer that is gone, as one of 1,000
+// does when a peer joins, leaves or dies.
+func BenchmarkMine(b *testing.B) {
+	v := View{Self: "peer-0500"}
+	for i := range 1000 {
+		v.Peers = append(v.Peers, Peer{ID: peer.ID(fmt.Sprintf("peer-%04d", i)), Role: RoleFull, Live: true})
+	}
+	for b.Loop() {
+		mine := 0
+		for bucket := range state.Buckets {
+			if v.Mine(strconv.AppendInt([]byte("the one that is gone|"), int64(bucket), 10)) {
+				mine++
+			}
+		}
+		b.ReportMetric(float64(mine), "mine")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
@@ -150,8 +151,12 @@ func (s *fakeStore) SetDuePosition(_ context.Context, shard int, upTo time.Time)
 
 func (s *fakeStore) DueWindow() time.Duration { return fakeWindow }
 
-func (s *fakeStore) ScanPiece(_ context.Context, piece, pieces int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
-	if err := s.begin("ScanPiece", api.CidUndef); err != nil {
+func (s *fakeStore) ScanPiece(ctx context.Context, piece, pieces int, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
+	return s.ScanFrom(ctx, piece, pieces, api.CidUndef, f, bad)
+}
+
+func (s *fakeStore) ScanFrom(_ context.Context, piece, pieces int, from api.Cid, f func(api.Pin, state.Revision) error, bad func(api.Cid, error)) error {
+	if err := s.begin("ScanFrom", api.CidUndef); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -162,11 +167,17 @@ func (s *fakeStore) ScanPiece(_ context.Context, piece, pieces int, f func(api.P
 	if err != nil {
 		bad(api.CidUndef, err)
 	}
-	for c, v := range pins {
-		if v.pin != nil && hashOf(c, pieces) == piece {
-			if err := f(*v.pin, v.rev); err != nil {
-				return err
-			}
+	order := func(a, b api.Cid) int { return strings.Compare(a.KeyString(), b.KeyString()) }
+	for _, c := range slices.SortedFunc(maps.Keys(pins), order) {
+		v := pins[c]
+		if v.pin == nil || hashOf(c, pieces) != piece || from.Defined() && order(c, from) < 0 {
+			continue
+		}
+		if err := s.begin("scanned", c); err != nil {
+			return err
+		}
+		if err := f(*v.pin, v.rev); err != nil {
+			return err
 		}
 	}
 	return nil

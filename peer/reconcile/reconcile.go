@@ -156,7 +156,9 @@ func (r *Reconciler) Run(ctx context.Context) {
 		})
 	}
 	if r.opts.ScrubEvery > 0 {
-		loops.Go(func() { r.pace(ctx, "comparing pins with what the peers hold", scrubPieces, r.scrubShare) })
+		loops.Go(func() {
+			r.pace(ctx, "comparing pins with what the peers hold", scrubPieces, (&pinsetScrub{r: r}).share)
+		})
 		loops.Go(func() { r.pace(ctx, "comparing what the peers hold with the pinset", state.Buckets, r.straysShare) })
 	}
 }

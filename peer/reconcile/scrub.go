@@ -21,6 +21,8 @@ const (
 	// scrubAge is how old a pin or placement must be for the scrub to find
 	// fault with it: younger ones are being worked on.
 	scrubAge = 10 * time.Minute
+	// scrubStep is after how many pins a scrub notes how far it has come.
+	scrubStep = 1000
 	// maxTell is how many CIDs a peer is told at once.
 	maxTell = 500
 )
@@ -74,7 +76,10 @@ func (r *Reconciler) ScrubOnce(ctx context.Context) (Report, error) {
 		})
 	}
 	for piece := range scrubPieces {
-		run(piece, r.scrubPiece)
+		run(piece, func(ctx context.Context, piece int) (Report, error) {
+			report, _, err := r.scrubPiece(ctx, piece, api.CidUndef)
+			return report, err
+		})
 	}
 	for bucket := range state.Buckets {
 		run(bucket, r.scrubStrays)
@@ -83,17 +88,7 @@ func (r *Reconciler) ScrubOnce(ctx context.Context) (Report, error) {
 	return total, err
 }
 
-// scrubShare scrubs a piece if that is this peer's work.
-func (r *Reconciler) scrubShare(ctx context.Context, piece int) error {
-	if !r.opts.View().Mine(share("scrub", piece)) {
-		return nil
-	}
-	report, err := r.scrubPiece(ctx, piece)
-	report.log(fmt.Sprintf("piece %d of the pinset", piece))
-	return err
-}
-
-// straysShare does the same with a bucket of the placements.
+// straysShare looks through a bucket of the placements if that is this peer's work.
 func (r *Reconciler) straysShare(ctx context.Context, bucket int) error {
 	if !r.opts.View().Mine(share("strays", bucket)) {
 		return nil
@@ -111,37 +106,6 @@ func (r *Report) log(where string) {
 		logger.Warnf("scrub of %s: told peers %d times to look at a pin again, removed %d stray entries, found %d rows that cannot be decoded, gave %d pins of removed peers to others and found nobody for %d",
 			where, r.Told, r.Strays, r.BadRows, r.Moved, r.Starved)
 	}
-}
-
-// scrubPiece looks for pins that are not held by those who should, and lists
-// again what has to be found beside the pinset.
-func (r *Reconciler) scrubPiece(ctx context.Context, piece int) (Report, error) {
-	var report Report
-	tell := newTeller(r.opts.Store)
-	view := r.opts.View()
-	var met met
-	g, inner := errgroup.WithContext(ctx)
-	g.SetLimit(r.opts.Rates.Checks)
-	err := r.opts.Store.ScanPiece(inner, piece, scrubPieces, func(pin api.Pin, rev state.Revision) error {
-		report.Pins++
-		g.Go(func() error { return r.scrubPin(inner, view, tell, &met, pin, rev) })
-		return inner.Err()
-	}, func(_ api.Cid, err error) {
-		report.BadRows++
-		logger.Errorf("scrub: %s", err)
-	})
-	// The error of a pin ends the scan: it is the one to return.
-	if pinErr := g.Wait(); pinErr != nil {
-		err = pinErr
-	} else if err != nil {
-		err = fmt.Errorf("reading piece %d of the pinset: %w", piece, err)
-	}
-	if flushErr := tell.flush(ctx); err == nil {
-		err = flushErr
-	}
-	report.Told, report.Moved, report.Starved = tell.told, int(met.moved.Load()), int(met.starved.Load())
-	report.Suspects = int(met.suspects.Load())
-	return report, err
 }
 
 func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *teller, met *met, pin api.Pin, rev state.Revision) error {

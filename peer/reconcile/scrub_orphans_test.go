@@ -21,7 +21,7 @@ func (w *world) scrub(want Report, cids ...api.Cid) {
 		pieces[hashOf(c, scrubPieces)] = true
 	}
 	for piece := range pieces {
-		report, err := w.reconciler(alice).scrubPiece(w.t.Context(), piece)
+		report, _, err := w.reconciler(alice).scrubPiece(w.t.Context(), piece, api.CidUndef)
 		if err != nil {
 			w.t.Error(err)
 		}
@@ -120,7 +120,7 @@ func TestScrubOfOrphansGivesWay(t *testing.T) {
 			}
 			return nil
 		}
-		if _, err := w.reconciler(alice).scrubPiece(t.Context(), hashOf(c, scrubPieces)); !errors.Is(err, broken) {
+		if _, _, err := w.reconciler(alice).scrubPiece(t.Context(), hashOf(c, scrubPieces), api.CidUndef); !errors.Is(err, broken) {
 			t.Errorf("the scrub returned %v", err)
 		}
 	})

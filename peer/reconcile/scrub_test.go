@@ -158,7 +158,7 @@ func TestScrubReportsBadRows(t *testing.T) {
 }
 
 func TestScrubOnceFails(t *testing.T) {
-	for _, broken := range []string{"ScanPiece", "GetPlacement", "Tell", "Index", "DropStrays", "ListPlacements alice", "NoteBucket"} {
+	for _, broken := range []string{"ScanFrom", "scanned", "GetPlacement", "Tell", "Index", "DropStrays", "ListPlacements alice", "NoteBucket"} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, alice)
 			w.addUnheld(1, 1, 1, alice)
@@ -268,7 +268,7 @@ func TestScrubTurnedOff(t *testing.T) {
 		w := newWorld(t, alice)
 		defer w.run(alice)()
 		pass(2 * time.Hour)
-		if n := w.store.count("ScanPiece") + w.store.count("DropStrays"); n != 0 {
+		if n := w.store.count("ScanFrom") + w.store.count("DropStrays"); n != 0 {
 			t.Errorf("%d pieces were scrubbed", n)
 		}
 	})
