@@ -144,6 +144,9 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 		defer s.done.Done()
 		s.clock.watch(background)
 	}()
+	if !opts.existing { // a peer
+		s.done.Go(func() { s.tellDurability(background) })
+	}
 	return s, nil
 }
 
