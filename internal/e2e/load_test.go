@@ -158,10 +158,9 @@ func (l *load) report(t *testing.T) {
 	}
 }
 
-// checkState fails the test unless what was acknowledged is in the pinset.
-func (l *load) checkState(t *testing.T, state map[string]bool) {
-	t.Helper()
-	lost, undead := 0, 0
+// undone counts what was acknowledged and is not so in the pinset: pins that are
+// lost, and unpins of what is there all the same.
+func (l *load) undone(state map[string]bool) (lost, undead int) {
 	for cid, f := range l.fates() {
 		if f == pinned && !state[cid] {
 			lost++
@@ -170,7 +169,13 @@ func (l *load) checkState(t *testing.T, state map[string]bool) {
 			undead++
 		}
 	}
-	if lost > 0 || undead > 0 {
+	return lost, undead
+}
+
+// checkState fails the test unless what was acknowledged is in the pinset.
+func (l *load) checkState(t *testing.T, state map[string]bool) {
+	t.Helper()
+	if lost, undead := l.undone(state); lost > 0 || undead > 0 {
 		t.Errorf("%d acknowledged pins are not in the pinset, %d acknowledged unpins still are", lost, undead)
 	}
 }
