@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,13 +145,16 @@ func (l *load) denials() map[string]denial {
 	return all
 }
 
+// ofOneRequest is what no other answer has, even if the reason is the same.
+var ofOneRequest = regexp.MustCompile(`\b(request|bucket) ([A-Z0-9]{8}|\d+)\b`)
+
 // report tells what the load has done.
 func (l *load) report(t *testing.T) {
 	t.Helper()
 	reasons := make(map[string]int)
 	denials := l.denials()
 	for cid, d := range denials {
-		reasons[strings.ReplaceAll(d.err.Error(), cid, "…")]++
+		reasons[ofOneRequest.ReplaceAllString(strings.ReplaceAll(d.err.Error(), cid, "…"), "$1 …")]++
 	}
 	t.Logf("%d pins and %d unpins acknowledged, %d requests cut off, %d refused", l.pins.Load(), l.unpins.Load(), l.cut.Load(), len(denials))
 	for reason, n := range reasons {
