@@ -73,13 +73,13 @@ test-migrate: need-engine need-cc tools build ## migration at length: stock's fo
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@go build -o bin/bench ./bench
 	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c 'go test -json -count=1 -p 1 -timeout 60m ./migrate/... && go test -json -count=1 -timeout 60m -run "Migrat|Bulk|Sweep|Live|Pace" ./scyllastate ./internal/e2e' | bin/testreport
-	@bin/cqlserver exec -- bin/bench -only migrate -out bench/out/migrate.json
+	@bin/cqlserver exec -periodic -- bin/bench -only migrate -out bench/out/migrate.json
 
 .PHONY: bench
 bench: need-engine bin-cqlserver build ## readiness, memory, clusters beside stock's, the store's cost and expiry, side by side (30 minutes; BENCH_FLAGS=-quick)
 	@go build -o bin/bench ./bench
 	@mkdir -p bin/stock && go build -o bin/stock/ipfs-cluster-service github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-service
-	@bin/cqlserver exec -- bin/bench $(BENCH_FLAGS)
+	@bin/cqlserver exec -periodic -- bin/bench $(BENCH_FLAGS)
 
 .PHONY: build
 build: need-go ## bin/ipfs-cluster-service

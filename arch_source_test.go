@@ -20,12 +20,12 @@ var cqlText = []string{"scyllastate/statements.go", "internal/scylla/...", "inte
 
 // seam is where the driver's session may be used in files that are not tests:
 // whatever else has a request for the database goes through the seam, which
-// limits it. session.go and clock.go list its nodes, and ask each of them one
-// question that is for no other.
+// limits it. session.go and clock.go list its nodes; they and commitlog.go ask each
+// of them one question that is for no other.
 var (
 	seam      = []string{"internal/scylla/request.go", "internal/scylla/rows.go"}
 	nodes     = append([]string{"internal/scylla/session.go", "internal/scylla/clock.go", "internal/cqltest/...", "bench/..."}, seam...)
-	askOne    = []string{"internal/scylla/session.go: ask", "internal/scylla/clock.go: skewTo"}
+	askOne    = []string{"internal/scylla/session.go: ask", "internal/scylla/clock.go: skewTo", "internal/scylla/commitlog.go: settingOf"}
 	openers   = []string{"internal/scylla/session.go", "internal/scylla/survey.go", "internal/cqltest/...", "bench/..."}
 	openCalls = []string{"CreateSession", "NewSession", "NewSingleHostQueryExecutor"}
 )
@@ -196,6 +196,8 @@ func TestSourceRulesCanFail(t *testing.T) {
 		{"internal/scylla/session.go", "package p\nfunc (db *DB) ask() { db.query(ctx, cons, s, limit) }\n", true},
 		{"internal/scylla/session.go", "package p\nfunc (db *DB) connect() { db.query(ctx, cons, s, limit) }\n", false},
 		{"internal/scylla/clock.go", "package p\nfunc (db *DB) skewTo() { db.query(ctx, cons, s, limit) }\n", true},
+		{"internal/scylla/commitlog.go", "package p\nfunc (db *DB) settingOf() { db.query(ctx, cons, s, limit) }\n", true},
+		{"internal/scylla/commitlog.go", "package p\nfunc (db *DB) commitLogs() { db.query(ctx, cons, s, limit) }\n", false},
 		{"internal/scylla/rows.go", "package p\nfunc (r *Rows) fetch() { r.db.query(ctx, cons, s, limit) }\n", true},
 		{"scyllastate/store.go", "package p\nfunc f(cc *gocql.ClusterConfig) { cc.CreateSession() }\n", false},
 		{"scyllastate/store.go", "package p\nfunc f(cc gocql.ClusterConfig) { gocql.NewSession(cc) }\n", false},

@@ -157,8 +157,9 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.done.Go(func() { s.clock.watch(background) })
-	if !opts.existing { // a tool looks, and is gone
+	if !opts.existing { // a peer: a tool looks, and is gone
 		s.done.Go(func() { s.watchRepairs(background) })
+		s.done.Go(func() { s.tellDurability(background) })
 	}
 	return s, nil
 }

@@ -139,8 +139,8 @@ func checkScylla(s service, w want, complain func(string, ...any)) {
 	if s.Image != w.scylla {
 		complain("image %s, the tests start %s", s.Image, w.scylla)
 	}
-	if !slices.Equal(s.Command, []string{"--developer-mode=1", "--smp=1", "--memory=1G", "--overprovisioned=1"}) {
-		complain("flags %q are not those of a small node for developers", s.Command)
+	if !slices.Equal(s.Command, []string{"--developer-mode=1", "--smp=1", "--memory=1G", "--overprovisioned=1", "--commitlog-sync=batch"}) {
+		complain("flags %q are not those of a small node for developers that acknowledges what is on disk", s.Command)
 	}
 	if len(s.Ports) > 0 {
 		complain("a database without password is reached through its container only")

@@ -37,6 +37,8 @@ func TestComposeRulesCanFail(t *testing.T) {
 		{"- kubo1:/data", "- kubo:/data", "shares its volume"},
 		{"- cluster:/data/ipfs-cluster", "- cluster:/data/cluster", "keeps /data/ipfs-cluster on no volume"},
 		{`"--smp=1"`, `"--smp=2"`, "small node"},
+		{`, "--commitlog-sync=batch"`, "", "what is on disk"},
+		{`"--commitlog-sync=batch"`, `"--commitlog-sync=periodic"`, "what is on disk"},
 		{"  init: true\n", "  image: ipfs/ipfs-cluster:v1.1.6\n", "either an image or a build"},
 		{"  init: true\n", "  init: true\n  network_mode: host\n", "host's network"},
 		{"  init: true\n", "  init: true\n  user: root\n", "as its user"},

@@ -186,16 +186,22 @@ func (c *threeNodes) ctlLists(t *testing.T) {
 // waitAllServe waits until each node of the database reaches all the others.
 func (c *threeNodes) waitAllServe(t *testing.T) {
 	t.Helper()
-	for _, host := range c.own.Hosts() {
+	c.db.waitAllServe(t)
+}
+
+// waitAllServe waits until each node reaches all the others.
+func (db database) waitAllServe(t *testing.T) {
+	t.Helper()
+	for _, host := range db.hosts {
 		eventually(t, 2*time.Minute, "node "+host+" reaches the others", func() error {
-			session, err := engine.AdminConfig([]string{host}, c.db.port, false).CreateSession()
+			session, err := engine.AdminConfig([]string{host}, db.port, false).CreateSession()
 			if err != nil {
 				return err
 			}
 			defer session.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			return session.Query("SELECT name FROM " + c.db.keyspace + ".leases").WithContext(ctx).Consistency(gocql.All).Exec()
+			return session.Query("SELECT name FROM " + db.keyspace + ".leases").WithContext(ctx).Consistency(gocql.All).Exec()
 		})
 	}
 }

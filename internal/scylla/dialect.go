@@ -1,6 +1,7 @@
 package scylla
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
@@ -116,6 +117,55 @@ func (d Dialect) CreateKeyspace(keyspace string, replicas map[string]int) string
 	}
 	return b.String()
 }
+
+// selectCommitLogSync asks a node for its own commitlog_sync.
+func (d Dialect) selectCommitLogSync() string {
+	return "SELECT value FROM " + d.settings() + " WHERE name = 'commitlog_sync'"
+}
+
+// settings is the table in which a node shows its own settings.
+func (d Dialect) settings() string {
+	if d.Engine == ScyllaDB {
+		return "system.config"
+	}
+	return "system_views.settings"
+}
+
+// settingsGrant lets a role read the settings: neither engine does by itself.
+func (d Dialect) settingsGrant(role string) string {
+	return "GRANT SELECT ON " + d.settings() + " TO " + quoteRole(role) + ";"
+}
+
+// commitLogSync reads the answer: the mode, and whether with it a write is on disk
+// before it is acknowledged.
+func (d Dialect) commitLogSync(value string) (mode string, synced bool, err error) {
+	mode = value
+	if d.Engine == ScyllaDB { // it shows its settings as JSON
+		if err := json.Unmarshal([]byte(value), &mode); err != nil {
+			return "", false, fmt.Errorf("%q is no JSON string: %w", value, err)
+		}
+	}
+	switch {
+	case mode == "batch", mode == "group" && d.Engine == Cassandra:
+		return mode, true, nil
+	case mode == "periodic":
+		return mode, false, nil
+	}
+	return "", false, fmt.Errorf("the mode %q is not known here", mode)
+}
+
+// syncAdvice says how a node is made to write first and acknowledge then.
+func (d Dialect) syncAdvice() string {
+	if d.Engine == ScyllaDB {
+		return "set commitlog_sync: batch in scylla.yaml of every node and restart them one by one"
+	}
+	return "set commitlog_sync: batch, without commitlog_sync_period, in cassandra.yaml of every node and restart them one by one"
+}
+
+// SyncsConditional reports whether conditional updates are on disk before they are
+// acknowledged in any mode of the commit log. So it is with ScyllaDB by its sources
+// (paxos_state::learn forces it), which were read and not run.
+func (d Dialect) SyncsConditional() bool { return d.Engine == ScyllaDB }
 
 // Scan is appended to a SELECT that reads a piece of the ring. limit is how long
 // its sender waits: the server need not work on.

@@ -23,6 +23,9 @@ func TestDialect(t *testing.T) {
 				d.Options("${feed}"),
 				d.Options("ALTER TABLE t WITH ${expiring}"),
 				"SELECT …" + d.Scan(scanAttempt),
+				d.selectCommitLogSync() + ";",
+				d.settingsGrant("peer"),
+				"-- " + d.syncAdvice(),
 			}, "\n\n") + "\n"
 			file := filepath.Join("testdata", name+".cql")
 			if os.Getenv("UPDATE_GOLDEN") != "" {

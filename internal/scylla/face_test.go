@@ -28,6 +28,11 @@ func TestFace(t *testing.T) {
 		})
 		t.Run("ScyllaDB's face", func(t *testing.T) { testRoles(t, own, own.Hosts(), "ScyllaDB 2025.4.1", "ScyllaDB 2025.4 or newer") })
 	})
+	t.Run("durability", func(t *testing.T) {
+		t.Run("Cassandra", func(t *testing.T) { testDurability(t, own, own.Cluster().Hosts()) })
+		t.Run("ScyllaDB's face", func(t *testing.T) { testDurability(t, own, own.Hosts()) })
+		t.Run("silent nodes", func(t *testing.T) { testNodesSilent(t, openDB(t, configOn(own, own.Cluster().Hosts()))) })
+	})
 	t.Run("repairs", func(t *testing.T) { testRepairs(t, own) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, own) })
 	t.Run("nodes that are down", func(t *testing.T) { testNodesDown(t, openDB(t, configOn(own, own.Cluster().Hosts()))) })

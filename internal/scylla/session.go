@@ -23,6 +23,7 @@ type DB struct {
 	LocalDC string
 
 	conf  Config
+	nodes []node        // as they were when the session was opened
 	limit time.Duration // of one request
 	// leaseTime is how long a lease lasts that is not renewed.
 	leaseTime time.Duration
@@ -93,7 +94,7 @@ func open(ctx context.Context, conf Config) (*DB, error) {
 		return nil, err
 	}
 	defer c.close()
-	db := &DB{Dialect: c.dialect, Keyspace: conf.Keyspace, conf: conf, limit: conf.RequestTimeout, leaseTime: leaseTime}
+	db := &DB{Dialect: c.dialect, Keyspace: conf.Keyspace, conf: conf, nodes: c.nodes, limit: conf.RequestTimeout, leaseTime: leaseTime}
 	if err := db.Dialect.supported(); err != nil {
 		return nil, err
 	}

@@ -16,11 +16,17 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
 )
 
-// volatile is the flag of exec for tests, see engine.Options.
-const volatile = "-volatile"
+// The flags of exec, see engine.Options: volatile is for tests, periodic for the
+// bench, whose figures are those of the engines as they come.
+const (
+	volatile = "-volatile"
+	periodic = "-periodic"
+)
 
 const usage = `usage: cqlserver COMMAND
   exec -- CMD ARGS…  start a server, run CMD with CQL_HOSTS and CQL_ENGINE_NAME set, stop the server
+  exec -periodic -- CMD ARGS…
+                     the same on a server that acknowledges writes before they are on disk
   exec -volatile -- CMD ARGS…
                      the same for tests: a Cassandra that would not keep the schema if it were killed
   up                 start a server that stays, or what has died of it, print CQL_HOSTS=…
@@ -62,6 +68,8 @@ func run(ctx context.Context, args []string) error {
 		return runExec(ctx, engine.Options{}, rest[1:])
 	case cmd == "exec" && len(rest) > 2 && rest[0] == volatile && rest[1] == "--":
 		return runExec(ctx, engine.Options{Volatile: true}, rest[2:])
+	case cmd == "exec" && len(rest) > 2 && rest[0] == periodic && rest[1] == "--":
+		return runExec(ctx, engine.Options{Periodic: true}, rest[2:])
 	case cmd == "up" && len(rest) == 0:
 		return runUp(ctx)
 	case cmd == supervise && len(rest) == 0:

@@ -120,7 +120,7 @@ func TestExecEndsAllThatTheCommandStarted(t *testing.T) {
 
 // Who keeps data for longer than a test must not lose it: of the lines that
 // start a server for a command, just those that make tests fail without one ask
-// for a volatile one.
+// for a volatile one, and just the bench for one that is not durable.
 func TestOnlyTestsAreVolatile(t *testing.T) {
 	const root = "../../../"
 	found := 0
@@ -136,6 +136,9 @@ func TestOnlyTestsAreVolatile(t *testing.T) {
 			found++
 			if forTests := strings.Contains(line, "CQL_REQUIRED=1"); strings.Contains(line, "exec "+volatile+" -- ") != forTests {
 				t.Errorf("%s: with CQL_REQUIRED=1: %t, which does not fit: %s", name, forTests, line)
+			}
+			if forBench := strings.Contains(line, "bin/bench"); strings.Contains(line, "exec "+periodic+" -- ") != forBench {
+				t.Errorf("%s: for the bench: %t, which does not fit: %s", name, forBench, line)
 			}
 		}
 	}

@@ -47,6 +47,7 @@ func Reserve(opts Options) (*CassandraCluster, error) {
 			dc:       fmt.Sprintf("dc%d", i%opts.DCs+1),
 			dir:      filepath.Join(dir, fmt.Sprintf("node%d", i+1)),
 			auth:     opts.Auth,
+			periodic: opts.Periodic,
 			volatile: opts.Volatile,
 			noHints:  opts.NoHints,
 		})

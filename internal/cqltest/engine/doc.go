@@ -17,8 +17,9 @@
 // when its parent ends, a container by the reaper of testcontainers. After a
 // kill -9 a data directory stays until the next start, which removes it.
 //
-// A server for tests is volatile, see [Options]: tests change the schema all the
-// time, and nobody wants what they leave.
+// A write is on disk before it is acknowledged, unless [Options] say otherwise.
+// The server that tests share is volatile: they change the schema all the time,
+// and nobody wants what they leave.
 //
 // The ScyllaDB path needs Docker. It was compiled but never run where this
 // package was written.

@@ -33,7 +33,13 @@ type Options struct {
 	// with the same directory, Nodes and DCs goes on with them. Empty means a
 	// directory of its own that Stop removes.
 	Dir string
-	// Volatile lets a Cassandra keep changes of the schema and of its own tables
+	// Periodic lets a server acknowledge writes before they are on disk
+	// (commitlog_sync: periodic), as both engines do unless told otherwise: it is
+	// faster, and a Cassandra that is killed has forgotten the last tenth of a
+	// second, one whose machine dies the last ten seconds. Else each write waits
+	// for the disk (batch), which is what docs/database.md recommends.
+	Periodic bool
+	// Volatile, which implies Periodic, lets a Cassandra keep changes of the schema and of its own tables
 	// in memory and in its commit log, where it otherwise flushes them to disk
 	// one by one. It is for servers that are thrown away: a node that is killed
 	// may forget tables, and bring back rows from before a TRUNCATE.
@@ -77,13 +83,13 @@ func OptionsFromEnv() (Options, error) {
 const StartTimeout = 10 * time.Minute
 
 // StartFromEnv starts the server that the environment asks for and tells of its
-// progress on stderr. Dir and Volatile are those of opts.
+// progress on stderr. Dir, Periodic and Volatile are those of opts.
 func StartFromEnv(ctx context.Context, opts Options) (*Engine, error) {
 	env, err := OptionsFromEnv()
 	if err != nil {
 		return nil, err
 	}
-	env.Dir, env.Volatile, env.Progress = opts.Dir, opts.Volatile, os.Stderr
+	env.Dir, env.Periodic, env.Volatile, env.Progress = opts.Dir, opts.Periodic, opts.Volatile, os.Stderr
 	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
 	defer cancel()
 	return Start(ctx, env)
@@ -99,6 +105,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
+	o.Periodic = o.Periodic || o.Volatile
 	switch {
 	case o.Kind != Any && o.Kind != Scylla && o.Kind != Cassandra:
 		return o, fmt.Errorf("engine %q is unknown: DEMO_ENGINE takes %q or %q", o.Kind, Scylla, Cassandra)

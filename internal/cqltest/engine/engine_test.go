@@ -216,6 +216,37 @@ func TestScyllaWithoutDocker(t *testing.T) {
 	}
 }
 
+// A node acknowledges what is on disk, unless it was asked for something else.
+func TestPeriodic(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	for _, test := range []struct {
+		opts Options
+		want string
+	}{
+		{Options{}, "commitlog_sync: batch"},
+		{Options{Auth: true}, "commitlog_sync: batch"},
+		{Options{Periodic: true}, "commitlog_sync: periodic commitlog_sync_period: 10000ms"},
+		{Options{Volatile: true}, "commitlog_sync: periodic commitlog_sync_period: 10000ms"},
+	} {
+		c, err := Reserve(test.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for line := range strings.Lines(c.nodes[0].yaml()) {
+			if strings.HasPrefix(line, "commitlog_sync") {
+				got = append(got, strings.TrimSpace(line))
+			}
+		}
+		if got := strings.Join(got, " "); got != test.want {
+			t.Errorf("%+v: %s, want %s", test.opts, got, test.want)
+		}
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Only a node that was asked for it keeps in memory what belongs on disk.
 func TestVolatile(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())

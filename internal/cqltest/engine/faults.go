@@ -15,8 +15,8 @@ func (c *CassandraCluster) Freeze(i int) error { return c.nodes[i].process.Signa
 func (c *CassandraCluster) Resume(i int) error { return c.nodes[i].process.Signal(syscall.SIGCONT) }
 
 // Kill ends node i with SIGKILL, also if it is frozen, and returns when it is
-// gone. Its data stays, without what was written in the last tenths of a
-// second: Cassandra answers before its commit log is safe.
+// gone. Its data stays; with Options.Periodic without what it has acknowledged
+// in the last tenth of a second.
 func (c *CassandraCluster) Kill(i int) { c.nodes[i].kill() }
 
 // ShutDown ends node i as its operator does, and returns when it is gone. It loses

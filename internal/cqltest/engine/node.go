@@ -30,7 +30,9 @@ const logTail = 3000
 type node struct {
 	addr, seed, dc string
 	dir            string // all its files
-	auth, volatile bool
+	auth           bool
+	periodic       bool
+	volatile       bool
 	noHints        bool
 	process        *child.Process // nil until start
 }

@@ -41,7 +41,11 @@ func startScylla(ctx context.Context, opts Options) (*Engine, error) {
 	opts.say("starting %s with Docker (at most %s)", scyllaImage, scyllaTimeout)
 	ctx, cancel := context.WithTimeout(ctx, scyllaTimeout)
 	defer cancel()
-	container, err := scylladb.Run(ctx, scyllaImage)
+	sync := "batch"
+	if opts.Periodic {
+		sync = "periodic"
+	}
+	container, err := scylladb.Run(ctx, scyllaImage, scylladb.WithCustomCommands("--commitlog-sync="+sync))
 	stop := func() error {
 		if container == nil {
 			return nil

@@ -82,8 +82,6 @@ commitlog_directory: "%[1]s/commitlog"
 cdc_raw_directory: "%[1]s/cdc"
 saved_caches_directory: "%[1]s/saved"
 hints_directory: "%[1]s/hints"
-commitlog_sync: periodic
-commitlog_sync_period: 10000ms
 commitlog_disk_access_mode: legacy
 concurrent_compactors: 1
 auto_snapshot: false
@@ -100,6 +98,12 @@ paxos_variant: v2
 `, n.dir, n.seed, storagePort, n.addr, cqlPort)
 	if n.noHints {
 		text += "hinted_handoff_enabled: false\n"
+	}
+	// With one of these modes Cassandra refuses the settings of the other.
+	if n.periodic {
+		text += "commitlog_sync: periodic\ncommitlog_sync_period: 10000ms\n"
+	} else {
+		text += "commitlog_sync: batch\n"
 	}
 	if n.auth {
 		text += `authenticator: {class_name: org.apache.cassandra.auth.PasswordAuthenticator}

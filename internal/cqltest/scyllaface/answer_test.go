@@ -242,26 +242,30 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
-// Only superusers read system.versions, by QUERY, PREPARE or EXECUTE.
-func TestVersionsAreForSuperusers(t *testing.T) {
-	for role, want := range map[string]bool{"": true, "cassandra": true, "plain": false} {
-		c := testConn()
-		if role != "" {
-			f := encode(t, &message.AuthResponse{Token: []byte("\x00" + role + "\x00secret")}, nil)
-			if answer := c.request(&f); answer != nil {
-				t.Fatal(answer)
-			}
-		}
-		cql := "SELECT version FROM system.versions"
-		s, _ := c.node.face.grammar.translate(cql, "")
-		c.node.face.remember("id", s)
-		for _, m := range []message.Message{
-			&message.Query{Query: cql}, &message.Prepare{Query: cql}, &message.Execute{QueryId: []byte("id")},
+// Only superusers read some tables, by QUERY, PREPARE or EXECUTE.
+func TestTablesForSuperusers(t *testing.T) {
+	for role, super := range map[string]bool{"": true, "cassandra": true, "plain": false} {
+		for cql, want := range map[string]bool{
+			"SELECT version FROM system.versions": super, "SELECT value FROM system.config": super,
+			"SELECT rack FROM system.local": true,
 		} {
-			f := encode(t, m, nil)
-			_, refused := c.request(&f).(*message.Unauthorized)
-			if refused == want {
-				t.Errorf("role %q, %v: refused %t", role, m, refused)
+			c := testConn()
+			if role != "" {
+				f := encode(t, &message.AuthResponse{Token: []byte("\x00" + role + "\x00secret")}, nil)
+				if answer := c.request(&f); answer != nil {
+					t.Fatal(answer)
+				}
+			}
+			s, _ := c.node.face.grammar.translate(cql, "")
+			c.node.face.remember("id", s)
+			for _, m := range []message.Message{
+				&message.Query{Query: cql}, &message.Prepare{Query: cql}, &message.Execute{QueryId: []byte("id")},
+			} {
+				f := encode(t, m, nil)
+				_, refused := c.request(&f).(*message.Unauthorized)
+				if refused == want {
+					t.Errorf("role %q, %v: refused %t", role, m, refused)
+				}
 			}
 		}
 	}

@@ -13,10 +13,11 @@
 //   - The answer to PREPARE of a conditional statement carries the LWT mark if
 //     the client asked for it in STARTUP.
 //   - Rows of system.local and system.peers and the events name the addresses of
-//     the face. The tables have ScyllaDB's columns; system.versions,
+//     the face. The tables have ScyllaDB's columns; system.versions and config,
 //     system_schema.scylla_keyspaces and scylla_tables can be read; the other
-//     tables of system, peers_v2 among them, cannot. system.versions is denied
-//     to roles that are not superusers.
+//     tables of system, peers_v2 among them, cannot. system.versions and config
+//     are denied to roles that are not superusers. config has the settings of the
+//     Cassandra, whatever ScyllaDB calls them.
 //   - BYPASS CACHE and USING TIMEOUT are checked for their syntax and position
 //     and become comments for Cassandra. Without the comments two statements
 //     that differ in nothing else would be prepared under one identifier.

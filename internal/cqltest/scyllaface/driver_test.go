@@ -134,6 +134,7 @@ func TestSystemTables(t *testing.T) {
 		"SELECT supported_features FROM system.local WHERE key = 'local'":                           "A,LWT_WITH_TABLETS",
 		"SELECT key, supported_features AS f FROM system.local":                                     "local A,LWT_WITH_TABLETS",
 		"SELECT version FROM system.versions WHERE key = 'local'":                                   "2026.1.7",
+		"SELECT name, value FROM system.config WHERE name = 'commitlog_disk_access_mode'":           `commitlog_disk_access_mode "legacy"`,
 		"SELECT rpc_address AS a FROM system.local":                                                 face.Hosts()[0],
 		"SELECT count(*) FROM system.peers":                                                         "0",
 		"SELECT initial_tablets FROM system_schema.scylla_keyspaces WHERE keyspace_name = 'system'": "0",

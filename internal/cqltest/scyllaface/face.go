@@ -39,8 +39,8 @@ type Options struct {
 	// Features are the supported_features of system.local. Nil means a few,
 	// LWT_WITH_TABLETS among them.
 	Features []string
-	// Superusers are the roles that may read system.versions. Nil means
-	// cassandra. Where nobody logs in, everybody may.
+	// Superusers are the roles that may read system.versions and system.config.
+	// Nil means cassandra. Where nobody logs in, everybody may.
 	Superusers []string
 }
 

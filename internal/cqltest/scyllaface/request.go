@@ -137,7 +137,7 @@ func (c *conn) executed(id []byte) (*statement, message.Message) {
 // unauthorized refuses what only superusers may read. Cassandra cannot: it
 // sees a SELECT from a table that all may read.
 func (c *conn) unauthorized(s *statement) message.Message {
-	if s.table != "system.versions" || c.role == "" || slices.Contains(c.node.face.opts.Superusers, c.role) {
+	if !s.superuser || c.role == "" || slices.Contains(c.node.face.opts.Superusers, c.role) {
 		return nil
 	}
 	return &message.Unauthorized{ErrorMessage: fmt.Sprintf("User %s has no SELECT permission on <table %s> or any of its parents", c.role, s.table)}

@@ -18,6 +18,7 @@ type statement struct {
 	cassandra   string // as Cassandra gets it
 	conditional bool   // it has an IF
 	table       string // the system table that it reads, or ""
+	superuser   bool   // and other roles must not
 	// keyspace is the one that CREATE KEYSPACE makes, or of which a SELECT from
 	// scylla_keyspaces asks unless it is a bound value.
 	keyspace string

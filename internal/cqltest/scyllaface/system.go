@@ -58,6 +58,12 @@ func (g grammar) systemTableOf(keyspace, table string) (systemTable, bool) {
 			systemColumn{name: "build_mode", expression: textLiteral("face")},
 			systemColumn{name: "version", expression: textLiteral(g.version)},
 		)}, true
+	case "system.config": // its values are JSON
+		return systemTable{from: "system_views.settings", superuser: true, columns: append(columns("name"),
+			systemColumn{name: "source", expression: textLiteral("none")},
+			systemColumn{name: "type", expression: textLiteral("string")},
+			systemColumn{name: "value", expression: "to_json(value)"},
+		)}, true
 	case "system_schema.scylla_keyspaces":
 		return systemTable{from: "system_schema.keyspaces", columns: append(columns("keyspace_name"),
 			systemColumn{name: "initial_tablets", expression: "(int)0"}, // null in the answer if it has none
@@ -107,13 +113,13 @@ func (s *source) systemTable(g grammar, end int) refusal {
 	switch {
 	case ok:
 	case keyspace == "system":
-		return &message.Invalid{ErrorMessage: fmt.Sprintf("unconfigured table %s (the face shows local, peers and versions)", name)}
+		return &message.Invalid{ErrorMessage: fmt.Sprintf("unconfigured table %s (the face shows local, peers, versions and config)", name)}
 	case keyspace == "system_views", keyspace == "system_virtual_schema":
 		return &message.Invalid{ErrorMessage: fmt.Sprintf("Keyspace %s does not exist", keyspace)}
 	default:
 		return nil
 	}
-	s.result.table = keyspace + "." + name
+	s.result.table, s.result.superuser = keyspace+"."+name, table.superuser
 	s.replace(from+1, next, table.from+" /*"+s.result.table+"*/")
 	for i := next; i < end; i++ {
 		if c, ok := s.columnAt(table, i); ok && (c.address || c.expression != "") {

@@ -51,6 +51,8 @@ func TestTranslate(t *testing.T) {
 		{"SELECT key, supported_features FROM system.local", "SELECT key, (text)'A,B' AS supported_features FROM system.local /*system.local*/"},
 		{"SELECT supported_features AS f, rpc_address AS r FROM \"system\".\"local\"", "SELECT (text)'A,B' AS f, rpc_address AS r FROM system.local /*system.local*/"},
 		{"SELECT * FROM system.versions USING TIMEOUT 9s", "SELECT key, (text)'none' AS build_id, (text)'face' AS build_mode, (text)'2025.4.1' AS version FROM system.local /*system.versions*/ /*USING TIMEOUT 9s*/"},
+		{"SELECT value FROM system.config WHERE name = 'commitlog_sync'", "SELECT to_json(value) AS value FROM system_views.settings /*system.config*/ WHERE name = 'commitlog_sync'"},
+		{"SELECT name FROM system.config WHERE value = 'x'", "0x2200 the face cannot select the rows"},
 		{"SELECT * FROM system_schema.scylla_tables WHERE keyspace_name = ?", "SELECT keyspace_name, table_name, (map<text, text>)null AS cdc, (boolean)null AS in_memory, (text)null AS partitioner, id AS version FROM system_schema.tables /*system_schema.scylla_tables*/ WHERE keyspace_name = ?"},
 		{"SELECT initial_tablets FROM system_schema.scylla_keyspaces WHERE keyspace_name = 'k'", "SELECT (int)0 AS initial_tablets FROM system_schema.keyspaces /*system_schema.scylla_keyspaces*/ WHERE keyspace_name = 'k'"},
 		{"SELECT * FROM system.peers_v2", "0x2200 unconfigured table peers_v2"},
