@@ -75,6 +75,11 @@ test-migrate: need-engine need-cc tools build ## migration at length: stock's fo
 	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c 'go test -json -count=1 -p 1 -timeout 60m ./migrate/... && go test -json -count=1 -timeout 60m -run "Migrat|Bulk|Sweep|Live|Pace" ./scyllastate ./internal/e2e' | bin/testreport
 	@bin/cqlserver exec -periodic -- bin/bench -only migrate -out bench/out/migrate.json
 
+.PHONY: model
+model: need-go need-model ## the protocol as a model in TLA+, checked exhaustively, and its mistakes found (10 minutes; MODEL_FLAGS='-run "fence at once" -trace')
+	@go build -o bin/model ./internal/model
+	@bin/model $(MODEL_FLAGS)
+
 .PHONY: bench
 bench: need-engine bin-cqlserver build ## readiness, memory, clusters beside stock's, the store's cost and expiry, side by side (30 minutes; BENCH_FLAGS=-quick)
 	@go build -o bin/bench ./bench
@@ -123,6 +128,6 @@ tools: bin-cqlserver
 bin-cqlserver: need-go
 	@go build -o bin/cqlserver ./internal/cqltest/cqlserver
 
-.PHONY: need-go need-cc need-engine need-npm
-need-go need-cc need-engine need-npm: need-%:
+.PHONY: need-go need-cc need-engine need-npm need-model
+need-go need-cc need-engine need-npm need-model: need-%:
 	@demo/need $*

@@ -67,6 +67,8 @@ var rooms = []room{
 	{name: "internal/consumer", only: []string{}, why: "tests of another module that uses this one"},
 	{name: "internal/multipeer", only: []string{}, why: "tests of many peers in one process"},
 	{name: "internal/overlay", only: []string{}, why: "it builds code with mistakes in it, whatever code that is"},
+	{name: "internal/model", ours: []string{"internal/cqltest/child"}, only: []string{},
+		why: "it checks models with a program from outside"},
 	{name: "internal/docs", only: []string{}, why: "tests of the documentation"},
 	{name: "internal/e2e/...", ours: []string{"internal/cqltest", "internal/cqltest/engine"}, only: []string{},
 		why: "tests of whole processes see them from outside"},

@@ -192,6 +192,7 @@ func (d *dispatcher) complete(t *task, gen uint64, err error) {
 }
 
 // finish marks changes of a task as done. The caller holds the lock.
+// Action Finish of spec/WritePath.tla.
 func (d *dispatcher) finish(t *task, done []changeKey) {
 	for _, k := range done {
 		d.changes[k].done = true
@@ -224,6 +225,7 @@ func (d *dispatcher) later(t *task, longest time.Duration) {
 // act reads the pin, finds which of the changes are settled, and asks the handler to
 // act on the pin as it is if there is one. It fences the writers of changes that have
 // had their time.
+// Actions Look and Fence of spec/WritePath.tla.
 func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change) (settled []bool, asked bool, err error) {
 	c, err := api.CastCid([]byte(t.cid))
 	if err != nil {
@@ -274,6 +276,7 @@ func newestTrace(open []change) string {
 
 // settle tells for each change whether its writer has written or cannot write
 // any more.
+// Operator Settled of spec/WritePath.tla.
 func settle(now row, open []change) []bool {
 	settled := make([]bool, len(open))
 	for i, c := range open {

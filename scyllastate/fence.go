@@ -16,6 +16,7 @@ import (
 // returns the row as it is afterwards, which may be that of yet another writer.
 // A row that is absent becomes a marker. After an error the row may have been
 // fenced; it can be repeated.
+// Action Fence of spec/WritePath.tla.
 func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 	if err := s.clock.check(); err != nil {
 		return row{}, err

@@ -170,6 +170,7 @@ func newAppender(s *Store) *appender {
 // append returns when all rows are durable, each not later than the write
 // deadline after the time that it carries. Rows may have been written also when
 // it returns an error; without a write that follows them they mean nothing.
+// Action Land of spec/WritePath.tla.
 func (a *appender) append(ctx context.Context, rows []intent) error {
 	for _, r := range rows {
 		if err := a.open(ctx, r.Feed); err != nil {
@@ -258,6 +259,7 @@ func (a *appender) drain(feed string) {
 // write appends one batch, again when it failed or came too late: readers look
 // for rows that arrive late only as long as the deadline allows, and only if the
 // rows carry the right time.
+// Action Land of spec/WritePath.tla.
 func (a *appender) write(batch []*waiter) error {
 	var err error
 	for try := range maxAppends {

@@ -86,6 +86,8 @@ func (t *cqlTables) readPin(ctx context.Context, c api.Cid, cons gocql.Consisten
 	return r, nil
 }
 
+// swap replaces or removes a pin. The row that is left of one that is removed runs out.
+// Actions Apply and RunOut of spec/WritePath.tla.
 func (t *cqlTables) swap(ctx context.Context, w *write) (bool, row, error) {
 	var assert any // null: the row must be absent
 	var prev any = gocql.UnsetValue
@@ -100,12 +102,15 @@ func (t *cqlTables) swap(ctx context.Context, w *write) (bool, row, error) {
 		createdOf(&n.pin), n.peers(), w.cid.Bytes(), assert, sentinel))
 }
 
+// fence changes the revision and nothing else.
+// Action Apply of spec/WritePath.tla.
 func (t *cqlTables) fence(ctx context.Context, w *write) (bool, row, error) {
 	return t.condition(ctx, scylla.Bind(casFence, w.rev, w.old.rev, w.cid.Bytes(), w.old.rev, sentinel))
 }
 
 // condition runs a conditional update of pins once. It returns the row as it is
 // when the update was not applied.
+// Action NotApplied of spec/WritePath.tla.
 func (t *cqlTables) condition(ctx context.Context, s scylla.Statement) (applied bool, now row, err error) {
 	applied, got, err := t.db.CAS(ctx, s)
 	if err != nil || applied {

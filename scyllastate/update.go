@@ -75,6 +75,7 @@ func (s *Store) replace(ctx context.Context, c api.Cid, next *content) error {
 
 // update is the write path: decide what the row becomes, announce it, write it
 // if the row is still the one that was decided on, else start again.
+// Action Decide of spec/WritePath.tla.
 func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (current *api.Pin, next *content, err error)) error {
 	if !c.Defined() {
 		return fmt.Errorf("writing a pin: %w", errNoCid)
@@ -128,6 +129,8 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 	return fmt.Errorf("writing the pin of %s: given up after %d conflicts with other writers", c, maxConflicts)
 }
 
+// newWrite chooses the revision of a write, which must be fit to be made.
+// Action Decide of spec/WritePath.tla.
 func (s *Store) newWrite(ctx context.Context, c api.Cid, old row, current *api.Pin, next *content) (*write, error) {
 	err := s.clock.check()
 	if err == nil {
@@ -146,6 +149,7 @@ func (s *Store) newWrite(ctx context.Context, c api.Cid, old row, current *api.P
 // announce writes all that must be there before the pin is: the changes for
 // those whom it concerns, and the rows by which it is found without a walk over
 // the pinset. The row of an expiry that the current pin has is not repeated.
+// Action Refuse of spec/WritePath.tla, if it fails.
 func (s *Store) announce(ctx context.Context, w *write) error {
 	if w.next != nil {
 		next, current := &w.next.pin, w.current
@@ -165,6 +169,7 @@ func (s *Store) announce(ctx context.Context, w *write) error {
 
 // swap makes the conditional write. It returns false and the row as it is when
 // the condition failed.
+// Action Swap of spec/WritePath.tla.
 func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err error) {
 	ctx = scylla.WithTrail(ctx)
 	s.at(beforeCAS, w)
@@ -197,6 +202,7 @@ func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err 
 // anything else it never says "not applied": an update that was not seen yet may
 // still arrive. The context of the caller may have ended, so it goes on under one
 // of its own.
+// Actions LoseAnswer, Repeat, ReadBack and GiveUp of spec/WritePath.tla.
 func (s *Store) resolve(ctx context.Context, w *write, cause error) (applied bool, now row, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.resolveTime())
 	defer cancel()
@@ -237,6 +243,7 @@ func (s *Store) resolve(ctx context.Context, w *write, cause error) (applied boo
 
 // stale reports whether the row was read so long ago that the marker of a
 // removal in between may have run out: the condition would then hold again.
+// Actions Swap and RunOut of spec/WritePath.tla.
 func (s *Store) stale(w *write) bool {
 	return elapsed(w.read, s.now()) > s.conf.UnpinGrace/2
 }

@@ -70,10 +70,10 @@ func (r *Reconciler) scrubPiece(ctx context.Context, piece int, from api.Cid) (R
 // pieceScrub is the work on a piece of the pinset: the pins that a scan has found,
 // a step of them at a time.
 type pieceScrub struct {
-	r       *Reconciler
-	tell    *teller
-	met     met
-	report  Report
+	r      *Reconciler
+	tell   *teller
+	met    met
+	report Report
 	// reached is the last pin of the steps that are done, last that of this one.
 	reached, last api.Cid
 	pins          int
