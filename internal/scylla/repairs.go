@@ -49,7 +49,6 @@ type TableRepair struct {
 // The texts end in what differs between the engines. The history of Apache Cassandra
 // can only be filtered: it has one partition for each repair.
 const (
-	selectReplication = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?"
 	selectGrace       = "SELECT id, gc_grace_seconds, extensions FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?"
 	selectMade        = "SELECT applied FROM schema_history WHERE version = 1"
 	selectRepairs     = "SELECT columnfamily_names, started_at, successful_ranges, options FROM system_distributed.parent_repair_history WHERE keyspace_name = ? ALLOW FILTERING"
@@ -65,7 +64,7 @@ var errNoTablets = errors.New("each node of ScyllaDB keeps its own history for t
 // Replicas asks how many replicas there are of each row, in all data centres.
 func (db *DB) Replicas(ctx context.Context) (n int, err error) {
 	var replication map[string]string
-	if _, err := db.Read(ctx, gocql.One, Bind(selectReplication, db.Keyspace), &replication); err != nil {
+	if _, err := db.Read(ctx, gocql.One, Bind(selectReplication, db.Keyspace), &replication, new(bool)); err != nil {
 		return 0, fmt.Errorf("asking for the replicas of the keyspace %s: %w", db.Keyspace, err)
 	}
 	for option, text := range replication { // the others are data centres
