@@ -73,6 +73,12 @@ type Options struct {
 	// OnlyTrusted and OnlyUntrusted say to whom, Follower that this peer
 	// changes nothing in the pinset by itself.
 	OnlyTrusted, OnlyUntrusted, Follower bool
+	// StopShare is the share of peers from which on their deaths stop moves, Zone what
+	// fails together with this one: see package reconcile. StopFor is for how long a
+	// death counts, an hour if it is 0.
+	StopShare float64
+	Zone      string
+	StopFor   time.Duration
 	// CheckEvery is how long a comparison of all pins of this peer with IPFS takes,
 	// ScrubEvery a scrub of everything; 0 turns them off.
 	CheckEvery time.Duration
@@ -117,6 +123,7 @@ func Join(ctx context.Context, opts Options) (*Peer, error) {
 	monitorOpts := membership.Options{
 		Members: opts.Store, ID: opts.ID, Name: opts.Name, Role: string(opts.Role), Instance: opts.Instance,
 		Interval: opts.PingInterval, Rejoin: opts.Rejoin, HandOver: opts.Repin, Lost: opts.Lost,
+		Zone: opts.Zone, LastBeatEvery: min(opts.StopFor/12, membership.DefaultLastBeatEvery),
 		Lagging: func() bool { return lagging != nil && lagging() },
 	}
 	if opts.Follower && opts.Role != role.API {
@@ -225,6 +232,7 @@ func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {
 		Allocator: allocator, Trusted: p.cons.IsTrustedPeer,
 		OnlyTrusted: opts.OnlyTrusted, OnlyUntrusted: opts.OnlyUntrusted, Follower: opts.Follower,
 		Repin: opts.Repin, ScrubEvery: opts.ScrubEvery, Finish: p.monitor.Finish,
+		StopShare: opts.StopShare, StopFor: opts.StopFor,
 		RecheckInterval: min(2*opts.PingInterval, reconcile.DefaultRecheckInterval),
 		Settle:          2 * membership.TTL(opts.PingInterval),
 	})

@@ -35,11 +35,12 @@ VARIABLES
   live,     \* for each peer, whom it takes for live
   seen,     \* for each peer, whom it has seen live since its start
   last,     \* the stored last beat of each peer, in cluster time
+  clock,    \* what cluster time is for each process
   time,     \* ticks so far
   used,     \* how much of each bound is used up
   ghost     \* what was wrong, or not our doing: see the invariants
 
-vars == <<pin, told, row, copy, op, up, members, leaving, live, seen, last, time, used, ghost>>
+vars == <<pin, told, row, copy, op, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 Need == IF Min > 1 THEN Min ELSE 1
 
@@ -65,13 +66,22 @@ Init ==
     /\ live = [p \in Peers |-> Peers]
     /\ seen = [p \in Peers |-> Peers]
     /\ last = [p \in Peers |-> 0]
+    /\ clock = [p \in Peers |-> 0]
     /\ time = 0
     /\ used = [deaths |-> 0, cuts |-> 0, adds |-> 0, removals |-> 0, leaves |-> 0, fences |-> 0]
     /\ ghost = [early |-> FALSE, few |-> FALSE, storm |-> FALSE, taken |-> FALSE,
-                gone |-> [p \in Peers |-> 0]]
+                gone |-> [p \in Peers |-> 0], cut |-> {}]
 
 Do(p, o) == op' = [op EXCEPT ![p] = o]
 Use(what) == used' = [used EXCEPT ![what] = @ + 1]
+
+\* Without a stop rule nobody asks who was seen.
+Seeing(s) == IF Hour = 0 THEN Peers ELSE s
+
+Stop(p) == /\ op' = [op EXCEPT ![p] = Idle]
+           /\ clock' = [clock EXCEPT ![p] = 0]
+           /\ live' = [live EXCEPT ![p] = {}]
+           /\ seen' = [seen EXCEPT ![p] = Seeing({})]
 
 -----------------------------------------------------------------------------
 \* Who counts: a member that p takes for live, whose row says pinned at exactly
@@ -80,7 +90,7 @@ Counts(p, q, rev) ==
   \/ /\ q \in live[p] \cap members
      /\ row[q].status = "pinned"
      /\ \/ row[q].rev = rev
-        \/ Mistake = "any revision counts"
+        \/ Mistake \in {"any revision counts", "any revision counts, count first"}
   \/ /\ Mistake = "removed peers count"
      /\ q \notin members /\ row[q].status = "pinned" /\ row[q].rev = rev
 
@@ -110,10 +120,11 @@ Look(p) ==
           THEN /\ told' = told \ {p}
                /\ UNCHANGED <<op, row>>
           ELSE \* Others must not count on it any more: that is noted first.
-               /\ row' = [row EXCEPT ![p] = Row("unpinning", pin.rev)]
+               /\ row' = IF Mistake \in {"count first", "any revision counts, count first"} THEN row
+                         ELSE [row EXCEPT ![p] = Row("unpinning", pin.rev)]
                /\ Do(p, Op("count", pin.rev, pin.alloc))
                /\ UNCHANGED told
-  /\ UNCHANGED <<pin, copy, up, members, leaving, live, seen, last, time, used, ghost>>
+  /\ UNCHANGED <<pin, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* IPFS has it pinned, which takes somebody who has it, and that is noted.
 Pinned(p) ==
@@ -123,13 +134,13 @@ Pinned(p) ==
   /\ row' = [row EXCEPT ![p] = Row("pinned", op[p].rev)]
   /\ told' = IF op[p].rev = pin.rev THEN told \ {p} ELSE told
   /\ Do(p, IF Cardinality(op[p].set) > Max THEN Op("settle", op[p].rev, op[p].set) ELSE Idle)
-  /\ UNCHANGED <<pin, up, members, leaving, live, seen, last, time, used, ghost>>
+  /\ UNCHANGED <<pin, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* A newer revision takes the place of one that is not pinned yet.
 Overtaken(p) ==
   /\ p \in up /\ op[p].do = "pin" /\ op[p].rev < pin.rev
   /\ Do(p, Idle)
-  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, time, used, ghost>>
+  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* LET GO: a peer that is not a holder any more keeps the content until enough
 \* others have it, whoever took the pin off it.
@@ -138,7 +149,7 @@ Count(p) ==
   /\ Do(p, IF \/ Cardinality(Enough(p, op[p].set \ {p}, op[p].rev)) >= Need
               \/ Mistake = "let go unguarded"
            THEN Op("drop", op[p].rev, {}) ELSE Idle) \* it stays told: asked again
-  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, time, used, ghost>>
+  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 Drop(p) ==
   /\ p \in up /\ op[p].do = "drop"
@@ -147,7 +158,7 @@ Drop(p) ==
   /\ told' = IF op[p].rev = pin.rev THEN told \ {p} ELSE told
   /\ Do(p, Idle)
   /\ ghost' = [ghost EXCEPT !.few = @ \/ Cardinality(copy \ {p}) < Need]
-  /\ UNCHANGED <<pin, up, members, leaving, live, seen, last, time, used>>
+  /\ UNCHANGED <<pin, up, members, leaving, live, seen, last, clock, time, used>>
 
 -----------------------------------------------------------------------------
 \* END of a move: the holder whose confirmation makes enough takes off who is too
@@ -159,7 +170,7 @@ Settle(p) ==
      IN IF Cardinality(counting) >= Need /\ Cardinality(o.set) > Max
         THEN \E s \in Trims(o.set, counting) : Do(p, Op("write", o.rev, s))
         ELSE Do(p, Idle)
-  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, time, used, ghost>>
+  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* The compare-and-set of a move.
 Write(p) ==
@@ -171,14 +182,14 @@ Write(p) ==
           /\ told' = told \cup pin.alloc \cup op[p].set
           /\ LET had == Cardinality(copy \cap pin.alloc \cap members)
                  has == Cardinality(copy \cap op[p].set \cap members)
-             IN ghost' = [ghost EXCEPT !.early = @ \/ has < had /\ has < Need]
+             IN ghost' = [ghost EXCEPT !.early = @ \/ (has < had /\ has < Need)]
      ELSE UNCHANGED <<pin, told, ghost>>
-  /\ UNCHANGED <<row, copy, up, members, leaving, live, seen, last, time, used>>
+  /\ UNCHANGED <<row, copy, up, members, leaving, live, seen, last, clock, time, used>>
 
 -----------------------------------------------------------------------------
 \* The stop rule as q sees it. (Code: stopRule.holds)
 Dead(q) == {d \in members \ live[q] :
-              /\ last[q] - last[d] < Hour
+              /\ clock[q] - last[d] < Hour
               /\ d \in seen[q] \/ Mistake # "cold start counts nobody"}
 
 Stopped(q) ==
@@ -186,13 +197,17 @@ Stopped(q) ==
       counted == (live[q] \cap members) \cup dead
   IN /\ Hour > 0
      /\ \/ \E d \in dead : d \notin seen[q]
-        \/ Cardinality(dead) >= 2 /\ 2 * Cardinality(dead) >= Cardinality(counted)
+        \/ /\ Cardinality(dead) >= 2
+           /\ \/ 2 * Cardinality(dead) > Cardinality(counted)
+              \/ 2 * Cardinality(dead) = Cardinality(counted) /\ Mistake # "half is not enough"
 
-\* What it is for: half of the peers or more have died within the hour, not
-\* counting the time in which nobody ran.
+\* What it is for: half of the peers or more have died within the hour, or somebody
+\* has not come back from a power cut. The time in which nobody ran does not count.
 Storm ==
   LET dead == {d \in members \ up : ghost.gone[d] < Hour}
-  IN Cardinality(dead) >= 2 /\ 2 * Cardinality(dead) >= Cardinality((up \cap members) \cup dead)
+  IN \/ dead \cap ghost.cut # {}
+     \/ /\ Cardinality(dead) >= 2
+        /\ 2 * Cardinality(dead) >= Cardinality((up \cap members) \cup dead)
 
 \* ADD: a pin with too few live holders gets another one. Who is dead stays a
 \* holder; who was removed does not. q acts only when everybody that it takes for
@@ -211,7 +226,7 @@ Repin(q) ==
                       IF Mistake = "move before pinned"
                       THEN (pin.alloc \cap live[q] \cap members) \cup {n}
                       ELSE (pin.alloc \cap members) \cup {n}))
-        /\ ghost' = [ghost EXCEPT !.storm = @ \/ Hour > 0 /\ Storm]
+        /\ ghost' = [ghost EXCEPT !.storm = @ \/ (Hour > 0 /\ Storm)]
      \/ /\ Cardinality(Living(q)) >= Min
         /\ \/ /\ ~(pin.alloc \subseteq members)
               /\ Do(q, Op("write", pin.rev, pin.alloc \cap members))
@@ -219,7 +234,7 @@ Repin(q) ==
               /\ Cardinality(pin.alloc) > Max
               /\ Do(q, Op("settle", pin.rev, pin.alloc))
         /\ UNCHANGED ghost
-  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, time, used>>
+  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used>>
 
 \* DRAIN: a peer that leaves stays a holder until enough others count.
 Drain(p) ==
@@ -230,7 +245,7 @@ Drain(p) ==
         THEN \E s \in Trims(others, counting) : Do(p, Op("write", pin.rev, s))
         ELSE /\ Cardinality(Living(p)) < Min
              /\ \E n \in Candidates(p) : Do(p, Op("write", pin.rev, pin.alloc \cup {n}))
-  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, time, used, ghost>>
+  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* It leaves when it has nothing left, also nothing that it keeps for others.
 Finish(p) ==
@@ -239,7 +254,8 @@ Finish(p) ==
   /\ members' = members \ {p}
   /\ leaving' = leaving \ {p}
   /\ up' = up \ {p}
-  /\ UNCHANGED <<pin, told, row, copy, op, live, seen, last, time, used, ghost>>
+  /\ Stop(p)
+  /\ UNCHANGED <<pin, told, row, copy, last, time, used, ghost>>
 
 -----------------------------------------------------------------------------
 \* What users and operators do.
@@ -251,13 +267,13 @@ PinAdd ==
        /\ pin' = [rev |-> pin.rev + 1, alloc |-> s]
        /\ told' = told \cup pin.alloc \cup s
   /\ Use("adds")
-  /\ UNCHANGED <<row, copy, op, up, members, leaving, live, seen, last, time, ghost>>
+  /\ UNCHANGED <<row, copy, op, up, members, leaving, live, seen, last, clock, time, ghost>>
 
 Leave(p) ==
   /\ used.leaves < Leaves /\ p \in up /\ Cardinality(up) > 1
   /\ leaving' = leaving \cup {p}
   /\ Use("leaves")
-  /\ UNCHANGED <<pin, told, row, copy, op, up, members, live, seen, last, time, ghost>>
+  /\ UNCHANGED <<pin, told, row, copy, op, up, members, live, seen, last, clock, time, ghost>>
 
 \* Removing a dead peer takes away what nobody else has, or is to keep: that is the
 \* operator's doing.
@@ -268,7 +284,7 @@ Remove(p) ==
   /\ leaving' = leaving \ {p}
   /\ ghost' = [ghost EXCEPT !.taken = @ \/ {q \in (copy \cap members) \ {p} : op[q].do # "drop"} = {}]
   /\ Use("removals")
-  /\ UNCHANGED <<pin, told, row, copy, op, up, live, seen, last, time>>
+  /\ UNCHANGED <<pin, told, row, copy, op, up, live, seen, last, clock, time>>
 
 \* A writer of another revision is fenced. The holders are told before.
 Fence ==
@@ -276,17 +292,10 @@ Fence ==
   /\ pin' = [pin EXCEPT !.rev = @ + 1]
   /\ told' = IF Mistake = "a fence tells nobody" THEN told ELSE told \cup pin.alloc
   /\ Use("fences")
-  /\ UNCHANGED <<row, copy, op, up, members, leaving, live, seen, last, time, ghost>>
+  /\ UNCHANGED <<row, copy, op, up, members, leaving, live, seen, last, clock, time, ghost>>
 
 -----------------------------------------------------------------------------
 \* Processes and time.
-
-\* Without a stop rule nobody asks who was seen.
-Seeing(s) == IF Hour = 0 THEN Peers ELSE s
-
-Stop(p) == /\ op' = [op EXCEPT ![p] = Idle]
-           /\ live' = [live EXCEPT ![p] = {}]
-           /\ seen' = [seen EXCEPT ![p] = Seeing({})]
 
 Die(p) ==
   /\ used.deaths < Deaths /\ p \in up
@@ -300,9 +309,11 @@ PowerCut ==
   /\ used.cuts < PowerCuts /\ up # {}
   /\ up' = {}
   /\ op' = [p \in Peers |-> Idle]
+  /\ clock' = [p \in Peers |-> 0]
   /\ live' = [p \in Peers |-> {}]
   /\ seen' = [p \in Peers |-> Seeing({})]
-  /\ ghost' = [ghost EXCEPT !.gone = [p \in Peers |-> IF p \in up THEN 0 ELSE @[p]]]
+  /\ ghost' = [ghost EXCEPT !.gone = [p \in Peers |-> IF p \in up THEN 0 ELSE @[p]],
+                            !.cut = IF Hour = 0 THEN {} ELSE @ \cup up]
   /\ Use("cuts")
   /\ UNCHANGED <<pin, told, row, copy, members, leaving, last, time>>
 
@@ -315,8 +326,9 @@ Start(p) ==
   /\ told' = IF p \in members THEN told ELSE told \cup {p}
   /\ live' = [live EXCEPT ![p] = up']
   /\ seen' = [seen EXCEPT ![p] = Seeing(up')]
+  /\ clock' = [clock EXCEPT ![p] = Newest]
   /\ last' = [last EXCEPT ![p] = IF Mistake = "wall time" THEN time ELSE Newest]
-  /\ ghost' = [ghost EXCEPT !.gone[p] = 0]
+  /\ ghost' = [ghost EXCEPT !.gone[p] = 0, !.cut = @ \ {p}]
   /\ UNCHANGED <<pin, row, copy, op, leaving, time, used>>
 
 \* p looks at the table of peers. (Code: Monitor.observe)
@@ -324,14 +336,16 @@ Notice(p) ==
   /\ p \in up /\ live[p] # up
   /\ live' = [live EXCEPT ![p] = up]
   /\ seen' = [seen EXCEPT ![p] = Seeing(@ \cup up)]
-  /\ UNCHANGED <<pin, told, row, copy, op, up, members, leaving, last, time, used, ghost>>
+  /\ UNCHANGED <<pin, told, row, copy, op, up, members, leaving, last, clock, time, used, ghost>>
 
 \* Cluster time goes on while somebody runs.
 Tick ==
   /\ time < Ticks
   /\ time' = time + 1
+  /\ clock' = [p \in Peers |-> IF p \notin up THEN clock[p]
+                               ELSE IF Mistake = "wall time" THEN clock[p] + 1 ELSE Newest + 1]
   /\ last' = [p \in Peers |-> IF p \notin up THEN last[p]
-                              ELSE IF Mistake = "wall time" THEN time' ELSE Newest + 1]
+                              ELSE IF Mistake = "wall time" THEN time' ELSE clock'[p]]
   /\ ghost' = [ghost EXCEPT !.gone =
        [p \in Peers |-> IF up # {} /\ p \notin up /\ @[p] < Hour THEN @[p] + 1 ELSE @[p]]]
   /\ UNCHANGED <<pin, told, row, copy, op, up, members, leaving, live, seen, used>>
@@ -342,6 +356,7 @@ Next ==
        \/ Repin(p) \/ Drain(p) \/ Finish(p) \/ Leave(p) \/ Remove(p)
        \/ Die(p) \/ Start(p) \/ Notice(p)
   \/ PinAdd \/ Fence \/ PowerCut \/ Tick
+  \/ UNCHANGED vars \* the end of all that is bounded is no deadlock
 
 Spec == Init /\ [][Next]_vars
 

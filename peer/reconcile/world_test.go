@@ -48,6 +48,8 @@ type world struct {
 	t     testing.TB
 	store *fakeStore
 
+	began time.Time
+
 	mu       sync.Mutex
 	members  map[peer.ID]membership.Peer
 	frozen   bool
@@ -59,7 +61,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB, peers ...peer.ID) *world {
-	w := &world{t: t, store: newFakeStore(), members: map[peer.ID]membership.Peer{}, noMetric: map[peer.ID]bool{}, repin: true}
+	w := &world{t: t, began: time.Now(), store: newFakeStore(), members: map[peer.ID]membership.Peer{}, noMetric: map[peer.ID]bool{}, repin: true}
 	for _, p := range peers {
 		w.members[p] = membership.Peer{ID: p, Role: membership.RoleFull, Live: true, Seen: true}
 	}
@@ -78,7 +80,15 @@ func (w *world) member(p peer.ID, change func(*membership.Peer)) {
 // die lets peers be found dead, a moment before everybody else was heard of.
 func (w *world) die(peers ...peer.ID) {
 	for _, p := range peers {
-		w.member(p, func(m *membership.Peer) { m.Live, m.DeadSince = false, time.Now().Add(-1) })
+		w.member(p, func(m *membership.Peer) { m.Live, m.DeadSince, m.Died = false, time.Now().Add(-1), time.Since(w.began) })
+	}
+}
+
+// coldStart lets peers be dead that nobody has seen live since the start of the test.
+func (w *world) coldStart(peers ...peer.ID) {
+	w.die(peers...)
+	for _, p := range peers {
+		w.member(p, func(m *membership.Peer) { m.Seen = false })
 	}
 }
 
@@ -101,7 +111,7 @@ func (w *world) set(change func()) {
 func (w *world) view(self peer.ID) membership.View {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	v := membership.View{Self: self, Frozen: w.frozen}
+	v := membership.View{Self: self, Frozen: w.frozen, Judged: time.Since(w.began)}
 	for _, m := range w.members {
 		if m.Heard.IsZero() {
 			m.Heard = time.Now()
