@@ -66,6 +66,7 @@ func TestConfigDefault(t *testing.T) {
 		RequestTimeout: 10 * time.Second,
 		UnpinGrace:     24 * time.Hour,
 		CheckEvery:     24 * time.Hour,
+		StopShare:      0.5,
 		TrustAll:       true, TrustedPeers: []peer.ID{},
 	}
 	if !reflect.DeepEqual(*cfg, want) {
@@ -84,6 +85,8 @@ func TestConfigLoadJSON(t *testing.T) {
 		TLS:         TLSConfig{Enabled: true, CAFile: "ca.pem", CertFile: "/etc/peer.pem", KeyFile: "peer.key", ServerName: "db.example"},
 		Consistency: "local-reads", Schema: "verify", Compression: "snappy", DisableShardAwarePort: true, ConnectTimeout: time.Minute, RequestTimeout: 6 * time.Second,
 		UnpinGrace:   time.Hour,
+		StopShare:    0.4,
+		Zone:         "rack-1",
 		TrustedPeers: []peer.ID{id},
 	}
 	got := loaded(t, fullConfig)
