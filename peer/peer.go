@@ -180,7 +180,7 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		conf := opts.Tracker
 		p.pins = tracker.New(tracker.Options{
 			Self: opts.ID, Name: opts.Name, Store: opts.Store, Daemon: ipfs.Connector, Size: ipfs.Size,
-			Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
+			Live: p.live, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
 			Config: tracker.Config{
 				MaxPinQueueSize: conf.MaxPinQueueSize, ConcurrentPins: conf.ConcurrentPins,
 				PriorityPinMaxAge: conf.PriorityPinMaxAge, PriorityPinMaxRetries: conf.PriorityPinMaxRetries,
@@ -195,6 +195,12 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 	c.Consensus = p.cons
 	p.monitor.Start(h.Addrs)
 	return c, nil
+}
+
+// live tells whether a peer is alive and was not removed.
+func (p *Peer) live(id peer.ID) bool {
+	member, ok := p.monitor.View().Get(id)
+	return ok && member.Live && !member.Removed
 }
 
 // forwardTimeout is how long another peer's IPFS daemon may take for one block.

@@ -25,8 +25,11 @@ func (t *Tracker) Act(_ context.Context, ch state.Change) error {
 // wanted is what a change asks of this peer.
 func (t *Tracker) wanted(ch state.Change) wanted {
 	w := wanted{rev: ch.Rev, trace: ch.Traceparent, done: ch.Done, first: ch.First}
-	if t.holds(ch.Pin) {
+	switch {
+	case t.holds(ch.Pin):
 		w.pin = ch.Pin
+	case ch.Pin != nil && ch.Pin.Type != api.MetaType:
+		w.given = ch.Pin
 	}
 	return w
 }
@@ -82,6 +85,9 @@ func (t *Tracker) accept(o *op, w wanted, e *effects) {
 	t.stopWaiting(o)
 	o.want = w
 	o.blocked, o.tries, o.needRow = false, 0, false
+	if w.rev != before.rev {
+		o.counted = 0
+	}
 	if w.pin != nil {
 		t.toPin(o, before)
 	} else {

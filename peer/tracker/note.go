@@ -187,8 +187,9 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 	}
 }
 
-// decide finds whether anything is to be undone, and notes that it will be. What
-// this peer has not asked IPFS for is somebody else's, and stays.
+// decide finds whether anything is to be undone, notes that it will be, and then
+// whether enough others have it. What this peer has not asked IPFS for is somebody
+// else's, and stays.
 func (t *Tracker) decide(o *op) note {
 	was := *o
 	return func(ctx context.Context) (func(*op, *effects), error) {
@@ -203,18 +204,25 @@ func (t *Tracker) decide(o *op) note {
 			}
 			return func(o *op, _ *effects) { t.enter(o, idle) }, err
 		}
-		goOn := func(o *op, e *effects) {
+		noted := func(o *op, _ *effects) { o.row = known }
+		if !known.leaving() || known.rev != was.want.rev || was.asked != nil {
+			row := state.Placement{Cid: was.cid, Status: state.PlacementUnpinning, Rev: was.want.rev}
+			noted, err = t.put(was, row, func(*op, *effects) {})(ctx)
+			if err != nil {
+				return nil, err
+			}
+		}
+		// After the row: others must not count on this peer while it counts on them.
+		kept, err := t.keeps(ctx, was.want)
+		return func(o *op, e *effects) {
+			noted(o, e)
 			t.end(o, e)
-			t.enter(o, unpinQueued)
-		}
-		if known.leaving() && known.rev == was.want.rev && was.asked == nil {
-			return func(o *op, e *effects) {
-				o.row = known
-				goOn(o, e)
-			}, nil
-		}
-		row := state.Placement{Cid: was.cid, Status: state.PlacementUnpinning, Rev: was.want.rev}
-		return t.put(was, row, goOn)(ctx)
+			if kept == "" {
+				t.enter(o, unpinQueued)
+			} else {
+				t.keep(o, kept)
+			}
+		}, err
 	}
 }
 

@@ -34,6 +34,7 @@ func (t *Tracker) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-retry.C:
+			t.sayKept()
 			t.scanLeft(ctx)
 		case now := <-check.C:
 			t.check(ctx, now)
@@ -244,7 +245,7 @@ func (t *Tracker) takeUp(own state.Own) {
 				o.attempts = row.Attempts
 			}
 			t.enter(o, looking)
-		case o.phase == pinFailed || o.phase == unpinFailed:
+		case o.phase == pinFailed || o.phase == unpinFailed || o.phase == unpinKept:
 			t.retry(o)
 		}
 		t.advance(o, e)
