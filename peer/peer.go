@@ -18,8 +18,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -102,6 +104,7 @@ type Peer struct {
 	pins    *tracker.Tracker // nil for a peer without an IPFS daemon
 	cons    *consensus.Consensus
 	status  *status.Service
+	loops   atomic.Pointer[reconcile.Reconciler]
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -180,7 +183,7 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		conf := opts.Tracker
 		p.pins = tracker.New(tracker.Options{
 			Self: opts.ID, Name: opts.Name, Store: opts.Store, Daemon: ipfs.Connector, Size: ipfs.Size,
-			Live: p.live, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
+			Live: p.live, Confirmed: p.confirmed, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
 			Config: tracker.Config{
 				MaxPinQueueSize: conf.MaxPinQueueSize, ConcurrentPins: conf.ConcurrentPins,
 				PriorityPinMaxAge: conf.PriorityPinMaxAge, PriorityPinMaxRetries: conf.PriorityPinMaxRetries,
@@ -201,6 +204,13 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 func (p *Peer) live(id peer.ID) bool {
 	member, ok := p.monitor.View().Get(id)
 	return ok && member.Live && !member.Removed
+}
+
+// confirmed tells the loops, once they run, that this peer has what others may wait for.
+func (p *Peer) confirmed(ctx context.Context, pin api.Pin, rev state.Revision) {
+	if loops := p.loops.Load(); loops != nil {
+		loops.Confirmed(ctx, pin, rev)
+	}
 }
 
 // forwardTimeout is how long another peer's IPFS daemon may take for one block.
@@ -228,7 +238,9 @@ func (p *Peer) Start(h host.Host, allocator reconcile.Allocator) {
 		return
 	}
 	p.running.Go(func() { p.pins.Run(ctx) })
-	p.running.Go(func() { p.newLoops(allocator).Run(ctx) })
+	loops := p.newLoops(allocator)
+	p.loops.Store(loops)
+	p.running.Go(func() { loops.Run(ctx) })
 }
 
 func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {

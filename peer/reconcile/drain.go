@@ -130,7 +130,7 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 		g.Go(func() error {
 			err := r.opts.Store.ListPlacements(ctx, r.opts.Self, bucket, func(row state.Placement) error {
 				// Also one that is to be unpinned: its pin may have been made again since.
-				what, err := r.drainPin(ctx, row.Cid)
+				what, err := r.drainPin(ctx, row)
 				note(row.Cid, what, err)
 				return ctx.Err()
 			})
@@ -144,9 +144,11 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 	return count, first
 }
 
-// drainPin takes one pin a step further: gives it to others if those who have it
-// are too few, or takes it off this peer once enough others have pinned it.
-func (r *Reconciler) drainPin(ctx context.Context, c api.Cid) (drained, error) {
+// drainPin takes one pin a step further, whose row is that of this peer: gives it to
+// others if those who have it are too few, or takes it off this peer once enough others
+// have pinned it. (Drain in spec/Moves.tla)
+func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (drained, error) {
+	c := mine.Cid
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 	if errors.Is(err, state.ErrCorrupt) {
 		logger.Errorf("handing over: %s", err)
@@ -156,7 +158,13 @@ func (r *Reconciler) drainPin(ctx context.Context, c api.Cid) (drained, error) {
 		return 0, fmt.Errorf("reading the pin of %s: %w", c, err)
 	}
 	self := r.opts.Self
-	if pin == nil || !allocatedTo(*pin, self) {
+	switch {
+	case pin == nil:
+		return drainNothing, nil
+	case !allocatedTo(*pin, self):
+		if mine.Status != state.PlacementUnpinError && !mayHold(pin, self) {
+			return drainWaiting, nil // others may not have it yet: the tracker keeps it until then
+		}
 		return drainNothing, nil
 	}
 	view := r.opts.View()
@@ -186,8 +194,10 @@ func (r *Reconciler) drainPin(ctx context.Context, c api.Cid) (drained, error) {
 			}
 		}
 	}
+	// While nobody else has it, those who failed may have the only copy.
+	has := result == drainMoved || mine.Status == state.PlacementPinned && mine.Rev == rev
 	next = trim(next, pin.ReplicationFactorMax, func(p peer.ID) bool {
-		return slices.Contains(o.useless, p) || result == drainMoved && !slices.Contains(o.pinned, p)
+		return has && slices.Contains(o.useless, p) || result == drainMoved && !slices.Contains(o.pinned, p)
 	})
 	if result == drainWaiting {
 		next = append(next, self)
@@ -231,7 +241,7 @@ func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.P
 		failed := row.Status == state.PlacementPinError && (row.Attempts >= failedTries || time.Since(row.Updated) > patience)
 		silent := (!ok || row.Status.Leaving()) && time.Since(revisionTime(rev)) > patience
 		switch {
-		case ok && row.Status == state.PlacementPinned:
+		case ok && row.Status == state.PlacementPinned && row.Rev == rev:
 			o.pinned = append(o.pinned, p)
 		case failed || silent:
 			o.useless = append(o.useless, p)

@@ -13,7 +13,8 @@ import (
 var errPaused = errors.New("nothing is moved away from dead peers for now")
 
 // moveAway gives the pin of a CID to other peers than one that is gone, where
-// that is needed. It reports whether it changed the pin. Errors: errPaused,
+// that is needed. A dead one keeps it as well, until enough others have it: it may have
+// the only copy. It reports whether it changed the pin. Errors: errPaused,
 // errNoCandidates, one that matches state.ErrChanged when somebody else changed
 // the pin, and those of the store.
 func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (bool, error) {
@@ -37,10 +38,15 @@ func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (boo
 	if err != nil {
 		return false, err
 	}
-	if next == nil && member.Removed {
-		// Enough others have it. A dead peer may come back to its pins, as
+	switch {
+	case next != nil:
+		next = joined(view, *pin, next)
+	case member.Removed:
+		// Enough others hold it. A dead peer may come back to its pins, as
 		// in upstream; a removed one has none.
 		next = without(pin.Allocations, gone)
+	default:
+		return r.settle(ctx, view, *pin, rev)
 	}
 	if len(next) == 0 {
 		return false, nil
@@ -49,6 +55,6 @@ func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (boo
 	if err := r.opts.Store.PutIf(ctx, *pin, rev); err != nil {
 		return false, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
 	}
-	logger.Debugf("moved the pin of %s away from %s to %s", c, gone, next)
+	logger.Debugf("the pin of %s, which %s held, is with %s now", c, gone, next)
 	return true, nil
 }

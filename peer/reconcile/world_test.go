@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 func TestMain(m *testing.M) {
@@ -56,6 +57,9 @@ type world struct {
 	noMetric map[peer.ID]bool // lacks one of the two metrics
 	repin    bool
 	finished []peer.ID
+	// idle says that peers do not pin what they are given, and only confirm what they
+	// have.
+	idle bool
 	// onAllocate runs while peers are chosen.
 	onAllocate func(c api.Cid)
 }
@@ -65,7 +69,58 @@ func newWorld(t testing.TB, peers ...peer.ID) *world {
 	for _, p := range peers {
 		w.members[p] = membership.Peer{ID: p, Role: membership.RoleFull, Live: true, Seen: true}
 	}
+	w.store.afterWrite = w.confirm
 	return w
+}
+
+// confirm lets the live holders of a pin have it, and note that.
+func (w *world) confirm(c api.Cid) {
+	w.store.mu.Lock()
+	v := w.store.pins[c]
+	w.store.mu.Unlock()
+	if v.pin == nil {
+		return
+	}
+	for _, p := range v.pin.Allocations {
+		if m, ok := w.view(p).Get(p); !ok || !m.Live || m.Removed {
+			continue
+		}
+		w.store.mu.Lock()
+		if w.idle && w.store.placements[held{p, c}].Status != state.PlacementPinned {
+			w.store.mu.Unlock()
+			continue
+		}
+		w.store.placements[held{p, c}] = state.Placement{Cid: c, Status: state.PlacementPinned, Rev: v.rev, Updated: time.Now()}
+		w.store.mu.Unlock()
+		w.reconciler(p).Confirmed(w.t.Context(), *v.pin, v.rev)
+	}
+	w.letGo(c)
+}
+
+// letGo lets those who are not to hold a pin any more forget it, if enough others have
+// it: the work of their trackers.
+func (w *world) letGo(c api.Cid) {
+	view := w.view("")
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	v := w.store.pins[c]
+	if v.pin == nil {
+		return
+	}
+	have := 0
+	for _, p := range v.pin.Allocations {
+		if row := w.store.placements[held{p, c}]; row.Status == state.PlacementPinned && row.Rev == v.rev {
+			have++
+		}
+	}
+	if have < max(1, v.pin.ReplicationFactorMin) {
+		return
+	}
+	for k := range w.store.placements {
+		if m, _ := view.Get(k.peer); k.cid == c && m.Live && !m.Removed && !allocatedTo(*v.pin, k.peer) {
+			delete(w.store.placements, k)
+		}
+	}
 }
 
 func (w *world) member(p peer.ID, change func(*membership.Peer)) {

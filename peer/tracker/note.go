@@ -166,7 +166,7 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 		}
 	}
 	return measure, func(ctx context.Context) (func(*op, *effects), error) {
-		return t.put(was, row, func(o *op, e *effects) {
+		apply, err := t.put(was, row, func(o *op, e *effects) {
 			o.outcome = nil
 			if failed != nil {
 				t.end(o, e)
@@ -184,6 +184,10 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 				t.lookAgain(o.cid, firstLook)
 			}
 		})(ctx)
+		if pin := was.want.pin; err == nil && failed == nil && t.opts.Confirmed != nil && len(pin.Allocations) > pin.ReplicationFactorMax && !pin.IsPinEverywhere() {
+			t.opts.Confirmed(ctx, *pin, row.Rev)
+		}
+		return apply, err
 	}
 }
 
