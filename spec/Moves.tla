@@ -21,6 +21,8 @@ CONSTANTS
   Fences,       \* new revisions with the content of the one before
   Hour,         \* for how many ticks a death counts for the stop rule; 0: no rule
   Ticks,
+  FreshViews,   \* whether repin knows who has come back: by an old view it adds
+                \* holders that others take off, again and again until it looks
   Mistake       \* what is planted, "none" for nothing
 
 VARIABLES
@@ -69,7 +71,7 @@ Init ==
     /\ clock = [p \in Peers |-> 0]
     /\ time = 0
     /\ used = [deaths |-> 0, cuts |-> 0, adds |-> 0, removals |-> 0, leaves |-> 0, fences |-> 0]
-    /\ ghost = [early |-> FALSE, few |-> FALSE, storm |-> FALSE, taken |-> FALSE,
+    /\ ghost = [early |-> FALSE, few |-> FALSE, storm |-> FALSE, taken |-> FALSE, back |-> {},
                 gone |-> [p \in Peers |-> 0], cut |-> {}]
 
 Do(p, o) == op' = [op EXCEPT ![p] = o]
@@ -180,7 +182,7 @@ Write(p) ==
      THEN /\ pin.rev < Revisions
           /\ pin' = [rev |-> pin.rev + 1, alloc |-> op[p].set]
           /\ told' = told \cup pin.alloc \cup op[p].set
-          /\ LET had == Cardinality(copy \cap pin.alloc \cap members)
+          /\ LET had == Cardinality((copy \cap pin.alloc \cap members) \ ghost.back)
                  has == Cardinality(copy \cap op[p].set \cap members)
              IN ghost' = [ghost EXCEPT !.early = @ \/ (has < had /\ has < Need)]
      ELSE UNCHANGED <<pin, told, ghost>>
@@ -218,6 +220,7 @@ Living(q) == ((pin.alloc \cap live[q]) \cap members) \ leaving
 Repin(q) ==
   /\ q \in up /\ op[q].do = "nothing" /\ q \notin leaving
   /\ live[q] \subseteq up
+  /\ FreshViews => live[q] = up
   /\ pin.alloc \ (live[q] \cap members) # {}
   /\ ~Stopped(q)
   /\ \/ /\ Cardinality(Living(q)) < Min
@@ -328,7 +331,8 @@ Start(p) ==
   /\ seen' = [seen EXCEPT ![p] = Seeing(up')]
   /\ clock' = [clock EXCEPT ![p] = Newest]
   /\ last' = [last EXCEPT ![p] = IF Mistake = "wall time" THEN time ELSE Newest]
-  /\ ghost' = [ghost EXCEPT !.gone[p] = 0, !.cut = @ \ {p}]
+  /\ ghost' = [ghost EXCEPT !.gone[p] = 0, !.cut = @ \ {p},
+                            !.back = IF p \in members THEN @ ELSE @ \cup {p}]
   /\ UNCHANGED <<pin, row, copy, op, leaving, time, used>>
 
 \* p looks at the table of peers. (Code: Monitor.observe)
@@ -374,7 +378,8 @@ TypeOK ==
 NeverWithoutACopy == ghost.taken \/ copy \cap members # {}
 
 \* A pin never leaves its only holders before enough others have it pinned: no write
-\* of repin, drain or the end of a move does that.
+\* of repin, drain or the end of a move does that. Who was removed and called back
+\* may still be taken off by a write of before: LET GO keeps its content then.
 NoMoveBeforePinned == ~ghost.early
 
 \* Nobody unpins what fewer than max(1, rf_min) others have.
