@@ -146,9 +146,10 @@ func TestClockOfABlindPeer(t *testing.T) {
 		after(DefaultLastBeatEvery + settled)
 		stop(t, b)
 		stop(t, all["A"])
+		after(time.Minute) // the last heartbeat runs out
 		a := startPeer(t, options(db, "A"))
 		after(time.Minute)
-		wantDeadFor(t, "the peer that was blind", a, "B", time.Minute)
+		wantDeadFor(t, "the peer that was blind", a, "B", 2*time.Minute)
 	})
 }
 

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"errors"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,6 +64,18 @@ func TestMove(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRemovedHolderGoesAtOnce: it is out, whatever it has.
+func TestRemovedHolderGoesAtOnce(t *testing.T) {
+	w := newWorld(t, alice, bob, carol)
+	w.idle = true
+	id := w.add(1, 1, 1, bob)
+	w.remove(bob)
+	if moved, err := w.reconciler(carol).moveAway(t.Context(), bob, id); err != nil || !moved {
+		t.Fatalf("moved %v, %v", moved, err)
+	}
+	w.wantHolders(id, alice)
 }
 
 // has lets a peer have the current revision of a pin, and note that.
@@ -179,36 +190,64 @@ func TestUnendedMoveIsEnded(t *testing.T) {
 }
 
 // TestLeavingPeerKeepsTheLastCopy: it does not leave with content that a pin add took
-// off it before others had it, nor does it take the pin off others who may have it.
+// off it before others had it.
 func TestLeavingPeerKeepsTheLastCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob, carol)
 		w.idle = true
-		taken, never := w.add(1, 1, 1, alice), w.addUnheld(2, 1, 1, alice, carol)
+		taken := w.add(1, 1, 1, alice)
 		pin := *w.store.pin(taken)
 		pin.Allocations = []peer.ID{bob}
 		w.store.write(taken, &pin)
 		w.store.hold(alice, taken, state.PlacementUnpinning)
-		w.store.hold(alice, never, state.PlacementQueued)
-		failed := state.Placement{Cid: never, Status: state.PlacementPinError, Attempts: 9}
-		if err := w.store.PutPlacement(t.Context(), carol, failed); err != nil { // its IPFS daemon does not answer
-			t.Fatal(err)
-		}
 		w.leave(alice)
 		defer w.run(alice)()
 		pass(time.Hour)
 		if w.hasFinished(alice) {
 			t.Error("it has left with what nobody else has")
 		}
-		if holders := w.store.pin(never).Allocations; !slices.Contains(holders, carol) {
-			t.Errorf("a pin that it never had is with %q", holders)
-		}
 		w.has(bob, taken)
-		w.has(bob, never)
-		w.has(carol, never)
 		pass(10 * time.Minute)
 		if !w.hasFinished(alice) {
 			t.Error("it does not leave")
 		}
 	})
+}
+
+// TestLeavingPeerWithoutTheContent takes the pin off none of the others: one of those
+// that failed may have the content, and an IPFS daemon that does not answer.
+func TestLeavingPeerWithoutTheContent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol)
+		w.idle = true
+		id := w.addUnheld(2, 1, 1, alice, carol)
+		w.store.hold(alice, id, state.PlacementQueued)
+		failed := state.Placement{Cid: id, Status: state.PlacementPinError, Attempts: 9}
+		if err := w.store.PutPlacement(t.Context(), carol, failed); err != nil {
+			t.Fatal(err)
+		}
+		w.leave(alice)
+		defer w.run(alice)()
+		pass(time.Hour)
+		w.wantHolders(id, alice, bob, carol)
+		w.has(carol, id)
+		pass(time.Minute)
+		w.wantHolders(id, carol)
+	})
+}
+
+// TestDrainCountsTheRevisionOfThePin: what others had of an earlier one does not count.
+func TestDrainCountsTheRevisionOfThePin(t *testing.T) {
+	w := newWorld(t, alice, bob)
+	w.idle = true
+	id := w.add(1, 1, 2, alice, bob)
+	w.leave(alice)
+	w.store.write(id, w.store.pin(id)) // which bob has not heard of
+	for _, want := range [][]peer.ID{{alice, bob}, {bob}} {
+		if _, err := w.reconciler(alice).drainAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.wantHolders(id, want...)
+		w.store.hold(bob, id, state.PlacementPinned)
+	}
 }
