@@ -87,7 +87,7 @@ Stop(p) == /\ op' = [op EXCEPT ![p] = Idle]
 
 -----------------------------------------------------------------------------
 \* Who counts: a member that p takes for live, whose row says pinned at exactly
-\* that revision. (Code: Reconciler.Enough)
+\* that revision. (Code: Tracker.keeps, Reconciler.settle, Reconciler.others)
 Counts(p, q, rev) ==
   \/ /\ q \in live[p] \cap members
      /\ row[q].status = "pinned"
@@ -109,7 +109,7 @@ Trims(holders, counting) ==
 
 -----------------------------------------------------------------------------
 \* The tracker of a peer. It does one thing at a time with a CID, and looks at the
-\* pin when its feed tells it to. (Code: tracker.look)
+\* pin when its feed tells it to. (Code: Tracker.accept)
 Look(p) ==
   /\ p \in up /\ p \in told /\ op[p].do = "nothing"
   /\ IF p \in pin.alloc
@@ -145,7 +145,7 @@ Overtaken(p) ==
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* LET GO: a peer that is not a holder any more keeps the content until enough
-\* others have it, whoever took the pin off it.
+\* others have it, whoever took the pin off it. (Code: Tracker.decide, keep.go)
 Count(p) ==
   /\ p \in up /\ op[p].do = "count"
   /\ Do(p, IF \/ Cardinality(Enough(p, op[p].set \ {p}, op[p].rev)) >= Need
@@ -165,6 +165,7 @@ Drop(p) ==
 -----------------------------------------------------------------------------
 \* END of a move: the holder whose confirmation makes enough takes off who is too
 \* many. It counts first, and writes under the condition of the revision counted.
+\* (Code: Reconciler.Confirmed)
 Settle(p) ==
   /\ p \in up /\ op[p].do = "settle"
   /\ LET o == op[p]
@@ -183,7 +184,7 @@ Write(p) ==
           /\ pin' = [rev |-> pin.rev + 1, alloc |-> op[p].set]
           /\ told' = told \cup pin.alloc \cup op[p].set
           /\ LET had == Cardinality((copy \cap pin.alloc \cap members) \ ghost.back)
-                 has == Cardinality(copy \cap op[p].set \cap members)
+                 has == Cardinality(copy \cap op[p].set)
              IN ghost' = [ghost EXCEPT !.early = @ \/ (has < had /\ has < Need)]
      ELSE UNCHANGED <<pin, told, ghost>>
   /\ UNCHANGED <<row, copy, up, members, leaving, live, seen, last, clock, time, used>>
@@ -240,6 +241,7 @@ Repin(q) ==
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used>>
 
 \* DRAIN: a peer that leaves stays a holder until enough others count.
+\* (Code: Reconciler.drainPin)
 Drain(p) ==
   /\ p \in up \cap leaving \cap pin.alloc /\ op[p].do = "nothing"
   /\ LET others == pin.alloc \ {p}
@@ -251,6 +253,7 @@ Drain(p) ==
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* It leaves when it has nothing left, also nothing that it keeps for others.
+\* (Code: drain.pass)
 Finish(p) ==
   /\ p \in up \cap leaving /\ p \notin pin.alloc /\ op[p].do = "nothing"
   /\ row[p].status = "none" \/ Mistake = "finish with rows"
@@ -290,6 +293,7 @@ Remove(p) ==
   /\ UNCHANGED <<pin, told, row, copy, op, up, live, seen, last, clock, time>>
 
 \* A writer of another revision is fenced. The holders are told before.
+\* (Code: Store.tellHolders)
 Fence ==
   /\ used.fences < Fences /\ pin.rev < Revisions
   /\ pin' = [pin EXCEPT !.rev = @ + 1]
@@ -342,7 +346,7 @@ Notice(p) ==
   /\ seen' = [seen EXCEPT ![p] = Seeing(@ \cup up)]
   /\ UNCHANGED <<pin, told, row, copy, op, up, members, leaving, last, clock, time, used, ghost>>
 
-\* Cluster time goes on while somebody runs.
+\* Cluster time goes on while somebody runs. (Code: clusterClock)
 Tick ==
   /\ time < Ticks
   /\ time' = time + 1
@@ -379,7 +383,8 @@ NeverWithoutACopy == ghost.taken \/ copy \cap members # {}
 
 \* A pin never leaves its only holders before enough others have it pinned: no write
 \* of repin, drain or the end of a move does that. Who was removed and called back
-\* may still be taken off by a write of before: LET GO keeps its content then.
+\* may still be taken off by a write of before, and who counted may be removed before
+\* the write is made: LET GO keeps the content then.
 NoMoveBeforePinned == ~ghost.early
 
 \* Nobody unpins what fewer than max(1, rf_min) others have.
