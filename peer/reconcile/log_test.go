@@ -105,3 +105,24 @@ func TestFailuresAreLoggedNowAndThen(t *testing.T) {
 		}
 	})
 }
+
+// TestOnlyCopiesAreLogged: how many pins of a dead peer no live one held.
+func TestOnlyCopiesAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logged := logLines(t)
+		w := newWorld(t, alice, bob, carol)
+		w.idle = true
+		for n := range 5 {
+			w.add(n, 1, 1, bob)
+		}
+		w.add(5, 2, 2, bob, carol)
+		w.add(6, 1, 2, bob, carol)
+		clear(w.store.feeds) // they are not new
+		w.die(bob)
+		defer w.run(alice)()
+		pass(10 * time.Minute)
+		if n := logged("5 of the pins of " + bob.String() + ", which is dead, had no other live holder"); n != 1 {
+			t.Errorf("they were announced %d times", n)
+		}
+	})
+}

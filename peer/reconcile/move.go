@@ -18,25 +18,32 @@ var errPaused = errors.New("nothing is moved away from dead peers for now")
 // errNoCandidates, one that matches state.ErrChanged when somebody else changed
 // the pin, and those of the store.
 func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (bool, error) {
+	moved, _, err := r.move(ctx, gone, c)
+	return moved, err
+}
+
+// move is moveAway. It also reports whether no live peer held the pin so far, so that
+// maybe nobody can send its content.
+func (r *Reconciler) move(ctx context.Context, gone peer.ID, c api.Cid) (moved, alone bool, err error) {
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 	if err != nil {
-		return false, fmt.Errorf("reading the pin of %s: %w", c, err)
+		return false, false, fmt.Errorf("reading the pin of %s: %w", c, err)
 	}
 	if pin == nil || !allocatedTo(*pin, gone) {
-		return false, nil
+		return false, false, nil
 	}
 	view := r.opts.View()
 	member, ok := view.Get(gone)
 	if !ok || !member.Removed && !member.Dead() {
-		return false, nil // it came back, and sees to its pins itself
+		return false, false, nil // it came back, and sees to its pins itself
 	}
 	if !view.Gone(member) || !r.mayMove(view) {
-		return false, errPaused
+		return false, false, errPaused
 	}
 	cl := r.classes(ctx, view, *pin, func(p peer.ID) bool { return p == gone })
 	next, err := fill(ctx, r.opts.Allocator, *pin, cl)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	switch {
 	case next != nil:
@@ -46,15 +53,16 @@ func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (boo
 		// in upstream; a removed one has none.
 		next = without(pin.Allocations, gone)
 	default:
-		return r.settle(ctx, view, *pin, rev)
+		moved, err := r.settle(ctx, view, *pin, rev)
+		return moved, false, err
 	}
 	if len(next) == 0 {
-		return false, nil
+		return false, false, nil
 	}
 	pin.Allocations = next
 	if err := r.opts.Store.PutIf(ctx, *pin, rev); err != nil {
-		return false, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
+		return false, false, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
 	}
 	logger.Debugf("the pin of %s, which %s held, is with %s now", c, gone, next)
-	return true, nil
+	return true, !member.Removed && len(cl.holders) == 0, nil
 }
