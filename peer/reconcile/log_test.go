@@ -110,13 +110,12 @@ func TestFailuresAreLoggedNowAndThen(t *testing.T) {
 func TestOnlyCopiesAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logged := logLines(t)
-		w := newWorld(t, alice, bob, carol)
+		w := newWorld(t, alice, bob)
 		w.idle = true
 		for n := range 5 {
 			w.add(n, 1, 1, bob)
 		}
-		w.add(5, 2, 2, bob, carol)
-		w.add(6, 1, 2, bob, carol)
+		w.add(6, 1, 2, bob, alice)
 		clear(w.store.feeds) // they are not new
 		w.die(bob)
 		defer w.run(alice)()
