@@ -48,7 +48,8 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 
 // tellHolders announces the revision of a fence to those who hold the pin. They confirm
 // each revision: in one that they do not hear of none of them counts as a copy, and
-// nobody else could let go of his. (Fence in spec/Moves.tla)
+// nobody else could let go of his.
+// Action Fence of spec/Moves.tla.
 func (s *Store) tellHolders(ctx context.Context, w *write) error {
 	pin, err := w.old.decode(w.cid)
 	if err != nil || pin == nil || pin.IsPinEverywhere() {

@@ -87,7 +87,10 @@ Stop(p) == /\ op' = [op EXCEPT ![p] = Idle]
 
 -----------------------------------------------------------------------------
 \* Who counts: a member that p takes for live, whose row says pinned at exactly
-\* that revision. (Code: Tracker.keeps, Reconciler.settle, Reconciler.others)
+\* that revision.
+\* code: peer/tracker/keep.go keeps
+\* code: peer/reconcile/settle.go settle
+\* code: peer/reconcile/drain.go others
 Counts(p, q, rev) ==
   \/ /\ q \in live[p] \cap members
      /\ row[q].status = "pinned"
@@ -100,6 +103,7 @@ Enough(p, holders, rev) == {q \in holders : Counts(p, q, rev)}
 
 \* What is left of too many holders: those that count stay as long as there are
 \* others, and Need of them in any case.
+\* code: peer/reconcile/settle.go settle
 Trims(holders, counting) ==
   IF Cardinality(holders) <= Max THEN {holders}
   ELSE {s \in SUBSET holders :
@@ -109,7 +113,8 @@ Trims(holders, counting) ==
 
 -----------------------------------------------------------------------------
 \* The tracker of a peer. It does one thing at a time with a CID, and looks at the
-\* pin when its feed tells it to. (Code: Tracker.accept)
+\* pin when its feed tells it to.
+\* code: peer/tracker/act.go accept
 Look(p) ==
   /\ p \in up /\ p \in told /\ op[p].do = "nothing"
   /\ IF p \in pin.alloc
@@ -129,6 +134,7 @@ Look(p) ==
   /\ UNCHANGED <<pin, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* IPFS has it pinned, which takes somebody who has it, and that is noted.
+\* code: peer/tracker/note.go noteOutcome
 Pinned(p) ==
   /\ p \in up /\ op[p].do = "pin"
   /\ copy \cap (up \cup {p}) # {}
@@ -139,13 +145,15 @@ Pinned(p) ==
   /\ UNCHANGED <<pin, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* A newer revision takes the place of one that is not pinned yet.
+\* code: peer/tracker/act.go renew
 Overtaken(p) ==
   /\ p \in up /\ op[p].do = "pin" /\ op[p].rev < pin.rev
   /\ Do(p, Idle)
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* LET GO: a peer that is not a holder any more keeps the content until enough
-\* others have it, whoever took the pin off it. (Code: Tracker.decide, keep.go)
+\* others have it, whoever took the pin off it.
+\* code: peer/tracker/note.go decide
 Count(p) ==
   /\ p \in up /\ op[p].do = "count"
   /\ Do(p, IF \/ Cardinality(Enough(p, op[p].set \ {p}, op[p].rev)) >= Need
@@ -153,6 +161,7 @@ Count(p) ==
            THEN Op("drop", op[p].rev, {}) ELSE Idle) \* it stays told: asked again
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
+\* code: peer/tracker/note.go drop
 Drop(p) ==
   /\ p \in up /\ op[p].do = "drop"
   /\ copy' = copy \ {p}
@@ -165,7 +174,7 @@ Drop(p) ==
 -----------------------------------------------------------------------------
 \* END of a move: the holder whose confirmation makes enough takes off who is too
 \* many. It counts first, and writes under the condition of the revision counted.
-\* (Code: Reconciler.Confirmed)
+\* code: peer/reconcile/settle.go Confirmed
 Settle(p) ==
   /\ p \in up /\ op[p].do = "settle"
   /\ LET o == op[p]
@@ -176,6 +185,7 @@ Settle(p) ==
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* The compare-and-set of a move.
+\* code: scyllastate/conditional.go PutIf
 Write(p) ==
   /\ p \in up /\ op[p].do = "write"
   /\ Do(p, Idle)
@@ -190,11 +200,12 @@ Write(p) ==
   /\ UNCHANGED <<row, copy, up, members, leaving, live, seen, last, clock, time, used>>
 
 -----------------------------------------------------------------------------
-\* The stop rule as q sees it. (Code: stopRule.holds)
+\* The stop rule as q sees it.
 Dead(q) == {d \in members \ live[q] :
               /\ clock[q] - last[d] < Hour
               /\ d \in seen[q] \/ Mistake # "cold start counts nobody"}
 
+\* code: peer/reconcile/stop.go holds
 Stopped(q) ==
   LET dead == Dead(q)
       counted == (live[q] \cap members) \cup dead
@@ -214,10 +225,11 @@ Storm ==
 
 \* ADD: a pin with too few live holders gets another one. Who is dead stays a
 \* holder; who was removed does not. q acts only when everybody that it takes for
-\* live was heard of since. (Code: Reconciler.moveAway, View.Gone)
+\* live was heard of since.
 Candidates(q) == ((live[q] \cap members) \ leaving) \ pin.alloc
 Living(q) == ((pin.alloc \cap live[q]) \cap members) \ leaving
 
+\* code: peer/reconcile/move.go move
 Repin(q) ==
   /\ q \in up /\ op[q].do = "nothing" /\ q \notin leaving
   /\ live[q] \subseteq up
@@ -241,7 +253,7 @@ Repin(q) ==
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used>>
 
 \* DRAIN: a peer that leaves stays a holder until enough others count.
-\* (Code: Reconciler.drainPin)
+\* code: peer/reconcile/drain.go drainPin
 Drain(p) ==
   /\ p \in up \cap leaving \cap pin.alloc /\ op[p].do = "nothing"
   /\ LET others == pin.alloc \ {p}
@@ -253,7 +265,7 @@ Drain(p) ==
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* It leaves when it has nothing left, also nothing that it keeps for others.
-\* (Code: drain.pass)
+\* code: peer/reconcile/drain.go pass
 Finish(p) ==
   /\ p \in up \cap leaving /\ p \notin pin.alloc /\ op[p].do = "nothing"
   /\ row[p].status = "none" \/ Mistake = "finish with rows"
@@ -266,6 +278,7 @@ Finish(p) ==
 -----------------------------------------------------------------------------
 \* What users and operators do.
 
+\* world: a user, by the allocator of upstream
 PinAdd ==
   /\ used.adds < PinAdds /\ pin.rev < Revisions
   /\ \E s \in SUBSET (up \cap members) :
@@ -275,6 +288,7 @@ PinAdd ==
   /\ Use("adds")
   /\ UNCHANGED <<row, copy, op, up, members, leaving, live, seen, last, clock, time, ghost>>
 
+\* world: an operator
 Leave(p) ==
   /\ used.leaves < Leaves /\ p \in up /\ Cardinality(up) > 1
   /\ leaving' = leaving \cup {p}
@@ -283,6 +297,7 @@ Leave(p) ==
 
 \* Removing a dead peer takes away what nobody else has, or is to keep: that is the
 \* operator's doing.
+\* world: an operator
 Remove(p) ==
   /\ used.removals < Removals /\ p \in members \ up /\ up # {}
   /\ \A q \in up : p \notin live[q]
@@ -293,7 +308,7 @@ Remove(p) ==
   /\ UNCHANGED <<pin, told, row, copy, op, up, live, seen, last, clock, time>>
 
 \* A writer of another revision is fenced. The holders are told before.
-\* (Code: Store.tellHolders)
+\* code: scyllastate/fence.go tellHolders
 Fence ==
   /\ used.fences < Fences /\ pin.rev < Revisions
   /\ pin' = [pin EXCEPT !.rev = @ + 1]
@@ -304,6 +319,7 @@ Fence ==
 -----------------------------------------------------------------------------
 \* Processes and time.
 
+\* world: a crash, or a restart
 Die(p) ==
   /\ used.deaths < Deaths /\ p \in up
   /\ up' = up \ {p}
@@ -312,6 +328,7 @@ Die(p) ==
   /\ Use("deaths")
   /\ UNCHANGED <<pin, told, row, copy, members, leaving, last, time>>
 
+\* world: the power
 PowerCut ==
   /\ used.cuts < PowerCuts /\ up # {}
   /\ up' = {}
@@ -326,6 +343,7 @@ PowerCut ==
 
 \* A process starts; a removed peer is called back. It goes on from the newest beat
 \* that is stored, and judges nobody before it has seen who is live.
+\* code: peer/membership/last_beat.go read
 Start(p) ==
   /\ p \notin up
   /\ up' = up \cup {p}
@@ -339,14 +357,16 @@ Start(p) ==
                             !.back = IF p \in members THEN @ ELSE @ \cup {p}]
   /\ UNCHANGED <<pin, row, copy, op, leaving, time, used>>
 
-\* p looks at the table of peers. (Code: Monitor.observe)
+\* p looks at the table of peers.
+\* code: peer/membership/observe.go observe
 Notice(p) ==
   /\ p \in up /\ live[p] # up
   /\ live' = [live EXCEPT ![p] = up]
   /\ seen' = [seen EXCEPT ![p] = Seeing(@ \cup up)]
   /\ UNCHANGED <<pin, told, row, copy, op, up, members, leaving, last, clock, time, used, ghost>>
 
-\* Cluster time goes on while somebody runs. (Code: clusterClock)
+\* Cluster time goes on while somebody runs.
+\* code: peer/membership/last_beat.go noteLastBeat
 Tick ==
   /\ time < Ticks
   /\ time' = time + 1
@@ -359,12 +379,25 @@ Tick ==
   /\ UNCHANGED <<pin, told, row, copy, op, up, members, leaving, live, seen, used>>
 
 Next ==
-  \/ \E p \in Peers :
-       \/ Look(p) \/ Pinned(p) \/ Overtaken(p) \/ Count(p) \/ Drop(p) \/ Settle(p) \/ Write(p)
-       \/ Repin(p) \/ Drain(p) \/ Finish(p) \/ Leave(p) \/ Remove(p)
-       \/ Die(p) \/ Start(p) \/ Notice(p)
-  \/ PinAdd \/ Fence \/ PowerCut \/ Tick
-  \/ UNCHANGED vars \* the end of all that is bounded is no deadlock
+  \/ \E p \in Peers : Look(p)
+  \/ \E p \in Peers : Pinned(p)
+  \/ \E p \in Peers : Overtaken(p)
+  \/ \E p \in Peers : Count(p)
+  \/ \E p \in Peers : Drop(p)
+  \/ \E p \in Peers : Settle(p)
+  \/ \E p \in Peers : Write(p)
+  \/ \E p \in Peers : Repin(p)
+  \/ \E p \in Peers : Drain(p)
+  \/ \E p \in Peers : Finish(p)
+  \/ \E p \in Peers : Leave(p)
+  \/ \E p \in Peers : Remove(p)
+  \/ \E p \in Peers : Die(p)
+  \/ \E p \in Peers : Start(p)
+  \/ \E p \in Peers : Notice(p)
+  \/ PinAdd
+  \/ Fence
+  \/ PowerCut
+  \/ Tick
 
 Spec == Init /\ [][Next]_vars
 

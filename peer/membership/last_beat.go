@@ -34,6 +34,7 @@ func (c *clusterClock) at(judged time.Duration) time.Time { return c.zero.Add(ju
 
 // read takes over notes, and goes on from the newest of them if that is ahead. now is
 // for the first peer of all.
+// Action Start of spec/Moves.tla.
 func (c *clusterClock) read(notes map[peer.ID]state.LastBeat, judged time.Duration, now time.Time) {
 	var newest time.Time
 	for _, note := range notes {
@@ -90,6 +91,7 @@ func (m *Monitor) keepLastBeat() {
 // noteLastBeat reads the notes of all peers, and then writes this one's. It is not
 // written before the others' were read. A peer that moves no pins writes none: while
 // it alone runs nobody could act on a death, and its time must not pass.
+// Action Tick of spec/Moves.tla.
 func (m *Monitor) noteLastBeat(ctx context.Context) error {
 	if !m.mayBeat() {
 		return nil

@@ -94,6 +94,7 @@ type news struct {
 }
 
 // observe takes notice of rows that were asked for at the given time.
+// Action Notice of spec/Moves.tla.
 func (m *Monitor) observe(rows []state.Member, asked time.Time) news {
 	now := time.Now()
 	m.mu.Lock()

@@ -52,6 +52,7 @@ const (
 )
 
 // pass takes every pin of this peer one step further.
+// Action Finish of spec/Moves.tla.
 func (d *drain) pass(ctx context.Context) error {
 	view := d.r.opts.View()
 	self, ok := view.Get(d.r.opts.Self)
@@ -146,7 +147,8 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 
 // drainPin takes one pin a step further, whose row is that of this peer: gives it to
 // others if those who have it are too few, or takes it off this peer once enough others
-// have pinned it. (Drain in spec/Moves.tla)
+// have pinned it.
+// Action Drain of spec/Moves.tla.
 func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (drained, error) {
 	c := mine.Cid
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
@@ -222,6 +224,7 @@ type others struct {
 	useless []peer.ID
 }
 
+// others divides the other holders of a pin. Operator Counts of spec/Moves.tla.
 func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (others, error) {
 	var o others
 	for _, p := range pin.Allocations {

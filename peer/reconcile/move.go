@@ -24,6 +24,7 @@ func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (boo
 
 // move is moveAway. It also reports whether no live peer held the pin so far, so that
 // maybe nobody can send its content.
+// Action Repin of spec/Moves.tla.
 func (r *Reconciler) move(ctx context.Context, gone peer.ID, c api.Cid) (moved, alone bool, err error) {
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // Confirmed ends a move that this peer's confirmation of a revision makes complete,
 // if the pin is in one. It may be called from any goroutine, and logs its errors: what
 // it leaves undone is found by the look through what a dead peer held, or the scrub.
-// (Settle in spec/Moves.tla)
+// Action Settle of spec/Moves.tla.
 func (r *Reconciler) Confirmed(ctx context.Context, pin api.Pin, rev state.Revision) {
 	view := r.opts.View()
 	if r.opts.Follower || view.Frozen || r.opts.Repin != nil && !r.opts.Repin() {
@@ -38,6 +38,7 @@ func inMove(pin api.Pin) bool {
 
 // settle takes the pin off those who are too many, once enough others have it. It
 // reports whether it changed the pin.
+// Operators Counts and Trims of spec/Moves.tla.
 func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (bool, error) {
 	if !inMove(pin) {
 		return false, nil

@@ -24,7 +24,7 @@ type stopRule struct {
 
 // holds tells whether the rule forbids to move pins, and says in the log when
 // that begins and ends. A view in which nobody can be judged changes nothing.
-// (Stopped in spec/Moves.tla)
+// Operator Stopped of spec/Moves.tla.
 func (s *stopRule) holds(view membership.View) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -67,6 +67,7 @@ func stale(w wanted, rev state.Revision) bool {
 }
 
 // accept makes w what is wanted.
+// Action Look of spec/Moves.tla.
 func (t *Tracker) accept(o *op, w wanted, e *effects) {
 	if o.phase != idle && o.phase != looking && stale(w, o.want.rev) {
 		if w.done != nil {
@@ -137,6 +138,7 @@ func (t *Tracker) toUnpin(o *op, before wanted) {
 }
 
 // renew begins work anew, from a phase on.
+// Action Overtaken of spec/Moves.tla.
 func (t *Tracker) renew(o *op, p phase) {
 	o.work++
 	o.outcome = nil

@@ -9,12 +9,13 @@ import (
 
 // Content that this peer is not to hold any more, while others are, stays until
 // enough of them have it, whoever took the pin off this peer: it may have the only
-// copy. See ADR 0018, and Count in spec/Moves.tla.
+// copy. See ADR 0018.
 
 // keeps counts the others that have what they are given instead of this peer, and says
 // why that is not enough, "" if it is. Those count that are alive and have it pinned in
 // exactly the revision that is wanted: they have gone through all that they were to do
 // in earlier ones.
+// Operator Counts of spec/Moves.tla.
 func (t *Tracker) keeps(ctx context.Context, w wanted) (why string, err error) {
 	if w.given == nil || t.opts.Live == nil {
 		return "", nil

@@ -150,6 +150,7 @@ func (t *Tracker) noteQueued(o *op) note {
 }
 
 // noteOutcome writes what came of a pin, of which measure finds the size before.
+// Action Pinned of spec/Moves.tla.
 func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 	row := state.Placement{Cid: o.cid, Status: state.PlacementPinned, Rev: o.want.rev, Depth: o.outcome.depth}
 	failed := o.outcome.err
@@ -194,6 +195,7 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 // decide finds whether anything is to be undone, notes that it will be, and then
 // whether enough others have it. What this peer has not asked IPFS for is somebody
 // else's, and stays.
+// Action Count of spec/Moves.tla.
 func (t *Tracker) decide(o *op) note {
 	was := *o
 	return func(ctx context.Context) (func(*op, *effects), error) {
@@ -231,6 +233,7 @@ func (t *Tracker) decide(o *op) note {
 }
 
 // drop removes the row of what IPFS has unpinned, or notes that it could not.
+// Action Drop of spec/Moves.tla.
 func (t *Tracker) drop(o *op) note {
 	if failed := o.outcome.err; failed != nil {
 		row := state.Placement{Cid: o.cid, Status: state.PlacementUnpinError, Rev: o.want.rev, Attempts: o.attempts, Error: o.err}
