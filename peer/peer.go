@@ -18,8 +18,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -73,6 +75,12 @@ type Options struct {
 	// OnlyTrusted and OnlyUntrusted say to whom, Follower that this peer
 	// changes nothing in the pinset by itself.
 	OnlyTrusted, OnlyUntrusted, Follower bool
+	// StopShare is the share of peers from which on their deaths stop moves, Zone what
+	// fails together with this one: see package reconcile. StopFor is for how long a
+	// death counts, an hour if it is 0.
+	StopShare float64
+	Zone      string
+	StopFor   time.Duration
 	// CheckEvery is how long a comparison of all pins of this peer with IPFS takes,
 	// ScrubEvery a scrub of everything; 0 turns them off.
 	CheckEvery time.Duration
@@ -96,6 +104,7 @@ type Peer struct {
 	pins    *tracker.Tracker // nil for a peer without an IPFS daemon
 	cons    *consensus.Consensus
 	status  *status.Service
+	loops   atomic.Pointer[reconcile.Reconciler]
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -117,6 +126,7 @@ func Join(ctx context.Context, opts Options) (*Peer, error) {
 	monitorOpts := membership.Options{
 		Members: opts.Store, ID: opts.ID, Name: opts.Name, Role: string(opts.Role), Instance: opts.Instance,
 		Interval: opts.PingInterval, Rejoin: opts.Rejoin, HandOver: opts.Repin, Lost: opts.Lost,
+		Zone: opts.Zone, LastBeatEvery: min(opts.StopFor/12, membership.DefaultLastBeatEvery),
 		Lagging: func() bool { return lagging != nil && lagging() },
 	}
 	if opts.Follower && opts.Role != role.API {
@@ -173,7 +183,7 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		conf := opts.Tracker
 		p.pins = tracker.New(tracker.Options{
 			Self: opts.ID, Name: opts.Name, Store: opts.Store, Daemon: ipfs.Connector, Size: ipfs.Size,
-			Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
+			Live: p.live, Confirmed: p.confirmed, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
 			Config: tracker.Config{
 				MaxPinQueueSize: conf.MaxPinQueueSize, ConcurrentPins: conf.ConcurrentPins,
 				PriorityPinMaxAge: conf.PriorityPinMaxAge, PriorityPinMaxRetries: conf.PriorityPinMaxRetries,
@@ -188,6 +198,19 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 	c.Consensus = p.cons
 	p.monitor.Start(h.Addrs)
 	return c, nil
+}
+
+// live tells whether a peer is alive and was not removed.
+func (p *Peer) live(id peer.ID) bool {
+	member, ok := p.monitor.View().Get(id)
+	return ok && member.Live && !member.Removed
+}
+
+// confirmed tells the loops, once they run, that this peer has what others may wait for.
+func (p *Peer) confirmed(ctx context.Context, pin api.Pin, rev state.Revision) {
+	if loops := p.loops.Load(); loops != nil {
+		loops.Confirmed(ctx, pin, rev)
+	}
 }
 
 // forwardTimeout is how long another peer's IPFS daemon may take for one block.
@@ -215,7 +238,9 @@ func (p *Peer) Start(h host.Host, allocator reconcile.Allocator) {
 		return
 	}
 	p.running.Go(func() { p.pins.Run(ctx) })
-	p.running.Go(func() { p.newLoops(allocator).Run(ctx) })
+	loops := p.newLoops(allocator)
+	p.loops.Store(loops)
+	p.running.Go(func() { loops.Run(ctx) })
 }
 
 func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {
@@ -225,6 +250,7 @@ func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {
 		Allocator: allocator, Trusted: p.cons.IsTrustedPeer,
 		OnlyTrusted: opts.OnlyTrusted, OnlyUntrusted: opts.OnlyUntrusted, Follower: opts.Follower,
 		Repin: opts.Repin, ScrubEvery: opts.ScrubEvery, Finish: p.monitor.Finish,
+		StopShare: opts.StopShare, StopFor: opts.StopFor,
 		RecheckInterval: min(2*opts.PingInterval, reconcile.DefaultRecheckInterval),
 		Settle:          2 * membership.TTL(opts.PingInterval),
 	})

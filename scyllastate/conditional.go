@@ -27,6 +27,7 @@ func (s *Store) GetVersion(ctx context.Context, c api.Cid) (*api.Pin, state.Revi
 }
 
 // PutIf implements state.Conditional.
+// Action Write of spec/Moves.tla.
 func (s *Store) PutIf(ctx context.Context, pin api.Pin, rev state.Revision) error {
 	ctx, span := trace.StartSpan(ctx, "state/scylla/PutIf")
 	defer span.End()

@@ -53,6 +53,7 @@ const (
 	DefaultRequestTimeout = 10 * time.Second
 	DefaultUnpinGrace     = 24 * time.Hour
 	DefaultCheckEvery     = 24 * time.Hour
+	DefaultStopShare      = 0.5
 )
 
 // Config says where the pinset is stored and how it is reached. It is the
@@ -124,6 +125,17 @@ type Config struct {
 	// IPFS daemon has, one after another and for ever. 0 turns that off.
 	CheckEvery time.Duration
 
+	// StopShare is the share of the peers, more than 0 and at most 1, from which
+	// on deaths within an hour stop all moves of pins to other peers: it is then
+	// rather the network, or the power, than the peers. Half of them is the larger
+	// part of what a line between two data centres cuts off.
+	StopShare float64
+	// Zone names what may fail at once with this peer, such as a rack or a data
+	// centre: lower-case letters, digits, dots, dashes and underscores. When all
+	// peers of a zone die, two or more, nothing moves either, however few they are.
+	// Empty means none. Where some peers have a zone all should.
+	Zone string
+
 	// TrustAll trusts every peer, whatever TrustedPeers says.
 	TrustAll bool
 	// TrustedPeers are the IDs of the peers that may use the RPC methods that
@@ -182,6 +194,7 @@ func defaultSettings() Config {
 		RequestTimeout: DefaultRequestTimeout,
 		UnpinGrace:     DefaultUnpinGrace,
 		CheckEvery:     DefaultCheckEvery,
+		StopShare:      DefaultStopShare,
 		TrustAll:       true,
 		TrustedPeers:   []peer.ID{},
 	}

@@ -74,6 +74,8 @@ func envKind(goType string) string {
 	switch goType {
 	case "int":
 		return "a whole number"
+	case "float64":
+		return "a number"
 	case "bool":
 		return "true or false"
 	case "map[string]int":

@@ -48,6 +48,8 @@ func TestConfigEnv(t *testing.T) {
 		"request_timeout":          {"CLUSTER_SCYLLA_REQUESTTIMEOUT", "12s", `"12s"`},
 		"unpin_grace":              {"CLUSTER_SCYLLA_UNPINGRACE", "15h0m0s", `"15h0m0s"`},
 		"check_every":              {"CLUSTER_SCYLLA_CHECKEVERY", "16h0m0s", `"16h0m0s"`},
+		"stop_share":               {"CLUSTER_SCYLLA_STOPSHARE", "0.25", `0.25`},
+		"zone":                     {"CLUSTER_SCYLLA_ZONE", "rack-2", `"rack-2"`},
 		"trusted_peers":            {"CLUSTER_SCYLLA_TRUSTEDPEERS", testPeer, `["` + testPeer + `"]`},
 	}
 	names := envNames(reflect.TypeFor[configJSON](), envPrefix, "")

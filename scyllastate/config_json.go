@@ -36,6 +36,8 @@ type configJSON struct {
 	RequestTimeout        string         `json:"request_timeout"`
 	UnpinGrace            string         `json:"unpin_grace"`
 	CheckEvery            string         `json:"check_every"`
+	StopShare             float64        `json:"stop_share"`
+	Zone                  string         `json:"zone"`
 	TrustedPeers          []string       `json:"trusted_peers"`
 }
 
@@ -100,6 +102,8 @@ func (cfg *Config) toJSON() *configJSON {
 		RequestTimeout:        cfg.RequestTimeout.String(),
 		UnpinGrace:            cfg.UnpinGrace.String(),
 		CheckEvery:            cfg.CheckEvery.String(),
+		StopShare:             cfg.StopShare,
+		Zone:                  cfg.Zone,
 		TrustedPeers:          trusted,
 	}
 }
@@ -120,6 +124,8 @@ func (jcfg *configJSON) parse() (Config, error) {
 		Schema:                jcfg.Schema,
 		Compression:           jcfg.Compression,
 		DisableShardAwarePort: jcfg.DisableShardAwarePort,
+		StopShare:             jcfg.StopShare,
+		Zone:                  jcfg.Zone,
 	}
 	for _, host := range jcfg.Hosts {
 		// A list in an environment variable may have spaces after commas.
@@ -202,6 +208,8 @@ func jsonKind(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Int:
 		return "a whole number"
+	case reflect.Float64:
+		return "a number"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Slice:

@@ -35,6 +35,8 @@ const fullConfig = `{
   "request_timeout": "6s",
   "unpin_grace": "1h0m0s",
   "check_every": "0s",
+  "stop_share": 0.4,
+  "zone": "rack-1",
   "trusted_peers": ["` + testPeer + `"]
 }`
 
@@ -64,6 +66,7 @@ func TestConfigDefault(t *testing.T) {
 		RequestTimeout: 10 * time.Second,
 		UnpinGrace:     24 * time.Hour,
 		CheckEvery:     24 * time.Hour,
+		StopShare:      0.5,
 		TrustAll:       true, TrustedPeers: []peer.ID{},
 	}
 	if !reflect.DeepEqual(*cfg, want) {
@@ -82,6 +85,8 @@ func TestConfigLoadJSON(t *testing.T) {
 		TLS:         TLSConfig{Enabled: true, CAFile: "ca.pem", CertFile: "/etc/peer.pem", KeyFile: "peer.key", ServerName: "db.example"},
 		Consistency: "local-reads", Schema: "verify", Compression: "snappy", DisableShardAwarePort: true, ConnectTimeout: time.Minute, RequestTimeout: 6 * time.Second,
 		UnpinGrace:   time.Hour,
+		StopShare:    0.4,
+		Zone:         "rack-1",
 		TrustedPeers: []peer.ID{id},
 	}
 	got := loaded(t, fullConfig)
@@ -162,6 +167,12 @@ func TestConfigRefuses(t *testing.T) {
 		{`{"request_timeout": "0s"}`, `state.scylla.request_timeout: 0s cannot be used: use 5s, which a server may take for one row, to 5m0s, as 10s`},
 		{`{"unpin_grace": "-24h"}`, `state.scylla.unpin_grace: -24h0m0s cannot be used: use 1h0m0s to 175200h0m0s, as 24h0m0s`},
 		{`{"check_every": "1s"}`, `state.scylla.check_every: 1s cannot be used: use 1h0m0s or longer, as 24h0m0s, or 0s for never`},
+		{`{"stop_share": 1.01}`, `state.scylla.stop_share: 1.01 cannot be used: use more than 0, and at most 1 for all peers, as 0.5 for half of them`},
+		{`{"stop_share": 0}`, `state.scylla.stop_share: 0 cannot be used: use more than 0, and at most 1 for all peers, as 0.5 for half of them`},
+		{`{"stop_share": -0.5}`, `state.scylla.stop_share: -0.5 cannot be used: use more than 0, and at most 1 for all peers, as 0.5 for half of them`},
+		{`{"stop_share": "half"}`, `state.scylla.stop_share: a JSON string instead of a number`},
+		{`{"zone": "EU-1"}`, `state.scylla.zone: "EU-1" cannot be used: start with a lower-case letter or digit and go on with at most 63 lower-case letters, digits, dots, dashes or underscores, the same on all peers that fail together`},
+		{`{"zone": "rack 1"}`, `state.scylla.zone: "rack 1" cannot be used: start with a lower-case letter or digit and go on with at most 63 lower-case letters, digits, dots, dashes or underscores, the same on all peers that fail together`},
 		{`{"check_every": "-24h"}`, `state.scylla.check_every: -24h0m0s cannot be used: use 1h0m0s or longer, as 24h0m0s, or 0s for never`},
 		{`{"unpin_grace": "200000h"}`, `state.scylla.unpin_grace: 200000h0m0s cannot be used: use 1h0m0s to 175200h0m0s, as 24h0m0s`},
 		{`{"trusted_peers": ["me"]}`, `state.scylla.trusted_peers: "me" is not a peer ID: write IDs such as 12D3KooW…, or "*" to trust all peers`},

@@ -81,6 +81,13 @@ func (cfg *Config) Validate() error {
 	if cfg.Compression != CompressionNone && cfg.Compression != CompressionSnappy {
 		return badField("compression", "%q is unknown: use %q or %q", cfg.Compression, CompressionNone, CompressionSnappy)
 	}
+	// A comparison that NaN fails, too.
+	if !(cfg.StopShare > 0 && cfg.StopShare <= 1) {
+		return badField("stop_share", "%g cannot be used: use more than 0, and at most 1 for all peers, as %g for half of them", cfg.StopShare, DefaultStopShare)
+	}
+	if !regexp.MustCompile(`^([a-z0-9][a-z0-9._-]{0,63})?$`).MatchString(cfg.Zone) {
+		return badField("zone", "%q cannot be used: start with a lower-case letter or digit and go on with at most 63 lower-case letters, digits, dots, dashes or underscores, the same on all peers that fail together", cfg.Zone)
+	}
 	return cfg.validateDurations()
 }
 

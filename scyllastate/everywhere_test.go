@@ -151,4 +151,5 @@ func putExampleRows(t *testing.T, s *Store, p peer.ID, c api.Cid, slot int64) {
 	m.ID = p
 	must(t, s.PutMember(t.Context(), m, state.Member{}))
 	beat(t, s, m, m.Incarnation, 1, "metrics")
+	must(t, s.PutLastBeat(t.Context(), p, state.LastBeat{At: time.Now(), Zone: "rack-1"}))
 }

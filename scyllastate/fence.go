@@ -25,6 +25,9 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 		return row{}, err
 	}
 	w := &write{cid: c, old: old, rev: nextRev(s.now(), old.rev), next: bulkContent(c, old)}
+	if err := s.tellHolders(ctx, w); err != nil {
+		return row{}, fmt.Errorf("telling the holders of %s before its writer is fenced: %w", c, err)
+	}
 	var applied bool
 	var err error
 	if old.pin == nil || w.next != nil {
@@ -40,7 +43,27 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 		return s.readRow(ctx, c, gocql.Quorum)
 	}
 	logger.Infof("fenced a writer of %s that has not finished", c)
+	s.nudges.wake(w.feeds)
 	return row{rev: w.rev, prev: old.rev, pin: old.pin}, nil
+}
+
+// tellHolders announces the revision of a fence to those who hold the pin. They confirm
+// each revision: in one that they do not hear of none of them counts as a copy, and
+// nobody else could let go of his.
+// Action Fence of spec/Moves.tla.
+func (s *Store) tellHolders(ctx context.Context, w *write) error {
+	pin, err := w.old.decode(w.cid)
+	if err != nil || pin == nil || pin.IsPinEverywhere() {
+		return nil //nolint:nilerr // nobody holds what cannot be decoded
+	}
+	w.feeds = feedsFor(pin)
+	for _, row := range newIntents(ctx, w) {
+		row.Kind = kindLook
+		if err := s.intents.appendAlone(ctx, row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bulkContent returns what the row holds if it was written in bulk. Its cells are

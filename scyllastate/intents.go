@@ -200,6 +200,14 @@ func (a *appender) append(ctx context.Context, rows []intent) error {
 	return nil
 }
 
+// appendAlone appends one row without waiting for others or holding them up.
+func (a *appender) appendAlone(ctx context.Context, row intent) error {
+	if err := a.open(ctx, row.Feed); err != nil {
+		return err
+	}
+	return a.write([]*waiter{{ctx: ctx, intent: row}})
+}
+
 // open makes sure that a peer which has never read its feed, because it has not
 // started yet, will begin before what is about to be appended: an import may
 // allocate pins to it. The feeds for every peer need no cursor, a new peer finds

@@ -110,6 +110,11 @@ const (
 	selectMetrics = "SELECT peer, beat, metrics FROM beats WHERE shard = ? AND peer IN ?"
 	writeBeat     = "UPDATE beats USING TTL ? AND TIMESTAMP ? SET beat = (?, ?, ?, ?), metrics = ? WHERE shard = ? AND peer = ?"
 
+	// When they last ran, without a time to live. A row of which only that is left is
+	// no heartbeat.
+	selectLastBeats = "SELECT peer, last, zone FROM beats WHERE shard = ?"
+	writeLastBeat   = "UPDATE beats USING TIMESTAMP ? SET last = ?, zone = ? WHERE shard = ? AND peer = ?"
+
 	// Whether the pinset is in use, and what is brought into it. live, live_by
 	// and holder are of the partition, not of a row.
 	selectLive       = "SELECT DISTINCT live, live_by, holder FROM migrations WHERE scope = ?"

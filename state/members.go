@@ -46,6 +46,14 @@ type Heartbeat struct {
 	Metrics     []byte
 }
 
+// LastBeat says when a peer last ran. Unlike a heartbeat it does not run out, and
+// counts only the time in which some peer ran.
+type LastBeat struct {
+	At time.Time
+	// Zone names what fails together with the peer, empty for nothing.
+	Zone string
+}
+
 // ErrMemberChanged says that a member is not the one any more that was to be
 // changed: another process has taken its identity, or it was told to leave,
 // removed or called back.
@@ -64,4 +72,11 @@ type Members interface {
 	// Beat writes a heartbeat, which runs out after its TTL. It never makes a
 	// member, nor brings a removed one back.
 	Beat(ctx context.Context, id peer.ID, h Heartbeat) error
+	// PutLastBeat notes that a peer runs, and LastBeats returns what was noted of
+	// those of the peers of which anything was, by a read that sees every
+	// acknowledged note.
+	PutLastBeat(ctx context.Context, id peer.ID, last LastBeat) error
+	LastBeats(ctx context.Context, ids []peer.ID) (map[peer.ID]LastBeat, error)
+	// DatabaseTime is the time by the clock of the table, as far as is known.
+	DatabaseTime() time.Time
 }

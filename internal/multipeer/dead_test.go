@@ -116,31 +116,79 @@ func TestRminRmaxDeadHolder(t *testing.T) {
 	w.converge()
 }
 
-// TestStopRule: when most peers die at once, nothing moves. When enough of them
-// are back, the pins of the others do.
+// powerCut kills peers at once: none of them has time to see that others are gone.
+func powerCut(nodes ...*node) {
+	for _, n := range nodes {
+		n.cut()
+	}
+	for _, n := range nodes {
+		n.kill()
+	}
+}
+
+// wantStill looks for a while whether pins move, which they should not.
+func (w *world) wantStill(why string, before map[api.Cid]api.Pin) {
+	w.t.Helper()
+	w.lookForWork()
+	if after := w.desired(); !samePins(before, after) {
+		w.t.Errorf("%s: pins moved", why)
+	}
+}
+
+// TestStopRule: when half of the peers die at once, nothing moves. When all are back
+// and one dies alone, its pins do.
 func TestStopRule(t *testing.T) {
 	w := newPeers(t, 4)
 	w.repin.Store(true)
-	left, dead := w.nodes[0], w.nodes[1:]
-	w.pinMany("pin", 6, dead...)
+	dead := w.nodes[2:]
+	w.pinMany("pin", 6, w.nodes...)
 	for i, n := range dead {
-		w.allocate(left, fmt.Sprintf("alone %d", i), 1, 1, n)
+		w.allocate(w.nodes[0], fmt.Sprintf("alone %d", i), 1, 1, n)
 	}
 	w.converge()
 	before := w.desired()
-	for _, n := range dead {
-		n.cut()
-	}
-	for _, n := range dead {
-		n.kill()
-	}
+	powerCut(dead...)
 	w.died(dead...)
-	w.lookForWork()
-	if after := w.desired(); !samePins(before, after) {
-		t.Error("pins moved although most peers had died")
+	w.wantStill("half of the peers died", before)
+	w.start(dead...)
+	w.wantStill("they are back", before)
+	dead[0].kill()
+	w.died(dead[0])
+	w.holdersLeft(dead[0])
+	w.converge()
+}
+
+// TestColdStart: after a power cut nobody gives the pins of those who are not back yet
+// to others, also when he is started again. Kubo keeps what it has.
+func TestColdStart(t *testing.T) {
+	w := newPeers(t, 4)
+	w.repin.Store(true)
+	first, second := w.nodes[0], w.nodes[1]
+	w.pinMany("pin", 6, w.nodes...)
+	for i := range 8 {
+		w.allocate(first, fmt.Sprintf("alone %d", i), 1, 1, w.nodes[i%4])
 	}
-	w.start(dead[0])
-	w.holdersLeft(dead[1:]...)
+	w.converge()
+	before := w.desired()
+	powerCut(w.nodes...)
+
+	w.start(first)
+	w.died(w.nodes[1:]...)
+	w.wantStill("the first is back", before)
+	powerCut(first)
+	w.start(first)
+	w.died(w.nodes[1:]...)
+	w.wantStill("the first was started again", before)
+	w.start(second)
+	w.died(w.nodes[2:]...)
+	w.wantStill("the second is back", before)
+	w.start(w.nodes[2:]...)
+	w.converge()
+	w.wantStill("all are back", before)
+
+	w.nodes[3].kill()
+	w.died(w.nodes[3])
+	w.holdersLeft(w.nodes[3])
 	w.converge()
 }
 

@@ -191,6 +191,8 @@ type gate struct {
 	keepAlive *http.Transport
 	// refuseUnpins makes every unpin fail.
 	refuseUnpins atomic.Bool
+	// lacksContent makes every pin fail of what IPFS does not have: nobody sends it.
+	lacksContent atomic.Bool
 	// pins is locked while IPFS is not to finish any pin.
 	pins sync.RWMutex
 	once sync.Once
@@ -222,6 +224,11 @@ func newGate(tb testing.TB, to *url.URL, name string, notes *holders) *gate {
 			return
 		}
 		c := r.URL.Query().Get("arg")
+		if r.URL.Path == "/api/v0/pin/add" && g.lacksContent.Load() && !notes.has(name, c) {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = w.Write([]byte(`{"Message": "the test has nobody who sends the content", "Code": 0}`))
+			return
+		}
 		switch r.URL.Path {
 		case "/api/v0/pin/rm":
 			notes.removed(name, c)
@@ -275,6 +282,12 @@ func (h *holders) removed(name, c string) {
 	if least, known := h.least[c]; known {
 		h.least[c] = min(least, len(h.by[c]))
 	}
+}
+
+func (h *holders) has(name, c string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.by[c][name]
 }
 
 // begin forgets what was before.

@@ -49,10 +49,10 @@ type TableRepair struct {
 // The texts end in what differs between the engines. The history of Apache Cassandra
 // can only be filtered: it has one partition for each repair.
 const (
-	selectGrace       = "SELECT id, gc_grace_seconds, extensions FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?"
-	selectMade        = "SELECT applied FROM schema_history WHERE version = 1"
-	selectRepairs     = "SELECT columnfamily_names, started_at, successful_ranges, options FROM system_distributed.parent_repair_history WHERE keyspace_name = ? ALLOW FILTERING"
-	selectTablets     = "SELECT repair_time FROM system.tablets WHERE table_id = ?"
+	selectGrace   = "SELECT id, gc_grace_seconds, extensions FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?"
+	selectMade    = "SELECT applied FROM schema_history WHERE version = 1"
+	selectRepairs = "SELECT columnfamily_names, started_at, successful_ranges, options FROM system_distributed.parent_repair_history WHERE keyspace_name = ? ALLOW FILTERING"
+	selectTablets = "SELECT repair_time FROM system.tablets WHERE table_id = ?"
 	// repairsPage is small: a row may have thousands of ranges.
 	repairsPage = 100
 )

@@ -125,7 +125,7 @@ func (m *Monitor) sendHeartbeat(beat int64, left *string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {
-		if m.ctx.Err() == nil && m.sight.beatFailed() {
+		if m.ctx.Err() == nil && m.sight.beatFailed(time.Now()) {
 			state.Failure(err, logger.Warnf, logger.Debugf)("heartbeats cannot be written, until they can nobody is taken for dead: %s", err)
 		}
 		return fmt.Errorf("writing a heartbeat: %w", err)

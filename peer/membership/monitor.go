@@ -45,6 +45,11 @@ type Options struct {
 	// Interval is the time between heartbeats. One counts for two Intervals,
 	// at least a second. The table is read twice in each Interval.
 	Interval time.Duration
+	// Zone names what fails together with this peer, such as a rack. It may be empty.
+	Zone string
+	// LastBeatEvery is how often it is noted without end that this peer runs,
+	// DefaultLastBeatEvery if it is 0.
+	LastBeatEvery time.Duration
 	// Rejoin brings a peer back that was removed or told to leave.
 	Rejoin bool
 	// HandOver says that a live peer that is removed hands its pins over
@@ -83,6 +88,7 @@ type Monitor struct {
 	mu      sync.RWMutex
 	closed  bool
 	sight   sight
+	clock   clusterClock
 	members map[peer.ID]*member
 	peers   []Peer // of the last View; never changed, only replaced
 	// superseded says that another process has this identity, removed that
@@ -97,6 +103,9 @@ type Monitor struct {
 func newMonitor(opts Options) (*Monitor, error) {
 	if opts.Role == "" {
 		opts.Role = RoleFull
+	}
+	if opts.LastBeatEvery <= 0 {
+		opts.LastBeatEvery = DefaultLastBeatEvery
 	}
 	switch {
 	case opts.Members == nil || opts.ID == "":
@@ -148,6 +157,7 @@ func (m *Monitor) Start(addresses func() []ma.Multiaddr) {
 		}
 		m.loops.Go(m.sendHeartbeats)
 		m.loops.Go(m.readMembers)
+		m.loops.Go(m.keepLastBeat)
 		if addresses != nil {
 			m.loops.Go(func() { m.keepAddresses(addresses) })
 		}
@@ -181,7 +191,8 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 func (m *Monitor) View() View {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return View{Self: m.opts.ID, Frozen: m.sight.frozen(time.Now()), Peers: m.peers}
+	now := time.Now()
+	return View{Self: m.opts.ID, Frozen: m.sight.frozen(now), Peers: m.peers, Judged: m.sight.judgedBy(now)}
 }
 
 // Peers returns the live peers that were not removed, and always this one, in

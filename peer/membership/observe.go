@@ -27,10 +27,12 @@ type member struct {
 	// heard of, its row.
 	heard     time.Time
 	deadSince time.Time
-	ttl       time.Duration
-	beatOf    state.Incarnation
-	beat      int64
-	metrics   map[string]received
+	// died is what the sight had judged by then.
+	died    time.Duration
+	ttl     time.Duration
+	beatOf  state.Incarnation
+	beat    int64
+	metrics map[string]received
 	// garbled says that its metrics cannot be decoded, which was logged.
 	garbled bool
 }
@@ -62,7 +64,7 @@ func (m *Monitor) read(ctx context.Context) ([]state.Member, error) {
 	if err != nil {
 		m.mu.Lock()
 		// The end of a caller's context says nothing of the database.
-		first := ctx.Err() == nil && m.sight.readFailed()
+		first := ctx.Err() == nil && m.sight.readFailed(time.Now())
 		m.mu.Unlock()
 		if first {
 			state.Failure(err, logger.Warnf, logger.Debugf)("the peers cannot be read, until they are nobody is taken for dead: %s", err)
@@ -92,6 +94,7 @@ type news struct {
 }
 
 // observe takes notice of rows that were asked for at the given time.
+// Action Notice of spec/Moves.tla.
 func (m *Monitor) observe(rows []state.Member, asked time.Time) news {
 	now := time.Now()
 	m.mu.Lock()
@@ -127,7 +130,7 @@ func (m *Monitor) observe(rows []state.Member, asked time.Time) news {
 	self, ok := m.members[m.opts.ID]
 	m.removed = !ok || !self.row.Removed.IsZero()
 	m.forgetLogged()
-	m.peers = m.snapshot()
+	m.peers = m.snapshot(now)
 	return n
 }
 
@@ -168,7 +171,7 @@ func (m *Monitor) judge(p *member, asked, now time.Time) {
 	if !p.deadSince.IsZero() || !m.sight.outlived(asked, p.heard, p.ttl) {
 		return
 	}
-	p.deadSince = now
+	p.deadSince, p.died = now, m.sight.judgedBy(now)
 	if !p.live {
 		return // nobody has seen it alive
 	}
@@ -188,13 +191,20 @@ func (m *Monitor) judge(p *member, asked, now time.Time) {
 	}
 }
 
-// snapshot returns the peers of a View.
-func (m *Monitor) snapshot() []Peer {
+// snapshot returns the peers of a View as of now.
+func (m *Monitor) snapshot(now time.Time) []Peer {
+	judged := m.sight.judgedBy(now)
 	peers := make([]Peer, 0, len(m.members))
 	for _, p := range m.members {
+		last := m.clock.stored[p.row.ID]
+		died := p.died
+		if p.beat == 0 {
+			died = m.clock.died(last, judged)
+		}
 		peers = append(peers, Peer{
 			ID: p.row.ID, Name: p.row.Name, Role: p.row.Role,
 			Live: p.live, Seen: p.beat != 0, Heard: p.heard, DeadSince: p.deadSince,
+			Died: died, Zone: last.Zone,
 			Leaving: !p.row.Leaving.IsZero(), Removed: !p.row.Removed.IsZero(), RemovedAt: p.row.Removed,
 			Incarnation: p.row.Incarnation,
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -37,8 +38,9 @@ type table struct {
 	mu      sync.Mutex
 	rows    map[peer.ID]state.Member
 	expires map[peer.ID]time.Time
+	notes   map[peer.ID]state.LastBeat
 
-	readErr, beatErr, putErr error
+	readErr, beatErr, putErr, noteErr error
 	// lostAnswer makes the next PutMember succeed and say that it failed.
 	lostAnswer bool
 	// stall is how long the next read takes, whatever its context says.
@@ -50,7 +52,7 @@ type table struct {
 }
 
 func newTable() *table {
-	return &table{rows: make(map[peer.ID]state.Member), expires: make(map[peer.ID]time.Time)}
+	return &table{rows: make(map[peer.ID]state.Member), expires: make(map[peer.ID]time.Time), notes: make(map[peer.ID]state.LastBeat)}
 }
 
 func (t *table) ListMembers(context.Context) ([]state.Member, error) {
@@ -118,6 +120,29 @@ func (t *table) Beat(_ context.Context, id peer.ID, h state.Heartbeat) error {
 	t.rows[id], t.expires[id] = row, time.Now().Add(h.TTL)
 	return nil
 }
+
+func (t *table) PutLastBeat(_ context.Context, id peer.ID, last state.LastBeat) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := errors.Join(t.beatErr, t.noteErr); err != nil {
+		return err
+	}
+	t.notes[id] = last
+	return nil
+}
+
+func (t *table) LastBeats(_ context.Context, ids []peer.ID) (map[peer.ID]state.LastBeat, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := errors.Join(t.readErr, t.noteErr); err != nil {
+		return nil, err
+	}
+	notes := maps.Clone(t.notes)
+	maps.DeleteFunc(notes, func(id peer.ID, _ state.LastBeat) bool { return !slices.Contains(ids, id) })
+	return notes, nil
+}
+
+func (t *table) DatabaseTime() time.Time { return time.Now() }
 
 func (t *table) set(f func(*table)) {
 	t.mu.Lock()

@@ -35,6 +35,8 @@ type View struct {
 	Frozen bool
 	// Peers are all members in order of their IDs, also the dead and removed.
 	Peers []Peer
+	// Judged is for how long the viewer could judge others since it started.
+	Judged time.Duration
 }
 
 // Peer is one member as seen by another, or by itself.
@@ -53,6 +55,11 @@ type Peer struct {
 	// while the peer is live, and also for a peer that was not heard of yet
 	// and may only be starting: see Dead.
 	DeadSince time.Time
+	// Died is when it stopped, as View.Judged was then: negative if that was before
+	// the viewer started. It means nothing of a peer that is live.
+	Died time.Duration
+	// Zone names what fails together with the peer, empty for nothing.
+	Zone string
 	// Leaving says that the peer hands its pins over to others. Removed says
 	// that it is not in the cluster any more, since RemovedAt.
 	Leaving, Removed bool
@@ -94,6 +101,11 @@ func (v View) Gone(p Peer) bool {
 		return other.Live && !other.Removed && other.ID != v.Self && !other.Heard.After(p.DeadSince)
 	})
 }
+
+// DeadFor returns for how long a member that is not live was dead, counting the time
+// in which some peer could judge it: none passes while all peers are down, or the
+// database. It is wrong by a few minutes for one that the viewer has not seen live.
+func (v View) DeadFor(p Peer) time.Duration { return max(0, v.Judged-p.Died) }
 
 // Owner returns the peer that does the work named by key: one of the live ones
 // that run the loops. It is the same one for all viewers that see the

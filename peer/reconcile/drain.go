@@ -52,6 +52,7 @@ const (
 )
 
 // pass takes every pin of this peer one step further.
+// Action Finish of spec/Moves.tla.
 func (d *drain) pass(ctx context.Context) error {
 	view := d.r.opts.View()
 	self, ok := view.Get(d.r.opts.Self)
@@ -130,7 +131,7 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 		g.Go(func() error {
 			err := r.opts.Store.ListPlacements(ctx, r.opts.Self, bucket, func(row state.Placement) error {
 				// Also one that is to be unpinned: its pin may have been made again since.
-				what, err := r.drainPin(ctx, row.Cid)
+				what, err := r.drainPin(ctx, row)
 				note(row.Cid, what, err)
 				return ctx.Err()
 			})
@@ -144,9 +145,12 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 	return count, first
 }
 
-// drainPin takes one pin a step further: gives it to others if those who have it
-// are too few, or takes it off this peer once enough others have pinned it.
-func (r *Reconciler) drainPin(ctx context.Context, c api.Cid) (drained, error) {
+// drainPin takes one pin a step further, whose row is that of this peer: gives it to
+// others if those who have it are too few, or takes it off this peer once enough others
+// have pinned it.
+// Action Drain of spec/Moves.tla.
+func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (drained, error) {
+	c := mine.Cid
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 	if errors.Is(err, state.ErrCorrupt) {
 		logger.Errorf("handing over: %s", err)
@@ -156,7 +160,13 @@ func (r *Reconciler) drainPin(ctx context.Context, c api.Cid) (drained, error) {
 		return 0, fmt.Errorf("reading the pin of %s: %w", c, err)
 	}
 	self := r.opts.Self
-	if pin == nil || !allocatedTo(*pin, self) {
+	switch {
+	case pin == nil:
+		return drainNothing, nil
+	case !allocatedTo(*pin, self):
+		if mine.Status != state.PlacementUnpinError && !mayHold(pin, self) {
+			return drainWaiting, nil // others may not have it yet: the tracker keeps it until then
+		}
 		return drainNothing, nil
 	}
 	view := r.opts.View()
@@ -186,8 +196,10 @@ func (r *Reconciler) drainPin(ctx context.Context, c api.Cid) (drained, error) {
 			}
 		}
 	}
+	// While nobody else has it, those who failed may have the only copy.
+	has := result == drainMoved || mine.Status == state.PlacementPinned && mine.Rev == rev
 	next = trim(next, pin.ReplicationFactorMax, func(p peer.ID) bool {
-		return slices.Contains(o.useless, p) || result == drainMoved && !slices.Contains(o.pinned, p)
+		return has && slices.Contains(o.useless, p) || result == drainMoved && !slices.Contains(o.pinned, p)
 	})
 	if result == drainWaiting {
 		next = append(next, self)
@@ -212,6 +224,7 @@ type others struct {
 	useless []peer.ID
 }
 
+// others divides the other holders of a pin. Operator Counts of spec/Moves.tla.
 func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (others, error) {
 	var o others
 	for _, p := range pin.Allocations {
@@ -231,7 +244,7 @@ func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.P
 		failed := row.Status == state.PlacementPinError && (row.Attempts >= failedTries || time.Since(row.Updated) > patience)
 		silent := (!ok || row.Status.Leaving()) && time.Since(revisionTime(rev)) > patience
 		switch {
-		case ok && row.Status == state.PlacementPinned:
+		case ok && row.Status == state.PlacementPinned && row.Rev == rev:
 			o.pinned = append(o.pinned, p)
 		case failed || silent:
 			o.useless = append(o.useless, p)

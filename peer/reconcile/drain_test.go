@@ -28,6 +28,7 @@ func (w *world) hasFinished(p peer.ID) bool {
 func TestLeavingPeerHandsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob, carol)
+		w.idle = true
 		alone := w.add(1, 1, 1, alice)
 		pair := w.add(2, 2, 2, alice, bob)
 		spare := w.add(3, 1, 2, alice, bob)
@@ -71,6 +72,8 @@ func TestLeavingPeerHandsOver(t *testing.T) {
 		w.store.hold(bob, alone, state.PlacementPinned)
 		w.store.hold(carol, pair, state.PlacementPinned)
 		w.store.hold(bob, notPinned, state.PlacementPinned)
+		w.letGo(others)
+		w.letGo(goes)
 		pass(30 * time.Second)
 		w.wantHolders(alone, bob)
 		w.wantHolders(strange, bob)
@@ -101,6 +104,7 @@ func TestLeavingPeerHandsOver(t *testing.T) {
 func TestPinsAllocatedToALeavingPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob)
+		w.idle = true
 		w.leave(alice)
 		defer w.run(alice, bob)()
 		pass(45 * time.Second)
@@ -122,6 +126,7 @@ func TestPinsAllocatedToALeavingPeer(t *testing.T) {
 func TestDrainSettlesAfterTheLastPin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob)
+		w.idle = true
 		w.leave(alice)
 		defer w.run(alice)()
 		pass(45 * time.Second)
@@ -141,6 +146,7 @@ func TestDrainSettlesAfterTheLastPin(t *testing.T) {
 func TestDrainGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob, carol)
+		w.idle = true
 		w.leave(alice)
 		renewed := w.add(1, 1, 2, alice, bob)
 		unpinned := w.add(2, 1, 2, alice, bob)
@@ -208,6 +214,7 @@ func TestDrainChoosesAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, alice, bob, carol)
+				w.idle = true
 				id := w.add(1, 1, 1, alice)
 				w.leave(alice)
 				defer w.run(alice)()
@@ -224,6 +231,7 @@ func TestDrainChoosesAgain(t *testing.T) {
 func TestDrainWithoutCandidates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob)
+		w.idle = true
 		c := w.add(1, 2, 2, alice, bob)
 		w.leave(alice)
 		defer w.run(alice)()
@@ -241,6 +249,7 @@ func TestDrainWithoutCandidates(t *testing.T) {
 func TestTwoLeaveAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob, carol)
+		w.idle = true
 		c := w.add(1, 1, 2, alice, bob)
 		w.leave(alice)
 		w.leave(bob)
@@ -261,6 +270,7 @@ func TestTwoLeaveAtOnce(t *testing.T) {
 func TestDrainOutlastsErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob)
+		w.idle = true
 		c := w.add(1, 1, 2, alice, bob)
 		bad := w.add(2, 1, 2, alice, bob)
 		var blind, broken atomic.Bool
@@ -296,6 +306,7 @@ func TestDrainOutlastsErrors(t *testing.T) {
 func TestDrainWaitsWhileFrozen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob)
+		w.idle = true
 		c := w.add(1, 1, 2, alice, bob)
 		w.leave(alice)
 		w.set(func() { w.frozen = true })

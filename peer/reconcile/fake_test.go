@@ -55,6 +55,8 @@ type fakeStore struct {
 	renoted    map[peer.ID][]int
 	handed     map[removal][]int
 
+	// afterWrite runs without the lock after a conditional write that was made.
+	afterWrite func(c api.Cid)
 	// beforeWrite runs without the lock before a conditional write is judged.
 	beforeWrite func(c api.Cid)
 	// fail, if it returns an error, makes a call fail. c may be undefined.
@@ -215,11 +217,16 @@ func (s *fakeStore) writeIf(call string, c api.Cid, pin *api.Pin, rev state.Revi
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if v := s.pins[c]; v.rev != rev || v.pin == nil {
+		s.mu.Unlock()
 		return fmt.Errorf("%s: %w", c, state.ErrChanged)
 	}
 	s.put(c, pin)
+	after := s.afterWrite
+	s.mu.Unlock()
+	if after != nil {
+		after(c)
+	}
 	return nil
 }
 

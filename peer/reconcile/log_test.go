@@ -60,8 +60,9 @@ func TestStopRuleIsLoggedOnce(t *testing.T) {
 			t.Errorf("the stop rule was announced %d times", n)
 		}
 		w.revive(bob)
+		w.revive(carol)
 		pass(20 * time.Minute)
-		if n := logged("2 of 4 peers died within 1h0m0s: the pins of dead peers are given to others again"); n != 1 {
+		if n := logged("no more than 1 of 4 peers died within 1h0m0s, and this peer has seen all of them live: the pins of dead peers are given to others again"); n != 1 {
 			t.Errorf("its end was announced %d times", n)
 		}
 	})
@@ -101,6 +102,26 @@ func TestFailuresAreLoggedNowAndThen(t *testing.T) {
 		pass(35 * time.Minute)
 		if n := logged("removing pins that have run out: "); n != 4 {
 			t.Errorf("a failure of all 16 shards was logged %d times in 35 minutes, want 4", n)
+		}
+	})
+}
+
+// TestOnlyCopiesAreLogged: how many pins of a dead peer no live one held.
+func TestOnlyCopiesAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logged := logLines(t)
+		w := newWorld(t, alice, bob)
+		w.idle = true
+		for n := range 5 {
+			w.add(n, 1, 1, bob)
+		}
+		w.add(6, 1, 2, bob, alice)
+		clear(w.store.feeds) // they are not new
+		w.die(bob)
+		defer w.run(alice)()
+		pass(10 * time.Minute)
+		if n := logged("5 of the pins of " + bob.String() + ", which is dead, had no other live holder"); n != 1 {
+			t.Errorf("they were announced %d times", n)
 		}
 	})
 }

@@ -29,6 +29,7 @@ const (
 	DefaultRecheckInterval = 30 * time.Second
 	DefaultScrubEvery      = 24 * time.Hour
 	DefaultStopShare       = 0.5
+	DefaultStopFor         = time.Hour
 	DefaultFeedTTL         = 7 * 24 * time.Hour
 	DefaultSettle          = time.Minute
 )
@@ -89,9 +90,11 @@ type Options struct {
 	// ScrubEvery is how long a scrub of everything takes, unless it cannot go
 	// as fast. 0 turns it off.
 	ScrubEvery time.Duration
-	// StopShare is the share of dead peers above which nothing is moved away
+	// StopShare is the share of dead peers from which on nothing is moved away
 	// from them: it is then rather a network that fails than the peers.
 	StopShare float64
+	// StopFor is for how long a death counts for that.
+	StopFor time.Duration
 	// FeedTTL is how long the store keeps changes for a peer that does not
 	// read them.
 	FeedTTL time.Duration
@@ -115,6 +118,7 @@ type Reconciler struct {
 func New(opts Options) *Reconciler {
 	setDefault(&opts.RecheckInterval, DefaultRecheckInterval)
 	setDefault(&opts.StopShare, DefaultStopShare)
+	setDefault(&opts.StopFor, DefaultStopFor)
 	setDefault(&opts.FeedTTL, DefaultFeedTTL)
 	setDefault(&opts.Settle, DefaultSettle)
 	setDefault(&opts.Rates.Moves, 8)
@@ -122,7 +126,7 @@ func New(opts Options) *Reconciler {
 	setDefault(&opts.Rates.Checks, 8)
 	return &Reconciler{
 		opts:     opts,
-		stop:     stopRule{share: opts.StopShare},
+		stop:     stopRule{share: opts.StopShare, lately: opts.StopFor},
 		expiring: make(chan struct{}, opts.Rates.Expiries),
 	}
 }

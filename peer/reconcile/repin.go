@@ -165,6 +165,9 @@ func (l *repin) report() error {
 		if p.moved > 0 {
 			logger.Infof("gave %d pins of %s to other peers", p.moved, id)
 		}
+		if p.alone > 0 {
+			logger.Warnf("%d of the pins of %s, which is dead, had no other live holder: maybe it has the only copies, so it keeps them until others have them, or it comes back", p.alone, id)
+		}
 		if p.starved > 0 {
 			logger.Warnf("%d pins of %s need another peer and there are not enough that could take them, %s is the first: add peers or space", p.starved, id, p.firstCid)
 		}

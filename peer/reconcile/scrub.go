@@ -120,6 +120,12 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 	if moved, err := r.scrubOrphan(ctx, view, met, pin); err != nil || moved {
 		return err // its new holders have just been told
 	}
+	if inMove(pin) && r.mayMove(r.opts.View()) {
+		changed, err := r.settle(ctx, view, pin, rev)
+		if changed || err != nil && !errors.Is(err, state.ErrChanged) {
+			return err
+		}
+	}
 	known := false
 	for _, p := range mustHold(pin, view) {
 		row, ok, err := r.opts.Store.GetPlacement(ctx, p, pin.Cid)

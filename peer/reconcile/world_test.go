@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 func TestMain(m *testing.M) {
@@ -48,22 +49,78 @@ type world struct {
 	t     testing.TB
 	store *fakeStore
 
+	began time.Time
+
 	mu       sync.Mutex
 	members  map[peer.ID]membership.Peer
 	frozen   bool
 	noMetric map[peer.ID]bool // lacks one of the two metrics
 	repin    bool
 	finished []peer.ID
+	// idle says that peers do not pin what they are given, and only confirm what they
+	// have.
+	idle bool
 	// onAllocate runs while peers are chosen.
 	onAllocate func(c api.Cid)
 }
 
 func newWorld(t testing.TB, peers ...peer.ID) *world {
-	w := &world{t: t, store: newFakeStore(), members: map[peer.ID]membership.Peer{}, noMetric: map[peer.ID]bool{}, repin: true}
+	w := &world{t: t, began: time.Now(), store: newFakeStore(), members: map[peer.ID]membership.Peer{}, noMetric: map[peer.ID]bool{}, repin: true}
 	for _, p := range peers {
 		w.members[p] = membership.Peer{ID: p, Role: membership.RoleFull, Live: true, Seen: true}
 	}
+	w.store.afterWrite = w.confirm
 	return w
+}
+
+// confirm lets the live holders of a pin have it, and note that.
+func (w *world) confirm(c api.Cid) {
+	w.store.mu.Lock()
+	v := w.store.pins[c]
+	w.store.mu.Unlock()
+	if v.pin == nil {
+		return
+	}
+	for _, p := range v.pin.Allocations {
+		if m, ok := w.view(p).Get(p); !ok || !m.Live || m.Removed {
+			continue
+		}
+		w.store.mu.Lock()
+		if w.idle && w.store.placements[held{p, c}].Status != state.PlacementPinned {
+			w.store.mu.Unlock()
+			continue
+		}
+		w.store.placements[held{p, c}] = state.Placement{Cid: c, Status: state.PlacementPinned, Rev: v.rev, Updated: time.Now()}
+		w.store.mu.Unlock()
+		w.reconciler(p).Confirmed(w.t.Context(), *v.pin, v.rev)
+	}
+	w.letGo(c)
+}
+
+// letGo lets those who are not to hold a pin any more forget it, if enough others have
+// it: the work of their trackers.
+func (w *world) letGo(c api.Cid) {
+	view := w.view("")
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	v := w.store.pins[c]
+	if v.pin == nil {
+		return
+	}
+	have := 0
+	for _, p := range v.pin.Allocations {
+		if row := w.store.placements[held{p, c}]; row.Status == state.PlacementPinned && row.Rev == v.rev {
+			have++
+		}
+	}
+	if have < max(1, v.pin.ReplicationFactorMin) {
+		return
+	}
+	for k := range w.store.placements {
+		if m, _ := view.Get(k.peer); k.cid == c && m.Live && !m.Removed && !allocatedTo(*v.pin, k.peer) {
+			delete(w.store.placements, k)
+		}
+	}
 }
 
 func (w *world) member(p peer.ID, change func(*membership.Peer)) {
@@ -78,7 +135,15 @@ func (w *world) member(p peer.ID, change func(*membership.Peer)) {
 // die lets peers be found dead, a moment before everybody else was heard of.
 func (w *world) die(peers ...peer.ID) {
 	for _, p := range peers {
-		w.member(p, func(m *membership.Peer) { m.Live, m.DeadSince = false, time.Now().Add(-1) })
+		w.member(p, func(m *membership.Peer) { m.Live, m.DeadSince, m.Died = false, time.Now().Add(-1), time.Since(w.began) })
+	}
+}
+
+// coldStart lets peers be dead that nobody has seen live since the start of the test.
+func (w *world) coldStart(peers ...peer.ID) {
+	w.die(peers...)
+	for _, p := range peers {
+		w.member(p, func(m *membership.Peer) { m.Seen = false })
 	}
 }
 
@@ -101,7 +166,7 @@ func (w *world) set(change func()) {
 func (w *world) view(self peer.ID) membership.View {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	v := membership.View{Self: self, Frozen: w.frozen}
+	v := membership.View{Self: self, Frozen: w.frozen, Judged: time.Since(w.began)}
 	for _, m := range w.members {
 		if m.Heard.IsZero() {
 			m.Heard = time.Now()

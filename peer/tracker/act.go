@@ -25,8 +25,11 @@ func (t *Tracker) Act(_ context.Context, ch state.Change) error {
 // wanted is what a change asks of this peer.
 func (t *Tracker) wanted(ch state.Change) wanted {
 	w := wanted{rev: ch.Rev, trace: ch.Traceparent, done: ch.Done, first: ch.First}
-	if t.holds(ch.Pin) {
+	switch {
+	case t.holds(ch.Pin):
 		w.pin = ch.Pin
+	case ch.Pin != nil && ch.Pin.Type != api.MetaType:
+		w.given = ch.Pin
 	}
 	return w
 }
@@ -64,6 +67,7 @@ func stale(w wanted, rev state.Revision) bool {
 }
 
 // accept makes w what is wanted.
+// Action Look of spec/Moves.tla.
 func (t *Tracker) accept(o *op, w wanted, e *effects) {
 	if o.phase != idle && o.phase != looking && stale(w, o.want.rev) {
 		if w.done != nil {
@@ -87,6 +91,9 @@ func (t *Tracker) accept(o *op, w wanted, e *effects) {
 	}
 	o.want = w
 	o.blocked, o.tries = false, 0
+	if w.rev != before.rev {
+		o.counted = 0
+	}
 	if w.pin != nil {
 		t.toPin(o, before)
 	} else {
@@ -136,6 +143,7 @@ func (t *Tracker) toUnpin(o *op, before wanted) {
 }
 
 // renew begins work anew, from a phase on.
+// Action Overtaken of spec/Moves.tla.
 func (t *Tracker) renew(o *op, p phase) {
 	o.work++
 	o.outcome = nil

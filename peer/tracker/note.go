@@ -155,6 +155,7 @@ func (t *Tracker) noteQueued(o *op) note {
 }
 
 // noteOutcome writes what came of a pin, of which measure finds the size before.
+// Action Pinned of spec/Moves.tla.
 func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 	row := state.Placement{Cid: o.cid, Status: state.PlacementPinned, Rev: o.want.rev, Depth: o.outcome.depth}
 	failed := o.outcome.err
@@ -171,7 +172,7 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 		}
 	}
 	return measure, func(ctx context.Context) (func(*op, *effects), error) {
-		return t.put(was, row, func(o *op, e *effects) {
+		apply, err := t.put(was, row, func(o *op, e *effects) {
 			o.outcome = nil
 			if failed != nil {
 				t.end(o, e)
@@ -189,11 +190,17 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 				t.lookAgain(o.cid, firstLook)
 			}
 		})(ctx)
+		if pin := was.want.pin; err == nil && failed == nil && t.opts.Confirmed != nil && len(pin.Allocations) > pin.ReplicationFactorMax && !pin.IsPinEverywhere() {
+			t.opts.Confirmed(ctx, *pin, row.Rev)
+		}
+		return apply, err
 	}
 }
 
-// decide finds whether anything is to be undone, and notes that it will be. What
-// this peer has not asked IPFS for is somebody else's, and stays.
+// decide finds whether anything is to be undone, notes that it will be, and then
+// whether enough others have it. What this peer has not asked IPFS for is somebody
+// else's, and stays.
+// Action Count of spec/Moves.tla.
 func (t *Tracker) decide(o *op) note {
 	was := *o
 	return func(ctx context.Context) (func(*op, *effects), error) {
@@ -208,22 +215,30 @@ func (t *Tracker) decide(o *op) note {
 			}
 			return func(o *op, _ *effects) { t.enter(o, idle) }, err
 		}
-		goOn := func(o *op, e *effects) {
+		noted := func(o *op, _ *effects) { o.row = known }
+		if !known.leaving() || known.rev != was.want.rev || was.asked != nil {
+			row := state.Placement{Cid: was.cid, Status: state.PlacementUnpinning, Rev: was.want.rev}
+			noted, err = t.put(was, row, func(*op, *effects) {})(ctx)
+			if err != nil {
+				return nil, err
+			}
+		}
+		// After the row: others must not count on this peer while it counts on them.
+		kept, err := t.keeps(ctx, was.want)
+		return func(o *op, e *effects) {
+			noted(o, e)
 			t.end(o, e)
-			t.enter(o, unpinQueued)
-		}
-		if known.leaving() && known.rev == was.want.rev && was.asked == nil {
-			return func(o *op, e *effects) {
-				o.row = known
-				goOn(o, e)
-			}, nil
-		}
-		row := state.Placement{Cid: was.cid, Status: state.PlacementUnpinning, Rev: was.want.rev}
-		return t.put(was, row, goOn)(ctx)
+			if kept == "" {
+				t.enter(o, unpinQueued)
+			} else {
+				t.keep(o, kept)
+			}
+		}, err
 	}
 }
 
 // drop removes the row of what IPFS has unpinned, or notes that it could not.
+// Action Drop of spec/Moves.tla.
 func (t *Tracker) drop(o *op) note {
 	if failed := o.outcome.err; failed != nil {
 		row := state.Placement{Cid: o.cid, Status: state.PlacementUnpinError, Rev: o.want.rev, Attempts: o.attempts, Error: o.err}

@@ -32,13 +32,17 @@ const (
 	// unpinNoting removes the row.
 	unpinNoting
 	unpinFailed
+	// unpinKept is content that too few others have: they are counted again later.
+	unpinKept
 	phases
 )
 
 // wanted is what is to become of a CID, as of a revision of its pin.
 type wanted struct {
-	// pin is nil if this peer is not to hold it.
+	// pin is nil if this peer is not to hold it. Then given is the pin that others
+	// are to hold instead, nil if nobody is.
 	pin   *api.Pin
+	given *api.Pin
 	rev   state.Revision
 	trace string
 	// done ends the change that brought it, nil if none did or it has ended. first
@@ -92,8 +96,10 @@ type op struct {
 	doubt bool
 
 	attempts int
-	lane     lane
-	err      string
+	// counted is how often too few others had it.
+	counted int
+	lane    lane
+	err     string
 }
 
 // outcome is what came of the work of IPFS.

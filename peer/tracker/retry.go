@@ -28,7 +28,7 @@ const (
 
 // fail keeps an op for another try, or leaves it to a scan.
 func (t *Tracker) fail(o *op, p phase, wait time.Duration) {
-	if t.counts[pinFailed].Load()+t.counts[unpinFailed].Load() >= maxFailed || p == unpinFailed && o.attempts%maxTries == 0 {
+	if t.counts[pinFailed].Load()+t.counts[unpinFailed].Load()+t.counts[unpinKept].Load() >= maxFailed || p == unpinFailed && o.attempts%maxTries == 0 {
 		t.left.Add(1)
 		t.enter(o, idle)
 		return
@@ -67,6 +67,8 @@ func (t *Tracker) retry(o *op) {
 		t.renew(o, pinQueued)
 	case unpinFailed:
 		t.renew(o, unpinQueued)
+	case unpinKept:
+		t.renew(o, looking)
 	}
 }
 

@@ -42,6 +42,7 @@ func (t *Tracker) scanLeftOften(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			t.sayKept()
 			t.scanLeft(ctx)
 		}
 	}
@@ -241,7 +242,7 @@ func (t *Tracker) takeUp(own state.Own) {
 				o.attempts = row.Attempts
 			}
 			t.enter(o, looking)
-		case o.phase == pinFailed || o.phase == unpinFailed:
+		case o.phase == pinFailed || o.phase == unpinFailed || o.phase == unpinKept:
 			t.retry(o)
 		}
 		t.advance(o, e)

@@ -75,7 +75,7 @@ func (t *Tracker) notHeld(c api.Cid, pin *api.Pin, v view, row *state.Placement,
 		info.Status = api.TrackerStatusSharded
 	case pin != nil:
 		info.Status = api.TrackerStatusRemote
-		if v.phase == unpinFailed {
+		if v.phase == unpinFailed || v.phase == unpinKept {
 			info.Error = v.err
 		}
 	case v.unpins():
@@ -215,7 +215,9 @@ func (o *op) view() view {
 func (v view) unpins() bool { return v.phase >= unpinDeciding }
 
 // atIt reports whether somebody is at work, or about to be.
-func (v view) atIt() bool { return v.phase != idle && v.phase != pinFailed && v.phase != unpinFailed }
+func (v view) atIt() bool {
+	return v.phase != idle && v.phase != pinFailed && v.phase != unpinFailed && v.phase != unpinKept
+}
 
 // show sets the status by what is being done.
 func (v view) show(info *api.PinInfo) {
@@ -240,7 +242,7 @@ func (v view) status() api.TrackerStatus {
 		return api.TrackerStatusPinned
 	case pinFailed:
 		return api.TrackerStatusPinError
-	case unpinDeciding, unpinQueued:
+	case unpinDeciding, unpinQueued, unpinKept:
 		return api.TrackerStatusUnpinQueued
 	case unpinNoting:
 		if v.failed {

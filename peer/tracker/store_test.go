@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
 var errDown = errors.New("the database is gone")
@@ -26,9 +27,10 @@ type store struct {
 	rows    map[api.Cid]state.Placement
 	changed map[api.Cid]bool
 	down    bool
-	deaf    bool          // a write is made, and its answer lost
-	broken  api.Cid       // its pin cannot be decoded
-	badAt   int           // the listing of this bucket fails, if not 0
+	deaf    bool    // a write is made, and its answer lost
+	broken  api.Cid // its pin cannot be decoded
+	badAt   int     // the listing of this bucket fails, if not 0
+	others  map[peer.ID]map[api.Cid]state.Placement
 	slow    time.Duration // a write takes that long
 	early   bool          // it is made at once, and told later
 	late    time.Duration // the answer of a read takes that long, and is old then
@@ -187,11 +189,14 @@ func (s *store) DropPlacement(_ context.Context, _ peer.ID, c api.Cid) error {
 	})
 }
 
-func (s *store) GetPlacement(_ context.Context, _ peer.ID, c api.Cid) (row state.Placement, there bool, err error) {
+func (s *store) GetPlacement(_ context.Context, p peer.ID, c api.Cid) (row state.Placement, there bool, err error) {
 	defer s.wait()
 	err = s.try(func() {
 		s.reads++
 		row, there = s.rows[c]
+		if p != statetest.Peer("self") {
+			row, there = s.others[p][c]
+		}
 	})
 	return row, there, err
 }

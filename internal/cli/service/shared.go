@@ -63,6 +63,7 @@ func (p *clusterPeer) joinOptions(store peer.Store, instance string) peer.Option
 		PingInterval: cfgs.Cluster.MonitorPingInterval, RecoverInterval: cfgs.Cluster.PinRecoverInterval,
 		Repin:       func() bool { return !cfgs.Cluster.DisableRepinning },
 		OnlyTrusted: cfgs.Cluster.PinOnlyOnTrustedPeers, OnlyUntrusted: cfgs.Cluster.PinOnlyOnUntrustedPeers,
+		StopShare: p.cfg.scylla.StopShare, Zone: p.cfg.scylla.Zone,
 		Follower: cfgs.Cluster.FollowerMode, CheckEvery: p.cfg.scylla.CheckEvery, ScrubEvery: reconcile.DefaultScrubEvery,
 		TrustAll: p.cfg.scylla.TrustAll, TrustedPeers: p.cfg.scylla.TrustedPeers,
 		Tracker: cfgs.Statelesstracker, Lost: p.stop,

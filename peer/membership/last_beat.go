@@ -1,0 +1,139 @@
+package membership
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// DefaultLastBeatEvery is how often a peer notes that it runs. What others know of
+// its death when they start later is as exact as that.
+const DefaultLastBeatEvery = 5 * time.Minute
+
+// clusterClock is the clock by which peers note that they run. It goes on only while
+// some peer can judge others. By the time of day, whoever starts second after a
+// weekend without power would take the others for long dead: the first one has just
+// noted that it runs.
+type clusterClock struct {
+	// zero is what the clock showed when this process could judge for no time yet.
+	// known is false before the notes of others were read.
+	zero  time.Time
+	known bool
+	// stored are the notes of all peers as of the last read.
+	stored map[peer.ID]state.LastBeat
+}
+
+// at is what the clock shows when the process could judge for so long.
+func (c *clusterClock) at(judged time.Duration) time.Time { return c.zero.Add(judged) }
+
+// read takes over notes, and goes on from the newest of them if that is ahead. now is
+// for the first peer of all.
+// Action Start of spec/Moves.tla.
+func (c *clusterClock) read(notes map[peer.ID]state.LastBeat, judged time.Duration, now time.Time) {
+	var newest time.Time
+	for _, note := range notes {
+		if note.At.After(newest) {
+			newest = note.At
+		}
+	}
+	switch {
+	case newest.IsZero() && !c.known:
+		c.zero = now.Round(0).Add(-judged)
+	case !c.known || newest.After(c.at(judged)):
+		c.zero = newest.Add(-judged)
+	}
+	c.known, c.stored = true, notes
+}
+
+// died is when a peer died that was not seen live, on the scale of judged. Without a
+// note it is the start of this process, and while nobody knows it is now.
+func (c *clusterClock) died(last state.LastBeat, judged time.Duration) time.Duration {
+	switch {
+	case !c.known:
+		return judged
+	case last.At.IsZero():
+		return 0
+	}
+	return min(last.At.Sub(c.zero), judged)
+}
+
+// keepLastBeat notes again and again that this peer runs.
+func (m *Monitor) keepLastBeat() {
+	failed, odd := false, ""
+	for {
+		wait := m.opts.LastBeatEvery
+		err := m.noteLastBeat(m.ctx)
+		if err != nil {
+			wait = min(wait, m.opts.Interval)
+			if !failed && m.ctx.Err() == nil {
+				state.Failure(err, logger.Warnf, logger.Debugf)("peers that start later may take this one for dead for longer than it is: %s", err)
+			}
+		}
+		failed = err != nil
+		if text := contradiction(m.View().Peers); text != odd {
+			odd = text
+			if text != "" {
+				logger.Warnf("the zones of the peers contradict each other: %s; correct state.scylla.zone there, until then the zones hold up fewer moves than they should", text)
+			}
+		}
+		if pause(m.ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+// noteLastBeat reads the notes of all peers, and then writes this one's. It is not
+// written before the others' were read. A peer that moves no pins writes none: while
+// it alone runs nobody could act on a death, and its time must not pass.
+// Action Tick of spec/Moves.tla.
+func (m *Monitor) noteLastBeat(ctx context.Context) error {
+	if !m.mayBeat() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.patience())
+	defer cancel()
+	m.mu.RLock()
+	ids := slices.Collect(maps.Keys(m.members))
+	m.mu.RUnlock()
+	notes, err := m.opts.Members.LastBeats(ctx, ids)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	now := time.Now()
+	judged := m.sight.judgedBy(now)
+	m.clock.read(notes, judged, m.opts.Members.DatabaseTime())
+	m.peers = m.snapshot(now)
+	at := m.clock.at(judged)
+	m.mu.Unlock()
+	if !(Peer{Role: m.opts.Role}).Works() {
+		return nil
+	}
+	return m.opts.Members.PutLastBeat(ctx, m.opts.ID, state.LastBeat{At: at, Zone: m.opts.Zone})
+}
+
+// contradiction says what is wrong with the zones of the peers, empty if nothing is:
+// where some have one, all should.
+func contradiction(peers []Peer) string {
+	var with, without []Peer
+	for _, p := range peers {
+		switch {
+		case p.Removed || !p.Works() || !p.Live:
+		case p.Zone == "":
+			without = append(without, p)
+		default:
+			with = append(with, p)
+		}
+	}
+	if len(with) == 0 || len(without) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("peer %s (%s) is in zone %q, peer %s (%s) and %d others are in none",
+		with[0].ID, with[0].Name, with[0].Zone, without[0].ID, without[0].Name, len(without)-1)
+}

@@ -1,0 +1,99 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// A move adds holders first, and takes off who is too many once enough have the
+// content: see ADR 0018. So a pin may have more holders than its maximum meanwhile.
+
+// Confirmed ends a move that this peer's confirmation of a revision makes complete,
+// if the pin is in one. It may be called from any goroutine, and logs its errors: what
+// it leaves undone is found by the look through what a dead peer held, or the scrub.
+// Action Settle of spec/Moves.tla.
+func (r *Reconciler) Confirmed(ctx context.Context, pin api.Pin, rev state.Revision) {
+	view := r.opts.View()
+	if r.opts.Follower || view.Frozen || r.opts.Repin != nil && !r.opts.Repin() {
+		return
+	}
+	_, err := r.settle(ctx, view, pin, rev)
+	if err != nil && !errors.Is(err, state.ErrChanged) && ctx.Err() == nil {
+		state.Failure(err, logger.Warnf, logger.Debugf)("taking the pin of %s off who is too many: %s", pin.Cid, err)
+	}
+}
+
+// inMove reports whether the pin has more holders than it is to have in the end.
+func inMove(pin api.Pin) bool {
+	return pin.Type != api.MetaType && !pin.IsPinEverywhere() && len(pin.Allocations) > max(pin.ReplicationFactorMax, 1)
+}
+
+// settle takes the pin off those who are too many, once enough others have it. It
+// reports whether it changed the pin.
+// Operators Counts and Trims of spec/Moves.tla.
+func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (bool, error) {
+	if !inMove(pin) {
+		return false, nil
+	}
+	var good, have []peer.ID
+	for _, p := range pin.Allocations {
+		if !r.mayHave(ctx, view, p) {
+			continue
+		}
+		good = append(good, p)
+		row, there, err := r.opts.Store.GetPlacement(ctx, p, pin.Cid)
+		if err != nil {
+			return false, fmt.Errorf("reading what %s does with %s: %w", p, pin.Cid, err)
+		}
+		if there && row.Status == state.PlacementPinned && row.Rev == rev {
+			have = append(have, p)
+		}
+	}
+	need := max(pin.ReplicationFactorMin, 1)
+	if len(have) < need {
+		return false, nil
+	}
+	limit := max(pin.ReplicationFactorMax, need)
+	next := trim(pin.Allocations, limit, func(p peer.ID) bool { return !slices.Contains(good, p) })
+	next = trim(next, limit, func(p peer.ID) bool { return !slices.Contains(have, p) })
+	next = trim(next, limit, func(peer.ID) bool { return true })
+	if len(next) == len(pin.Allocations) {
+		return false, nil
+	}
+	logger.Debugf("%d peers have the pin of %s: taking it off those of %s that are too many", len(have), pin.Cid, pin.Allocations)
+	pin.Allocations = next
+	if err := r.opts.Store.PutIf(ctx, pin, rev); err != nil {
+		return false, fmt.Errorf("ending the move of the pin of %s: %w", pin.Cid, err)
+	}
+	return true, nil
+}
+
+// mayHave tells whether a holder is alive, a member that stays, and one that the user
+// wants.
+func (r *Reconciler) mayHave(ctx context.Context, view membership.View, p peer.ID) bool {
+	member, ok := view.Get(p)
+	return ok && member.Live && !member.Removed && !member.Leaving && member.Role != membership.RoleAPI && r.suits(ctx, p)
+}
+
+// joined are the holders of a pin that stay while others are added: all that were not
+// removed, also the dead.
+func joined(view membership.View, pin api.Pin, added []peer.ID) []peer.ID {
+	next := slices.DeleteFunc(slices.Clone(pin.Allocations), func(p peer.ID) bool {
+		member, ok := view.Get(p)
+		return !ok || member.Removed
+	})
+	for _, p := range added {
+		if !slices.Contains(next, p) {
+			next = append(next, p)
+		}
+	}
+	return next
+}

@@ -1,0 +1,55 @@
+package tracker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
+
+// Content that this peer is not to hold any more, while others are, stays until
+// enough of them have it, whoever took the pin off this peer: it may have the only
+// copy. See ADR 0018.
+
+// keeps counts the others that have what they are given instead of this peer, and says
+// why that is not enough, "" if it is. Those count that are alive and have it pinned in
+// exactly the revision that is wanted: they have gone through all that they were to do
+// in earlier ones.
+// Operator Counts of spec/Moves.tla.
+func (t *Tracker) keeps(ctx context.Context, w wanted) (why string, err error) {
+	if w.given == nil || t.opts.Live == nil {
+		return "", nil
+	}
+	have, need := 0, max(1, w.given.ReplicationFactorMin)
+	for _, p := range w.given.Allocations {
+		if p == t.opts.Self || !t.opts.Live(p) {
+			continue
+		}
+		row, there, err := t.opts.Store.GetPlacement(ctx, p, w.given.Cid)
+		if err != nil {
+			return "", fmt.Errorf("finding whether %s has it: %w", p, err)
+		}
+		if there && row.Status == state.PlacementPinned && row.Rev == w.rev {
+			have++
+		}
+		if have == need {
+			return "", nil
+		}
+	}
+	return fmt.Sprintf("it stays until other peers have it: %d do, %d must", have, need), nil
+}
+
+// keep counts again later, after growing pauses.
+func (t *Tracker) keep(o *op, why string) {
+	o.err = why
+	wait := min(firstRetry<<min(o.counted, 16), lastRetry)
+	o.counted++
+	t.fail(o, unpinKept, wait)
+}
+
+// sayKept says how much stays.
+func (t *Tracker) sayKept() {
+	if n := t.counts[unpinKept].Load(); n > 0 {
+		logger.Warnf("%d pins that were given to other peers stay with this one, because too few of those have them yet", n)
+	}
+}

@@ -1,0 +1,449 @@
+------------------------------- MODULE Moves -------------------------------
+(***************************************************************************)
+(* How one pin moves between peers, and who may let go of its content:     *)
+(* repin, hand-over (drain), `pin add` by upstream's allocator, deaths,    *)
+(* returns, removals, a power cut, and the rule that stops moves. The pin  *)
+(* is wanted all the time. It is a register that is written under the      *)
+(* condition that its revision is still the one that was read; WritePath   *)
+(* has what is below that. Moves.md says what is left out.                 *)
+(***************************************************************************)
+EXTENDS Naturals, FiniteSets, TLC
+
+CONSTANTS
+  Peers,
+  Min, Max,     \* replication_factor_min and _max
+  Revisions,    \* how many there are at most
+  Deaths,       \* of one process each, by a crash or a restart
+  PowerCuts,    \* all processes at once
+  PinAdds,      \* by users, with allocations that upstream chose
+  Removals,     \* `peers rm` of a dead peer, which may be called back
+  Leaves,       \* `peers rm` of a live peer, which hands over
+  Fences,       \* new revisions with the content of the one before
+  Hour,         \* for how many ticks a death counts for the stop rule; 0: no rule
+  Ticks,
+  FreshViews,   \* whether repin knows who has come back: by an old view it adds
+                \* holders that others take off, again and again until it looks
+  Mistake       \* what is planted, "none" for nothing
+
+VARIABLES
+  pin,      \* rev, and alloc: the holders
+  told,     \* whose feed has a change that is not done
+  row,      \* the placement of each peer: status and rev
+  copy,     \* whose IPFS daemon has it pinned; that survives a death
+  op,       \* what each process does with the pin now; it dies with it
+  up,       \* whose process runs
+  members,  \* who was not removed
+  leaving,  \* who hands over
+  live,     \* for each peer, whom it takes for live
+  seen,     \* for each peer, whom it has seen live since its start
+  last,     \* the stored last beat of each peer, in cluster time
+  clock,    \* what cluster time is for each process
+  time,     \* ticks so far
+  used,     \* how much of each bound is used up
+  ghost     \* what was wrong, or not our doing: see the invariants
+
+vars == <<pin, told, row, copy, op, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+
+Need == IF Min > 1 THEN Min ELSE 1
+
+Idle == [do |-> "nothing", rev |-> 0, set |-> {}]
+Op(do, rev, set) == [do |-> do, rev |-> rev, set |-> set]
+NoRow == [status |-> "none", rev |-> 0]
+Row(status, rev) == [status |-> status, rev |-> rev]
+
+Largest(S) == CHOOSE n \in S : \A m \in S : m <= n
+Newest == Largest({last[p] : p \in Peers})
+
+Symmetry == Permutations(Peers)
+
+Init ==
+  \E first \in SUBSET Peers :
+    /\ Cardinality(first) \in Min..Max
+    /\ pin = [rev |-> 1, alloc |-> first]
+    /\ told = {}
+    /\ row = [p \in Peers |-> IF p \in first THEN Row("pinned", 1) ELSE NoRow]
+    /\ copy = first
+    /\ op = [p \in Peers |-> Idle]
+    /\ up = Peers /\ members = Peers /\ leaving = {}
+    /\ live = [p \in Peers |-> Peers]
+    /\ seen = [p \in Peers |-> Peers]
+    /\ last = [p \in Peers |-> 0]
+    /\ clock = [p \in Peers |-> 0]
+    /\ time = 0
+    /\ used = [deaths |-> 0, cuts |-> 0, adds |-> 0, removals |-> 0, leaves |-> 0, fences |-> 0]
+    /\ ghost = [early |-> FALSE, few |-> FALSE, storm |-> FALSE, taken |-> FALSE, back |-> {},
+                gone |-> [p \in Peers |-> 0], cut |-> {}]
+
+Do(p, o) == op' = [op EXCEPT ![p] = o]
+Use(what) == used' = [used EXCEPT ![what] = @ + 1]
+
+\* Without a stop rule nobody asks who was seen.
+Seeing(s) == IF Hour = 0 THEN Peers ELSE s
+
+Stop(p) == /\ op' = [op EXCEPT ![p] = Idle]
+           /\ clock' = [clock EXCEPT ![p] = 0]
+           /\ live' = [live EXCEPT ![p] = {}]
+           /\ seen' = [seen EXCEPT ![p] = Seeing({})]
+
+-----------------------------------------------------------------------------
+\* Who counts: a member that p takes for live, whose row says pinned at exactly
+\* that revision.
+\* code: peer/tracker/keep.go keeps
+\* code: peer/reconcile/settle.go settle
+\* code: peer/reconcile/drain.go others
+Counts(p, q, rev) ==
+  \/ /\ q \in live[p] \cap members
+     /\ row[q].status = "pinned"
+     /\ \/ row[q].rev = rev
+        \/ Mistake \in {"any revision counts", "any revision counts, count first"}
+  \/ /\ Mistake = "removed peers count"
+     /\ q \notin members /\ row[q].status = "pinned" /\ row[q].rev = rev
+
+Enough(p, holders, rev) == {q \in holders : Counts(p, q, rev)}
+
+\* What is left of too many holders: those that count stay as long as there are
+\* others, and Need of them in any case.
+\* code: peer/reconcile/settle.go settle
+Trims(holders, counting) ==
+  IF Cardinality(holders) <= Max THEN {holders}
+  ELSE {s \in SUBSET holders :
+          /\ Cardinality(s) = Max
+          /\ Cardinality(s \cap counting) >= Need
+          /\ counting \subseteq s \/ s \subseteq counting}
+
+-----------------------------------------------------------------------------
+\* The tracker of a peer. It does one thing at a time with a CID, and looks at the
+\* pin when its feed tells it to.
+\* code: peer/tracker/act.go accept
+Look(p) ==
+  /\ p \in up /\ p \in told /\ op[p].do = "nothing"
+  /\ IF p \in pin.alloc
+     THEN IF row[p] = Row("pinned", pin.rev)
+          THEN /\ told' = told \ {p}
+               /\ UNCHANGED <<op, row>>
+          ELSE /\ Do(p, Op("pin", pin.rev, pin.alloc))
+               /\ UNCHANGED <<row, told>>
+     ELSE IF row[p].status = "none"
+          THEN /\ told' = told \ {p}
+               /\ UNCHANGED <<op, row>>
+          ELSE \* Others must not count on it any more: that is noted first.
+               /\ row' = IF Mistake \in {"count first", "any revision counts, count first"} THEN row
+                         ELSE [row EXCEPT ![p] = Row("unpinning", pin.rev)]
+               /\ Do(p, Op("count", pin.rev, pin.alloc))
+               /\ UNCHANGED told
+  /\ UNCHANGED <<pin, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+
+\* IPFS has it pinned, which takes somebody who has it, and that is noted.
+\* code: peer/tracker/note.go noteOutcome
+Pinned(p) ==
+  /\ p \in up /\ op[p].do = "pin"
+  /\ copy \cap (up \cup {p}) # {}
+  /\ copy' = copy \cup {p}
+  /\ row' = [row EXCEPT ![p] = Row("pinned", op[p].rev)]
+  /\ told' = IF op[p].rev = pin.rev THEN told \ {p} ELSE told
+  /\ Do(p, IF Cardinality(op[p].set) > Max THEN Op("settle", op[p].rev, op[p].set) ELSE Idle)
+  /\ UNCHANGED <<pin, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+
+\* A newer revision takes the place of one that is not pinned yet.
+\* code: peer/tracker/act.go renew
+Overtaken(p) ==
+  /\ p \in up /\ op[p].do = "pin" /\ op[p].rev < pin.rev
+  /\ Do(p, Idle)
+  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+
+\* LET GO: a peer that is not a holder any more keeps the content until enough
+\* others have it, whoever took the pin off it.
+\* code: peer/tracker/note.go decide
+Count(p) ==
+  /\ p \in up /\ op[p].do = "count"
+  /\ Do(p, IF \/ Cardinality(Enough(p, op[p].set \ {p}, op[p].rev)) >= Need
+              \/ Mistake = "let go unguarded"
+           THEN Op("drop", op[p].rev, {}) ELSE Idle) \* it stays told: asked again
+  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+
+\* code: peer/tracker/note.go drop
+Drop(p) ==
+  /\ p \in up /\ op[p].do = "drop"
+  /\ copy' = copy \ {p}
+  /\ row' = [row EXCEPT ![p] = NoRow]
+  /\ told' = IF op[p].rev = pin.rev THEN told \ {p} ELSE told
+  /\ Do(p, Idle)
+  /\ ghost' = [ghost EXCEPT !.few = @ \/ Cardinality(copy \ {p}) < Need]
+  /\ UNCHANGED <<pin, up, members, leaving, live, seen, last, clock, time, used>>
+
+-----------------------------------------------------------------------------
+\* END of a move: the holder whose confirmation makes enough takes off who is too
+\* many. It counts first, and writes under the condition of the revision counted.
+\* code: peer/reconcile/settle.go Confirmed
+Settle(p) ==
+  /\ p \in up /\ op[p].do = "settle"
+  /\ LET o == op[p]
+         counting == Enough(p, o.set, o.rev)
+     IN IF Cardinality(counting) >= Need /\ Cardinality(o.set) > Max
+        THEN \E s \in Trims(o.set, counting) : Do(p, Op("write", o.rev, s))
+        ELSE Do(p, Idle)
+  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+
+\* The compare-and-set of a move.
+\* code: scyllastate/conditional.go PutIf
+Write(p) ==
+  /\ p \in up /\ op[p].do = "write"
+  /\ Do(p, Idle)
+  /\ IF pin.rev = op[p].rev \/ Mistake = "write without a condition"
+     THEN /\ pin.rev < Revisions
+          /\ pin' = [rev |-> pin.rev + 1, alloc |-> op[p].set]
+          /\ told' = told \cup pin.alloc \cup op[p].set
+          /\ LET had == Cardinality((copy \cap pin.alloc \cap members) \ ghost.back)
+                 has == Cardinality(copy \cap op[p].set)
+             IN ghost' = [ghost EXCEPT !.early = @ \/ (has < had /\ has < Need)]
+     ELSE UNCHANGED <<pin, told, ghost>>
+  /\ UNCHANGED <<row, copy, up, members, leaving, live, seen, last, clock, time, used>>
+
+-----------------------------------------------------------------------------
+\* The stop rule as q sees it.
+Dead(q) == {d \in members \ live[q] :
+              /\ clock[q] - last[d] < Hour
+              /\ d \in seen[q] \/ Mistake # "cold start counts nobody"}
+
+\* code: peer/reconcile/stop.go holds
+Stopped(q) ==
+  LET dead == Dead(q)
+      counted == (live[q] \cap members) \cup dead
+  IN /\ Hour > 0
+     /\ \/ \E d \in dead : d \notin seen[q]
+        \/ /\ Cardinality(dead) >= 2
+           /\ \/ 2 * Cardinality(dead) > Cardinality(counted)
+              \/ 2 * Cardinality(dead) = Cardinality(counted) /\ Mistake # "half is not enough"
+
+\* What it is for: half of the peers or more have died within the hour, or somebody
+\* has not come back from a power cut. The time in which nobody ran does not count.
+Storm ==
+  LET dead == {d \in members \ up : ghost.gone[d] < Hour}
+  IN \/ dead \cap ghost.cut # {}
+     \/ /\ Cardinality(dead) >= 2
+        /\ 2 * Cardinality(dead) >= Cardinality((up \cap members) \cup dead)
+
+\* ADD: a pin with too few live holders gets another one. Who is dead stays a
+\* holder; who was removed does not. q acts only when everybody that it takes for
+\* live was heard of since.
+Candidates(q) == ((live[q] \cap members) \ leaving) \ pin.alloc
+Living(q) == ((pin.alloc \cap live[q]) \cap members) \ leaving
+
+\* code: peer/reconcile/move.go move
+Repin(q) ==
+  /\ q \in up /\ op[q].do = "nothing" /\ q \notin leaving
+  /\ live[q] \subseteq up
+  /\ FreshViews => live[q] = up
+  /\ pin.alloc \ (live[q] \cap members) # {}
+  /\ ~Stopped(q)
+  /\ \/ /\ Cardinality(Living(q)) < Min
+        /\ \E n \in Candidates(q) :
+             Do(q, Op("write", pin.rev,
+                      IF Mistake = "move before pinned"
+                      THEN (pin.alloc \cap live[q] \cap members) \cup {n}
+                      ELSE (pin.alloc \cap members) \cup {n}))
+        /\ ghost' = [ghost EXCEPT !.storm = @ \/ (Hour > 0 /\ Storm)]
+     \/ /\ Cardinality(Living(q)) >= Min
+        /\ \/ /\ ~(pin.alloc \subseteq members)
+              /\ Do(q, Op("write", pin.rev, pin.alloc \cap members))
+           \/ /\ Cardinality(Enough(q, pin.alloc, pin.rev)) >= Need
+              /\ Cardinality(pin.alloc) > Max
+              /\ Do(q, Op("settle", pin.rev, pin.alloc))
+        /\ UNCHANGED ghost
+  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used>>
+
+\* DRAIN: a peer that leaves stays a holder until enough others count.
+\* code: peer/reconcile/drain.go drainPin
+Drain(p) ==
+  /\ p \in up \cap leaving \cap pin.alloc /\ op[p].do = "nothing"
+  /\ LET others == pin.alloc \ {p}
+         counting == Enough(p, others, pin.rev)
+     IN IF Cardinality(counting) >= Need
+        THEN \E s \in Trims(others, counting) : Do(p, Op("write", pin.rev, s))
+        ELSE /\ Cardinality(Living(p)) < Min
+             /\ \E n \in Candidates(p) : Do(p, Op("write", pin.rev, pin.alloc \cup {n}))
+  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+
+\* It leaves when it has nothing left, also nothing that it keeps for others.
+\* code: peer/reconcile/drain.go pass
+Finish(p) ==
+  /\ p \in up \cap leaving /\ p \notin pin.alloc /\ op[p].do = "nothing"
+  /\ row[p].status = "none" \/ Mistake = "finish with rows"
+  /\ members' = members \ {p}
+  /\ leaving' = leaving \ {p}
+  /\ up' = up \ {p}
+  /\ Stop(p)
+  /\ UNCHANGED <<pin, told, row, copy, last, time, used, ghost>>
+
+-----------------------------------------------------------------------------
+\* What users and operators do.
+
+\* world: a user, by the allocator of upstream
+PinAdd ==
+  /\ used.adds < PinAdds /\ pin.rev < Revisions
+  /\ \E s \in SUBSET (up \cap members) :
+       /\ Cardinality(s) \in Min..Max /\ s # pin.alloc
+       /\ pin' = [rev |-> pin.rev + 1, alloc |-> s]
+       /\ told' = told \cup pin.alloc \cup s
+  /\ Use("adds")
+  /\ UNCHANGED <<row, copy, op, up, members, leaving, live, seen, last, clock, time, ghost>>
+
+\* world: an operator
+Leave(p) ==
+  /\ used.leaves < Leaves /\ p \in up /\ Cardinality(up) > 1
+  /\ leaving' = leaving \cup {p}
+  /\ Use("leaves")
+  /\ UNCHANGED <<pin, told, row, copy, op, up, members, live, seen, last, clock, time, ghost>>
+
+\* Removing a dead peer takes away what nobody else has, or is to keep: that is the
+\* operator's doing.
+\* world: an operator
+Remove(p) ==
+  /\ used.removals < Removals /\ p \in members \ up /\ up # {}
+  /\ \A q \in up : p \notin live[q]
+  /\ members' = members \ {p}
+  /\ leaving' = leaving \ {p}
+  /\ ghost' = [ghost EXCEPT !.taken = @ \/ {q \in (copy \cap members) \ {p} : op[q].do # "drop"} = {}]
+  /\ Use("removals")
+  /\ UNCHANGED <<pin, told, row, copy, op, up, live, seen, last, clock, time>>
+
+\* A writer of another revision is fenced. The holders are told before.
+\* code: scyllastate/fence.go tellHolders
+Fence ==
+  /\ used.fences < Fences /\ pin.rev < Revisions
+  /\ pin' = [pin EXCEPT !.rev = @ + 1]
+  /\ told' = IF Mistake = "a fence tells nobody" THEN told ELSE told \cup pin.alloc
+  /\ Use("fences")
+  /\ UNCHANGED <<row, copy, op, up, members, leaving, live, seen, last, clock, time, ghost>>
+
+-----------------------------------------------------------------------------
+\* Processes and time.
+
+\* world: a crash, or a restart
+Die(p) ==
+  /\ used.deaths < Deaths /\ p \in up
+  /\ up' = up \ {p}
+  /\ Stop(p)
+  /\ ghost' = [ghost EXCEPT !.gone[p] = 0]
+  /\ Use("deaths")
+  /\ UNCHANGED <<pin, told, row, copy, members, leaving, last, time>>
+
+\* world: the power
+PowerCut ==
+  /\ used.cuts < PowerCuts /\ up # {}
+  /\ up' = {}
+  /\ op' = [p \in Peers |-> Idle]
+  /\ clock' = [p \in Peers |-> 0]
+  /\ live' = [p \in Peers |-> {}]
+  /\ seen' = [p \in Peers |-> Seeing({})]
+  /\ ghost' = [ghost EXCEPT !.gone = [p \in Peers |-> IF p \in up THEN 0 ELSE @[p]],
+                            !.cut = IF Hour = 0 THEN {} ELSE @ \cup up]
+  /\ Use("cuts")
+  /\ UNCHANGED <<pin, told, row, copy, members, leaving, last, time>>
+
+\* A process starts; a removed peer is called back. It goes on from the newest beat
+\* that is stored, and judges nobody before it has seen who is live.
+\* code: peer/membership/last_beat.go read
+Start(p) ==
+  /\ p \notin up
+  /\ up' = up \cup {p}
+  /\ members' = members \cup {p}
+  /\ told' = IF p \in members THEN told ELSE told \cup {p}
+  /\ live' = [live EXCEPT ![p] = up']
+  /\ seen' = [seen EXCEPT ![p] = Seeing(up')]
+  /\ clock' = [clock EXCEPT ![p] = Newest]
+  /\ last' = [last EXCEPT ![p] = IF Mistake = "wall time" THEN time ELSE Newest]
+  /\ ghost' = [ghost EXCEPT !.gone[p] = 0, !.cut = @ \ {p},
+                            !.back = IF p \in members THEN @ ELSE @ \cup {p}]
+  /\ UNCHANGED <<pin, row, copy, op, leaving, time, used>>
+
+\* p looks at the table of peers.
+\* code: peer/membership/observe.go observe
+Notice(p) ==
+  /\ p \in up /\ live[p] # up
+  /\ live' = [live EXCEPT ![p] = up]
+  /\ seen' = [seen EXCEPT ![p] = Seeing(@ \cup up)]
+  /\ UNCHANGED <<pin, told, row, copy, op, up, members, leaving, last, clock, time, used, ghost>>
+
+\* Cluster time goes on while somebody runs.
+\* code: peer/membership/last_beat.go noteLastBeat
+Tick ==
+  /\ time < Ticks
+  /\ time' = time + 1
+  /\ clock' = [p \in Peers |-> IF p \notin up THEN clock[p]
+                               ELSE IF Mistake = "wall time" THEN clock[p] + 1 ELSE Newest + 1]
+  /\ last' = [p \in Peers |-> IF p \notin up THEN last[p]
+                              ELSE IF Mistake = "wall time" THEN time' ELSE clock'[p]]
+  /\ ghost' = [ghost EXCEPT !.gone =
+       [p \in Peers |-> IF up # {} /\ p \notin up /\ @[p] < Hour THEN @[p] + 1 ELSE @[p]]]
+  /\ UNCHANGED <<pin, told, row, copy, op, up, members, leaving, live, seen, used>>
+
+Next ==
+  \/ \E p \in Peers : Look(p)
+  \/ \E p \in Peers : Pinned(p)
+  \/ \E p \in Peers : Overtaken(p)
+  \/ \E p \in Peers : Count(p)
+  \/ \E p \in Peers : Drop(p)
+  \/ \E p \in Peers : Settle(p)
+  \/ \E p \in Peers : Write(p)
+  \/ \E p \in Peers : Repin(p)
+  \/ \E p \in Peers : Drain(p)
+  \/ \E p \in Peers : Finish(p)
+  \/ \E p \in Peers : Leave(p)
+  \/ \E p \in Peers : Remove(p)
+  \/ \E p \in Peers : Die(p)
+  \/ \E p \in Peers : Start(p)
+  \/ \E p \in Peers : Notice(p)
+  \/ PinAdd
+  \/ Fence
+  \/ PowerCut
+  \/ Tick
+
+Spec == Init /\ [][Next]_vars
+
+-----------------------------------------------------------------------------
+\* The promises.
+
+TypeOK ==
+  /\ pin.rev \in 1..Revisions /\ pin.alloc \subseteq Peers
+  /\ \A p \in Peers : op[p].do \in {"nothing", "pin", "settle", "write", "count", "drop"}
+  /\ \A p \in Peers : row[p].status \in {"none", "pinned", "unpinning"}
+  /\ \A p \in Peers : p \in live[p] \/ p \notin up
+
+\* "Content that somebody wants is never without a copy through our doing": a copy on
+\* the disk of a dead peer is one, on that of a removed peer none.
+NeverWithoutACopy == ghost.taken \/ copy \cap members # {}
+
+\* A pin never leaves its only holders before enough others have it pinned: no write
+\* of repin, drain or the end of a move does that. Who was removed and called back
+\* may still be taken off by a write of before, and who counted may be removed before
+\* the write is made: LET GO keeps the content then.
+NoMoveBeforePinned == ~ghost.early
+
+\* Nobody unpins what fewer than max(1, rf_min) others have.
+NobodyLetsGoTooEarly == ~ghost.few
+
+\* Nothing is moved while half of the peers are dead and were alive within the hour.
+NoStorm == ~ghost.storm
+
+\* What a row says is so.
+RowsAreTrue == \A p \in Peers : row[p].status = "pinned" => p \in copy
+
+\* An under-replicated pin gets its copies when enough peers live, one of them with
+\* the content.
+WellHeld == Cardinality({p \in pin.alloc \cap up \cap members : row[p] = Row("pinned", pin.rev)}) >= Min
+
+\* The bound on revisions is none: otherwise what is live would be by that.
+RevisionsLeft == pin.rev < Revisions
+
+GetsItsCopies ==
+  <>[](Cardinality((up \cap members) \ leaving) >= Min /\ copy \cap up # {}) => <>[]WellHeld
+
+Fairness ==
+  /\ \A p \in Peers :
+       /\ WF_vars(Look(p)) /\ WF_vars(Pinned(p)) /\ WF_vars(Overtaken(p)) /\ WF_vars(Count(p))
+       /\ WF_vars(Drop(p)) /\ WF_vars(Settle(p)) /\ WF_vars(Write(p))
+       /\ WF_vars(Repin(p)) /\ WF_vars(Drain(p)) /\ WF_vars(Notice(p))
+
+LiveSpec == Spec /\ Fairness
+=============================================================================
