@@ -6,8 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/ipfs-cluster/ipfs-cluster/api"
-
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
@@ -146,36 +144,56 @@ func TestQuietFeeds(t *testing.T) {
 	})
 }
 
+// clocks are the writers of a feed, of whom every seventh is behind by its clock, as far
+// as it may be. It is known when each of their changes was written and when it came.
+type clocks struct{ written, came map[string]time.Time }
+
+func newClocks() *clocks { return &clocks{make(map[string]time.Time), make(map[string]time.Time)} }
+
+// handle is a handler that notes what comes.
+func (c *clocks) handle(r *feedRig, ch state.Change) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.came[ch.Cid.String()] = time.Now()
+	return nil
+}
+
+// write writes so many changes, and lets the last ones come.
+func (c *clocks) write(r *feedRig, n int) {
+	skew := r.store.lim.skew()
+	for i := range n {
+		r.write(ownName, fmt.Sprint(i))
+		if i%7 == 0 {
+			label := fmt.Sprint("behind ", i)
+			c.written[label] = time.Now()
+			r.writeAt(ownName, label, time.Now().Add(-skew*time.Duration(i%100)/100))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(time.Minute)
+}
+
+// wantWithin wants what was written behind to have been seen in time.
+func (c *clocks) wantWithin(t *testing.T, r *feedRig, longest time.Duration) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for label, at := range c.written {
+		if took := c.came[statetest.Cid(label).String()].Sub(at); took < 0 || took > longest {
+			t.Errorf("%s was seen after %s", label, took)
+		}
+	}
+}
+
 // TestClocksOfWriters: what a writer appends whose clock is behind that of others is
 // seen soon, as far as it may be behind.
 func TestClocksOfWriters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		came := make(map[api.Cid]time.Time)
-		r := newFeedRig(t, func(r *feedRig, ch state.Change) error {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			came[ch.Cid] = time.Now()
-			return nil
-		})
+		c := newClocks()
+		r := newFeedRig(t, c.handle)
 		time.Sleep(2 * time.Second)
-		skew, written := r.store.lim.skew(), make(map[string]time.Time)
-		for i := range 6000 {
-			r.write(ownName, fmt.Sprint(i))
-			if i%7 == 0 {
-				label := fmt.Sprint("behind ", i)
-				written[label] = time.Now()
-				r.writeAt(ownName, label, time.Now().Add(-skew*time.Duration(i%100)/100))
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		time.Sleep(time.Minute)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for label, at := range written {
-			if took := came[statetest.Cid(label)].Sub(at); took < 0 || took > 2*skew+2*pollEvery {
-				t.Errorf("%s was seen after %s", label, took)
-			}
-		}
+		c.write(r, 6000)
+		c.wantWithin(t, r, 2*r.store.lim.skew()+2*pollEvery)
 	})
 }
 
@@ -193,33 +211,14 @@ func TestOverlapThatFails(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				came := make(map[api.Cid]time.Time)
-				r := newFeedRig(t, func(r *feedRig, ch state.Change) error {
-					r.mu.Lock()
-					defer r.mu.Unlock()
-					came[ch.Cid] = time.Now()
-					return nil
-				}, func(r *feedRig) { r.fails = fails(time.Now(), r.store.lim.skew()) })
-				skew, written := r.store.lim.skew(), make(map[string]time.Time)
+				c := newClocks()
+				r := newFeedRig(t, c.handle, func(r *feedRig) { r.fails = fails(time.Now(), r.store.lim.skew()) })
 				time.Sleep(slotLength + r.store.lim.window())
 				const many = 12000
-				for i := range many {
-					r.write(ownName, fmt.Sprint(i))
-					if i%7 == 0 {
-						label := fmt.Sprint("behind ", i)
-						written[label] = time.Now()
-						r.writeAt(ownName, label, time.Now().Add(-skew*time.Duration(i%100)/100))
-					}
-					time.Sleep(10 * time.Millisecond)
-				}
-				time.Sleep(time.Minute)
+				c.write(r, many)
+				c.wantWithin(t, r, 6*r.store.lim.skew()+2*pollEvery)
 				r.mu.Lock()
 				defer r.mu.Unlock()
-				for label, at := range written {
-					if took := came[statetest.Cid(label)].Sub(at); took < 0 || took > 6*skew+2*pollEvery {
-						t.Errorf("%s was seen after %s", label, took)
-					}
-				}
 				if perChange := float64(r.read) / (many + many/7); perChange > 12 {
 					t.Errorf("each change was read %.1f times", perChange)
 				}
