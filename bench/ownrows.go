@@ -18,6 +18,10 @@ import (
 // ownChunk is how many rows travel in one batch.
 const ownChunk = 50
 
+// fillRetries is patient: what is measured comes after the fill, and a fill of
+// minutes is not to be lost to one pause of the server.
+var fillRetries = &gocql.ExponentialBackoffRetryPolicy{NumRetries: 6, Min: time.Second, Max: 10 * time.Second}
+
 // fillOwn writes n pins of a series that one peer holds, and what the peer notes of
 // them, straight into the tables. There are no feed rows: their cursor has passed.
 func fillOwn(ctx context.Context, db *scylla.DB, series string, n int, holder peer.ID) error {
@@ -66,12 +70,12 @@ func fillBucket(ctx context.Context, db *scylla.DB, series string, bucket int, n
 		}})
 	}
 	for _, b := range []*gocql.Batch{pins, rows} {
-		if err := b.Exec(); err != nil {
+		if err := b.RetryPolicy(fillRetries).Exec(); err != nil {
 			return err
 		}
 	}
 	if !isNew {
 		return nil
 	}
-	return db.Session.Query(insertBucket, holder.String(), bucket).WithContext(ctx).Idempotent(true).Exec()
+	return db.Session.Query(insertBucket, holder.String(), bucket).WithContext(ctx).Idempotent(true).RetryPolicy(fillRetries).Exec()
 }
