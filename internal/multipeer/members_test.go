@@ -2,10 +2,13 @@ package multipeer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 )
 
 // stopsItself waits until the peer has ended because it was removed.
@@ -48,6 +51,11 @@ func (w *world) leftBehind(peers int) {
 		for _, n := range w.live() {
 			if in, err := n.components.Consensus.Peers(w.t.Context()); err != nil || len(in) != peers {
 				return fmt.Sprintf("%s sees %d peers: %v", n.name, len(in), err)
+			}
+			// Lists go by the view, which is read at other moments.
+			in := slices.DeleteFunc(slices.Clone(n.components.Monitor.View().Peers), func(p membership.Peer) bool { return p.Removed })
+			if len(in) != peers {
+				return fmt.Sprintf("%s lists %d peers", n.name, len(in))
 			}
 		}
 		return ""
