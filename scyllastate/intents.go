@@ -27,6 +27,9 @@ const (
 	// anything: there was no write, or the pin is a direct one, which a peer notes
 	// before it asks.
 	kindLook int8 = 3
+	// kindFence is that of a fence, to those who hold the pin. Versions before it
+	// take it for kindLook.
+	kindFence int8 = 4
 )
 
 const (
@@ -198,14 +201,6 @@ func (a *appender) append(ctx context.Context, rows []intent) error {
 		}
 	}
 	return nil
-}
-
-// appendAlone appends one row without waiting for others or holding them up.
-func (a *appender) appendAlone(ctx context.Context, row intent) error {
-	if err := a.open(ctx, row.Feed); err != nil {
-		return err
-	}
-	return a.write([]*waiter{{ctx: ctx, intent: row}})
 }
 
 // open makes sure that a peer which has never read its feed, because it has not
