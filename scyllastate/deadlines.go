@@ -12,8 +12,8 @@ import (
 const (
 	// maxDoublings bounds what a writer is given, and with it for how long one that
 	// has died holds a cursor up. Sixteen windows are longer than the slowest try
-	// of a write that goes on: it may wait for the appends of another one, and both
-	// may be made maxAppends times.
+	// of a write that goes on: it waits for half of that for earlier rows of a feed
+	// (appender.patience), and its own may be made maxAppends times.
 	maxDoublings = 4
 	// maxLosses bounds the CIDs of which it is known that writers have failed.
 	maxLosses = 16 << 10
