@@ -142,7 +142,7 @@ func TestUnpinGraceOfAnOlderKeyspace(t *testing.T) {
 func TestBadUnpinGrace(t *testing.T) {
 	conf := testConfig(t)
 	s := openStore(t, conf)
-	for _, seconds := range []int{5, -1} {
+	for _, seconds := range []int{5, -1, 0} {
 		must(t, s.db.Session.Query("UPDATE cluster SET unpin_grace = ? WHERE id = ? IF EXISTS", seconds, ownerRow).Exec())
 		_, err := Open(t.Context(), conf)
 		want := "unpin_grace of the keyspace " + conf.Keyspace + " is " + (time.Duration(seconds) * time.Second).String() + ", and cannot be used"
