@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate/schema"
@@ -19,7 +20,11 @@ func Adopt(ctx context.Context, conf *Config, confirm func(present, wanted Owner
 		return err
 	}
 	db, err := scylla.Open(ctx, conf.session(false), func(ctx context.Context, db *scylla.DB) error {
-		return prepareSchema(ctx, db, SchemaVerify, schema.Files)
+		err := prepareSchema(ctx, db, SchemaVerify, schema.Files)
+		if scylla.Permanent(err) {
+			err = fmt.Errorf("%w; with the name and the secret that the cluster had: an upgrade comes first, and what was changed after it", err)
+		}
+		return err
 	})
 	if err != nil {
 		return err
@@ -30,8 +35,12 @@ func Adopt(ctx context.Context, conf *Config, confirm func(present, wanted Owner
 	if err != nil {
 		return err
 	}
-	if present.UnpinGrace, err = readGrace(ctx, db); err != nil {
+	stored, err := readGrace(ctx, db)
+	if err != nil {
 		return err
+	}
+	if stored != nil {
+		present.UnpinGrace = *stored
 	}
 	if present.Same(wanted) && present.UnpinGrace == wanted.UnpinGrace {
 		return nil
@@ -42,12 +51,12 @@ func Adopt(ctx context.Context, conf *Config, confirm func(present, wanted Owner
 	if err := confirm(present, wanted); err != nil {
 		return err
 	}
-	return wanted.takeOver(ctx, db, present)
+	return wanted.takeOver(ctx, db, present, stored)
 }
 
-// takeOver makes the keyspace that of o, which was that of present a moment ago.
-// Somebody else may be faster.
-func (o Owner) takeOver(ctx context.Context, db *scylla.DB, present Owner) error {
+// takeOver makes the keyspace that of o, which was that of present a moment ago, with the
+// given unpin_grace, nil for none. Somebody else may be faster.
+func (o Owner) takeOver(ctx context.Context, db *scylla.DB, present Owner, stored *time.Duration) error {
 	if !present.Same(o) {
 		if err := o.replace(ctx, db, present); err != nil {
 			return err
@@ -59,12 +68,17 @@ func (o Owner) takeOver(ctx context.Context, db *scylla.DB, present Owner) error
 	if present.UnpinGrace == o.UnpinGrace {
 		return nil
 	}
-	if err := replaceGrace(ctx, db, o.UnpinGrace, present.UnpinGrace); err != nil {
+	if err := replaceGrace(ctx, db, o.UnpinGrace, stored); err != nil {
 		return err
 	}
 	grace, err := readGrace(ctx, db)
-	if err == nil && grace != o.UnpinGrace {
-		err = fmt.Errorf("unpin_grace of the keyspace %s is %s: another process has stored that meanwhile", db.Keyspace, grace)
+	switch {
+	case err != nil:
+		return err
+	case grace == nil:
+		return fmt.Errorf("unpin_grace of the keyspace %s is not to be seen after it was stored: repeat this", db.Keyspace)
+	case *grace != o.UnpinGrace:
+		return fmt.Errorf("unpin_grace of the keyspace %s is %s: another process has stored that meanwhile", db.Keyspace, *grace)
 	}
-	return err
+	return nil
 }

@@ -2,6 +2,7 @@ package scyllastate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 const (
 	measureEvery = 30 * time.Second
-	// measureAgain is the pause while the clock is known to be wrong.
+	// measureAgain is the pause while this machine's clock is known to be wrong.
 	measureAgain = 2 * time.Second
 	// measureValid is how long a measurement counts when no new one succeeds.
 	measureValid = 5 * time.Minute
@@ -70,8 +71,11 @@ type ClockError struct {
 	Nodes string
 }
 
+// apart reports whether it is the nodes whose clocks are wrong.
+func (e *ClockError) apart() bool { return e.Spread > 2*e.Bound }
+
 func (e *ClockError) Error() string {
-	if e.Spread > 2*e.Bound {
+	if e.apart() {
 		return fmt.Sprintf("the clocks of %s differ by %s, more than the %s that are allowed: not writing until they agree, check NTP on the nodes",
 			e.Nodes, e.Spread.Round(time.Millisecond), 2*e.Bound)
 	}
@@ -130,19 +134,21 @@ func (c *clock) measure(ctx context.Context) error {
 	return nil
 }
 
-// watch measures again and again, sooner while the clock is wrong.
+// watch measures soon, as the measurement of a start does not wait for nodes that are
+// far away, and then again and again: sooner while the clock of this machine is wrong, but
+// not while those of the nodes are. All peers would ask them every other second.
 func (c *clock) watch(ctx context.Context) {
-	for {
+	for first := true; ; first = false {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(measureAgain):
 		}
-		if c.check() == nil {
+		if suspect, wait := c.nextLook(); wait && !first {
 			select {
 			case <-ctx.Done():
 				return
-			case <-c.suspect:
+			case <-suspect:
 			case <-time.After(measureEvery):
 			}
 		}
@@ -150,6 +156,17 @@ func (c *clock) watch(ctx context.Context) {
 			state.Failure(err, logger.Warnf, logger.Debugf)("measuring the clock against the database: %s", err)
 		}
 	}
+}
+
+// nextLook reports whether there is time until the next measurement, and what ends that
+// early.
+func (c *clock) nextLook() (suspect <-chan struct{}, wait bool) {
+	err := c.check()
+	var wrong *ClockError
+	if errors.As(err, &wrong) && wrong.apart() {
+		return nil, true
+	}
+	return c.suspect, err == nil
 }
 
 // elapsed is the time since t, by whichever of the two clocks says more: the

@@ -12,8 +12,8 @@ import (
 const (
 	// maxDoublings bounds what a writer is given, and with it for how long one that
 	// has died holds a cursor up. Sixteen windows are longer than the slowest try
-	// of a write that goes on: it may wait for the appends of another one, and both
-	// may be made maxAppends times.
+	// of a write that goes on: it waits for half of that for earlier rows of a feed
+	// (appender.patience), and its own may be made maxAppends times.
 	maxDoublings = 4
 	// maxLosses bounds the CIDs of which it is known that writers have failed.
 	maxLosses = 16 << 10
@@ -58,7 +58,12 @@ func (d *deadlines) wait(cid string) time.Duration {
 
 // ended reports whether the writers of changes of a CID have had their time: the
 // last of them, and if ever more come the first of them the longest time there is.
+// Fences give them no more of it, and have time themselves where nothing else is
+// pending: who has announced one may stop as well.
 func (d *deadlines) ended(cid string, pending []change) bool {
+	if writers := withoutFences(pending); len(writers) > 0 {
+		pending = writers
+	}
 	if len(pending) == 0 {
 		return false
 	}
@@ -74,12 +79,18 @@ func (d *deadlines) ended(cid string, pending []change) bool {
 	return time.Since(newest) >= d.wait(cid) || time.Since(oldest) >= d.first<<maxDoublings
 }
 
-// learn takes from a row what became of the writes of changes. A row that was
-// replaced more than once since tells nothing.
+// withoutFences leaves out the changes of fences.
+func withoutFences(changes []change) []change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c change) bool { return c.fence })
+}
+
+// learn takes from a row what became of the writes of changes: a fence is none. A row
+// that was replaced more than once since tells nothing.
 func (d *deadlines) learn(cid string, now row, changes []change) {
 	if now.absent() {
 		return
 	}
+	changes = withoutFences(changes)
 	if slices.ContainsFunc(changes, func(c change) bool { return c.rev == now.rev }) {
 		d.losses.Remove(cid)
 		return

@@ -1,12 +1,15 @@
 package scyllastate
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gocql/gocql"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
@@ -36,6 +39,8 @@ func TestDeadlines(t *testing.T) {
 		{"applied", row{rev: two, prev: one}, []change{lost}, 0},
 		{"beside one that is applied", row{rev: three, prev: one}, []change{lost, {rev: three, prev: one}}, 0},
 		{"replaced more than once", row{rev: four, prev: three}, []change{lost}, 0},
+		{"ended by a fence, which is told of", row{rev: three, prev: one}, []change{lost, {rev: three, prev: one, fence: true}}, 1},
+		{"a fence that loses to a write", row{rev: three, prev: one}, []change{{rev: two, prev: one, fence: true}}, 0},
 		{"a hint to look", row{rev: three, prev: one}, []change{{rev: two, prev: gocql.MinTimeUUID(time.Unix(0, 0))}}, 0},
 	} {
 		p, err := newDeadlines(production())
@@ -67,13 +72,16 @@ func TestDeadlines(t *testing.T) {
 }
 
 // pending writes a change whose writer does not write the pin.
-func (r *feedRig) pending(label string) {
+func (r *feedRig) pending(label string) { r.pendingAt(ownName, label) }
+
+// pendingAt is pending for a feed of the rig.
+func (r *feedRig) pendingAt(feed, label string) {
 	r.mu.Lock()
 	key := string(statetest.Cid(label).Bytes())
 	now := r.pins[key]
 	r.revs[key] = now.rev
 	r.mu.Unlock()
-	r.write(ownName, label)
+	r.write(feed, label)
 }
 
 func newPendingRig(t *testing.T) *feedRig {
@@ -113,6 +121,75 @@ func TestFenceWaits(t *testing.T) {
 				t.Errorf("the cursor stands before writer %d", n)
 			}
 		}
+	})
+}
+
+// pinned has the rig hold a pin of the given label for its peer and others, and returns it.
+func (r *feedRig) pinned(label string, others ...peer.ID) api.Pin {
+	pin := held(label, append([]peer.ID{statetest.Peer("own")}, others...)...)
+	content, err := encodePin(pin)
+	must(r.t, err)
+	rev := newUUID(time.Now())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pins[string(pin.Cid.Bytes())] = row{rev: rev, pin: content.value}
+	r.revs[string(pin.Cid.Bytes())] = rev
+	return pin
+}
+
+// holders is for a rig with pins whose holders are told of fences.
+func holders(r *feedRig) {
+	r.pins = make(map[string]row)
+	r.feed.name = statetest.Peer("own").String()
+	r.store.intents = newAppender(r.store)
+}
+
+// TestFencesOfAPinDouble: also where a pin is there, whose holders are told of each
+// fence, the next writer has twice as long. What they are told is no write.
+func TestFencesOfAPinDouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFeedRig(t, func(*feedRig, state.Change) error { return nil }, holders)
+		window := r.store.lim.window()
+		r.pinned("a")
+		for n := range maxDoublings + 1 {
+			wait, begun := window<<n, time.Now()
+			r.pendingAt(r.feed.name, "a")
+			time.Sleep(2 * wait)
+			r.mu.Lock()
+			fenced := slices.Clone(r.fenced)
+			r.mu.Unlock()
+			if len(fenced) != n+1 || fenced[n].Sub(begun) < wait {
+				t.Fatalf("writers were fenced at %v, writer %d began at %s", fenced, n, begun)
+			}
+		}
+	})
+}
+
+// TestFencesHoldUpNobody: while the holders of many pins cannot be told of fences, other
+// changes are worked on, and the feed ends at once.
+func TestFencesHoldUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := statetest.Peer("far")
+		r := newFeedRig(t, func(*feedRig, state.Change) error { return nil }, holders, func(r *feedRig) {
+			r.hangs = far.String()
+		})
+		for i := range 2 * feedWorkers {
+			label := fmt.Sprint("x", i)
+			r.pinned(label, far)
+			r.pendingAt(r.feed.name, label)
+		}
+		time.Sleep(r.store.lim.window() + 5*time.Second)
+		r.write(r.feed.name, "a")
+		time.Sleep(2 * pollEvery)
+		if len(r.calls("a")) == 0 {
+			t.Error("a change waits for the fences of others")
+		}
+		begun := time.Now()
+		r.end()
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("the feed ends after %s", took)
+		}
+		time.Sleep(maxAppends * 2 * r.store.lim.writeDeadline) // what was sent comes to an end
 	})
 }
 

@@ -29,6 +29,7 @@ type dispatcher struct {
 	// opened is when the feed was: see state.Change.Unpassed.
 	opened time.Time
 	slots  chan struct{} // one token for each open change
+	fences chan struct{} // one for each worker that fences
 	// known bounds len(changes): maxKnown, less in tests.
 	known int
 	ready chan *task
@@ -56,6 +57,8 @@ type change struct {
 	makes bool
 	// unpassed is set if an earlier process may have seen that, too.
 	unpassed bool
+	// fence is set if the change is that of a fence.
+	fence bool
 	// traceparent is that of the write.
 	traceparent string
 }
@@ -64,6 +67,7 @@ func newDispatcher(f *Feed, handle state.Handler) *dispatcher {
 	return &dispatcher{
 		store: f.store, handle: handle, opened: f.opened,
 		slots:   make(chan struct{}, maxOpen),
+		fences:  make(chan struct{}, fencesAtOnce),
 		known:   maxKnown,
 		ready:   make(chan *task, maxOpen), // never blocks: a task has an open change, and is in it once
 		changes: make(map[changeKey]*change),
@@ -117,7 +121,7 @@ func (d *dispatcher) put(ctx context.Context, r changeRow) error {
 	at := key.at.Time()
 	c := &change{
 		at: at, rev: r.rev, prev: r.prev, taken: time.Now(), traceparent: r.traceparent,
-		makes: r.kind == kindPin && r.prev == gocql.UUID{},
+		makes: r.kind == kindPin && r.prev == gocql.UUID{}, fence: r.kind == kindFence,
 	}
 	c.unpassed = c.makes && at.Before(d.opened)
 	d.changes[key] = c

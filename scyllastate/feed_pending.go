@@ -1,8 +1,17 @@
 package scyllastate
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+)
 
 const (
+	// fencesAtOnce is how many workers fence at the same time. The others work on
+	// what can be done: a fence waits for appends, which a database may make slowly
+	// that has just lost a peer with hundreds of writes under way.
+	fencesAtOnce = feedWorkers / 4
 	// looksPerWait is how often a pin is looked at while its writer has time, beside
 	// the looks of the first moments.
 	looksPerWait = 8
@@ -46,4 +55,16 @@ func (d *dispatcher) overdue(t *task, now row) bool {
 		}
 	}
 	return d.store.deadlines.ended(t.cid, pending)
+}
+
+// fence ends a writer, and returns the row afterwards. While too many others are being
+// ended it leaves the row alone: the task is looked at again.
+func (d *dispatcher) fence(ctx context.Context, c api.Cid, now row) (row, error) {
+	select {
+	case d.fences <- struct{}{}:
+		defer func() { <-d.fences }()
+		return d.store.fence(ctx, c, now)
+	default:
+		return now, nil
+	}
 }

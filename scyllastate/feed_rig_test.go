@@ -36,11 +36,19 @@ type feedRig struct {
 	reads   map[string]int                     // by the first feed of the statement
 	read    int                                // rows
 	looks   int                                // at pins
-	fenced  []time.Time                        // when rows without content were
+	fenced  []time.Time                        // when rows were
+	hangs   string                             // the feed to which nothing can be appended
+	end     func()                             // ends the feed
 	handled []state.Change
 }
 
 const ownName = "self"
+
+// rightClock is one that counts as right.
+func rightClock() *clock {
+	now := time.Now()
+	return &clock{bound: time.Minute, wall: func() time.Time { return now }, steady: func() time.Duration { return 0 }, wallAt: now, suspect: make(chan struct{}, 1)}
+}
 
 // newFeedRig reads a feed with handle until the test ends. Before it begins it calls
 // prepare.
@@ -49,9 +57,9 @@ func newFeedRig(t *testing.T, handle func(*feedRig, state.Change) error, prepare
 	start := time.Now()
 	r := &feedRig{t: t, rows: make(map[string][]changeRow), revs: make(map[string]gocql.UUID), reads: make(map[string]int)}
 	r.store = &Store{
-		tables: r, lim: production(), now: time.Now,
+		tables: r, lim: production(), now: time.Now, random: func(d time.Duration) time.Duration { return d / 2 },
 		goLive: func(context.Context) error { return nil }, at: func(point, *write) {},
-		clock: &clock{bound: time.Minute, wall: func() time.Time { return start }, steady: func() time.Duration { return 0 }, wallAt: start, suspect: make(chan struct{}, 1)},
+		clock: rightClock(),
 	}
 	deadlines, err := newDeadlines(r.store.lim)
 	must(t, err)
@@ -71,10 +79,11 @@ func newFeedRig(t *testing.T, handle func(*feedRig, state.Change) error, prepare
 	var running sync.WaitGroup
 	r.d.start(ctx, &running)
 	running.Go(func() { r.feed.readOn(ctx, r.tail) })
-	t.Cleanup(func() {
+	r.end = func() {
 		cancel()
 		running.Wait()
-	})
+	}
+	t.Cleanup(r.end)
 	time.Sleep(time.Millisecond) // what is written is newer than the position
 	return r
 }
@@ -136,7 +145,29 @@ func (r *feedRig) readPin(_ context.Context, c api.Cid, _ gocql.Consistency) (ro
 	return row{rev: r.revs[string(c.Bytes())]}, nil
 }
 
-// swap is what a fence of a row without content does.
+func (r *feedRig) readCursor(context.Context, string, string) (cursor, error) {
+	return cursor{position: time.Now()}, nil
+}
+
+// appendChanges is what a fence does first.
+func (r *feedRig) appendChanges(ctx context.Context, rows []intent, at time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if feed := rows[0].Feed; feed == r.hangs {
+		r.mu.Unlock()
+		<-ctx.Done()
+		r.mu.Lock()
+		return ctx.Err()
+	}
+	for _, i := range rows {
+		r.rows[i.Feed] = append(r.rows[i.Feed], changeRow{at: newUUID(at), cid: i.Cid, rev: i.Rev, prev: *i.Prev, kind: i.Kind})
+	}
+	return nil
+}
+
+func (r *feedRig) fence(ctx context.Context, w *write) (bool, row, error) { return r.swap(ctx, w) }
+
+// swap is what a fence does then.
 func (r *feedRig) swap(_ context.Context, w *write) (bool, row, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,7 +175,7 @@ func (r *feedRig) swap(_ context.Context, w *write) (bool, row, error) {
 	if now := r.pins[key]; now.rev != w.old.rev {
 		return false, row{rev: now.rev}, nil
 	}
-	r.pins[key] = row{rev: w.rev, prev: w.old.rev}
+	r.pins[key] = row{rev: w.rev, prev: w.old.rev, pin: w.old.pin}
 	r.fenced = append(r.fenced, time.Now())
 	return true, row{}, nil
 }

@@ -238,7 +238,7 @@ func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change
 	}
 	settled = settle(now, open)
 	if slices.Contains(settled, false) && d.overdue(t, now) {
-		if now, err = d.store.fence(ctx, c, now); err != nil {
+		if now, err = d.fence(ctx, c, now); err != nil {
 			return nil, false, err
 		}
 		settled = settle(now, open)

@@ -25,6 +25,7 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 		return row{}, err
 	}
 	w := &write{cid: c, old: old, rev: nextRev(s.now(), old.rev), next: bulkContent(c, old)}
+	s.at(beforeIntents, w)
 	if err := s.tellHolders(ctx, w); err != nil {
 		return row{}, fmt.Errorf("telling the holders of %s before its writer is fenced: %w", c, err)
 	}
@@ -57,13 +58,11 @@ func (s *Store) tellHolders(ctx context.Context, w *write) error {
 		return nil //nolint:nilerr // nobody holds what cannot be decoded
 	}
 	w.feeds = feedsFor(pin)
-	for _, row := range newIntents(ctx, w) {
-		row.Kind = kindLook
-		if err := s.intents.appendAlone(ctx, row); err != nil {
-			return err
-		}
+	rows := newIntents(ctx, w)
+	for i := range rows {
+		rows[i].Kind = kindFence
 	}
-	return nil
+	return s.intents.append(ctx, rows)
 }
 
 // bulkContent returns what the row holds if it was written in bulk. Its cells are

@@ -22,16 +22,17 @@ func settleGrace(ctx context.Context, db *scylla.DB, configured time.Duration) (
 	// A time to live has whole seconds.
 	configured = configured.Truncate(time.Second)
 	for range 3 { // the second time it is there, whoever wrote it
-		grace, err := readGrace(ctx, db)
+		stored, err := readGrace(ctx, db)
 		if err != nil {
 			return 0, err
 		}
-		if grace == 0 {
-			if err := replaceGrace(ctx, db, configured, 0); err != nil {
+		if stored == nil {
+			if err := replaceGrace(ctx, db, configured, nil); err != nil {
 				return 0, err
 			}
 			continue
 		}
+		grace := *stored
 		if grace < minUnpinGrace || grace > maxTTL {
 			return 0, &scylla.PermanentError{Text: fmt.Sprintf(
 				"unpin_grace of the keyspace %s is %s, and cannot be used: it must be %s to %s; stop all peers and run \"ipfs-cluster-service state adopt\", which stores that of the configuration",
@@ -46,21 +47,25 @@ func settleGrace(ctx context.Context, db *scylla.DB, configured time.Duration) (
 	return 0, fmt.Errorf("storing unpin_grace in the keyspace %s: none is to be seen", db.Keyspace)
 }
 
-// readGrace returns what is stored, 0 when nothing is.
-func readGrace(ctx context.Context, db *scylla.DB) (time.Duration, error) {
-	var seconds int
+// readGrace returns what is stored, nil when nothing is. Somebody may have stored 0 by hand.
+func readGrace(ctx context.Context, db *scylla.DB) (*time.Duration, error) {
+	var seconds *int
 	if _, err := db.Read(ctx, gocql.Serial, scylla.Bind(selectGrace, ownerRow), &seconds); err != nil {
-		return 0, fmt.Errorf("reading unpin_grace of the keyspace %s: %w", db.Keyspace, err)
+		return nil, fmt.Errorf("reading unpin_grace of the keyspace %s: %w", db.Keyspace, err)
 	}
-	return time.Duration(seconds) * time.Second, nil
+	if seconds == nil {
+		return nil, nil
+	}
+	grace := time.Duration(*seconds) * time.Second
+	return &grace, nil
 }
 
 // replaceGrace stores grace if old is what is stored. Only an error says what
 // became of it: the caller reads what is stored now.
-func replaceGrace(ctx context.Context, db *scylla.DB, grace, old time.Duration) error {
+func replaceGrace(ctx context.Context, db *scylla.DB, grace time.Duration, old *time.Duration) error {
 	var assert any // null: there is none
-	if old != 0 {
-		assert = int(old / time.Second)
+	if old != nil {
+		assert = int(*old / time.Second)
 	}
 	applied, _, err := db.CAS(ctx, scylla.Bind(writeGrace, int(grace/time.Second), ownerRow, assert))
 	switch {

@@ -126,6 +126,10 @@ func TestUnpinGraceOfAnOlderKeyspace(t *testing.T) {
 	if _, err := Open(t.Context(), verify); err == nil || !strings.Contains(err.Error(), "lacks schema file "+path.Base(names[6])) {
 		t.Errorf("a peer that may not change the schema: %v", err)
 	}
+	err = Adopt(t.Context(), withGrace(conf, time.Hour), func(Owner, Owner) error { t.Error("was asked"); return nil })
+	if err == nil || !scylla.Permanent(err) || !strings.Contains(err.Error(), "lacks schema file") || !strings.Contains(err.Error(), "an upgrade comes first") {
+		t.Errorf("adopting it before the upgrade: %v", err)
+	}
 	if got := graceOf(t, conf, 3*time.Hour); got != 3*time.Hour {
 		t.Errorf("the first peer goes by %s", got)
 	}
@@ -142,7 +146,7 @@ func TestUnpinGraceOfAnOlderKeyspace(t *testing.T) {
 func TestBadUnpinGrace(t *testing.T) {
 	conf := testConfig(t)
 	s := openStore(t, conf)
-	for _, seconds := range []int{5, -1} {
+	for _, seconds := range []int{5, -1, 0} {
 		must(t, s.db.Session.Query("UPDATE cluster SET unpin_grace = ? WHERE id = ? IF EXISTS", seconds, ownerRow).Exec())
 		_, err := Open(t.Context(), conf)
 		want := "unpin_grace of the keyspace " + conf.Keyspace + " is " + (time.Duration(seconds) * time.Second).String() + ", and cannot be used"

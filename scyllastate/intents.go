@@ -27,6 +27,9 @@ const (
 	// anything: there was no write, or the pin is a direct one, which a peer notes
 	// before it asks.
 	kindLook int8 = 3
+	// kindFence is that of a fence, to those who hold the pin. Versions before it
+	// take it for kindLook.
+	kindFence int8 = 4
 )
 
 const (
@@ -140,6 +143,9 @@ type appender struct {
 	tables   tables
 	deadline time.Duration
 	window   time.Duration
+	// patience is how long rows wait for those before them: a batch that begins later
+	// might end after the longest time that readers give a writer.
+	patience time.Duration
 	now      func() time.Time
 	// random is that of the Store.
 	random func(time.Duration) time.Duration
@@ -157,18 +163,19 @@ type appender struct {
 type waiter struct {
 	ctx    context.Context
 	intent intent
+	since  time.Time
 	done   chan<- error
 }
 
 func newAppender(s *Store) *appender {
 	return &appender{
-		tables: s.tables, deadline: s.lim.writeDeadline, window: s.lim.window(), now: s.now, random: s.random, check: s.clock.check,
+		tables: s.tables, deadline: s.lim.writeDeadline, window: s.lim.window(), patience: s.lim.window() << (maxDoublings - 1), now: s.now, random: s.random, check: s.clock.check,
 		waiting: make(map[string][]*waiter), opened: make(map[string]struct{}),
 	}
 }
 
 // append returns when all rows are durable, each not later than the write
-// deadline after the time that it carries. Rows may have been written also when
+// deadline after the time that it carries. It fails where one had to wait too long. Rows may have been written also when
 // it returns an error; without a write that follows them they mean nothing.
 // Action Land of spec/WritePath.tla.
 func (a *appender) append(ctx context.Context, rows []intent) error {
@@ -181,7 +188,7 @@ func (a *appender) append(ctx context.Context, rows []intent) error {
 	a.mu.Lock()
 	for _, r := range rows {
 		queue, busy := a.waiting[r.Feed]
-		a.waiting[r.Feed] = append(queue, &waiter{ctx: ctx, intent: r, done: done})
+		a.waiting[r.Feed] = append(queue, &waiter{ctx: ctx, intent: r, since: time.Now(), done: done})
 		if !busy {
 			go a.drain(r.Feed)
 		}
@@ -198,14 +205,6 @@ func (a *appender) append(ctx context.Context, rows []intent) error {
 		}
 	}
 	return nil
-}
-
-// appendAlone appends one row without waiting for others or holding them up.
-func (a *appender) appendAlone(ctx context.Context, row intent) error {
-	if err := a.open(ctx, row.Feed); err != nil {
-		return err
-	}
-	return a.write([]*waiter{{ctx: ctx, intent: row}})
 }
 
 // open makes sure that a peer which has never read its feed, because it has not
@@ -250,7 +249,7 @@ func (a *appender) drain(feed string) {
 			size += intentBytes + len(queue[n].intent.Cid)
 			n++
 		}
-		batch := slices.DeleteFunc(queue[:n:n], func(w *waiter) bool { return w.ctx.Err() != nil }) // it left
+		batch := slices.DeleteFunc(queue[:n:n], a.leaves)
 		a.waiting[feed] = queue[n:]
 		a.mu.Unlock()
 		if len(batch) == 0 {
@@ -262,6 +261,19 @@ func (a *appender) drain(feed string) {
 			w.done <- err
 		}
 	}
+}
+
+// leaves reports whether a waiter is not to be written: it has left, or is sent away as
+// it has waited for too long.
+func (a *appender) leaves(w *waiter) bool {
+	if w.ctx.Err() != nil {
+		return true
+	}
+	if time.Since(w.since) <= a.patience {
+		return false
+	}
+	w.done <- fmt.Errorf("the append to the feed %s has waited for %s behind others, and was not begun: the database is slow for what is written to that feed", w.intent.Feed, a.patience)
+	return true
 }
 
 // write appends one batch, again when it failed or came too late: readers look

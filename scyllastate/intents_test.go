@@ -1,8 +1,14 @@
 package scyllastate
 
 import (
+	"context"
 	"maps"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
@@ -44,4 +50,54 @@ func TestKindOfIntents(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}
+}
+
+// slowBatches are tables in which each append takes long.
+type slowBatches struct {
+	tables
+	takes time.Duration
+	last  time.Time // when one began last
+}
+
+func (s *slowBatches) appendChanges(ctx context.Context, rows []intent, at time.Time) error {
+	s.last = time.Now()
+	time.Sleep(s.takes)
+	return nil
+}
+
+// TestAppendsWaitSoLong: rows that wait behind many others of a feed are written, or are
+// refused so early that none is after the time that readers give a writer.
+func TestAppendsWaitSoLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lim := production()
+		slow := &slowBatches{takes: lim.writeDeadline}
+		s := &Store{tables: slow, lim: lim, now: time.Now, clock: rightClock()}
+		a := newAppender(s)
+		feed := everywherePrefix + "0" // it needs no cursor
+		begun, longest := time.Now(), lim.window()<<maxDoublings
+		var written, refused atomic.Int32
+		var running sync.WaitGroup
+		for range 20 * maxBatchBytes / intentBytes {
+			running.Go(func() {
+				err := a.append(t.Context(), []intent{{Feed: feed, Cid: statetest.Cid("x").Bytes()}})
+				switch took := time.Since(begun); {
+				case took > longest:
+					t.Errorf("it ended after %s: %v", took, err)
+				case err == nil:
+					written.Add(1)
+				case strings.Contains(err.Error(), "has waited for"):
+					refused.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		running.Wait()
+		if written.Load() == 0 || refused.Load() == 0 {
+			t.Errorf("%d were written and %d refused", written.Load(), refused.Load())
+		}
+		if late := slow.last.Sub(begun); late+maxAppends*lim.writeDeadline > longest {
+			t.Errorf("a batch began after %s", late)
+		}
+	})
 }

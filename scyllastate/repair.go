@@ -12,6 +12,11 @@ import (
 const (
 	// repairsEvery is how often it is looked whether the tables are repaired in time.
 	repairsEvery = 24 * time.Hour
+	// repairsAgain is how soon it is looked again after that has failed. It doubles with
+	// each failure.
+	repairsAgain = time.Minute
+	// toldFailures is how many failures in sequence are told of, once.
+	toldFailures = 3
 	// leastGrace is the shortest time for which removed rows should be kept: a node is
 	// away for so long now and then, and nobody repairs more often.
 	leastGrace = 24 * time.Hour
@@ -26,21 +31,34 @@ func repairedTables() []string { return []string{"pins", "placements", "everywhe
 // otherwise: whoever reads a row that one replica alone has kept is told that it is
 // there. It returns when ctx ends.
 func (s *Store) watchRepairs(ctx context.Context) {
-	for toldUnknown := false; ; {
-		unknown, err := s.lookAtRepairs(ctx)
+	lookDaily(ctx, s.db.Keyspace, s.lookAtRepairs)
+}
+
+// lookDaily looks now and once a day, and after an error sooner.
+func lookDaily(ctx context.Context, keyspace string, look func(context.Context) (unknown, err error)) {
+	toldUnknown, failed := false, 0
+	for {
+		unknown, err := look(ctx)
+		wait := repairsEvery
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			logger.Debugf("looking whether the tables are repaired: %s", err)
+			wait = min(repairsAgain<<min(failed, 20), repairsEvery)
+			if failed++; failed == toldFailures {
+				logger.Warnf("whether the keyspace %s is repaired in time cannot be looked up, %d times in sequence: %s", keyspace, failed, err)
+			}
 		case unknown != nil && !toldUnknown:
 			toldUnknown = true
-			logger.Infof("whether the keyspace %s is repaired in time is unknown to this peer (%s): see to it, docs/database.md says how often", s.db.Keyspace, unknown)
+			logger.Infof("whether the keyspace %s is repaired in time is unknown to this peer (%s): see to it, docs/database.md says how often", keyspace, unknown)
+		}
+		if err == nil {
+			failed = 0
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(repairsEvery):
+		case <-time.After(wait):
 		}
 	}
 }

@@ -1,11 +1,17 @@
 package scyllastate
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	logging "github.com/ipfs/go-log/v2"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
@@ -51,5 +57,36 @@ func TestRepairWarnings(t *testing.T) {
 	got := repairWarnings(scylla.Repairs{Tables: []scylla.TableRepair{one, two, three}}, "k", now)
 	if len(got) != 1 || !strings.HasPrefix(got[0], "k.pins, k.everywhere drops what was removed") {
 		t.Errorf("of three tables: %q", got)
+	}
+}
+
+// TestRepairsAreLookedUpAgain: a look that fails is made again in a minute, not in a day,
+// and one that goes on failing is told of once.
+func TestRepairsAreLookedUpAgain(t *testing.T) {
+	warnings(t)
+	var looks []time.Duration
+	told := cqltest.Logged(t, logging.LevelWarn, func() { // its pipe is none of the bubble's
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			lookDaily(ctx, "k", func(context.Context) (unknown, err error) {
+				looks = append(looks, time.Since(begun))
+				switch n := len(looks); {
+				case n == 7:
+					cancel()
+				case n < 5:
+					return nil, errors.New("it is slow")
+				}
+				return nil, nil
+			})
+		})
+	})
+	const m, day = time.Minute, 24 * time.Hour
+	if want := []time.Duration{0, m, 3 * m, 7 * m, 15 * m, 15*m + day, 15*m + 2*day}; !slices.Equal(looks, want) {
+		t.Errorf("it looks after %s, want %s", looks, want)
+	}
+	if n := strings.Count(told, "it is slow"); n != 1 {
+		t.Errorf("it is told of %d times: %s", n, told)
 	}
 }

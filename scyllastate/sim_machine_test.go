@@ -102,6 +102,8 @@ type process struct {
 	took struct{ position, at time.Time }
 	// seen are the changes that it has read, and when it did first.
 	seen map[gocql.UUID]time.Time
+	// began is when a write did, by its revision.
+	began map[gocql.UUID]time.Time
 	// appends counts how often a batch was sent, by the revision of its first row.
 	appends map[gocql.UUID]int
 	// requests counts them; the lock is the world's.
@@ -117,7 +119,7 @@ func (m *machine) start() {
 		return
 	}
 	p := &process{world: w, machine: m, name: fmt.Sprint(m.name, ".", m.crashes),
-		requests: make(map[requestKey]int), seen: make(map[gocql.UUID]time.Time), appends: make(map[gocql.UUID]int)}
+		requests: make(map[requestKey]int), seen: make(map[gocql.UUID]time.Time), appends: make(map[gocql.UUID]int), began: make(map[gocql.UUID]time.Time)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	d := w.draw(m.crashes, "process", m.name)
 	furthest := w.lim.clockSkew + scylla.SkewError
@@ -219,6 +221,11 @@ func (p *process) crash() {
 // long, or its process may crash.
 func (p *process) reached(at point, wr *write) {
 	w := p.world
+	if at == beforeIntents {
+		w.mu.Lock()
+		p.began[wr.rev] = time.Now()
+		w.mu.Unlock()
+	}
 	d, _, err := p.send(p.ctx, "at "+string(at), label(wr.cid)+" "+stamp(wr.rev))
 	if err != nil || !w.faulty() {
 		return

@@ -66,13 +66,12 @@ var simMutants = []struct {
 	}},
 	{"dropping a pending change after a timeout", []overlay.Edit{{
 		File: "feed_task.go",
-		Old: `			if now, err = d.store.fence(ctx, c, now); err != nil {
-				return nil, false, err
-			}
-			settled = settle(now, open)
-			break
+		Old: `		if now, err = d.fence(ctx, c, now); err != nil {
+			return nil, false, err
+		}
+		settled = settle(now, open)
 `,
-		New: `			settled[i] = true
+		New: `		settled = slices.Repeat([]bool{true}, len(open))
 `,
 	}}},
 	{"writers are fenced at once", []overlay.Edit{{
@@ -80,6 +79,10 @@ var simMutants = []struct {
 	}}},
 	{"writers have the same time however often they were fenced", []overlay.Edit{{
 		File: "deadlines.go", Old: `return d.first << lost.times`, New: `return d.first << min(lost.times, 0)`,
+	}}},
+	{"a fence is taken for a write that was applied", []overlay.Edit{{
+		File: "deadlines.go", Old: `	changes = withoutFences(changes)
+`, New: ``,
 	}}},
 	{"a writer has what is left of the time of another one", []overlay.Edit{{
 		File: "feed_pending.go", Old: `return d.store.deadlines.ended(t.cid, pending)`, New: `return d.store.deadlines.ended(t.cid, pending[:min(1, len(pending))])`,

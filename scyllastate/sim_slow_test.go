@@ -44,19 +44,20 @@ func (p *process) sends(first gocql.UUID) int {
 }
 
 // fences checks that the process fences no writer before it had its time: as long as
-// an append may take, from when the process saw its change.
+// an append may take, from when the process saw its change until it began the fence. What
+// it sees while it announces that is too late, and the changes of fences are no writer's.
 func (p *process) fences(wr *write) {
 	w := p.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	window, oldest, newest := w.lim.window(), time.Duration(0), never
+	began, window, oldest, newest := p.began[wr.rev], w.lim.window(), time.Duration(0), never
 	for _, rows := range w.changes {
 		for _, r := range rows {
 			at := p.seen[r.at]
-			if at.IsZero() || string(r.cid) != string(wr.cid.Bytes()) || r.prev != wr.old.rev {
+			if at.IsZero() || !at.Before(began) || r.kind == kindFence || string(r.cid) != string(wr.cid.Bytes()) || r.prev != wr.old.rev {
 				continue
 			}
-			oldest, newest = max(oldest, time.Since(at)), min(newest, time.Since(at))
+			oldest, newest = max(oldest, began.Sub(at)), min(newest, began.Sub(at))
 		}
 	}
 	if newest < window && oldest < window<<maxDoublings {

@@ -74,6 +74,7 @@ func TestSlowAppends(t *testing.T) {
 		{"replace, 8 s", 8 * time.Second, &before, add, &after, 0},
 		{"remove, 3 s", 3 * time.Second, &before, remove, nil, 0},
 		{"create, 10 s lost and 3 s", 3 * time.Second, nil, add, &after, 1},
+		{"replace, 10 s lost and 3 s", 3 * time.Second, &before, add, &after, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.lost > 0 {

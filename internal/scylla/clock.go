@@ -25,6 +25,9 @@ const (
 	// remoteReadings is how many nodes of each other data centre are asked: one
 	// that is wrong does not speak for its data centre.
 	remoteReadings = 3
+	// remoteTime is how long these are waited for, if not at a start: connecting to
+	// one that is far away takes six or seven round trips.
+	remoteTime = 10 * time.Second
 )
 
 const selectNow = "SELECT now() FROM system.local WHERE key = 'local'"
@@ -36,7 +39,8 @@ type Skew struct {
 	// latest data centre.
 	Ahead time.Duration
 	// Spread is how far these two are apart. A data centre has the time of most of
-	// its nodes: one wrong one among three does not count.
+	// its nodes: one wrong one among three does not count, also while another one is
+	// silent that was heard in the last minutes.
 	Spread time.Duration
 	// Between names whose clocks are that far apart, empty for one node.
 	Between string
@@ -52,30 +56,26 @@ type reading struct {
 
 // Skew compares this machine's clock with the nodes', within SkewError. It asks
 // every node of the local data centre and some of each other, all at once, and
-// takes the median of those of a data centre that answer, so that one wrong node does
-// not speak for it. The local ones are waited for, the others as long as one answer may take: they
-// must hold up no start.
+// takes the median of those of a data centre, so that one wrong node does not speak
+// for it. A node that does not answer counts with what it has answered in the last
+// minutes. The local ones are waited for, and the others as long as they may take, but
+// the first time as long as one answer may take: they must hold up no start.
 func (db *DB) Skew(ctx context.Context) (Skew, error) {
-	var some readingsOf
+	some := readingsOf{keep: &db.clocks}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	late := time.After(readingTime)
+	patience := db.clocks.patience()
+	late := time.After(patience)
 	remote := make(chan struct{})
 	go func() {
 		defer close(remote)
 		db.askRemote(ctx, &some)
 	}()
-	var local sync.WaitGroup
-	for _, h := range db.localHosts() {
-		local.Go(func() {
-			skew, err := db.skewTo(ctx, h.HostID())
-			some.add(reading{h.ConnectAddressAndPort(), db.LocalDC, skew, err})
-		})
-	}
-	local.Wait()
+	db.askLocal(ctx, &some)
 	select {
 	case <-remote:
 	case <-late:
+	case <-ctx.Done():
 	}
 	answered, err := some.answered()
 	if err != nil {
@@ -83,62 +83,27 @@ func (db *DB) Skew(ctx context.Context) (Skew, error) {
 		db.NotServed(err)
 		return Skew{}, fmt.Errorf("asking the nodes for their time: %w", err)
 	}
-	skew := skewOf(answered)
-	for _, r := range answered {
-		if off := skew.Ahead - r.skew; off.Abs() > outlier {
-			logger.Warnf("the clock of node %s differs by %s from the other nodes'", r.host, off.Round(time.Millisecond))
-		}
+	known, nodes := db.clocks.known(db.LocalDC)
+	texts := strays(answered, known)
+	if patience == remoteTime {
+		texts = append(texts, db.clocks.unread(db.LocalDC)...)
 	}
-	return skew, nil
+	for _, text := range texts {
+		logger.Warn(text)
+	}
+	return skewOf(known, nodes), nil
 }
 
-// skewOf sums up what at least one node has answered. Of an even number of nodes
-// that are half and half apart nobody can tell which half is right: both medians
-// count.
-func skewOf(answered []reading) Skew {
-	byDC := make(map[string][]time.Duration)
-	for _, r := range answered {
-		byDC[r.dc] = append(byDC[r.dc], r.skew)
-	}
-	var least, most time.Duration
-	var leastOf, mostOf string
-	for dc, skews := range byDC {
-		lower, upper := medians(skews)
-		if leastOf == "" || lower < least {
-			least, leastOf = lower, dc
-		}
-		if mostOf == "" || upper > most {
-			most, mostOf = upper, dc
-		}
-	}
-	out := Skew{Ahead: least + (most-least)/2, Spread: most - least}
-	if out.Spread > 0 {
-		out.Between = between(leastOf, mostOf)
-	}
-	return out
-}
-
-// between names the data centres whose clocks differ.
-func between(one, other string) string {
-	if one == other {
-		return "the nodes of data centre " + one
-	}
-	return fmt.Sprintf("the data centres %s and %s", min(one, other), max(one, other))
-}
-
-// medians returns the lower and the upper median.
-func medians(of []time.Duration) (lower, upper time.Duration) {
-	slices.Sort(of)
-	return of[(len(of)-1)/2], of[len(of)/2]
-}
-
-// readingsOf collects readings. It is safe for concurrent use.
+// readingsOf collects the readings of one measurement, and keeps them for later ones.
+// It is safe for concurrent use.
 type readingsOf struct {
-	mu  sync.Mutex
-	all []reading
+	keep *clocks
+	mu   sync.Mutex
+	all  []reading
 }
 
 func (r *readingsOf) add(one reading) {
+	r.keep.add(one)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all = append(r.all, one)
@@ -162,6 +127,25 @@ func (r *readingsOf) answered() ([]reading, error) {
 		return nil, why
 	}
 	return out, nil
+}
+
+// askLocal asks the nodes of the local data centre.
+func (db *DB) askLocal(ctx context.Context, some *readingsOf) {
+	n := 0
+	for _, h := range db.Session.GetHosts() {
+		if h.DataCenter() == db.LocalDC {
+			n++
+		}
+	}
+	db.clocks.count(db.LocalDC, n)
+	var asked sync.WaitGroup
+	for _, h := range db.localHosts() {
+		asked.Go(func() {
+			skew, err := db.skewTo(ctx, h.HostID())
+			some.add(reading{h.ConnectAddressAndPort(), db.LocalDC, skew, err})
+		})
+	}
+	asked.Wait()
 }
 
 // askRemote asks nodes of the other data centres.
@@ -195,11 +179,15 @@ func (db *DB) remoteNodes(ctx context.Context) (map[string][]string, error) {
 		}
 		dc, addr = "", nil
 	}
+	err := rows.Close()
+	if err == nil {
+		db.clocks.countOthers(db.LocalDC, byDC)
+	}
 	for name, addrs := range byDC {
 		first := int(db.asked.Add(1)) % len(addrs)
 		byDC[name] = slices.Concat(addrs[first:], addrs[:first])[:min(remoteReadings, len(addrs))]
 	}
-	return byDC, rows.Close()
+	return byDC, err
 }
 
 // peersPage is how many nodes one request lists.

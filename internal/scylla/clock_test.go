@@ -1,6 +1,10 @@
 package scylla
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -37,8 +41,119 @@ func TestSkewOf(t *testing.T) {
 			Skew{Ahead: 2 * second, Spread: 4 * second, Between: "the data centres a and c"},
 		},
 	} {
-		if got := skewOf(tt.of); got != tt.want {
+		nodes := make(map[string]int)
+		for _, r := range tt.of {
+			nodes[r.dc]++
+		}
+		if got := skewOf(tt.of, nodes); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
+	}
+	// Where one of three has been silent for long, two that contradict each other say
+	// nothing if another data centre does.
+	torn, three := at("a", 0, -2*second), map[string]int{"a": 3, "b": 3}
+	if got, want := skewOf(torn, three), (Skew{Ahead: -second, Spread: 2 * second, Between: theNodes}); got != want {
+		t.Errorf("two of three: %+v, want %+v", got, want)
+	}
+	if got, want := skewOf(append(torn, at("b", 0, 0)...), three), (Skew{}); got != want {
+		t.Errorf("two of three beside another data centre: %+v, want %+v", got, want)
+	}
+}
+
+// clocksAt are clocks whose nodes have said something now.
+func clocksAt(of ...reading) *clocks {
+	c := new(clocks)
+	for _, r := range of {
+		c.add(r)
+	}
+	return c
+}
+
+// sum is what is known some time later, during which this machine's clock was set.
+func (c *clocks) sum(local string, later, set time.Duration) Skew {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wall, steady := c.now()
+	return skewOf(c.knownAt(local, wall.Add(later+set), steady+later), c.nodes)
+}
+
+// near compares what was measured at slightly different moments.
+func near(a, b time.Duration) bool { return (a - b).Abs() < time.Second/20 }
+
+// TestSilentNodesCount: a node that does not answer any more counts with what it has
+// said for five minutes, so that a data centre which is not reached lifts no refusal,
+// and a node that restarts makes none.
+func TestSilentNodesCount(t *testing.T) {
+	const second = time.Second
+	c := clocksAt(reading{host: "a1", dc: "a"}, reading{host: "b1", dc: "b", skew: 2 * second})
+	for range 5 { // b is not reached
+		c.add(reading{host: "a1", dc: "a"})
+		c.add(reading{host: "b1", dc: "b", err: errors.New("no")})
+	}
+	if got := c.sum("a", second, 0); !near(got.Spread, 2*second) || !near(got.Ahead, second) {
+		t.Errorf("a data centre that is not reached any more: %+v", got)
+	}
+	if got := c.sum("a", second, time.Minute); !near(got.Spread, 2*second) || !near(got.Ahead, second+time.Minute) {
+		t.Errorf("after this machine's clock was set: %+v", got)
+	}
+
+	c = clocksAt(reading{host: "a1", dc: "a"}, reading{host: "a2", dc: "a", skew: second}, reading{host: "a3", dc: "a"})
+	c.add(reading{host: "a1", dc: "a", err: errors.New("it restarts")})
+	if got := c.sum("a", second, 0); got.Spread > second/20 {
+		t.Errorf("a wrong node beside one that restarts: %+v", got)
+	}
+	if left := len(c.knownAt("a", time.Now(), readingValid+time.Minute)); left > 0 {
+		t.Errorf("%d nodes count for more than %s", left, readingValid)
+	}
+
+	// What three nodes of another data centre say now counts, not what the others did.
+	c = new(clocks)
+	for i := range 12 {
+		c.add(reading{host: fmt.Sprint("b", i), dc: "b", skew: time.Duration(max(0, 9-i)) * second})
+	}
+	if got := c.sum("a", 0, 0); !near(got.Ahead, 0) || got.Spread > second/20 {
+		t.Errorf("after a data centre was set right: %+v", got)
+	}
+}
+
+// TestStrays: a node is compared with those of its data centre, and these with each other.
+func TestStrays(t *testing.T) {
+	const ms = time.Millisecond
+	right := []reading{
+		{host: "a1", dc: "a"}, {host: "a2", dc: "a"}, {host: "a3", dc: "a"},
+		{host: "b1", dc: "b", skew: 700 * ms}, {host: "b2", dc: "b", skew: 700 * ms}, {host: "b3", dc: "b", skew: 700 * ms},
+	}
+	const apart = "the clocks of the data centres a and b differ by 700ms: beyond a second nothing is written"
+	if got := strays(right, right); !slices.Equal(got, []string{apart}) {
+		t.Errorf("of two data centres that are apart: %q", got)
+	}
+	right[5].skew = 0
+	if got := strays(right, right); !slices.Equal(got, []string{"the clock of node b3 differs by 700ms from those of data centre b", apart}) {
+		t.Errorf("of a wrong node: %q", got)
+	}
+	if got := strays(right[:3], right[:3]); len(got) > 0 {
+		t.Errorf("of nodes that agree: %q", got)
+	}
+}
+
+// TestUnreadDataCentre: of one that has never answered it is told once, and again after
+// it has answered.
+func TestUnreadDataCentre(t *testing.T) {
+	c := clocksAt(reading{host: "a1", dc: "a"}, reading{host: "b1", dc: "b", err: errors.New("too far away")})
+	c.count("a", 1)
+	c.countOthers("a", map[string][]string{"b": {"b1"}})
+	if got := c.unread("a"); len(got) != 1 || !strings.Contains(got[0], "of data centre b is not known") || !strings.Contains(got[0], "too far away") {
+		t.Errorf("%q", got)
+	}
+	if got := c.unread("a"); len(got) > 0 {
+		t.Errorf("it is told again: %q", got)
+	}
+	c.add(reading{host: "b1", dc: "b"})
+	if got := c.unread("a"); len(got) > 0 {
+		t.Errorf("of one that has answered: %q", got)
+	}
+	c.knownAt("a", time.Now(), readingValid+time.Minute)
+	if got := c.unread("a"); len(got) != 1 {
+		t.Errorf("of one that is silent again: %q", got)
 	}
 }

@@ -33,7 +33,8 @@ type DB struct {
 	connects lastConnectError
 	// asked counts the nodes of other data centres that were asked for their
 	// time.
-	asked atomic.Uint32
+	asked  atomic.Uint32
+	clocks clocks
 }
 
 const (

@@ -23,6 +23,8 @@ const (
 	scrubAge = 10 * time.Minute
 	// scrubStep is after how many pins a scrub notes how far it has come.
 	scrubStep = 1000
+	// maxNamed is how many pins of a piece are named that may have come back.
+	maxNamed = 10
 	// maxTell is how many CIDs a peer is told at once.
 	maxTell = 500
 )
@@ -100,7 +102,8 @@ func (r *Reconciler) straysShare(ctx context.Context, bucket int) error {
 
 func (r *Report) log(where string) {
 	if r.Suspects > 0 {
-		logger.Warnf("scrub of %s: no peer knows of %d pins of long ago: they may have been removed and have come back (docs/database.md, Repair); their peers pin them: unpin what nobody wants", where, r.Suspects)
+		logger.Warnf("scrub of %s: no peer knows of %d pins of long ago, of which %d are named above: they may have been removed and have come back (docs/database.md, Repair). Their peers pin them: "+
+			"ipfs-cluster-ctl pin rm those that nobody wants, nothing has to be done about the others", where, r.Suspects, min(r.Suspects, maxNamed))
 	}
 	if r.Told+r.Strays+r.BadRows+r.Moved+r.Starved > 0 {
 		logger.Warnf("scrub of %s: told peers %d times to look at a pin again, removed %d stray entries, found %d rows that cannot be decoded, gave %d pins of removed peers to others and found nobody for %d",
@@ -142,8 +145,9 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 			return err
 		}
 	}
-	if !known && r.suspicious(pin, revisionTime(rev), view) {
-		met.suspects.Add(1)
+	if !known && r.suspicious(pin, revisionTime(rev), view) && met.suspects.Add(1) <= maxNamed {
+		logger.Warnf("scrub: no peer knows of the pin of %s, written on %s: it may have been removed and have come back",
+			pin.Cid, revisionTime(rev).UTC().Format(time.RFC3339))
 	}
 	return nil
 }

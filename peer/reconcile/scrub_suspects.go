@@ -16,7 +16,8 @@ var noBulk = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) //nolint:gochecknogloba
 // was brought back by a replica that has missed that: all that are to hold it are
 // alive, and have had more time than their feeds last. They have unpinned it, then, or
 // their rows got lost. Which of them nobody can tell, so that nothing is undone: what
-// is in the pinset is pinned, and its user decides. The pin is named in the log.
+// is in the pinset is pinned, as content that somebody wants matters more than space, and
+// its user decides.
 func (r *Reconciler) suspicious(pin api.Pin, written time.Time, view membership.View) bool {
 	holders := mustHold(pin, view)
 	if len(holders) == 0 || written.Before(noBulk) || time.Since(written) < r.opts.FeedTTL {
@@ -27,7 +28,5 @@ func (r *Reconciler) suspicious(pin api.Pin, written time.Time, view membership.
 			return false
 		}
 	}
-	logger.Warnf("scrub: no peer knows of the pin of %s, written on %s: it may have been removed and have come back",
-		pin.Cid, written.UTC().Format(time.RFC3339))
 	return true
 }

@@ -53,6 +53,38 @@ func TestScrubNamesSuspects(t *testing.T) {
 	})
 }
 
+// TestScrubNamesSomeSuspects: where the rows of many pins got lost the log is not filled
+// with them, and says how many there are and what to do.
+func TestScrubNamesSomeSuspects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logged := logLines(t)
+		w := newWorld(t, alice)
+		var all []api.Cid
+		for i := range 2 * maxNamed {
+			all = append(all, w.addUnheld(i, 1, 1, alice))
+		}
+		pass(DefaultFeedTTL + time.Minute)
+		r, met := w.reconciler(alice), new(met)
+		tell := newTeller(r.opts.Store)
+		for _, c := range all { // as if all were of one piece
+			pin, rev, err := r.opts.Store.GetVersion(t.Context(), c)
+			if err == nil {
+				err = r.scrubPin(t.Context(), w.view(alice), tell, met, *pin, rev)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		(&Report{Suspects: int(met.suspects.Load())}).log("all")
+		if n := logged("no peer knows of the pin of"); n != maxNamed {
+			t.Errorf("%d pins are named, want %d", n, maxNamed)
+		}
+		if n := logged("no peer knows of 20 pins of long ago, of which 10 are named above"); n != 1 {
+			t.Errorf("it is told %d times how many there are", n)
+		}
+	})
+}
+
 // TestBulkIsNotSuspicious: pins that were brought in in bulk have revisions of long ago,
 // and their peers may not have come to them yet.
 func TestBulkIsNotSuspicious(t *testing.T) {
