@@ -14,7 +14,7 @@ func (s *Store) tellDurability(ctx context.Context) {
 		return // the store is closed
 	}
 	if err != nil {
-		state.Failure(err, logger.Warnf, logger.Debugf)("whether a crash of the database can lose acknowledged pins is not known: %s", err)
+		state.Failure(err, logger.Warnf, logger.Debugf)("whether one crash of the database can lose acknowledged pins is not known: %s", err)
 		return
 	}
 	lost := "acknowledged pins and unpins"
@@ -28,7 +28,8 @@ func (s *Store) tellDurability(ctx context.Context) {
 		logger.Warnf("one crash of the database can lose %s: %s; docs/database.md says more", lost, how)
 	}
 	if unknown != "" {
-		logger.Warnf("whether one crash of the database can lose %s is not known: %s; docs/database.md says more", lost, unknown)
+		// Last, as it may end with a statement.
+		logger.Warnf("whether one crash of the database can lose %s is not known (docs/database.md): %s", lost, unknown)
 	}
 	if len(losses) == 0 && unknown == "" {
 		logger.Infof("%s; docs/database.md says more", d.Holds())
