@@ -111,7 +111,7 @@ func startKilled(t *testing.T, opts engine.Options, kills int) *killed {
 	k.peer.start(t)
 	k.peer.waitReady(t)
 	// As in TestKill9UnderLoad.
-	k.load = newLoad(k.kubo.addBlocks(t, t.Name(), 2*kills*(pinsPerKill+4*clients)),
+	k.load = newLoad(k.kubo.addBlocks(t, t.Name(), (kills+1)*(pinsPerKill+4*clients)),
 		url.Values{"replication-min": {"1"}, "replication-max": {"1"}}, url.Values{})
 	return k
 }
