@@ -27,8 +27,10 @@ var composed = []string{
 	"ahead of / behind the database's",
 	"the clocks of the data centres",
 	"the clocks of the nodes of data centre",
+	"of the database warns",
 	"the stored pin of",
 	"passing over a change: the stored pin of",
+	"is corrupt",
 }
 
 // plainLines are warnings and errors of which there is no more to say, by a part of
