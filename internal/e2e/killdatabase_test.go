@@ -121,7 +121,7 @@ func startKilled(t *testing.T, opts engine.Options, kills int) *killed {
 func (k *killed) kill(t *testing.T, round, node int) map[string]bool {
 	t.Helper()
 	pins, want := k.pins.Load(), k.pins.Load()+pinsPerKill
-	load := time.Now()
+	loading := stopwatch()
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -133,19 +133,19 @@ func (k *killed) kill(t *testing.T, round, node int) map[string]bool {
 		}
 		return nil
 	})
-	loaded := time.Since(load)
+	loaded := loading()
 	k.own.Cluster().Kill(node)
 	close(stop)
-	began := time.Now()
+	since := stopwatch()
 	restart := k.own.Cluster().Restart(t.Context(), node)
-	started := time.Since(began)
+	started := since()
 	<-done
 	if err != nil || restart != nil {
 		t.Fatalf("round %d: %v, starting the node again: %v", round, err, restart)
 	}
-	ended := time.Since(began)
+	ended := since()
 	k.db.waitAllServe(t)
-	served := time.Since(began)
+	served := since()
 	var state map[string]bool
 	eventually(t, time.Minute, "the peer lists its pins", func() (err error) {
 		k.peer.daemon.running(t)
@@ -153,10 +153,16 @@ func (k *killed) kill(t *testing.T, round, node int) map[string]bool {
 		return err
 	})
 	lost, undead := k.undone(state)
-	t.Logf("round %d: node %d killed %s into the load, after %d more pins; answers CQL after %s, the last request has ended after %s, all nodes serve after %s, the peer lists after %s; "+
+	t.Logf("round %d: %d more pins in %s, node %d killed; it answers after %s, requests have ended after %s, all nodes serve after %s, the peer lists after %s; "+
 		"of %d acknowledged pins and %d unpins %d and %d are lost",
-		round, node+1, loaded.Round(100*time.Millisecond), k.pins.Load()-pins, started.Round(100*time.Millisecond), ended.Round(100*time.Millisecond), served.Round(100*time.Millisecond), time.Since(began).Round(100*time.Millisecond), k.pins.Load(), k.unpins.Load(), lost, undead)
+		round, k.pins.Load()-pins, loaded, node+1, started, ended, served, since(), k.pins.Load(), k.unpins.Load(), lost, undead)
 	return state
+}
+
+// stopwatch returns the time since it was called.
+func stopwatch() func() time.Duration {
+	began := time.Now()
+	return func() time.Duration { return time.Since(began).Round(100 * time.Millisecond) }
 }
 
 // finish wants what was acknowledged to be done by the peer, too: it has lost no
