@@ -127,8 +127,9 @@ type Config struct {
 
 	// StopShare is the share of the peers, more than 0 and at most 1, from which
 	// on deaths within an hour stop all moves of pins to other peers: it is then
-	// rather the network, or the power, than the peers. Half of them is the larger
-	// part of what a line between two data centres cuts off.
+	// rather the network, or the power, than the peers. A cut between two equal data
+	// centres leaves exactly half of them dead. A single dead peer that was seen alive
+	// never stops moves, one that was not always does.
 	StopShare float64
 	// Zone names what may fail at once with this peer, such as a rack or a data
 	// centre: lower-case letters, digits, dots, dashes and underscores. When all

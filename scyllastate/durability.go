@@ -14,22 +14,24 @@ func (s *Store) tellDurability(ctx context.Context) {
 		return // the store is closed
 	}
 	if err != nil {
-		state.Failure(err, logger.Warnf, logger.Debugf)("whether a crash of the database can lose acknowledged pins is not known: %s", err)
+		state.Failure(err, logger.Warnf, logger.Debugf)("whether one crash of the database can lose acknowledged pins is not known: %s", err)
 		return
 	}
 	lost := "acknowledged pins and unpins"
 	if d.Logged && s.db.Dialect.SyncsConditional() {
-		// The rows of pins are written by conditional updates, the others are not.
-		lost = "what peers are to do about acknowledged pins and unpins, until the scrub finds it"
+		// The rows of pins are written by conditional updates, the others are not,
+		// nor are those of a bulk migration.
+		lost = "what peers are to do about acknowledged pins and unpins, until the scrub finds it, and pins that migrate has just brought in"
 	}
 	losses, unknown := d.Losses(), d.Unknown()
 	for _, how := range losses {
 		logger.Warnf("one crash of the database can lose %s: %s; docs/database.md says more", lost, how)
 	}
 	if unknown != "" {
-		logger.Warnf("whether one crash of the database can lose %s is not known: %s; docs/database.md says more", lost, unknown)
+		// Last, as it may end with a statement.
+		logger.Warnf("whether one crash of the database can lose %s is not known (docs/database.md): %s", lost, unknown)
 	}
 	if len(losses) == 0 && unknown == "" {
-		logger.Infof("no crash of one node or rack of the database loses what is acknowledged (%s)", d)
+		logger.Infof("%s; docs/database.md says more", d.Holds())
 	}
 }

@@ -3,7 +3,9 @@ package e2e
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,53 +17,53 @@ import (
 // at least.
 const pinsPerKill = 100
 
-// TestKill9Database kills nodes of the database with kill -9 right after pins and
-// unpins were acknowledged, again and again. With what docs/database.md recommends
-// nothing of it is lost with the only node, and with three replicas nothing with the
-// defaults of the engine either. That the test would see it is shown by the only node
-// with the defaults.
+// TestKill9Database kills the only node of the database with kill -9 right after pins
+// and unpins were acknowledged, again and again. With what docs/database.md recommends
+// nothing of it is lost. That the test would see it is shown by TestKill9Periodic.
 func TestKill9Database(t *testing.T) {
 	t.Parallel()
-	kills := 3
-	if longTests() {
-		kills = 50
-	} else {
-		t.Logf("A SLICE ONLY: %d kills of one node. TEST_LONG=1 tests 50, and three nodes.", kills)
+	if !longTests() {
+		t.Log("A SLICE ONLY: 1 kill. TEST_LONG=1 tests 50, and three nodes.")
 	}
-	t.Run("one", func(t *testing.T) {
-		k := startKilled(t, engine.Options{}, kills)
-		k.says(t, `no crash of one node or rack of the database loses what is acknowledged \(1 replica in 1 rack, commitlog_sync batch on 1 node\)`)
-		for round := range kills {
-			k.checkState(t, k.kill(t, round, 0))
-		}
-		k.finish(t)
-	})
-	t.Run("three", func(t *testing.T) {
-		needsLong(t)
-		const kills = 15
-		k := startKilled(t, engine.Options{Nodes: 3, Periodic: true}, kills)
-		k.says(t, `one crash of the database can lose acknowledged pins and unpins: the rack rack1 of dc1 may hold 3 of the 3 replicas`)
-		for round := range kills {
-			k.checkState(t, k.kill(t, round, round%3))
-		}
-		k.finish(t)
-	})
-	t.Run("periodic", func(t *testing.T) {
-		needsLong(t)
-		const kills = 10
-		k := startKilled(t, engine.Options{Periodic: true}, kills)
-		k.says(t, `one crash of the database can lose acknowledged pins and unpins: the keyspace killed has one replica`)
-		lost, undead := 0, 0
-		for round := range kills {
-			lost, undead = k.undone(k.kill(t, round, 0))
-		}
-		k.report(t)
-		t.Logf("%d acknowledged pins and %d acknowledged unpins are lost with commitlog_sync: periodic", lost, undead)
-		if lost == 0 {
-			t.Errorf("%d kills of the only node lost nothing with commitlog_sync: periodic: the test would not see it", kills)
-		}
-		k.peer.stop(t)
-	})
+	kills := killsOf(t, 1, 50)
+	k := startKilled(t, engine.Options{}, kills)
+	k.says(t, `no crash of one node or rack of the database loses what is acknowledged \(1 replica in 1 rack, commitlog_sync batch on 1 node\)`)
+	for round := range kills {
+		k.checkState(t, k.kill(t, round, 0))
+	}
+	k.finish(t)
+}
+
+// TestKill9OneOfThree kills the nodes in turn: with three replicas nothing is lost
+// with the defaults of the engine either.
+func TestKill9OneOfThree(t *testing.T) {
+	needsLong(t)
+	kills := killsOf(t, 0, 15)
+	k := startKilled(t, engine.Options{Nodes: 3, Periodic: true}, kills)
+	k.says(t, `one crash of the database can lose acknowledged pins and unpins: the rack rack1 of dc1 may hold 3 of the 3 replicas`)
+	for round := range kills {
+		k.checkState(t, k.kill(t, round, round%3))
+	}
+	k.finish(t)
+}
+
+// TestKill9Periodic kills the only node of a database with the defaults of the
+// engine, until something of what was acknowledged is lost.
+func TestKill9Periodic(t *testing.T) {
+	needsLong(t)
+	kills := killsOf(t, 0, 10)
+	k := startKilled(t, engine.Options{Periodic: true}, kills)
+	k.says(t, `one crash of the database can lose acknowledged pins and unpins: the keyspace killed has one replica`)
+	lost, undead := 0, 0
+	for round := 0; round < kills && lost == 0; round++ {
+		lost, undead = k.undone(k.kill(t, round, 0))
+	}
+	k.report(t)
+	t.Logf("%d acknowledged pins and %d acknowledged unpins are lost with commitlog_sync: periodic", lost, undead)
+	if lost == 0 {
+		t.Errorf("%d kills of the only node lost nothing with commitlog_sync: periodic: the tests of kills would not see it", kills)
+	}
+	k.peer.stop(t)
 }
 
 func needsLong(t *testing.T) {
@@ -69,6 +71,25 @@ func needsLong(t *testing.T) {
 	if !longTests() {
 		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-cluster): it starts another database and kills it for minutes")
 	}
+}
+
+// killsOf is how many kills a test of the database is to make: the variable KILLS
+// says so, for a long test that is run in pieces.
+func killsOf(t *testing.T, short, long int) int {
+	t.Helper()
+	text := os.Getenv("KILLS")
+	switch {
+	case text == "" && longTests():
+		return long
+	case text == "":
+		return short
+	}
+	kills, err := strconv.Atoi(text)
+	if err != nil || kills < 1 {
+		t.Fatalf("KILLS=%q is no number of kills", text)
+	}
+	t.Logf("KILLS: %d kills, where the long form has %d", kills, long)
+	return kills
 }
 
 // killed is a peer whose database is killed under a load.
@@ -90,7 +111,7 @@ func startKilled(t *testing.T, opts engine.Options, kills int) *killed {
 	k.peer.start(t)
 	k.peer.waitReady(t)
 	// As in TestKill9UnderLoad.
-	k.load = newLoad(k.kubo.addBlocks(t, t.Name(), 2*kills*(pinsPerKill+4*clients)),
+	k.load = newLoad(k.kubo.addBlocks(t, t.Name(), (kills+1)*(pinsPerKill+4*clients)),
 		url.Values{"replication-min": {"1"}, "replication-max": {"1"}}, url.Values{})
 	return k
 }
@@ -100,6 +121,7 @@ func startKilled(t *testing.T, opts engine.Options, kills int) *killed {
 func (k *killed) kill(t *testing.T, round, node int) map[string]bool {
 	t.Helper()
 	pins, want := k.pins.Load(), k.pins.Load()+pinsPerKill
+	loading := stopwatch()
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -111,15 +133,19 @@ func (k *killed) kill(t *testing.T, round, node int) map[string]bool {
 		}
 		return nil
 	})
+	loaded := loading()
 	k.own.Cluster().Kill(node)
 	close(stop)
-	began := time.Now()
+	since := stopwatch()
 	restart := k.own.Cluster().Restart(t.Context(), node)
+	started := since()
 	<-done
 	if err != nil || restart != nil {
 		t.Fatalf("round %d: %v, starting the node again: %v", round, err, restart)
 	}
+	ended := since()
 	k.db.waitAllServe(t)
+	served := since()
 	var state map[string]bool
 	eventually(t, time.Minute, "the peer lists its pins", func() (err error) {
 		k.peer.daemon.running(t)
@@ -127,9 +153,16 @@ func (k *killed) kill(t *testing.T, round, node int) map[string]bool {
 		return err
 	})
 	lost, undead := k.undone(state)
-	t.Logf("round %d: node %d killed after %d more pins, back within %s; of %d acknowledged pins and %d unpins %d and %d are lost",
-		round, node+1, k.pins.Load()-pins, time.Since(began).Round(100*time.Millisecond), k.pins.Load(), k.unpins.Load(), lost, undead)
+	t.Logf("round %d: %d more pins in %s, node %d killed; it answers after %s, requests have ended after %s, all nodes serve after %s, the peer lists after %s; "+
+		"of %d acknowledged pins and %d unpins %d and %d are lost",
+		round, k.pins.Load()-pins, loaded, node+1, started, ended, served, since(), k.pins.Load(), k.unpins.Load(), lost, undead)
 	return state
+}
+
+// stopwatch returns the time since it was called.
+func stopwatch() func() time.Duration {
+	began := time.Now()
+	return func() time.Duration { return time.Since(began).Round(100 * time.Millisecond) }
 }
 
 // finish wants what was acknowledged to be done by the peer, too: it has lost no

@@ -21,10 +21,12 @@ var fenceLine = regexp.MustCompile(`fenced a writer of \S+`)
 // on it, or refused, and nothing is left of it.
 func TestStoppedWriter(t *testing.T) {
 	t.Parallel()
-	const (
-		rounds = 2
-		own    = 10 // pins and unpins of the other peer in each round
-	)
+	const own = 10 // pins and unpins of the other peer in each round
+	rounds := 3
+	if !longTests() {
+		rounds = 1
+		t.Log("A SLICE ONLY: 1 stop, which takes half a minute. TEST_LONG=1 tests 3.")
+	}
 	db := on(t, cqltest.Start(t))
 	config := map[string]string{"CLUSTER_SCYLLA_REQUESTTIMEOUT": "5s"}
 	k1, k2 := startKubo(t), startKubo(t)
@@ -45,7 +47,7 @@ func TestStoppedWriter(t *testing.T) {
 		}
 	}
 	everywhere := url.Values{"replication-min": {"-1"}, "replication-max": {"-1"}}
-	l := newLoad(blocks("load", 60*clients), everywhere)
+	l := newLoad(blocks("load", 30*(rounds+1)*clients), everywhere)
 	for round := range rounds {
 		stop, done := make(chan struct{}), make(chan struct{})
 		go func() {

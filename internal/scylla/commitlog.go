@@ -22,9 +22,9 @@ const (
 const selectReplication = "SELECT replication, durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?"
 
 // Durability asks where the replicas of the keyspace are, and every node of the data
-// centres that may have some for its commit log, for some ten seconds at the most. A
-// node that does not answer is no error, nor is a role that may not ask: that is
-// part of the result. The nodes are those there were when the session was opened.
+// centres that may have some for its commit log. Eight are asked at a time, and one
+// that does not answer is given up after some ten seconds: that is no error, nor is a
+// role that may not ask, but part of the result. The nodes are those there were when the session was opened.
 func (db *DB) Durability(ctx context.Context) (Durability, error) {
 	d := Durability{Keyspace: db.Keyspace, dialect: db.Dialect}
 	var replication map[string]string

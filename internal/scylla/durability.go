@@ -42,7 +42,8 @@ type CommitLog struct {
 //
 // A crash is that of one node, or of one rack, whose nodes may lose their power at
 // once. It loses a write if the replicas that have forgotten it are a quorum, which
-// may answer a read without the others.
+// may answer a read without the others. What Holds says is about replicas that never
+// had it.
 func (d Durability) Losses() []string {
 	if !d.Logged {
 		return []string{fmt.Sprintf("writes to the keyspace %s are in no commit log (durable_writes = false): "+
@@ -91,6 +92,18 @@ func (d Durability) Unknown() string {
 		parts = append(parts, fmt.Sprintf("commitlog_sync on %s: %s", listNodes(same), why))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// Holds says what a crash does not lose where there are no Losses and nothing is
+// Unknown. A replica that was down or behind, or was never told, forgets nothing and
+// does not have the write either: beside it one that has forgotten it makes a quorum.
+// So only nodes that have all written it down make that unconditional.
+func (d Durability) Holds() string {
+	condition := ""
+	if slices.ContainsFunc(d.Logs, func(l CommitLog) bool { return !l.Synced }) {
+		condition = " as long as every replica had it"
+	}
+	return fmt.Sprintf("no crash of one node or rack of the database loses what is acknowledged%s (%s)", condition, d)
 }
 
 // String says what is known, in a line.

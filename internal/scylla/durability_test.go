@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 )
@@ -112,6 +117,11 @@ func TestLosses(t *testing.T) {
 			if got := d.Unknown(); !strings.HasPrefix(got, tt.unknown) || tt.unknown == "" && got != "" {
 				t.Errorf("unknown is %q, want %q", got, tt.unknown)
 			}
+			// A replica may never have had the write, and one that has it may forget it.
+			forgetful := slices.ContainsFunc(strings.Fields(tt.modes), func(mode string) bool { return mode == "periodic" || mode == "?" })
+			if got := d.Holds(); strings.Contains(got, "as long as every replica had it") != forgetful {
+				t.Errorf("it promises %q", got)
+			}
 			d.Logged = false
 			if got := d.Losses(); len(got) != 1 || !strings.Contains(got[0], "durable_writes = true") {
 				t.Errorf("without a commit log the losses are %q", got)
@@ -206,12 +216,38 @@ func testDurability(t *testing.T, own *cqltest.Own, hosts []string) {
 	}
 }
 
-// testNodesSilent asks one node that answers and one of another data centre that
-// does not: neither holds up the other. Nor does any of them who waits no longer.
+// testNodesSilent asks two nodes of another data centre that take a connection and
+// say nothing, and one that answers: nobody holds up the others. Nor does any of
+// them who waits no longer.
 func testNodesSilent(t *testing.T, db *DB) {
-	nodes := append(slices.Clone(db.nodes), node{id: "x", dc: "elsewhere", rack: "r", addr: "127.99.99.96"})
-	logs := db.commitLogs(t.Context(), nodes)
-	if len(logs) != 2 || logs[0].Err != nil || logs[0].Sync != "batch" || !errors.Is(logs[1].Err, errNoAnswer) {
+	var silent []*net.TCPListener
+	var nodes []node
+	for _, addr := range []string{"127.99.99.96", "127.99.99.97"} {
+		l, err := net.Listen("tcp", net.JoinHostPort(addr, strconv.Itoa(db.conf.Port)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		silent = append(silent, l.(*net.TCPListener))
+		nodes = append(nodes, node{id: addr, dc: "elsewhere", rack: "r", addr: addr})
+	}
+	nodes = append(nodes, db.nodes...)
+	said := make(chan []CommitLog, 1)
+	go func() { said <- db.commitLogs(t.Context(), nodes) }()
+	first, second := accept(t, silent[0]), accept(t, silent[1])
+	if err := first.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, first); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the second node is asked when the first has been given up (%v)", err)
+	}
+	for _, c := range []io.Closer{first, second, silent[0], silent[1]} {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	logs := <-said
+	if len(logs) != 3 || !errors.Is(logs[0].Err, errNoAnswer) || !errors.Is(logs[1].Err, errNoAnswer) || logs[2].Err != nil || logs[2].Sync != "batch" {
 		t.Errorf("the nodes say %+v", logs)
 	}
 	ended, end := context.WithCancel(t.Context())
@@ -221,4 +257,18 @@ func testNodesSilent(t *testing.T, db *DB) {
 			t.Errorf("nobody waits any more, and the nodes say %+v", l)
 		}
 	}
+}
+
+// accept takes a connection to l, which is closed when the test ends.
+func accept(t *testing.T, l *net.TCPListener) net.Conn {
+	t.Helper()
+	if err := l.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }

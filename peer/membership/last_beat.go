@@ -134,6 +134,10 @@ func contradiction(peers []Peer) string {
 	if len(with) == 0 || len(without) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("peer %s (%s) is in zone %q, peer %s (%s) and %d others are in none",
-		with[0].ID, with[0].Name, with[0].Zone, without[0].ID, without[0].Name, len(without)-1)
+	others := ""
+	if n := len(without) - 1; n > 0 {
+		others = fmt.Sprintf(", as are %d more", n)
+	}
+	return fmt.Sprintf("peer %s (%s) is in zone %q, peer %s (%s) is in none%s",
+		with[0].ID, with[0].Name, with[0].Zone, without[0].ID, without[0].Name, others)
 }

@@ -275,7 +275,8 @@ func TestContradiction(t *testing.T) {
 	}{
 		"none has one":     {[]Peer{in("a", ""), in("b", "")}, ""},
 		"all have one":     {[]Peer{in("a", "x"), in("b", "y"), dead, api, removed}, ""},
-		"some have one":    {[]Peer{in("a", ""), in("b", "x"), in("c", "")}, `peer b (name-b) is in zone "x", peer a (name-a) and 1 others are in none`},
+		"some have one":    {[]Peer{in("a", ""), in("b", "x"), in("c", "")}, `peer b (name-b) is in zone "x", peer a (name-a) is in none, as are 1 more`},
+		"one has none":     {[]Peer{in("a", ""), in("b", "x")}, `peer b (name-b) is in zone "x", peer a (name-a) is in none`},
 		"nobody else runs": {[]Peer{in("a", "x"), dead}, ""},
 	} {
 		// A peer ID is printed in its own encoding.

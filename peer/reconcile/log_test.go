@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"bufio"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -106,7 +107,8 @@ func TestFailuresAreLoggedNowAndThen(t *testing.T) {
 	})
 }
 
-// TestOnlyCopiesAreLogged: how many pins of a dead peer no live one held.
+// TestOnlyCopiesAreLogged: how many pins of a dead peer no live one held, whether
+// its placements tell of them or its feed, which it had not read to the end.
 func TestOnlyCopiesAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logged := logLines(t)
@@ -117,11 +119,18 @@ func TestOnlyCopiesAreLogged(t *testing.T) {
 		}
 		w.add(6, 1, 2, bob, alice)
 		clear(w.store.feeds) // they are not new
+		for n := range 3 {
+			w.addUnheld(10+n, 1, 1, bob) // these are
+		}
 		w.die(bob)
 		defer w.run(alice)()
 		pass(10 * time.Minute)
-		if n := logged("5 of the pins of " + bob.String() + ", which is dead, had no other live holder"); n != 1 {
-			t.Errorf("they were announced %d times", n)
+		announced := 0
+		for n := 1; n <= 8; n++ {
+			announced += n * logged(fmt.Sprintf("%d of the pins of %s, which is dead, had no other live holder", n, bob))
+		}
+		if announced != 8 {
+			t.Errorf("%d of 8 were announced", announced)
 		}
 	})
 }

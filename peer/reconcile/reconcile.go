@@ -108,8 +108,9 @@ type Options struct {
 
 // Reconciler runs the loops of one peer.
 type Reconciler struct {
-	opts Options
-	stop stopRule
+	opts  Options
+	stop  stopRule
+	alone onlyCopies
 	// expiring has one token for each pin that is being looked at.
 	expiring chan struct{}
 }

@@ -161,12 +161,12 @@ func (l *repin) work(ctx context.Context, id peer.ID, buckets []int) {
 // report says what the pass did, and returns what went wrong.
 func (l *repin) report() error {
 	var errs []error
+	for id, n := range l.r.alone.take() { // of the other loops, too
+		logger.Warnf("%d of the pins of %s, which is dead, had no other live holder: maybe it has the only copies, so it keeps them until others have them, or it comes back", n, id)
+	}
 	for id, p := range l.peers {
 		if p.moved > 0 {
 			logger.Infof("gave %d pins of %s to other peers", p.moved, id)
-		}
-		if p.alone > 0 {
-			logger.Warnf("%d of the pins of %s, which is dead, had no other live holder: maybe it has the only copies, so it keeps them until others have them, or it comes back", p.alone, id)
 		}
 		if p.starved > 0 {
 			logger.Warnf("%d pins of %s need another peer and there are not enough that could take them, %s is the first: add peers or space", p.starved, id, p.firstCid)

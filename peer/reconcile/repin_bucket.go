@@ -56,7 +56,6 @@ type repinPeer struct {
 // passResult is what one pass did with the pins of a peer.
 type passResult struct {
 	moved, starved, corrupt  int
-	alone                    int     // of those moved, how many no live peer held
 	firstCid                 api.Cid // of those that nobody can take
 	firstCorrupt, firstError error
 }
@@ -64,7 +63,6 @@ type passResult struct {
 // bucketResult is what became of the pins of one bucket.
 type bucketResult struct {
 	moved, starved, corrupt, failed int
-	alone                           int // of those moved, how many no live peer held
 	paused                          bool
 	firstCid                        api.Cid // of those that nobody can take
 	firstCorrupt                    error
@@ -75,13 +73,10 @@ func (r *Reconciler) repinBucket(ctx context.Context, id peer.ID, bucket int) bu
 	var b bucketResult
 	err := r.opts.Store.ListPlacements(ctx, id, bucket, func(row state.Placement) error {
 		// Also one that is to be unpinned: its pin may have been made again since.
-		moved, alone, err := r.move(ctx, id, row.Cid)
+		moved, err := r.moveAway(ctx, id, row.Cid)
 		switch {
 		case moved:
 			b.moved++
-			if alone {
-				b.alone++
-			}
 		case err == nil:
 		case errors.Is(err, errPaused):
 			b.paused = true
@@ -118,7 +113,6 @@ func (r *Reconciler) repinBucket(ctx context.Context, id peer.ID, bucket int) bu
 // at work meanwhile.
 func (p *repinPeer) add(bucket int, b bucketResult, early bool) {
 	p.moved += b.moved
-	p.alone += b.alone
 	p.starved += b.starved
 	if b.starved > 0 && !p.firstCid.Defined() {
 		p.firstCid = b.firstCid
