@@ -101,7 +101,7 @@ type Peer struct {
 	opts    Options
 	monitor *membership.Monitor
 	feed    state.Feed
-	missed  bool           // changes of this peer may have been lost
+	missed  bool             // changes of this peer may have been lost
 	pins    *tracker.Tracker // nil for a peer without an IPFS daemon
 	cons    *consensus.Consensus
 	status  *status.Service

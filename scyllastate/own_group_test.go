@@ -24,7 +24,7 @@ func TestBucketGroups(t *testing.T) {
 		all[i].number = i
 	}
 	for _, tt := range []struct{ rows, most int }{ // in each bucket
-		{0, state.Buckets/maxGroup + 3}, {1, state.Buckets/maxGroup + 3}, {5, state.Buckets/50 + 3}, {100, state.Buckets/2 + 2}, {700, state.Buckets},
+		{0, state.Buckets/maxGroup + 3}, {1, state.Buckets/maxGroup + 3}, {5, state.Buckets/50 + 4}, {100, state.Buckets/2 + 2}, {700, state.Buckets},
 	} {
 		g := &bucketGroups{rest: all}
 		groups, next := 0, 0

@@ -303,7 +303,7 @@ func TestScrubReportsTheDatabase(t *testing.T) {
 		pass(scrubAge + time.Second)
 		broken := errors.New("the database is gone")
 		w.store.fail = func(call string, _ api.Cid) error {
-			if call == "GetVersion" {
+			if call == "GetVersions" {
 				return broken
 			}
 			return nil
@@ -311,12 +311,7 @@ func TestScrubReportsTheDatabase(t *testing.T) {
 		if _, err := w.reconciler(alice).ScrubOnce(t.Context()); !errors.Is(err, broken) {
 			t.Errorf("ScrubOnce = %v", err)
 		}
-		w.store.fail = func(call string, _ api.Cid) error {
-			if call == "GetVersion" {
-				return state.ErrCorrupt
-			}
-			return nil
-		}
+		w.store.fail, w.store.corrupt = nil, c
 		if _, err := w.reconciler(alice).ScrubOnce(t.Context()); err != nil {
 			t.Errorf("ScrubOnce over a row that cannot be decoded: %v", err)
 		}
