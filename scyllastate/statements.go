@@ -81,6 +81,8 @@ const (
 	dropPlacement    = "DELETE FROM placements USING TIMESTAMP ? WHERE peer = ? AND bucket = ? AND cid = ?"
 	selectPlacement  = "SELECT cid, rev, status, updated, attempts, size, error, depth FROM placements WHERE peer = ? AND bucket = ? AND cid = ?"
 	selectPlacements = "SELECT cid, rev, status, updated, attempts, size, error, depth FROM placements WHERE peer = ? AND bucket = ?"
+	// selectPlacementOf is selectPlacement for several peers.
+	selectPlacementOf = "SELECT peer, cid, rev, status, updated, attempts, size, error, depth FROM placements WHERE peer IN ? AND bucket = ? AND cid = ?"
 	// selectPlacementsOf is selectPlacements for several buckets.
 	selectPlacementsOf = "SELECT bucket, cid, rev, status, updated, attempts, size, error, depth FROM placements WHERE peer = ? AND bucket IN ?"
 

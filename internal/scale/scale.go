@@ -73,8 +73,8 @@ func AtRest() []Term {
 	p := func(c Cluster) float64 { return float64(c.Peers) }
 	day := each(Round)
 	return []Term{
-		{"the scrub: what the holders of each pin say", "pins × copies / day", "counted",
-			func(c Cluster) float64 { return c.Pins * float64(c.Copies) * day }},
+		{"the scrub: what the holders of a pin say, up to 64", "pins / day", "counted",
+			func(c Cluster) float64 { return c.Pins * day }},
 		{"looks of the peers at their own feeds", "peers × 4", "measured",
 			func(c Cluster) float64 { return p(c) * each(Look) }},
 		{"views: heartbeats of the others", "peers × (1 + shards) / 7.5 s", "measured",

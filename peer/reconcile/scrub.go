@@ -116,13 +116,14 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 			return err
 		}
 	}
-	known := false
-	for _, p := range mustHold(pin, view) {
-		row, ok, err := r.opts.Store.GetPlacement(ctx, p, pin.Cid)
-		if err != nil {
-			return fmt.Errorf("reading what %s does with %s: %w", p, pin.Cid, err)
-		}
-		known = known || ok
+	holders := mustHold(pin, view)
+	rows, err := r.opts.Store.GetPlacementsOf(ctx, holders, pin.Cid)
+	if err != nil {
+		return fmt.Errorf("reading what the peers do with %s: %w", pin.Cid, err)
+	}
+	known := len(rows) > 0
+	for _, p := range holders {
+		row, ok := rows[p]
 		// A peer that acted on an older version may have missed a change of
 		// the mode.
 		if ok && !row.Status.Leaving() && !revisionTime(row.Rev).Before(revisionTime(rev)) {

@@ -158,7 +158,7 @@ func TestScrubReportsBadRows(t *testing.T) {
 }
 
 func TestScrubOnceFails(t *testing.T) {
-	for _, broken := range []string{"ScanFrom", "scanned", "GetPlacement", "Tell", "Index", "DropStrays", "ListPlacements alice", "NoteBucket"} {
+	for _, broken := range []string{"ScanFrom", "scanned", "GetPlacementsOf", "Tell", "Index", "DropStrays", "ListPlacements alice", "NoteBucket"} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, alice)
 			w.addUnheld(1, 1, 1, alice)
