@@ -24,11 +24,11 @@ func TestStraysAreReadTogether(t *testing.T) {
 		var cids []api.Cid
 		for n := range many {
 			cids = append(cids, w.addUnheld(n, 1, 2, alice, bob))
-			switch {
-			case n%50 == 7: // nobody's
+			switch n % 50 {
+			case 7: // nobody's
 				w.store.write(cids[n], nil)
 				want[fmt.Sprint(alice, cids[n])], want[fmt.Sprint(bob, cids[n])] = true, true
-			case n%50 == 9:
+			case 9:
 				w.addUnheld(n, 1, 1, alice)
 				want[fmt.Sprint(bob, cids[n])] = true
 			}
