@@ -66,6 +66,8 @@ var rooms = []room{
 	{name: "internal/compose", only: []string{}, why: "tests of files, and of programs from outside"},
 	{name: "internal/consumer", only: []string{}, why: "tests of another module that uses this one"},
 	{name: "internal/multipeer", only: []string{}, why: "tests of many peers in one process"},
+	{name: "internal/scale", ours: []string{}, only: []string{},
+		why: "arithmetic, which tests of the others compare with what they do"},
 	{name: "internal/overlay", only: []string{}, why: "it builds code with mistakes in it, whatever code that is"},
 	{name: "internal/model", ours: []string{"internal/cqltest/child"}, only: []string{},
 		why: "it checks models with a program from outside"},

@@ -101,6 +101,7 @@ type Peer struct {
 	opts    Options
 	monitor *membership.Monitor
 	feed    state.Feed
+	missed  bool             // changes of this peer may have been lost
 	pins    *tracker.Tracker // nil for a peer without an IPFS daemon
 	cons    *consensus.Consensus
 	status  *status.Service
@@ -147,7 +148,7 @@ func Join(ctx context.Context, opts Options) (*Peer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the change feed: %w", err)
 	}
-	p.feed, lagging = feed, feed.Lagging
+	p.feed, p.missed, lagging = feed, feed.Missed(), feed.Lagging
 	return p, nil
 }
 
@@ -183,7 +184,7 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		conf := opts.Tracker
 		p.pins = tracker.New(tracker.Options{
 			Self: opts.ID, Name: opts.Name, Store: opts.Store, Daemon: ipfs.Connector, Size: ipfs.Size,
-			Live: p.live, Confirmed: p.confirmed, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
+			Live: p.live, Confirmed: p.confirmed, Missed: p.missed, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
 			Config: tracker.Config{
 				MaxPinQueueSize: conf.MaxPinQueueSize, ConcurrentPins: conf.ConcurrentPins,
 				PriorityPinMaxAge: conf.PriorityPinMaxAge, PriorityPinMaxRetries: conf.PriorityPinMaxRetries,

@@ -49,6 +49,8 @@ type Feed struct {
 	// opened is later than every change that an earlier process can have seen. It
 	// is zero if the feed is somebody else's.
 	opened time.Time
+	// missed is set if reading does not begin where it ended.
+	missed bool
 	saved  atomic.Int64 // position in Unix seconds, for Lagging
 	now    func() time.Time
 	// follows is set when the feed is somebody else's, whose cursor stays.
@@ -100,6 +102,9 @@ func (s *Store) Follow(ctx context.Context, id peer.ID) (state.Feed, error) {
 // are kept has passed since the stored cursor.
 func (f *Feed) Lagging() bool { return f.now().Sub(time.Unix(f.saved.Load(), 0)) > feedTTL/2 }
 
+// Missed implements state.OwnFeed.
+func (f *Feed) Missed() bool { return f.missed }
+
 // claim makes this process the only one that moves the cursor. It goes on until
 // it succeeds, ctx ends or trying is useless. A wrong clock makes it wait: it
 // would choose a wrong position, and what lies before that is never read.
@@ -130,7 +135,7 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	oldest, position := now.Add(-feedTTL), at.position
+	oldest, position, missed := now.Add(-feedTTL), at.position, true
 	switch {
 	case at.holder == nil && position.IsZero():
 		position = now.Add(-f.store.lim.window())
@@ -142,8 +147,10 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 	case position.Before(oldest):
 		logger.Warnf("feed %s was last read on %s and keeps changes for %s: what was removed before is only found by comparing with IPFS", f.name, position.Format(time.RFC3339), feedTTL)
 		position = oldest
+	default:
+		missed = false
 	}
-	f.position, f.opened = position, now.Add(f.store.lim.skew())
+	f.position, f.opened, f.missed = position, now.Add(f.store.lim.skew()), missed
 	f.saved.Store(position.Unix())
 	return f.store.tables.claimCursor(ctx, f.name, f.name, cursor{position, &f.incarnation}, at.holder)
 }

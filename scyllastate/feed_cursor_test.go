@@ -62,6 +62,26 @@ func TestFeedPositionInTheFuture(t *testing.T) {
 	}
 }
 
+// TestFeedMissed: a peer whose feed goes on where it was left has missed nothing. One
+// that never read it, was away for longer than changes are kept, or had a wrong clock,
+// may have.
+func TestFeedMissed(t *testing.T) {
+	s := openQuick(t, testConfig(t))
+	self := statetest.Peer("self")
+	for _, tt := range []struct {
+		name string
+		ago  time.Duration
+		want bool
+	}{{"never", 0, true}, {"now", 0, false}, {"just in time", feedTTL - time.Hour, false}, {"too late", feedTTL + time.Hour, true}, {"the future", -time.Hour, true}} {
+		if tt.name != "never" {
+			setCursor(t, s, self, time.Now().Add(-tt.ago))
+		}
+		if feed := openFeed(t, s, self); feed.Missed() != tt.want {
+			t.Errorf("%s: changes were missed: %t", tt.name, feed.Missed())
+		}
+	}
+}
+
 // TestFeedHasOneReader starts a second process with the same peer ID.
 func TestFeedHasOneReader(t *testing.T) {
 	conf := testConfig(t)

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// ownReaders is how many buckets ListOwn reads at the same time, once it has come
-	// as far.
+	// ownReaders is how many groups of buckets ListOwn reads at the same time, once it
+	// has come as far.
 	ownReaders = 16
 	// ownAhead is how many CIDs of each it reads ahead.
 	ownAhead = placementsPage
@@ -102,48 +102,59 @@ func (s *Store) listBuckets(ctx context.Context, p peer.ID, after state.Place, b
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	streams := make([]*ownStream, len(buckets))
-	begin := func(i int) {
-		if i >= len(buckets) {
-			return
+	groups := &bucketGroups{rest: buckets}
+	var streams []*ownStream // that have begun, and are not handed on
+	begin := func() bool {
+		group := groups.next()
+		if len(group) == 0 {
+			return false
 		}
-		stream := &ownStream{out: make(chan state.Own, ownAhead)}
-		streams[i] = stream
+		stream := &ownStream{buckets: group, out: make(chan state.Own, ownAhead)}
+		streams = append(streams, stream)
 		running.Go(func() {
 			defer close(stream.out)
-			stream.err = s.readOwn(ctx, p, buckets[i], stream.send(ctx))
+			stream.err = s.readGroup(ctx, p, group, stream.send(ctx))
 		})
+		return true
 	}
 	begun := 0
 	from := after.Cid.Bytes()
-	for i, b := range buckets {
-		for ; begun <= readAhead(i); begun++ {
-			begin(begun)
+	for i := 0; ; i++ {
+		for begun <= readAhead(i) && begin() {
+			begun++
 		}
-		for own := range streams[i].out {
-			if b.number == after.Bucket && bytes.Compare(own.Cid.Bytes(), from) <= 0 && after.Cid.Defined() {
+		if len(streams) == 0 {
+			return ctx.Err()
+		}
+		stream, rows := streams[0], 0
+		streams = streams[1:]
+		// The first group has one bucket, and no other one may begin before the place.
+		partly := i == 0 && stream.buckets[0].number == after.Bucket && after.Cid.Defined()
+		for own := range stream.out {
+			rows++
+			if partly && bytes.Compare(own.Cid.Bytes(), from) <= 0 {
 				continue
 			}
 			if err := f(own); err != nil {
 				return err
 			}
 		}
-		if err := streams[i].err; err != nil {
-			return err
+		if stream.err != nil {
+			return stream.err
 		}
-		streams[i] = nil
+		groups.took(len(stream.buckets), rows)
 	}
-	return ctx.Err()
 }
 
-// readAhead is the last bucket that is read while bucket i is handed on: few at first,
-// because many lists end with the first one, up to ownReaders later.
+// readAhead is the last group of buckets that is read while group i is handed on: few at
+// first, because many lists end with the first bucket, up to ownReaders later.
 func readAhead(i int) int { return i + min(i, ownReaders-1) }
 
-// ownStream is what is read of one bucket. err is set before out is closed.
+// ownStream is what is read of some buckets. err is set before out is closed.
 type ownStream struct {
-	out chan state.Own
-	err error
+	buckets []ownBucket
+	out     chan state.Own
+	err     error
 }
 
 // send returns a function for readOwn that waits while the reader is behind.

@@ -37,7 +37,12 @@ func (s *Store) readOwn(ctx context.Context, p peer.ID, b ownBucket, f func(stat
 			_ = source.close() // what was not read does not matter
 		}
 	}()
-	return mergeOwn(b.number, sources, func(key []byte, own state.Own) error {
+	return mergeBucket(p, b.number, sources, f)
+}
+
+// mergeBucket calls f for what the sources of a bucket of peer p have.
+func mergeBucket(p peer.ID, bucket int, sources []ownSource, f func(state.Own) error) error {
+	return mergeOwn(bucket, sources, func(key []byte, own state.Own) error {
 		c, err := api.CastCid(key)
 		if err != nil {
 			logger.Errorf("passing over the key 0x%x of peer %s, which is not a CID: %s", key, p, err)

@@ -3,12 +3,14 @@ package scyllastate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -17,6 +19,9 @@ const (
 	maxPieces = 1 << 24
 	// maxTold is how many changes Tell appends at once.
 	maxTold = 500
+	// placementsAtOnce is how many peers GetPlacementsOf asks for with one request:
+	// ScyllaDB refuses more than a hundred keys by default.
+	placementsAtOnce = 64
 )
 
 var _ state.Scrubber = (*Store)(nil)
@@ -54,6 +59,32 @@ func (s *Store) ScanFrom(ctx context.Context, piece, pieces int, from api.Cid, f
 		}
 		return f(pin, state.Revision(row.rev))
 	})
+}
+
+// GetPlacementsOf implements state.Scrubber. It makes one request for up to 64 peers.
+func (s *Store) GetPlacementsOf(ctx context.Context, peers []peer.ID, c api.Cid) (map[peer.ID]state.Placement, error) {
+	found := make(map[peer.ID]state.Placement, len(peers))
+	for some := range slices.Chunk(peers, placementsAtOnce) {
+		names := make([]string, len(some))
+		byName := make(map[string]peer.ID, len(some))
+		for i, p := range some {
+			names[i] = p.String()
+			byName[names[i]] = p
+		}
+		rows := s.db.Rows(ctx, gocql.Quorum, placementsAtOnce, scylla.Bind(selectPlacementOf, names, state.Bucket(c), c.Bytes()))
+		var name string
+		var cells placementCells
+		for rows.Next(append([]any{&name}, cells.columns()...)...) {
+			if cells.there() {
+				found[byName[name]] = cells.placement(c)
+			}
+			cells = placementCells{}
+		}
+		if err := rows.Close(); err != nil {
+			return nil, fmt.Errorf("reading the placements of %s on %d peers: %w", c, len(peers), err)
+		}
+	}
+	return found, nil
 }
 
 // Tell implements state.Scrubber.

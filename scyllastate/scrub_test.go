@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -34,6 +35,54 @@ func TestRangeAt(t *testing.T) {
 	last := rangeAt(maxPieces-1, maxPieces)
 	if before := rangeAt(maxPieces-2, maxPieces); before.upTo != last.after || last.after >= last.upTo || last.upTo != math.MaxInt64 {
 		t.Errorf("the last pieces of many are %v and %v", before, last)
+	}
+}
+
+// TestGetPlacementsOf reads what many peers do with a pin with few requests, and nothing
+// of other peers and pins.
+func TestGetPlacementsOf(t *testing.T) {
+	s := newTestStore(t)
+	pin, other := held("a"), held("other")
+	var peers []peer.ID
+	for i := range 70 {
+		p := statetest.Peer(fmt.Sprint(i))
+		peers = append(peers, p)
+		if i%3 == 0 {
+			place(t, s, p, pin, state.PlacementPinned)
+		} else {
+			place(t, s, p, other, state.PlacementPinned)
+		}
+	}
+	place(t, s, statetest.Peer("nobody's business"), pin, state.PlacementPinned)
+	size := statetest.Peer("only a size") // which is no row
+	peers = append(peers, size)
+	must(t, s.db.Session.Query(putSize, time.Now().UnixMicro(), 42, size.String(), state.Bucket(pin.Cid), pin.Cid.Bytes()).Exec())
+	requests := &requestCount{}
+	s.db.Session.SetTrace(requests)
+	got, err := s.GetPlacementsOf(t.Context(), peers, pin.Cid)
+	s.db.Session.SetTrace(nil)
+	must(t, err)
+	if n := requests.Load(); n != 2 {
+		t.Errorf("%d requests for %d peers", n, len(peers))
+	}
+	for _, p := range peers {
+		want, there, err := s.GetPlacement(t.Context(), p, pin.Cid)
+		must(t, err)
+		row, ok := got[p]
+		delete(got, p)
+		if ok != there || row.Cid != want.Cid || row.Status != want.Status || !row.Updated.Equal(want.Updated) {
+			t.Errorf("%s: %+v, want %+v", p, row, want)
+		}
+	}
+	if len(got) > 0 {
+		t.Errorf("nobody asked for %v", got)
+	}
+	if none, err := s.GetPlacementsOf(t.Context(), nil, pin.Cid); err != nil || len(none) > 0 {
+		t.Errorf("of nobody: %v, %v", none, err)
+	}
+	s.db.Close()
+	if _, err := s.GetPlacementsOf(t.Context(), peers, pin.Cid); !errors.Is(err, gocql.ErrSessionClosed) {
+		t.Errorf("without a database: %v", err)
 	}
 }
 

@@ -81,6 +81,10 @@ const (
 	dropPlacement    = "DELETE FROM placements USING TIMESTAMP ? WHERE peer = ? AND bucket = ? AND cid = ?"
 	selectPlacement  = "SELECT cid, rev, status, updated, attempts, size, error, depth FROM placements WHERE peer = ? AND bucket = ? AND cid = ?"
 	selectPlacements = "SELECT cid, rev, status, updated, attempts, size, error, depth FROM placements WHERE peer = ? AND bucket = ?"
+	// selectPlacementOf is selectPlacement for several peers.
+	selectPlacementOf = "SELECT peer, cid, rev, status, updated, attempts, size, error, depth FROM placements WHERE peer IN ? AND bucket = ? AND cid = ?"
+	// selectPlacementsOf is selectPlacements for several buckets.
+	selectPlacementsOf = "SELECT bucket, cid, rev, status, updated, attempts, size, error, depth FROM placements WHERE peer = ? AND bucket IN ?"
 
 	// The buckets in use. Their rows have no cells: an UPDATE would make none.
 	insertBucket  = "INSERT INTO buckets (holder, bucket) VALUES (?, ?)"
@@ -92,6 +96,7 @@ const (
 	deleteEverywhere     = "DELETE FROM everywhere USING TIMESTAMP ? WHERE bucket = ? AND cid = ?"
 	selectEverywhere     = "SELECT cid, rev, WRITETIME(rev) FROM everywhere WHERE bucket = ?"
 	selectEverywhereKeys = "SELECT cid FROM everywhere WHERE bucket = ?"
+	selectEverywhereOf   = "SELECT bucket, cid FROM everywhere WHERE bucket IN ?"
 
 	// When pins run out, and how far that was looked at.
 	insertExpiry   = "INSERT INTO expiries (slot, shard, cid, due) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?"
@@ -142,7 +147,7 @@ func hotStatements() []string {
 	insertChange, _ := changesTable.Insert()
 	return []string{
 		selectPin, selectPins, selectExists, casPut, casRemove, casFence, insertChange, selectChanges, selectShared,
-		selectCursor, moveCursor, putPlacement, dropPlacement, selectPlacement, selectPlacements,
+		selectCursor, moveCursor, putPlacement, dropPlacement, selectPlacement, selectPlacements, selectPlacementsOf, selectEverywhereOf,
 		insertBucket, selectBuckets, insertEverywhere, insertExpiry, selectLatest, selectBeats, selectMetrics, writeBeat, selectLive,
 	}
 }

@@ -61,6 +61,9 @@ type OwnFeed interface {
 	// Lagging reports that the peer is so far behind that it could lose
 	// changes if it got more.
 	Lagging() bool
+	// Missed reports that changes may have been lost before the Feed was opened: it
+	// was not read for longer than they are kept, or never. It does not change.
+	Missed() bool
 }
 
 // Feed delivers, to one peer, every change of a pin that concerns it: pins it

@@ -19,6 +19,8 @@ type Scrubber interface {
 	// ScanPiece has called f for, which may be gone by now, and those that come after
 	// it. An undefined CID is before all others.
 	ScanFrom(ctx context.Context, piece, pieces int, from api.Cid, f func(api.Pin, Revision) error, bad func(api.Cid, error)) error
+	// GetPlacementsOf returns the placements of a CID that some peers have.
+	GetPlacementsOf(ctx context.Context, peers []peer.ID, c api.Cid) (map[peer.ID]Placement, error)
 	// Tell makes a peer look at pins again, as if they had been written.
 	Tell(ctx context.Context, p peer.ID, cids ...api.Cid) error
 	// Index writes again what lists the pin beside the pinset: among the

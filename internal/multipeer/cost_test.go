@@ -43,7 +43,7 @@ func (w *world) addDead(n int) {
 // in use, its own and those of everywhere.
 var (
 	readBuckets    = []string{"SELECT bucket FROM buckets WHERE holder = ?"}
-	readPlacements = []string{"SELECT cid, rev,", "FROM placements WHERE peer = ? AND bucket = ?"}
+	readPlacements = []string{"cid, rev,", "FROM placements WHERE peer = ? AND bucket "}
 )
 
 // periodic are the statements that a peer sends again and again beside its work:
@@ -151,8 +151,8 @@ func stranger(t *testing.T) *node {
 }
 
 // TestOwnLoopsAreBounded: what a peer reads depends on what it holds, not on the
-// pinset: at the start, when it looks for what was left undone and compares all that
-// it holds with the pinset, and when a user lets it compare that with IPFS. The other
+// pinset: at the start, when it looks for what was left undone, and when a user lets it
+// compare what it holds with IPFS. The other
 // loops go on meanwhile, and read nothing that depends on the pins.
 //
 // The scrub is left out: it reads the whole pinset once a day, by design. So is the
@@ -175,6 +175,10 @@ func TestOwnLoopsAreBounded(t *testing.T) {
 		must(t, w.loadPlacement(n, c, at))
 		n.kubo.put(c)
 	}
+
+	// It has read its feed up to now: else it would compare what it holds with the pinset.
+	must(t, w.sql.Query("UPDATE "+w.conf.Keyspace+".cursors SET position = ?, incarnation = uuid() WHERE feed = ? AND consumer = ?",
+		time.Now(), n.id.String(), n.id.String()).Exec())
 
 	must(t, n.start(false))
 	w.startedUp()
@@ -204,16 +208,16 @@ func TestOwnLoopsAreBounded(t *testing.T) {
 			t.Logf("%6d rows by %6d of %q", u.rows, u.sent, text)
 		}
 	}
-	if want := looks * len(used); read != want {
-		t.Errorf("buckets of placements were read %d times, want %d: %d looks at the %d in use", read, want, looks, len(used))
+	// A peer with few pins reads many buckets at once, and no pin that is at its end.
+	if most := looks * len(used) / 10; read < looks || read > most {
+		t.Errorf("placements were read %d times, want at most %d: %d looks at the %d buckets in use", read, most, looks, len(used))
 	}
-	// Each look reads the buckets in use and the placements, the first one the pins,
-	// too.
-	bound := own*(looks+1) + len(used)*looks + other
+	// Each look reads the buckets in use and the placements.
+	bound := (own+len(used))*looks + other
 	if rows > bound {
 		t.Errorf("%d rows were read for %d own pins, want at most %d", rows, own, bound)
 	}
-	if least := own * (looks + 1); rows < least {
+	if least := own * looks; rows < least {
 		t.Errorf("only %d rows were read, where the loops read %d: this test does not see them", rows, least)
 	}
 	if held := n.kubo.held(); len(held) != own {

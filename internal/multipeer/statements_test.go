@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scale"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -34,6 +36,34 @@ func TestStatementsPerPin(t *testing.T) {
 	if long(t, "400 pins, not 20,000, and 16 at the same time, not 64") {
 		ahead, pins = 64, 20_000
 	}
+	w, nodes := worldOfFour(t)
+	work := w.costOfPins(nodes, 2, pins, ahead)
+	if work > mostStatements*pins {
+		t.Errorf("%d statements for %d pins, want at most %d each", work, pins, mostStatements)
+	}
+	if least := 7 * pins; work < least {
+		t.Errorf("only %d statements for %d pins: this test does not see them", work, pins)
+	}
+}
+
+// TestStatementsByCopies measures what each copy of a pin costs the database, which
+// docs/scale.md reckons with.
+func TestStatementsByCopies(t *testing.T) {
+	if !long(t, "nothing: TestStatementsPerPin has two copies") {
+		t.Skip("it is measured with TEST_LONG=1 only")
+	}
+	const pins, ahead = 3000, 16
+	w, nodes := worldOfFour(t)
+	for copies := 1; copies <= 3; copies++ {
+		got, want := float64(w.costOfPins(nodes, copies, pins, ahead))/pins, scale.PerPin+scale.PerHolder*float64(copies)
+		if t.Logf("%d copies: %.2f statements a pin, reckoned with %.2f", copies, got, want); math.Abs(got-want) > want/10 {
+			t.Errorf("%d copies: %.2f statements a pin, but docs/scale.md reckons with %.2f", copies, got, want)
+		}
+	}
+}
+
+// worldOfFour is one of four peers that have pinned before.
+func worldOfFour(t *testing.T) (*world, []*node) {
 	w := newWorld(t)
 	w.ping = 3 * time.Second
 	w.size = func(context.Context, api.Cid) (int64, error) { return 1234, nil }
@@ -47,29 +77,37 @@ func TestStatementsPerPin(t *testing.T) {
 		w.allocate(n, fmt.Sprintf("first %d", i), 4, 4, nodes...)
 	}
 	w.converge()
-	w.asked()
+	return w, nodes
+}
 
+// costOfPins makes pins with so many copies, ahead of them at the same time, and
+// returns how many statements that took.
+func (w *world) costOfPins(nodes []*node, copies, pins, ahead int) (work int) {
+	t := w.t
+	t.Helper()
+	w.asked()
+	before := w.noted()
 	began := time.Now()
 	var g errgroup.Group
 	for i := range pins {
 		eventually(t, "earlier pins to be made", func() string {
-			if waiting := i - w.sent("UPDATE placements")/2; waiting > ahead {
+			if waiting := i - w.sent("UPDATE placements")/copies; waiting > ahead {
 				return fmt.Sprintf("%d are not", waiting)
 			}
 			return ""
 		})
-		c, by := cidOf(t, fmt.Sprintf("pin %d", i)), nodes[i%len(nodes)]
+		c, by := cidOf(t, fmt.Sprintf("pin %d of %d", i, copies)), nodes[i%len(nodes)]
 		g.Go(func() error {
-			_, err := by.cluster.Pin(t.Context(), c, factors(2, 2))
+			_, err := by.cluster.Pin(t.Context(), c, factors(copies, copies))
 			return err
 		})
 	}
 	must(t, g.Wait())
 	eventually(t, "all copies to be noted", func() string {
-		if written := w.sent("UPDATE placements"); written < 2*pins { // the table is long
-			return fmt.Sprintf("%d of %d are", written, 2*pins)
+		if written := w.sent("UPDATE placements"); written < copies*pins { // the table is long
+			return fmt.Sprintf("%d of %d are", written, copies*pins)
 		}
-		if noted, want := w.noted(), 2*pins+len(nodes)*len(nodes); noted != want {
+		if noted, want := w.noted(), before+copies*pins; noted != want {
 			return fmt.Sprintf("%d of %d are", noted, want)
 		}
 		return ""
@@ -78,7 +116,7 @@ func TestStatementsPerPin(t *testing.T) {
 	by := w.asked()
 	t.Logf("%d pins made in %s", pins, took.Round(time.Millisecond))
 
-	work, beside := 0, 0
+	beside := 0
 	for _, text := range slices.SortedFunc(maps.Keys(by), func(a, b string) int { return by[b].statements() - by[a].statements() }) {
 		u, kind := by[text], "a pin"
 		atRest := 0
@@ -94,12 +132,7 @@ func TestStatementsPerPin(t *testing.T) {
 		t.Logf("%8.3f %-8s %7d in %7d requests %8d rows  %.100s", float64(u.statements())/float64(pins), kind, u.statements(), u.sent, u.rows, text)
 	}
 	t.Logf("%8.3f statements a pin, and %.3f periodic ones", float64(work)/float64(pins), float64(beside)/float64(pins))
-	if work > mostStatements*pins {
-		t.Errorf("%d statements for %d pins, want at most %d each", work, pins, mostStatements)
-	}
-	if least := 7 * pins; work < least {
-		t.Errorf("only %d statements for %d pins: this test does not see them", work, pins)
-	}
+	return work
 }
 
 // asked returns what the live peers have asked of the database since the last call.

@@ -19,23 +19,18 @@ const (
 	settingsAtOnce = 8
 )
 
-const selectReplication = "SELECT replication, durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?"
-
 // Durability asks where the replicas of the keyspace are, and every node of the data
 // centres that may have some for its commit log. Eight are asked at a time, and one
 // that does not answer is given up after some ten seconds: that is no error, nor is a
 // role that may not ask, but part of the result. The nodes are those there were when the session was opened.
 func (db *DB) Durability(ctx context.Context) (Durability, error) {
 	d := Durability{Keyspace: db.Keyspace, dialect: db.Dialect}
-	var replication map[string]string
-	found, err := db.Read(ctx, gocql.One, Bind(selectReplication, db.Keyspace), &replication, &d.Logged)
-	if err == nil && !found {
-		err = errors.New("there is no such keyspace")
-	}
+	options, logged, err := db.replication(ctx)
 	if err != nil {
-		return Durability{}, fmt.Errorf("asking for the replication of the keyspace %s: %w", db.Keyspace, err)
+		return Durability{}, err
 	}
-	d.replicas, d.unread = replicasOf(replication, db.nodes)
+	d.Logged = logged
+	d.replicas, d.unread = replicasOf(options, db.nodes)
 	used := make(map[string]bool)
 	for _, p := range d.replicas.places {
 		used[p.dc] = true

@@ -1,11 +1,30 @@
 package scylla
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gocql/gocql"
 )
+
+const selectReplication = "SELECT replication, durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?"
+
+// replication asks for the replication of the keyspace, as the servers keep it, and
+// whether writes go to a commit log.
+func (db *DB) replication(ctx context.Context) (options map[string]string, logged bool, err error) {
+	found, err := db.Read(ctx, gocql.One, Bind(selectReplication, db.Keyspace), &options, &logged)
+	if err == nil && !found {
+		err = errors.New("there is no such keyspace")
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("asking for the replication of the keyspace %s: %w", db.Keyspace, err)
+	}
+	return options, logged, nil
+}
 
 // place is a rack: what is taken to fail at once, as by a loss of power.
 type place struct {

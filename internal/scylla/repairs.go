@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -62,17 +61,16 @@ const (
 var errNoTablets = errors.New("each node of ScyllaDB keeps its own history for tables without tablets")
 
 // Replicas asks how many replicas there are of each row, in all data centres.
-func (db *DB) Replicas(ctx context.Context) (n int, err error) {
-	var replication map[string]string
-	if _, err := db.Read(ctx, gocql.One, Bind(selectReplication, db.Keyspace), &replication, new(bool)); err != nil {
-		return 0, fmt.Errorf("asking for the replicas of the keyspace %s: %w", db.Keyspace, err)
+func (db *DB) Replicas(ctx context.Context) (int, error) {
+	options, _, err := db.replication(ctx)
+	if err != nil {
+		return 0, err
 	}
-	for option, text := range replication { // the others are data centres
-		if some, err := strconv.Atoi(text); err == nil && option != "class" {
-			n += some
-		}
+	all, err := replicasOf(options, db.nodes)
+	if err != nil {
+		return 0, fmt.Errorf("how many replicas the keyspace %s has is not understood: %w", db.Keyspace, err)
 	}
-	return n, nil
+	return all.total, nil
 }
 
 // Repairs asks for the given tables. Their history needs rights that a role may lack:

@@ -47,6 +47,21 @@ func (s *fakeStore) GetPlacement(_ context.Context, p peer.ID, c api.Cid) (state
 	return row, ok, nil
 }
 
+func (s *fakeStore) GetPlacementsOf(_ context.Context, peers []peer.ID, c api.Cid) (map[peer.ID]state.Placement, error) {
+	if err := s.begin("GetPlacementsOf", c); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := make(map[peer.ID]state.Placement)
+	for _, p := range peers {
+		if row, ok := s.placements[held{p, c}]; ok {
+			found[p] = row
+		}
+	}
+	return found, nil
+}
+
 func (s *fakeStore) PlacementBuckets(_ context.Context, p peer.ID) ([]int, error) {
 	if err := s.begin("PlacementBuckets "+string(p), api.CidUndef); err != nil {
 		return nil, err

@@ -54,6 +54,7 @@ type fakeStore struct {
 	follows    map[peer.ID]int // running Consume calls
 	renoted    map[peer.ID][]int
 	handed     map[removal][]int
+	corrupt    api.Cid // its pin cannot be decoded, in GetVersions
 
 	// afterWrite runs without the lock after a conditional write that was made.
 	afterWrite func(c api.Cid)
@@ -196,6 +197,26 @@ func (s *fakeStore) GetVersion(_ context.Context, c api.Cid) (*api.Pin, state.Re
 	clone := *v.pin
 	clone.Allocations = slices.Clone(v.pin.Allocations)
 	return &clone, v.rev, nil
+}
+
+// GetVersions counts as a call for each of the requests that the store makes of it.
+func (s *fakeStore) GetVersions(_ context.Context, cids []api.Cid, f func(int, *api.Pin, state.Revision, error)) error {
+	const atOnce = 64
+	for some := range slices.Chunk(cids, atOnce) {
+		if err := s.begin("GetVersions", some[0]); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, c := range cids {
+		if s.corrupt == c {
+			f(i, nil, s.pins[c].rev, state.ErrCorrupt)
+			continue
+		}
+		f(i, s.pins[c].pin, s.pins[c].rev, nil)
+	}
+	return nil
 }
 
 func (s *fakeStore) PutIf(_ context.Context, pin api.Pin, rev state.Revision) error {

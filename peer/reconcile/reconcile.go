@@ -42,6 +42,8 @@ type Store interface {
 	state.Expiries
 	state.Scrubber
 	state.Follower
+	// GetVersions is that of state.OwnPins.
+	GetVersions(ctx context.Context, cids []api.Cid, f func(i int, pin *api.Pin, rev state.Revision, err error)) error
 }
 
 // Allocator is upstream's PinAllocator, without its start and end. It must be

@@ -90,16 +90,6 @@ func (r *Reconciler) ScrubOnce(ctx context.Context) (Report, error) {
 	return total, err
 }
 
-// straysShare looks through a bucket of the placements if that is this peer's work.
-func (r *Reconciler) straysShare(ctx context.Context, bucket int) error {
-	if !r.opts.View().Mine(share("strays", bucket)) {
-		return nil
-	}
-	report, err := r.scrubStrays(ctx, bucket)
-	report.log(fmt.Sprintf("bucket %d of what the peers hold", bucket))
-	return err
-}
-
 func (r *Report) log(where string) {
 	if r.Suspects > 0 {
 		logger.Warnf("scrub of %s: no peer knows of %d pins of long ago, of which %d are named above: they may have been removed and have come back (docs/database.md, Repair). Their peers pin them: "+
@@ -129,13 +119,14 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 			return err
 		}
 	}
-	known := false
-	for _, p := range mustHold(pin, view) {
-		row, ok, err := r.opts.Store.GetPlacement(ctx, p, pin.Cid)
-		if err != nil {
-			return fmt.Errorf("reading what %s does with %s: %w", p, pin.Cid, err)
-		}
-		known = known || ok
+	holders := mustHold(pin, view)
+	rows, err := r.opts.Store.GetPlacementsOf(ctx, holders, pin.Cid)
+	if err != nil {
+		return fmt.Errorf("reading what the peers do with %s: %w", pin.Cid, err)
+	}
+	known := len(rows) > 0
+	for _, p := range holders {
+		row, ok := rows[p]
 		// A peer that acted on an older version may have missed a change of
 		// the mode.
 		if ok && !row.Status.Leaving() && !revisionTime(row.Rev).Before(revisionTime(rev)) {
@@ -156,63 +147,6 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 // in api.Pin.ExpiredAt.
 func expires(pin api.Pin) bool {
 	return !pin.ExpireAt.IsZero() && pin.ExpireAt.Unix() != 0
-}
-
-// scrubStrays looks for placements of pins that their peer should not hold. It
-// lists every bucket, also those that are not noted to be in use: a note that got
-// lost would hide what it stands for.
-func (r *Reconciler) scrubStrays(ctx context.Context, bucket int) (Report, error) {
-	tell := newTeller(r.opts.Store)
-	g, inner := errgroup.WithContext(ctx)
-	g.SetLimit(r.opts.Rates.Checks)
-	for _, p := range r.opts.View().Peers {
-		if !p.Live || p.Removed {
-			continue
-		}
-		g.Go(func() error {
-			used := false
-			err := r.opts.Store.ListPlacements(inner, p.ID, bucket, func(row state.Placement) error {
-				used = true
-				return r.scrubPlacement(inner, tell, p.ID, row)
-			})
-			if err == nil && used {
-				err = r.opts.Store.NoteBucket(inner, p.ID, bucket)
-			}
-			if err != nil {
-				return fmt.Errorf("comparing what %s holds with the pinset: %w", p.ID, err)
-			}
-			return nil
-		})
-	}
-	err := g.Wait()
-	if flushErr := tell.flush(ctx); err == nil {
-		err = flushErr
-	}
-	report := Report{Told: tell.told}
-	if err != nil {
-		return report, err
-	}
-	if report.Strays, err = r.opts.Store.DropStrays(ctx, bucket); err != nil {
-		return report, fmt.Errorf("removing strays from the pins that every peer holds: %w", err)
-	}
-	return report, nil
-}
-
-func (r *Reconciler) scrubPlacement(ctx context.Context, tell *teller, p peer.ID, row state.Placement) error {
-	if time.Since(row.Updated) < scrubAge {
-		return nil
-	}
-	pin, _, err := r.opts.Store.GetVersion(ctx, row.Cid)
-	if errors.Is(err, state.ErrCorrupt) {
-		return nil // the other direction reports it
-	}
-	if err != nil {
-		return fmt.Errorf("reading the pin of %s: %w", row.Cid, err)
-	}
-	if mayHold(pin, p) {
-		return nil
-	}
-	return tell.add(ctx, p, row.Cid)
 }
 
 // teller collects what peers are to be told. It is safe for concurrent use.

@@ -46,7 +46,7 @@ func TestScrubGoesOnWithinAPiece(t *testing.T) {
 	const pins = 2*scrubStep + scrubStep/2
 	cids := inFirstPiece(t, pins)
 	// One of so many calls fails: before all pins are looked at, and not in each step.
-	for broken, every := range map[string]int{"GetPlacement": pins / 2, "scanned": pins / 2, "Tell": 2*scrubStep/maxTell + 1} {
+	for broken, every := range map[string]int{"GetPlacementsOf": pins / 2, "scanned": pins / 2, "Tell": 2*scrubStep/maxTell + 1} {
 		t.Run(broken, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, alice)
@@ -85,7 +85,7 @@ func TestScrubGoesOnWithinAPiece(t *testing.T) {
 				if len(told) != pins {
 					t.Errorf("%d of %d pins were left out", pins-len(told), pins)
 				}
-				if n, most := w.store.count("GetPlacement"), pins+failures*(scrubStep+1); n > most {
+				if n, most := w.store.count("GetPlacementsOf"), pins+failures*(scrubStep+1); n > most {
 					t.Errorf("%d placements were read for %d pins and %d failures, want %d at most", n, pins, failures, most)
 				}
 			})
@@ -102,7 +102,7 @@ func TestScrubGivesUpAPiece(t *testing.T) {
 		pass(scrubAge + time.Second)
 		broken := errors.New("broken")
 		w.store.fail = func(call string, _ api.Cid) error {
-			if call == "GetPlacement" {
+			if call == "GetPlacementsOf" {
 				return broken
 			}
 			return nil

@@ -158,7 +158,7 @@ func TestScrubReportsBadRows(t *testing.T) {
 }
 
 func TestScrubOnceFails(t *testing.T) {
-	for _, broken := range []string{"ScanFrom", "scanned", "GetPlacement", "Tell", "Index", "DropStrays", "ListPlacements alice", "NoteBucket"} {
+	for _, broken := range []string{"ScanFrom", "scanned", "GetPlacementsOf", "Tell", "Index", "DropStrays", "ListPlacements alice", "NoteBucket"} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, alice)
 			w.addUnheld(1, 1, 1, alice)
@@ -303,7 +303,7 @@ func TestScrubReportsTheDatabase(t *testing.T) {
 		pass(scrubAge + time.Second)
 		broken := errors.New("the database is gone")
 		w.store.fail = func(call string, _ api.Cid) error {
-			if call == "GetVersion" {
+			if call == "GetVersions" {
 				return broken
 			}
 			return nil
@@ -311,12 +311,7 @@ func TestScrubReportsTheDatabase(t *testing.T) {
 		if _, err := w.reconciler(alice).ScrubOnce(t.Context()); !errors.Is(err, broken) {
 			t.Errorf("ScrubOnce = %v", err)
 		}
-		w.store.fail = func(call string, _ api.Cid) error {
-			if call == "GetVersion" {
-				return state.ErrCorrupt
-			}
-			return nil
-		}
+		w.store.fail, w.store.corrupt = nil, c
 		if _, err := w.reconciler(alice).ScrubOnce(t.Context()); err != nil {
 			t.Errorf("ScrubOnce over a row that cannot be decoded: %v", err)
 		}

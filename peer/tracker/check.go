@@ -42,7 +42,7 @@ func (t *Tracker) checkAll(ctx context.Context) {
 
 // check compares one bucket with pinset and IPFS.
 func (t *Tracker) check(ctx context.Context, bucket int) error {
-	s := &scanner{t: t, all: true, check: true}
+	s := &scanner{t: t, unheld: true, all: true, check: true}
 	err := t.opts.Store.ListBucket(ctx, t.opts.Self, bucket, func(own state.Own) error { return s.take(ctx, own) })
 	if err == nil {
 		err = s.flush(ctx)

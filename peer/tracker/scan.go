@@ -57,11 +57,16 @@ func (t *Tracker) scanLeft(ctx context.Context) {
 }
 
 // scan looks through all that this peer may have to do with, and takes up what is
-// unfinished, or for all: what is not as the pinset says. It returns when it has
-// seen everything or ctx has ended. A bucket that cannot be read is passed over
-// and looked at again at the end.
-func (t *Tracker) scan(ctx context.Context, all bool) {
-	todo := []*scanner{{t: t, all: all, to: state.Buckets}}
+// unfinished. The first one also takes up what every peer is to hold and this one has
+// no row of, and, if changes were missed, what is not as the pinset says: of what is at
+// its end it reads no pin otherwise. It returns when it has seen everything or ctx
+// has ended. A bucket that cannot be read is passed over and looked at again at the
+// end.
+func (t *Tracker) scan(ctx context.Context, first bool) {
+	part := func(at state.Place, to int) *scanner {
+		return &scanner{t: t, unheld: first, all: first && t.opts.Missed, at: at, to: to}
+	}
+	todo := []*scanner{part(state.Place{}, state.Buckets)}
 	pause := scanPause
 	for len(todo) > 0 && ctx.Err() == nil {
 		s := todo[0]
@@ -80,10 +85,9 @@ func (t *Tracker) scan(ctx context.Context, all bool) {
 		state.Failure(err, logger.Warnf, logger.Debugf)("looking for unfinished work, next try in %s: %s", pause, err)
 		var bad *state.BucketError
 		if errors.As(err, &bad) && bad.Bucket < s.to {
-			todo = append(todo[1:], &scanner{t: t, all: all, at: state.Place{Bucket: bad.Bucket}, to: bad.Bucket + 1})
+			todo = append(todo[1:], part(state.Place{Bucket: bad.Bucket}, bad.Bucket+1))
 			if bad.Bucket+1 < s.to {
-				rest := &scanner{t: t, all: all, at: state.Place{Bucket: bad.Bucket + 1}, to: s.to}
-				todo = append([]*scanner{rest}, todo...)
+				todo = append([]*scanner{part(state.Place{Bucket: bad.Bucket + 1}, s.to)}, todo...)
 			}
 		}
 		select {
@@ -97,6 +101,8 @@ func (t *Tracker) scan(ctx context.Context, all bool) {
 // scanner is a scan of the buckets below to, which knows how far it has come.
 type scanner struct {
 	t *Tracker
+	// unheld is set if what every peer is to hold is taken up where there is no row.
+	unheld bool
 	// all is set if what has come to an end is compared with the pinset.
 	all bool
 	// check is set if that is compared with IPFS, too, and if nothing waits for room
@@ -149,7 +155,7 @@ func (s *scanner) concerns(own state.Own) bool {
 	row := own.Placement
 	switch {
 	case row == nil:
-		return s.all && own.Everywhere
+		return s.unheld && own.Everywhere
 	case row.Status != state.PlacementPinned:
 		return true
 	}

@@ -28,10 +28,10 @@ func (s *store) noted(c api.Cid, status state.PlacementStatus) {
 }
 
 // TestRestart: the next process ends what the one before has left, by pin and row as
-// they are then.
+// they are then, also where no change tells of it.
 func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, newStore(), newIPFS())
+		r := newRig(t, newStore(), newIPFS(), func(o *Options) { o.Missed = true })
 		st := r.store
 		queued, failed, fine, everywhere := r.own("queued"), r.own("failed"), r.own("fine"), r.pin("everywhere")
 		st.left(queued, state.PlacementQueued)
@@ -69,6 +69,47 @@ func TestRestart(t *testing.T) {
 		}
 		if !r.scanned.Load() || r.inMemory() != 0 {
 			t.Errorf("scanned: %t, %d remembered", r.scanned.Load(), r.inMemory())
+		}
+	})
+}
+
+// TestStartReadsFewPins: of what is at its end a start reads no pin, as the feed tells
+// what has changed. What is at no end, and what every peer is to hold, it takes up.
+func TestStartReadsFewPins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newStore(), newIPFS())
+		st, everywhere := r.store, func(label string) *api.Pin {
+			pin := r.pin(label)
+			pin.ReplicationFactorMin, pin.ReplicationFactorMax = -1, -1
+			return pin
+		}
+		const many = 2000
+		for i := range many {
+			pin := r.own(fmt.Sprint("fine", i))
+			if i%2 == 0 {
+				pin = everywhere(fmt.Sprint("fine", i))
+			}
+			st.left(pin, state.PlacementPinned)
+			r.ipfs.edit(func() { r.ipfs.pins[pin.Cid] = -1 })
+		}
+		queued, unheld, gone := r.own("queued"), everywhere("unheld"), r.own("gone")
+		st.left(queued, state.PlacementQueued)
+		st.set(unheld.Cid, unheld)
+		st.left(gone, state.PlacementUnpinning)
+		st.set(gone.Cid, nil)
+		r.ipfs.edit(func() { r.ipfs.pins[gone.Cid] = -1 })
+		r.run()
+		seconds(20)
+		for _, pin := range []*api.Pin{queued, unheld} {
+			if !r.ipfs.has(pin.Cid) || st.row(pin.Cid).Status != state.PlacementPinned {
+				t.Errorf("%s: in IPFS: %t, row %+v", pin.Cid, r.ipfs.has(pin.Cid), st.row(pin.Cid))
+			}
+		}
+		if r.ipfs.has(gone.Cid) || !r.scanned.Load() {
+			t.Errorf("what is to go is in IPFS: %t, scanned: %t", r.ipfs.has(gone.Cid), r.scanned.Load())
+		}
+		if st.read != 3 {
+			t.Errorf("%d pins were read of %d, want 3", st.read, many+3)
 		}
 	})
 }

@@ -36,6 +36,7 @@ type store struct {
 	late    time.Duration // the answer of a read takes that long, and is old then
 	seen    []string      // the statuses written, in order
 	reads   int           // of one pin or row
+	read    int           // pins, of many at once
 	lists   int           // of more than a bucket
 	buckets int           // read for themselves
 	clocks  uint32
@@ -126,6 +127,7 @@ func (s *store) GetVersion(_ context.Context, c api.Cid) (pin *api.Pin, rev stat
 
 func (s *store) GetVersions(_ context.Context, cids []api.Cid, f func(int, *api.Pin, state.Revision, error)) error {
 	return s.try(func() {
+		s.read += len(cids)
 		for i, c := range cids {
 			pin, rev, err := s.version(c)
 			f(i, pin, rev, err)

@@ -54,6 +54,10 @@ type Options struct {
 	Daemon Daemon
 	// Size measures what was pinned, in bytes. It may be nil.
 	Size func(ctx context.Context, c api.Cid) (int64, error)
+	// Missed says that changes may have been lost: Run begins with a comparison of
+	// all rows with the pinset. Else the feed tells of what changed meanwhile, and Run
+	// takes up only what is at no end.
+	Missed bool
 	// Every is how often what has failed is tried again.
 	Every time.Duration
 	// CheckEvery is how long it takes to compare all pins with IPFS, one after
