@@ -75,17 +75,18 @@ func (d *deadlines) ended(cid string, pending []change) bool {
 }
 
 // learn takes from a row what became of the writes of changes. A row that was
-// replaced more than once since tells nothing.
+// replaced more than once since tells nothing, and what became of a fence tells
+// nothing of writers: no write has got through by it.
 func (d *deadlines) learn(cid string, now row, changes []change) {
 	if now.absent() {
 		return
 	}
-	if slices.ContainsFunc(changes, func(c change) bool { return c.rev == now.rev }) {
+	if slices.ContainsFunc(changes, func(c change) bool { return c.rev == now.rev && !c.fence }) {
 		d.losses.Remove(cid)
 		return
 	}
 	for _, c := range changes {
-		if c.prev != now.prev || !later(now.rev, c.prev) {
+		if c.fence || c.prev != now.prev || !later(now.rev, c.prev) {
 			continue
 		}
 		lost, known := d.losses.Get(cid)

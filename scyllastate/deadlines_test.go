@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gocql/gocql"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
@@ -36,6 +38,8 @@ func TestDeadlines(t *testing.T) {
 		{"applied", row{rev: two, prev: one}, []change{lost}, 0},
 		{"beside one that is applied", row{rev: three, prev: one}, []change{lost, {rev: three, prev: one}}, 0},
 		{"replaced more than once", row{rev: four, prev: three}, []change{lost}, 0},
+		{"fenced", row{rev: three, prev: one}, []change{lost, {rev: three, prev: one, fence: true}}, 1},
+		{"a fence that came too late", row{rev: three, prev: one}, []change{{rev: two, prev: one, fence: true}}, 0},
 		{"a hint to look", row{rev: three, prev: one}, []change{{rev: two, prev: gocql.MinTimeUUID(time.Unix(0, 0))}}, 0},
 	} {
 		p, err := newDeadlines(production())
@@ -55,7 +59,9 @@ func TestDeadlines(t *testing.T) {
 			t.Errorf("after %d that came to nothing the next one is given %s, want %s", n, got, want)
 		}
 		prev := rev(2 * n)
-		p.learn("a", row{rev: rev(2*n + 2), prev: prev}, []change{{rev: rev(2*n + 1), prev: prev}})
+		now := row{rev: rev(2*n + 2), prev: prev}
+		p.learn("a", now, []change{{rev: rev(2*n + 1), prev: prev}})
+		p.learn("a", now, []change{{rev: now.rev, prev: prev, fence: true}}) // a holder hears of what ended it
 	}
 	if p.wait("b") != production().window() {
 		t.Error("the writers of another CID are given more")
@@ -76,18 +82,29 @@ func (r *feedRig) pending(label string) {
 	r.write(ownName, label)
 }
 
-func newPendingRig(t *testing.T) *feedRig {
+// newPendingRig has a row without content, or that of a pin.
+func newPendingRig(t *testing.T, content ...byte) *feedRig {
 	t.Helper()
 	return newFeedRig(t, func(*feedRig, state.Change) error { return nil }, func(r *feedRig) {
-		r.pins = map[string]row{string(statetest.Cid("a").Bytes()): {rev: newUUID(time.Now())}}
+		r.pins = map[string]row{string(statetest.Cid("a").Bytes()): {rev: newUUID(time.Now()), pin: content}}
 	})
 }
 
 // TestFenceWaits: a writer that has died is fenced once it had its time and soon after,
-// one that follows on the same CID has twice as long, and the cursor passes each.
+// one that follows on the same CID has twice as long, and the cursor passes each: also
+// if the peer holds the pin, and is told of each fence.
 func TestFenceWaits(t *testing.T) {
+	held := api.PinWithOpts(statetest.Cid("a"), api.PinOptions{ReplicationFactorMin: 1, ReplicationFactorMax: 1})
+	held.Allocations = []peer.ID{statetest.Peer(ownLabel)}
+	pin, err := encodePin(held)
+	must(t, err)
+	t.Run("absent", func(t *testing.T) { fenceWaits(t) })
+	t.Run("held", func(t *testing.T) { fenceWaits(t, pin.value...) })
+}
+
+func fenceWaits(t *testing.T, content ...byte) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newPendingRig(t)
+		r := newPendingRig(t, content...)
 		window := r.store.lim.window()
 		for n := range maxDoublings + 2 {
 			wait := window << min(n, maxDoublings)

@@ -51,6 +51,8 @@ type change struct {
 	rev, prev gocql.UUID
 	taken     time.Time
 	done      bool
+	// fence is set if its writer only fences another one.
+	fence bool
 	// makes is set if the change is that of a write which has made a pin that this
 	// peer is to hold, recursively.
 	makes bool
@@ -117,7 +119,7 @@ func (d *dispatcher) put(ctx context.Context, r changeRow) error {
 	at := key.at.Time()
 	c := &change{
 		at: at, rev: r.rev, prev: r.prev, taken: time.Now(), traceparent: r.traceparent,
-		makes: r.kind == kindPin && r.prev == gocql.UUID{},
+		makes: r.kind == kindPin && r.prev == gocql.UUID{}, fence: r.kind == kindFence,
 	}
 	c.unpassed = c.makes && at.Before(d.opened)
 	d.changes[key] = c

@@ -36,11 +36,13 @@ type feedRig struct {
 	reads   map[string]int                     // by the first feed of the statement
 	read    int                                // rows
 	looks   int                                // at pins
-	fenced  []time.Time                        // when rows without content were
+	fenced  []time.Time                        // when rows were
 	handled []state.Change
 }
 
-const ownName = "self"
+const ownLabel = "self"
+
+var ownName = statetest.Peer(ownLabel).String()
 
 // newFeedRig reads a feed with handle until the test ends. Before it begins it calls
 // prepare.
@@ -56,6 +58,7 @@ func newFeedRig(t *testing.T, handle func(*feedRig, state.Change) error, prepare
 	deadlines, err := newDeadlines(r.store.lim)
 	must(t, err)
 	r.store.deadlines = deadlines
+	r.store.intents = newAppender(r.store)
 	r.feed = &Feed{store: r.store, name: ownName, shared: sharedFeeds(), now: time.Now, position: start, opened: start}
 	for _, f := range prepare {
 		f(r)
@@ -136,7 +139,28 @@ func (r *feedRig) readPin(_ context.Context, c api.Cid, _ gocql.Consistency) (ro
 	return row{rev: r.revs[string(c.Bytes())]}, nil
 }
 
-// swap is what a fence of a row without content does.
+// readCursor finds that of every feed.
+func (r *feedRig) readCursor(context.Context, string, string) (cursor, error) {
+	return cursor{position: r.feed.position}, nil
+}
+
+func (r *feedRig) appendChanges(_ context.Context, rows []intent, moment time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, i := range rows {
+		c := changeRow{at: newUUID(moment), cid: i.Cid, rev: i.Rev, kind: i.Kind}
+		if i.Prev != nil {
+			c.prev = *i.Prev
+		}
+		r.rows[i.Feed] = append(r.rows[i.Feed], c)
+	}
+	return nil
+}
+
+// fence leaves the content alone.
+func (r *feedRig) fence(ctx context.Context, w *write) (bool, row, error) { return r.swap(ctx, w) }
+
+// swap is what a fence does.
 func (r *feedRig) swap(_ context.Context, w *write) (bool, row, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,7 +168,7 @@ func (r *feedRig) swap(_ context.Context, w *write) (bool, row, error) {
 	if now := r.pins[key]; now.rev != w.old.rev {
 		return false, row{rev: now.rev}, nil
 	}
-	r.pins[key] = row{rev: w.rev, prev: w.old.rev}
+	r.pins[key] = row{rev: w.rev, prev: w.old.rev, pin: w.old.pin}
 	r.fenced = append(r.fenced, time.Now())
 	return true, row{}, nil
 }

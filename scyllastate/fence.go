@@ -58,7 +58,7 @@ func (s *Store) tellHolders(ctx context.Context, w *write) error {
 	}
 	w.feeds = feedsFor(pin)
 	for _, row := range newIntents(ctx, w) {
-		row.Kind = kindLook
+		row.Kind = kindFence
 		if err := s.intents.appendAlone(ctx, row); err != nil {
 			return err
 		}

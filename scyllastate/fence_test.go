@@ -33,7 +33,7 @@ func TestFenceTellsTheHolders(t *testing.T) {
 			var kind int8
 			for iter.Scan(&rev, &prev, &kind) {
 				revs = append(revs, rev)
-				if rev == now.rev && (prev != old.rev || kind != kindLook) {
+				if rev == now.rev && (prev != old.rev || kind != kindFence) {
 					t.Errorf("%s is told of %v after %v, kind %d", p, rev, prev, kind)
 				}
 			}

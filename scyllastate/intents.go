@@ -27,6 +27,8 @@ const (
 	// anything: there was no write, or the pin is a direct one, which a peer notes
 	// before it asks.
 	kindLook int8 = 3
+	// kindFence is that of a change by which a fence tells the holders of its revision.
+	kindFence int8 = 4
 )
 
 const (
