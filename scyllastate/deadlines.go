@@ -51,6 +51,7 @@ func newDeadlines(lim limits) (*deadlines, error) {
 }
 
 // wait is how long the writers of a CID are given.
+// Operator Wait of spec/WritePath.tla.
 func (d *deadlines) wait(cid string) time.Duration {
 	lost, _ := d.losses.Peek(cid)
 	return d.first << lost.times
@@ -58,6 +59,7 @@ func (d *deadlines) wait(cid string) time.Duration {
 
 // ended reports whether the writers of changes of a CID have had their time: the
 // last of them, and if ever more come the first of them the longest time there is.
+// Action Fence of spec/WritePath.tla.
 func (d *deadlines) ended(cid string, pending []change) bool {
 	if len(pending) == 0 {
 		return false
@@ -77,6 +79,7 @@ func (d *deadlines) ended(cid string, pending []change) bool {
 // learn takes from a row what became of the writes of changes. A row that was
 // replaced more than once since tells nothing, and what became of a fence tells
 // nothing of writers: no write has got through by it.
+// Operator Learnt of spec/WritePath.tla.
 func (d *deadlines) learn(cid string, now row, changes []change) {
 	if now.absent() {
 		return
