@@ -51,6 +51,7 @@ func newDeadlines(lim limits) (*deadlines, error) {
 }
 
 // wait is how long the writers of a CID are given.
+// Operator Wait of spec/WritePath.tla.
 func (d *deadlines) wait(cid string) time.Duration {
 	lost, _ := d.losses.Peek(cid)
 	return d.first << lost.times
@@ -60,6 +61,7 @@ func (d *deadlines) wait(cid string) time.Duration {
 // last of them, and if ever more come the first of them the longest time there is.
 // Fences give them no more of it, and have time themselves where nothing else is
 // pending: who has announced one may stop as well.
+// Action Fence of spec/WritePath.tla.
 func (d *deadlines) ended(cid string, pending []change) bool {
 	if writers := withoutFences(pending); len(writers) > 0 {
 		pending = writers
@@ -86,6 +88,7 @@ func withoutFences(changes []change) []change {
 
 // learn takes from a row what became of the writes of changes: a fence is none. A row
 // that was replaced more than once since tells nothing.
+// Operator Learnt of spec/WritePath.tla.
 func (d *deadlines) learn(cid string, now row, changes []change) {
 	if now.absent() {
 		return

@@ -157,7 +157,7 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 
 // save moves the stored cursor. A lost answer is no harm: the position only
 // says where to start again.
-// Action Pass of spec/WritePath.tla.
+// Operator Passed of spec/WritePath.tla.
 func (f *Feed) save(ctx context.Context, position time.Time) error {
 	applied, err := f.store.tables.moveCursor(ctx, f.name, f.name, cursor{position, &f.incarnation})
 	if err != nil {

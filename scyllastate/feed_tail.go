@@ -225,7 +225,7 @@ func (t *tail) read(ctx context.Context, s *source, after, upTo time.Time, goOn 
 
 // position is the time up to which everything was seen and is done. It may be
 // called while a look goes on.
-// Action Pass of spec/WritePath.tla.
+// Operator Passed of spec/WritePath.tla.
 func (t *tail) position() time.Time {
 	t.mu.Lock()
 	final := t.final

@@ -16,7 +16,7 @@ import (
 // returns the row as it is afterwards, which may be that of yet another writer.
 // A row that is absent becomes a marker. After an error the row may have been
 // fenced; it can be repeated.
-// Action Fence of spec/WritePath.tla.
+// Operators SendFence and FenceOfOther of spec/WritePath.tla.
 func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 	if err := s.clock.check(); err != nil {
 		return row{}, err
@@ -51,7 +51,7 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 // tellHolders announces the revision of a fence to those who hold the pin. They confirm
 // each revision: in one that they do not hear of none of them counts as a copy, and
 // nobody else could let go of his.
-// Action Fence of spec/Moves.tla.
+// Action Fence of spec/Moves.tla, Operator SendFence of spec/WritePath.tla.
 func (s *Store) tellHolders(ctx context.Context, w *write) error {
 	pin, err := w.old.decode(w.cid)
 	if err != nil || pin == nil || pin.IsPinEverywhere() {

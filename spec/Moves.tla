@@ -252,7 +252,14 @@ Repin(q) ==
         /\ UNCHANGED ghost
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used>>
 
-\* DRAIN: a peer that leaves stays a holder until enough others count.
+\* Holders that will not have the pin soon, and have not noted that they had.
+\* code: peer/reconcile/drain.go others
+Useless(p, others) ==
+  {q \in others \ ((live[p] \cap members) \ leaving) :
+     row[q].status # "pinned" \/ q \notin members \/ Mistake = "drain forgets the dead"}
+
+\* DRAIN: a peer that leaves stays a holder until enough others count. While it has the
+\* pin itself it may put others in the place of those that are useless.
 \* code: peer/reconcile/drain.go drainPin
 Drain(p) ==
   /\ p \in up \cap leaving \cap pin.alloc /\ op[p].do = "nothing"
@@ -261,7 +268,9 @@ Drain(p) ==
      IN IF Cardinality(counting) >= Need
         THEN \E s \in Trims(others, counting) : Do(p, Op("write", pin.rev, s))
         ELSE /\ Cardinality(Living(p)) < Min
-             /\ \E n \in Candidates(p) : Do(p, Op("write", pin.rev, pin.alloc \cup {n}))
+             /\ \E n \in Candidates(p), useless \in SUBSET Useless(p, others) :
+                  /\ useless # {} => row[p] = Row("pinned", pin.rev) /\ Cardinality((others \ useless) \cup {n}) >= Max
+                  /\ Do(p, Op("write", pin.rev, (pin.alloc \ useless) \cup {n}))
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 
 \* It leaves when it has nothing left, also nothing that it keeps for others.

@@ -21,7 +21,10 @@ EXTENDS Naturals, FiniteSets, TLC
 
 CONSTANTS
     Writers, Holders,   \* processes that write, peers that may hold the CID
-    MayCrash,           \* which of them crash, once each
+    Watched,            \* those of Holders of whom more is modelled than fences: one
+                        \* is as good as all, as they only meet in the row
+    MayCrash,           \* which of them crash
+    Once,               \* whether each crashes once at most, or again and again
     MaxPins,            \* how many holders a pin has at most
     Tries,              \* revisions up to this one may be chosen by writers
     Revs,               \* and up to this one by fences
@@ -43,19 +46,25 @@ VARIABLES
     job,        \* what a holder has read, and is acting on
     top,        \* the newest revision that was chosen
     crashed,    \* who has crashed
-    level,      \* how many fences of the CID a holder remembers
+    level,      \* what a holder knows of writes that came to nothing: how many in
+                \* sequence, and which revision the last of them was to replace
     lost        \* how often the call that runs has lost to another write
 
 vars == <<row, newest, truth, ran, net, ops, writer, feed, has, job, top, crashed, level, lost>>
 
 Absent == [rev |-> 0, prev |-> 0, pin |-> {}]
 Idle   == [pc |-> "idle", op |-> 0, rev |-> 0, old |-> 0, pin |-> {}, left |-> {}, stale |-> FALSE, spent |-> 0]
-NoJob  == [on |-> FALSE, want |-> FALSE, revs |-> {}]
+NoJob  == [on |-> FALSE, want |-> FALSE, of |-> {}]
+NoLoss == [n |-> 0, of |-> 0]
+
+\* For how many losses patience is doubled at most.
+MostDoublings == 4
 
 Max(a, b) == IF a > b THEN a ELSE b
 Min(a, b) == IF a < b THEN a ELSE b
 
-Change == [rev : 1..Revs, prev : 0..Revs, there : BOOLEAN, done : BOOLEAN, age : 0..Slow]
+\* A row of a feed. That of a fence, whose revision no writer has, has rev 0.
+Change == [rev : 0..Revs, prev : 0..Revs, there : BOOLEAN, done : BOOLEAN, age : 0..Slow]
 Update == [by : Writers \cup Holders, op : 0..Revs, rev : 0..Revs, old : 0..Revs, pin : SUBSET Holders]
 Call   == [id : 1..Revs, fate : {"running", "acknowledged", "nothing", "refused", "unknown"}, times : 0..3]
 
@@ -65,17 +74,17 @@ TypeOK ==
     /\ truth \in SUBSET Holders
     /\ net \subseteq Update /\ ops \subseteq Call
     /\ writer \in [Writers -> [pc : {"idle", "append", "wait", "ask"}, op : 0..Revs, rev : 0..Revs, old : 0..Revs,
-                               pin : SUBSET Holders, left : SUBSET Holders, stale : BOOLEAN, spent : 0..Slow]]
-    /\ \A h \in Holders : feed[h] \subseteq Change
-    /\ has \in [Holders -> BOOLEAN]
-    /\ job \in [Holders -> [on : BOOLEAN, want : BOOLEAN, revs : SUBSET (1..Revs)]]
-    /\ crashed \subseteq MayCrash /\ level \in [Holders -> 0..Revs] /\ lost \in 0..Tries
+                               pin : SUBSET Holders, left : SUBSET Watched, stale : BOOLEAN, spent : 0..Slow]]
+    /\ \A h \in Watched : feed[h] \subseteq Change
+    /\ has \in [Watched -> BOOLEAN]
+    /\ job \in [Watched -> [on : BOOLEAN, want : BOOLEAN, of : SUBSET ((0..Revs) \X (0..Revs))]]
+    /\ crashed \subseteq MayCrash /\ level \in [Watched -> [n : 0..MostDoublings, of : 0..Revs]] /\ lost \in 0..Tries
 
 Init ==
     /\ row = Absent /\ newest = 0 /\ truth = {} /\ ran = 0
     /\ net = {} /\ ops = {} /\ writer = [w \in Writers |-> Idle]
-    /\ feed = [h \in Holders |-> {}] /\ has = [h \in Holders |-> FALSE] /\ job = [h \in Holders |-> NoJob]
-    /\ top = 0 /\ crashed = {} /\ level = [h \in Holders |-> 0] /\ lost = 0
+    /\ feed = [h \in Watched |-> {}] /\ has = [h \in Watched |-> FALSE] /\ job = [h \in Watched |-> NoJob]
+    /\ top = 0 /\ crashed = {} /\ level = [h \in Watched |-> NoLoss] /\ lost = 0
 
 ------------------------------------------------------------------------------
 (* Calls and what becomes of them.                                            *)
@@ -103,7 +112,7 @@ End(w, fate) ==
 
 \* Who is told of a write: whoever holds the pin before or after it.
 Told(old, next) ==
-    IF Mistake = "only the new holders are told" /\ next # {} THEN next ELSE old \cup next
+    Watched \cap IF Mistake = "only the new holders are told" /\ next # {} THEN next ELSE old \cup next
 
 \* One try of a call: it decides on the row as it is, chooses a revision, and sends
 \* an intent to each feed. Those that are lost or late are sent again, which
@@ -113,7 +122,7 @@ Try(w, op, pin) ==
     /\ top' = top + 1
     /\ writer' = [writer EXCEPT ![w] = [pc |-> "append", op |-> op, rev |-> top + 1, old |-> row.rev, pin |-> pin,
                                         left |-> Told(row.pin, pin), stale |-> FALSE, spent |-> 0]]
-    /\ feed' = [h \in Holders |-> IF h \notin Told(row.pin, pin) THEN feed[h]
+    /\ feed' = [h \in Watched |-> IF h \notin Told(row.pin, pin) THEN feed[h]
                 ELSE feed[h] \cup {[rev |-> top + 1, prev |-> row.rev, there |-> FALSE, done |-> FALSE, age |-> 0]}]
 
 \* The row is another one than was asserted: the call decides again on it, or its
@@ -134,7 +143,7 @@ Again(w) ==
 Decide(w, pin) ==
     /\ writer[w].pc = "idle"
     /\ pin # {} \/ row.pin # {}
-    /\ Slow > 0 => top = 0 \* one call is enough for time
+    /\ Slow > 0 => top = row.rev /\ top <= 1 \* a pin, and another one in its place, are enough for time
     /\ Try(w, top + 1, pin)
     /\ ops' = ops \cup {[id |-> top + 1, fate |-> "running", times |-> 0]}
     /\ UNCHANGED <<row, newest, truth, ran, net, has, job, crashed, level, lost>>
@@ -157,7 +166,7 @@ Land(h) ==
 Refuse(w) ==
     /\ writer[w].pc = "append"
     /\ End(w, "refused")
-    /\ feed' = [h \in Holders |-> {c \in feed[h] : c.there \/ c.rev # writer[w].rev}]
+    /\ feed' = [h \in Watched |-> {c \in feed[h] : c.there \/ c.rev # writer[w].rev}]
     /\ UNCHANGED <<row, newest, truth, ran, net, has, job, top, crashed, level>>
 
 Request(w) == [by |-> w, op |-> writer[w].op, rev |-> writer[w].rev, old |-> writer[w].old, pin |-> writer[w].pin]
@@ -255,20 +264,10 @@ Effect(q) ==
     /\ UNCHANGED <<ran, feed, has, job, crashed, level>>
 
 \* A conditional update takes effect. The writer hears of it unless it has given up
-\* waiting.
+\* waiting. One that is lost is one that stays under way.
 \* code: scyllastate/tables.go swap
 \* code: scyllastate/tables.go fence
 Apply == \E q \in net : Effect(q)
-
-\* A conditional update of a writer is lost on its way. That of a fence may stay
-\* under way for ever.
-\* world: the network
-Lose ==
-    /\ \E q \in net :
-          /\ q.op # 0
-          /\ net' = net \ {q}
-          /\ ops' = Known(ops, net \ {q})
-    /\ UNCHANGED <<row, newest, truth, ran, writer, feed, has, job, top, crashed, level, lost>>
 
 \* unpin_grace has passed since an unpin, and its marker is gone. When half of it had
 \* passed, whoever had read the row before the unpin became stale; what was sent before
@@ -295,14 +294,33 @@ Settled(c) ==
     \/ Mistake = "acting on a pending change"
 
 Open(h) == {c \in feed[h] : c.there /\ ~c.done}
+Key(c)  == <<c.rev, c.prev>>
+
+\* What a holder knows when it has looked at the row. A write has come to nothing if it
+\* was to replace what the row has replaced: whoever ended that, all learn of it. A write
+\* that got through ends the sequence, a fence does not.
+\* code: scyllastate/deadlines.go learn
+Learnt(h) ==
+    LET known    == level[h]
+        fence(c) == c.rev = 0 /\ c.prev = row.prev /\ Settled(c)
+        through  == \E c \in Open(h) :
+                       \/ c.rev # 0 /\ c.rev = row.rev
+                       \/ Mistake = "a fence counts as a write" /\ fence(c)
+        nothing  == \E c \in Open(h) : c.rev # 0 /\ c.prev = row.prev /\ Settled(c)
+    IN CASE Slow = 0 \/ row.rev = 0 -> known
+         [] through                 -> NoLoss
+         [] nothing /\ (known.n = 0 \/ row.prev > known.of) /\ Mistake # "only who fences learns"
+                                    -> [n |-> Min(known.n + 1, MostDoublings), of |-> row.prev]
+         [] OTHER                   -> known
 
 \* A holder reads the row, and begins to act on it for all changes that are settled.
 \* code: scyllastate/feed_task.go act
 Look(h) ==
     /\ ~job[h].on
     /\ \E c \in Open(h) : Settled(c)
-    /\ job' = [job EXCEPT ![h] = [on |-> TRUE, want |-> h \in row.pin, revs |-> {c.rev : c \in {d \in Open(h) : Settled(d)}}]]
-    /\ UNCHANGED <<row, newest, truth, ran, net, ops, writer, feed, has, top, crashed, level, lost>>
+    /\ job' = [job EXCEPT ![h] = [on |-> TRUE, want |-> h \in row.pin, of |-> {Key(c) : c \in {d \in Open(h) : Settled(d)}}]]
+    /\ level' = [level EXCEPT ![h] = Learnt(h)]
+    /\ UNCHANGED <<row, newest, truth, ran, net, ops, writer, feed, has, top, crashed, lost>>
 
 \* Its IPFS daemon has done what the row asked for when it was read. A change that is
 \* done stays in the feed for a process that begins at the cursor; without one it is
@@ -310,7 +328,7 @@ Look(h) ==
 \* code: scyllastate/feed_task.go finish
 Finish(h) ==
     LET all  == Mistake = "what came meanwhile is done"
-        mine == {c \in feed[h] : c.there /\ (c.rev \in job[h].revs \/ all)}
+        mine == {c \in feed[h] : c.there /\ (Key(c) \in job[h].of \/ all)}
     IN
     /\ job[h].on
     /\ has' = [has EXCEPT ![h] = job[h].want]
@@ -318,63 +336,85 @@ Finish(h) ==
     /\ job' = [job EXCEPT ![h] = NoJob]
     /\ UNCHANGED <<row, newest, truth, ran, net, ops, writer, top, crashed, level, lost>>
 
-\* How long a change is open before a holder fences: no shorter than its writer may
-\* take for an append and clocks may differ, and twice as long after each fence.
+\* How long changes are open before a holder fences: no shorter than their writers may
+\* take for an append and clocks may differ, and twice as long after each write that came
+\* to nothing.
+\* code: scyllastate/deadlines.go wait
 Wait(h) ==
     CASE Mistake = "fence at once"          -> 0
       [] Mistake = "patience does not grow" -> Patience
-      [] OTHER                              -> Patience * 2 ^ level[h]
+      [] OTHER                              -> Patience * 2 ^ Learnt(h).n
 
-\* A change has stayed open for long: the holder gives the row another revision, so
-\* that the writer's update fails.
+\* A fence: a conditional update that gives the row another revision and leaves the pin
+\* alone, so that the update of a writer fails. The holders of the pin are told before.
 \* code: scyllastate/fence.go fence
+\* code: scyllastate/fence.go tellHolders
+SendFence(h) ==
+    /\ top < Revs
+    /\ \A q \in net : q.by # h
+    /\ net' = net \cup {[by |-> h, op |-> 0, rev |-> 0, old |-> row.rev, pin |-> row.pin]}
+    /\ feed' = [p \in Watched |-> IF p \notin row.pin THEN feed[p]
+                ELSE feed[p] \cup {[rev |-> 0, prev |-> row.rev, there |-> TRUE, done |-> FALSE, age |-> 0]}]
+
+\* A holder fences when changes have stayed open for long, also the last of them. It has
+\* looked at the row several times meanwhile.
 \* code: scyllastate/feed_task.go act
+\* code: scyllastate/deadlines.go ended
 Fence(h) ==
+    LET pending == {c \in Open(h) : ~Settled(c)} IN
     /\ ~job[h].on
     /\ Mistake # "nobody fences"
-    /\ \E c \in Open(h) : ~Settled(c) /\ c.age >= Wait(h)
+    /\ pending # {} /\ \A c \in pending : c.age >= Wait(h)
     /\ IF Mistake = "a wait decides"
        THEN /\ feed' = [feed EXCEPT ![h] = {IF c \in Open(h) THEN [c EXCEPT !.done = TRUE] ELSE c : c \in @}]
             /\ UNCHANGED <<net, level>>
-       ELSE /\ top < Revs
-            /\ \A q \in net : q.by # h
-            /\ net' = net \cup {[by |-> h, op |-> 0, rev |-> 0, old |-> row.rev, pin |-> row.pin]}
-            /\ level' = IF Slow > 0 THEN [level EXCEPT ![h] = @ + 1] ELSE level
-            /\ UNCHANGED feed
+       ELSE /\ SendFence(h)
+            /\ level' = [level EXCEPT ![h] = IF Mistake = "only who fences learns" THEN [@ EXCEPT !.n = Min(@ + 1, MostDoublings)]
+                                             ELSE Learnt(h)]
     /\ UNCHANGED <<row, newest, truth, ran, ops, writer, has, job, top, crashed, lost>>
 
-\* The stored cursor passes a change that is done. It passes the others in the order
-\* of their times, which only keeps it back.
-\* code: scyllastate/feed_tail.go position
-\* code: scyllastate/feed.go save
-Pass(h) ==
-    /\ \E c \in feed[h] :
-          /\ c.there
-          /\ c.done \/ (Mistake = "the cursor passes an open change" /\ \E d \in feed[h] : d.done)
-          /\ feed' = [feed EXCEPT ![h] = @ \ {c}]
-    /\ UNCHANGED <<row, newest, truth, ran, net, ops, writer, has, job, top, crashed, level, lost>>
+\* A holder that is not watched fences at any moment. That is more than any does, and it
+\* is the one way in which a holder changes anything for a writer or another holder.
+\* code: scyllastate/fence.go fence
+FenceOfOther(h) ==
+    /\ SendFence(h)
+    /\ UNCHANGED <<row, newest, truth, ran, ops, writer, has, job, top, crashed, level, lost>>
 
 ------------------------------------------------------------------------------
 (* What else happens.                                                         *)
 
-\* A writer crashes: nobody hears of its call, and what it has sent may arrive.
+Crash(p) ==
+    /\ p \in MayCrash \ crashed
+    /\ crashed' = IF Once THEN crashed \cup {p} ELSE crashed
+
+\* A writer crashes: nobody hears of its call, and what it has sent may arrive. The next
+\* process goes on as a writer like any other.
 \* world: a crash
 CrashWriter(w) ==
-    /\ w \in MayCrash \ crashed
+    /\ Crash(w)
     /\ writer[w].pc # "idle"
-    /\ crashed' = crashed \cup {w}
     /\ End(w, "unknown")
     /\ UNCHANGED <<row, newest, truth, ran, net, feed, has, job, top, level>>
+
+\* What the stored cursor may have passed. Only the next process reads it, so it matters
+\* when one begins. It passes changes in the order of their times, which only keeps it
+\* back.
+\* code: scyllastate/feed_tail.go position
+\* code: scyllastate/feed.go save
+Passed(h) ==
+    LET done == {c \in feed[h] : c.done}
+        more == IF Mistake = "the cursor passes an open change" /\ done # {} THEN Open(h) ELSE {}
+    IN SUBSET (done \cup more)
 
 \* A holder crashes. The next process begins at the stored cursor.
 \* world: a crash
 CrashHolder(h) ==
-    /\ h \in MayCrash \ crashed
+    /\ Crash(h)
     /\ feed[h] # {}
-    /\ crashed' = crashed \cup {h}
-    /\ feed' = [feed EXCEPT ![h] = {[c EXCEPT !.done = FALSE, !.age = 0] : c \in @}]
+    /\ \E passed \in Passed(h) :
+          feed' = [feed EXCEPT ![h] = {[c EXCEPT !.done = FALSE, !.age = 0] : c \in @ \ passed}]
     /\ job' = [job EXCEPT ![h] = NoJob]
-    /\ level' = [level EXCEPT ![h] = 0]
+    /\ level' = [level EXCEPT ![h] = NoLoss]
     /\ UNCHANGED <<row, newest, truth, ran, net, ops, writer, has, top, lost>>
 
 \* Time passes. No try of a write takes longer than Slow.
@@ -383,12 +423,13 @@ Tick ==
     /\ Slow > 0
     /\ \A w \in Writers : writer[w].pc # "idle" => writer[w].spent < Slow
     /\ writer' = [w \in Writers |-> IF writer[w].pc = "idle" THEN writer[w] ELSE [writer[w] EXCEPT !.spent = @ + 1]]
-    /\ feed' = [h \in Holders |-> {IF c \in Open(h) THEN [c EXCEPT !.age = Min(@ + 1, Slow)] ELSE c : c \in feed[h]}]
-    /\ UNCHANGED <<row, newest, truth, ran, net, ops, has, job, top, crashed, level, lost>>
+    /\ feed' = [h \in Watched |-> {IF c \in Open(h) THEN [c EXCEPT !.age = Min(@ + 1, Slow)] ELSE c : c \in feed[h]}]
+    /\ level' = [h \in Watched |-> Learnt(h)]
+    /\ UNCHANGED <<row, newest, truth, ran, net, ops, has, job, top, crashed, lost>>
 
 Next ==
     \/ \E w \in Writers, pin \in Pins : Decide(w, pin)
-    \/ \E h \in Holders : Land(h)
+    \/ \E h \in Watched : Land(h)
     \/ \E w \in Writers : Refuse(w)
     \/ \E w \in Writers : Swap(w)
     \/ \E w \in Writers : NotApplied(w)
@@ -397,42 +438,28 @@ Next ==
     \/ \E w \in Writers : ReadBack(w)
     \/ \E w \in Writers : GiveUp(w)
     \/ Apply
-    \/ Lose
     \/ RunOut
-    \/ \E h \in Holders : Look(h)
-    \/ \E h \in Holders : Finish(h)
-    \/ \E h \in Holders : Fence(h)
-    \/ \E h \in Holders : Pass(h)
+    \/ \E h \in Watched : Look(h)
+    \/ \E h \in Watched : Finish(h)
+    \/ \E h \in Watched : Fence(h)
+    \/ \E h \in Holders \ Watched : FenceOfOther(h)
     \/ \E w \in Writers : CrashWriter(w)
-    \/ \E h \in Holders : CrashHolder(h)
+    \/ \E h \in Watched : CrashHolder(h)
     \/ Tick
 
 Spec == Init /\ [][Next]_vars
 
 \* What is done in the end if nothing stops it: by holders, by a writer for itself.
 Fairness ==
-    /\ \A h \in Holders :
+    /\ \A h \in Watched :
           /\ WF_vars(Look(h)) /\ WF_vars(Finish(h)) /\ WF_vars(Fence(h))
-          /\ WF_vars(Pass(h))
           /\ WF_vars(\E q \in net : q.by = h /\ Effect(q))
     /\ \A w \in Writers :
           /\ WF_vars(Refuse(w)) /\ WF_vars(Swap(w)) /\ WF_vars(NotApplied(w)) /\ WF_vars(LoseAnswer(w)) /\ WF_vars(GiveUp(w))
 
 LiveSpec == Spec /\ Fairness
 
-Symmetry == Permutations(Writers) \cup Permutations(Holders)
-
-\* What TLC compares states by: without what nothing depends on any more. Changes that
-\* are there are told apart by what settles them, and those that are settled whatever
-\* happens not at all; what row replaced, only by writers that may ask.
-View ==
-    LET asks    == \E w \in Writers : writer[w].pc # "idle" /\ row.prev \in {writer[w].rev, writer[w].old}
-        forGood == 0..(Max(row.rev, 1) - 1) \ {0}
-        seen(h) == {IF c.there
-                    THEN <<IF c.prev \in forGood THEN 1 ELSE c.prev, c.done, c.age, job[h].on /\ c.rev \in job[h].revs>>
-                    ELSE <<c.rev, c.prev>> : c \in feed[h]}
-    IN <<row.rev, row.pin, IF asks THEN row.prev ELSE 0, newest, truth, ran, net, ops, writer, [h \in Holders |-> seen(h)],
-         has, [h \in Holders |-> <<job[h].on, job[h].want>>], top, crashed, level, lost>>
+Symmetry == Permutations(Writers) \cup Permutations(Watched) \cup Permutations(Holders \ Watched)
 
 ------------------------------------------------------------------------------
 (* The promises, by their numbers in DESIGN §1.                               *)
@@ -452,15 +479,15 @@ RevisionsGrow == row.rev \in {0, newest}
 \* has not acted on, that its cursor has not passed, and that is settled, so that it
 \* will act.
 NothingIsForgotten ==
-    \A h \in Holders : has[h] # (h \in row.pin) => \E c \in Open(h) : Settled(c)
+    \A h \in Watched : has[h] # (h \in row.pin) => \E c \in Open(h) : Settled(c)
 
 \* 4, as it is meant: it acts.
 EveryChangeIsActedOn ==
-    \A h \in Holders : has[h] # (h \in row.pin) ~> has[h] = (h \in row.pin)
+    \A h \in Watched : has[h] # (h \in row.pin) ~> has[h] = (h \in row.pin)
 
 \* A writer that has stopped or died holds up no cursor for ever.
 NoChangeStaysOpen ==
-    \A h \in Holders : Open(h) # {} ~> Open(h) = {}
+    \A h \in Watched : Open(h) # {} ~> Open(h) = {}
 
 \* Every call ends: applied, refused, or with an error.
 EveryCallEnds ==
@@ -469,9 +496,42 @@ EveryCallEnds ==
 \* No bound stops a fence, in the configurations for what must happen in the end.
 RevisionsSuffice == top < Revs
 
-\* A slow writer is not starved. Each holder fences it once for each doubling of its
-\* patience that is not longer than a try, and again if it forgets: a writer that is
-\* faster than the first patience is never fenced.
-Doublings == Cardinality({n \in 0..4 : Patience * 2 ^ n <= Slow})
-NotStarved == lost <= Doublings * (Cardinality(Holders) + Cardinality(MayCrash \cap Holders))
+\* A slow writer is not starved: it is fenced once for each doubling of the patience of
+\* holders that is not longer than a try, and again if one of them forgets. A writer that
+\* is faster than the first patience is never fenced.
+Doublings  == Cardinality({n \in 0..MostDoublings : Patience * 2 ^ n <= Slow})
+NotStarved == lost <= Doublings * (1 + Cardinality(MayCrash \cap Holders))
+
+------------------------------------------------------------------------------
+\* What TLC compares states by: without what nothing depends on any more, and without
+\* numbers of revisions, of which only this matters: whether one is the row's, or is the
+\* one that the row replaced; and once the row is absent, whether it is older than one
+\* that was there.
+View ==
+    LET was(r) == CASE r = row.rev  -> "is"
+                    [] r = row.prev -> "was"
+                    [] r = 0        -> "absent"
+                    [] OTHER        -> "neither"
+        old(r)     == row.rev = 0 /\ r < newest
+        calls(w)   == writer[w].pc # "idle"
+        times(id)  == {o.times : o \in {x \in ops : x.id = id}}
+        ours(q)    == {w \in Writers : q.by = w /\ calls(w) /\ writer[w].rev = q.rev}
+        writing(w) == LET s == writer[w] IN
+            IF ~calls(w) THEN <<>>
+            ELSE <<s.pc, s.pin, s.left, s.stale, s.spent, was(s.old), IF s.pc = "append" THEN "" ELSE was(s.rev),
+                   old(s.rev), times(s.op), \E q \in net : w \in ours(q)>>
+        others     == {<<q.pin, was(q.old), old(q.rev), {o.fate : o \in {x \in ops : x.id = q.op}}>> :
+                       q \in {x \in net : ours(x) = {}}}
+        forGood(r) == IF r = 0 THEN row.rev # 0 /\ ran = RunOuts ELSE row.rev = 0 \/ r < row.rev
+        state(r)   == CASE forGood(r)  -> "settled for good"
+                        [] r = row.rev -> "open"
+                        [] r = 0       -> "settled"
+                        [] OTHER       -> r
+        from(c)    == {w \in Writers : calls(w) /\ writer[w].rev = c.rev}
+        there(h)   == {<<state(c.prev), c.done, c.age, job[h].on /\ Key(c) \in job[h].of>> : c \in {d \in feed[h] : d.there}}
+        under(h)   == {d \in feed[h] : ~d.there}
+        coming(h)  == {<<from(c), state(c.prev), Cardinality({d \in under(h) : from(d) = from(c) /\ state(d.prev) = state(c.prev)})>> : c \in under(h)}
+    IN <<row.pin, row.rev = 0, ran, top, Durable, RevisionsGrow, CallsAreRight,
+         [w \in Writers |-> writing(w)], others, [h \in Watched |-> <<there(h), coming(h), has[h], job[h].on, job[h].want, level[h].n, was(level[h].of)>>],
+         crashed, lost>>
 ==============================================================================

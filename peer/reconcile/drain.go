@@ -196,10 +196,14 @@ func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (draine
 			}
 		}
 	}
-	// While nobody else has it, those who failed may have the only copy.
-	has := result == drainMoved || mine.Status == state.PlacementPinned && mine.Rev == rev
+	// Until enough others have it, those who failed may have the only copy, unless this
+	// peer has one, and those who had pinned it stay in any case.
+	has := mine.Status == state.PlacementPinned && mine.Rev == rev
 	next = trim(next, pin.ReplicationFactorMax, func(p peer.ID) bool {
-		return has && slices.Contains(o.useless, p) || result == drainMoved && !slices.Contains(o.pinned, p)
+		if result == drainMoved {
+			return !slices.Contains(o.pinned, p)
+		}
+		return has && slices.Contains(o.useless, p) && !slices.Contains(o.may, p)
 	})
 	if result == drainWaiting {
 		next = append(next, self)
@@ -222,9 +226,12 @@ type others struct {
 	// useless will not have it soon: they are dead, leave, failed to pin it
 	// or have not begun.
 	useless []peer.ID
+	// may are those of useless that noted that they have it, in whatever revision.
+	may []peer.ID
 }
 
-// others divides the other holders of a pin. Operator Counts of spec/Moves.tla.
+// others divides the other holders of a pin.
+// Operators Counts and Useless of spec/Moves.tla.
 func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (others, error) {
 	var o others
 	for _, p := range pin.Allocations {
@@ -232,7 +239,7 @@ func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.P
 			continue
 		}
 		member, ok := view.Get(p)
-		if !ok || !member.Live || member.Leaving || member.Removed {
+		if !ok || member.Removed {
 			o.useless = append(o.useless, p)
 			continue
 		}
@@ -243,8 +250,14 @@ func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.P
 		patience := silentFactor * r.opts.RecheckInterval
 		failed := row.Status == state.PlacementPinError && (row.Attempts >= failedTries || time.Since(row.Updated) > patience)
 		silent := (!ok || row.Status.Leaving()) && time.Since(revisionTime(rev)) > patience
+		pinned := ok && row.Status == state.PlacementPinned
 		switch {
-		case ok && row.Status == state.PlacementPinned && row.Rev == rev:
+		case !member.Live || member.Leaving:
+			o.useless = append(o.useless, p)
+			if pinned {
+				o.may = append(o.may, p)
+			}
+		case pinned && row.Rev == rev:
 			o.pinned = append(o.pinned, p)
 		case failed || silent:
 			o.useless = append(o.useless, p)
