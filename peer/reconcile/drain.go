@@ -176,7 +176,8 @@ func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (draine
 	}
 	result := drainMoved
 	next := without(pin.Allocations, self)
-	if len(o.pinned) < max(pin.ReplicationFactorMin, 1) {
+	need := max(pin.ReplicationFactorMin, 1)
+	if len(o.pinned) < need {
 		cl := r.classes(ctx, view, *pin, func(p peer.ID) bool {
 			return p == self || slices.Contains(o.useless, p)
 		})
@@ -196,10 +197,13 @@ func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (draine
 			}
 		}
 	}
-	// While nobody else has it, those who failed may have the only copy.
-	has := result == drainMoved || mine.Status == state.PlacementPinned && mine.Rev == rev
+	// Until enough have it, those who failed or died may have one of its copies.
+	have := len(o.pinned)
+	if mine.Status == state.PlacementPinned && mine.Rev == rev {
+		have++
+	}
 	next = trim(next, pin.ReplicationFactorMax, func(p peer.ID) bool {
-		return has && slices.Contains(o.useless, p) || result == drainMoved && !slices.Contains(o.pinned, p)
+		return have >= need && slices.Contains(o.useless, p) || result == drainMoved && !slices.Contains(o.pinned, p)
 	})
 	if result == drainWaiting {
 		next = append(next, self)

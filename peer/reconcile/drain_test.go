@@ -228,6 +228,27 @@ func TestDrainChoosesAgain(t *testing.T) {
 	}
 }
 
+// TestDrainKeepsCopiesOfTheDead: a holder that died stays one, as it may have a copy, until
+// enough others have it.
+func TestDrainKeepsCopiesOfTheDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol, dave)
+		w.idle = true
+		id := w.add(1, 2, 2, alice, bob)
+		w.leave(alice)
+		w.die(bob)
+		defer w.run(alice)()
+		pass(time.Minute)
+		w.wantHolders(id, alice, bob, carol, dave)
+		w.has(carol, id)
+		pass(time.Minute)
+		w.wantHolders(id, alice, bob, carol, dave)
+		w.has(dave, id)
+		pass(time.Minute)
+		w.wantHolders(id, carol, dave)
+	})
+}
+
 func TestDrainWithoutCandidates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, alice, bob)
