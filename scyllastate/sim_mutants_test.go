@@ -66,13 +66,14 @@ var simMutants = []struct {
 	}},
 	{"dropping a pending change after a timeout", []overlay.Edit{{
 		File: "feed_task.go",
-		Old: `			if now, err = d.store.fence(ctx, c, now); err != nil {
-				return nil, false, err
-			}
-			settled = settle(now, open)
-			break
+		Old: `		if now, err = d.store.fence(ctx, c, now); err != nil {
+			return nil, false, err
+		}
+		settled = settle(now, open)
 `,
-		New: `			settled[i] = true
+		New: `		for i := range settled {
+			settled[i] = true
+		}
 `,
 	}}},
 	{"writers are fenced at once", []overlay.Edit{{
@@ -137,14 +138,8 @@ var simMutants = []struct {
 	}}},
 	{"the row stays pinned while it is unpinned", []overlay.Edit{{
 		File: "../peer/tracker/note.go",
-		Old:  `		return t.put(was, row, goOn)(ctx)`,
-		New: `		if known.there && known.status == state.PlacementPinned {
-			return func(o *op, e *effects) {
-				o.row = known
-				goOn(o, e)
-			}, nil
-		}
-		return t.put(was, row, goOn)(ctx)`,
+		Old:  `		if !known.leaving() || known.rev != was.want.rev || was.asked != nil {`,
+		New:  `		if !known.leaving() && known.status != state.PlacementPinned || known.leaving() && known.rev != was.want.rev {`,
 	}}},
 	{"what a scan has read of a pin counts when it acts", []overlay.Edit{{
 		File: "../peer/tracker/note.go",
@@ -174,6 +169,16 @@ var simMutants = []struct {
 		New: `	for _, s := range t.sources[:1] {
 		if s.final.Before(final) {`,
 	}}},
+}
+
+// TestPlantedBugsFitTheCode: an edit that the code has outgrown would be noticed with
+// TEST_LONG=1 only.
+func TestPlantedBugsFitTheCode(t *testing.T) {
+	for _, m := range simMutants {
+		if err := overlay.Check(".", m.edits); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
 }
 
 // TestSimulationFindsPlantedBugs plants one bug after the other and expects the
