@@ -60,6 +60,9 @@ var simMutants = []struct {
 		Old:  `"UPDATE pins USING TTL ? SET rev = ?, prev = ?, pin = null, rf_min = null, rf_max = null, created = null, peers = null WHERE cid = ? IF rev = ? AND pin != ?"`,
 		New:  `"DELETE FROM pins WHERE cid = ? IF rev = ? AND pin != ?"`,
 	}}},
+	{"the marker has the grace of the remover, the writer a longer one", []overlay.Edit{{
+		File: "update.go", Old: `> s.conf.UnpinGrace/2`, New: `> 12*s.conf.UnpinGrace`,
+	}}},
 	{"acting on a pending change", []overlay.Edit{
 		{File: "feed_task.go", Old: `settled[i] = c.prev != gocql.UUID{}`, New: `settled[i] = true || c.done`},
 		{File: "feed_task.go", Old: `settled[i] = later(now.rev, c.prev)`, New: `settled[i] = true`},
