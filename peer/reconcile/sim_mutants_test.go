@@ -59,7 +59,7 @@ var simMutants = []struct {
 }
 
 // fewMutants are those that are planted without TEST_LONG=1.
-const fewMutants = 4
+const fewMutants = 1
 
 // TestSimulatedMovesFindPlantedBugs plants one bug after the other and expects the
 // simulation to find it. Where none is planted it finds none: TestSimulatedMoves.

@@ -122,12 +122,12 @@ func runSeed(t *testing.T, seed uint64, tracing bool) (s *sim) {
 }
 
 // simSeeds is which schedules to run: those that SIM_SEEDS names (first-last),
-// 10,000 with TEST_LONG=1, 40 else.
+// 10,000 with TEST_LONG=1, 25 else.
 func simSeeds(t *testing.T) (first, last uint64) {
 	t.Helper()
 	text := os.Getenv("SIM_SEEDS")
 	if text == "" {
-		text = "1-40"
+		text = "1-25"
 		if os.Getenv("TEST_LONG") == "1" {
 			text = "1-10000"
 		}
@@ -204,7 +204,7 @@ func TestSimulatedMoves(t *testing.T) {
 // TestSimulatedMovesRepeat shows that a seed means one schedule.
 func TestSimulatedMovesRepeat(t *testing.T) {
 	silence(t)
-	first, last := uint64(1), uint64(10)
+	first, last := uint64(1), uint64(4)
 	if os.Getenv("SIM_SEEDS") != "" {
 		first, last = simSeeds(t)
 	}
