@@ -61,10 +61,10 @@ test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store an
 
 # The second run puts a face of ScyllaDB before Cassandra: docs/adr/0012.
 .PHONY: test-cluster
-test-cluster: need-engine need-cc need-npm tools ## the long tests: 100,000 simulated schedules, many peers, every crash, nodes that hang and move, a database that is killed, the store behind a ScyllaDB face (2 hours)
+test-cluster: need-engine need-cc need-npm tools ## the long tests: 110,000 simulated schedules, many peers, every crash, nodes that hang and move, a database that is killed, the store behind a ScyllaDB face (2 hours)
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c '\
-	go test -json -count=1 -p 1 -timeout 150m ./scyllastate ./internal/scylla ./internal/cqltest/... ./internal/multipeer ./internal/e2e; failed=$$?; \
+	go test -json -count=1 -p 1 -timeout 150m ./scyllastate ./peer/reconcile ./internal/scylla ./internal/cqltest/... ./internal/multipeer ./internal/e2e; failed=$$?; \
 	case $$CQL_ENGINE_NAME in *Cassandra*) CQL_FACE=scylla go test -json -count=1 -p 1 -timeout 60m -skip ^TestSimulation \
 	./internal/scylla ./scyllastate ./state/statetest || failed=$$?;; esac; exit $$failed' | bin/testreport
 

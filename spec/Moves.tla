@@ -252,24 +252,25 @@ Repin(q) ==
         /\ UNCHANGED ghost
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used>>
 
-\* Holders that will not have the pin soon, and have not noted that they had.
+\* Holders that will not have the pin soon. Some may have it all the same.
 \* code: peer/reconcile/drain.go others
-Useless(p, others) ==
-  {q \in others \ ((live[p] \cap members) \ leaving) :
-     row[q].status # "pinned" \/ q \notin members \/ Mistake = "drain forgets the dead"}
+Useless(p, others) == others \ ((live[p] \cap members) \ leaving)
 
-\* DRAIN: a peer that leaves stays a holder until enough others count. While it has the
-\* pin itself it may put others in the place of those that are useless.
+\* DRAIN: a peer that leaves stays a holder until enough others count. Once enough have
+\* the pin with itself it may put others in the place of those that are useless.
 \* code: peer/reconcile/drain.go drainPin
 Drain(p) ==
   /\ p \in up \cap leaving \cap pin.alloc /\ op[p].do = "nothing"
   /\ LET others == pin.alloc \ {p}
          counting == Enough(p, others, pin.rev)
+         has == row[p] = Row("pinned", pin.rev)
+         have == Cardinality(counting) + (IF has THEN 1 ELSE 0)
      IN IF Cardinality(counting) >= Need
         THEN \E s \in Trims(others, counting) : Do(p, Op("write", pin.rev, s))
         ELSE /\ Cardinality(Living(p)) < Min
              /\ \E n \in Candidates(p), useless \in SUBSET Useless(p, others) :
-                  /\ useless # {} => row[p] = Row("pinned", pin.rev) /\ Cardinality((others \ useless) \cup {n}) >= Max
+                  /\ useless # {} => /\ have >= Need \/ (has /\ Mistake = "drain forgets the dead")
+                                    /\ Cardinality((others \ useless) \cup {n}) >= Max
                   /\ Do(p, Op("write", pin.rev, (pin.alloc \ useless) \cup {n}))
   /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
 

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -198,24 +197,20 @@ type gate struct {
 	once sync.Once
 }
 
-// newGate leads to the daemon at an address, and notes who holds what.
-func newGate(tb testing.TB, to *url.URL, name string, notes *holders) *gate {
-	tb.Helper()
+// newGate leads to the daemon of a node, and notes who holds what.
+func newGate(n *node) *gate {
+	n.w.t.Helper()
+	to, name, notes := n.kubo.url, n.name, n.w.holders
 	g := &gate{keepAlive: &http.Transport{}}
 	proxy := &httputil.ReverseProxy{
-		Transport:      g.keepAlive,
-		ModifyResponse: onlyAskedFor,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(to)
-			// The mock knows direct pins by another argument than IPFS does.
-			if q := r.Out.URL.Query(); q.Get("recursive") == "false" {
-				q.Set("type", "direct")
-				r.Out.URL.RawQuery = q.Encode()
-			}
-		},
+		Transport: g.keepAlive,
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},
+	}
+	if n.kubo.real == nil {
+		likeKubo(proxy)
 	}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api/v0/pin/rm" && g.refuseUnpins.Load() {
@@ -229,6 +224,13 @@ func newGate(tb testing.TB, to *url.URL, name string, notes *holders) *gate {
 			_, _ = w.Write([]byte(`{"Message": "the test has nobody who sends the content", "Code": 0}`))
 			return
 		}
+		if n.kubo.real != nil {
+			if r.URL.Path == "/api/v0/pin/rm" {
+				n.w.unpins(n, c)
+			}
+			proxy.ServeHTTP(w, r)
+			return
+		}
 		switch r.URL.Path {
 		case "/api/v0/pin/rm":
 			notes.removed(name, c)
@@ -239,8 +241,22 @@ func newGate(tb testing.TB, to *url.URL, name string, notes *holders) *gate {
 		}
 		proxy.ServeHTTP(w, r)
 	}))
-	tb.Cleanup(g.cut)
+	n.w.t.Cleanup(g.cut)
 	return g
+}
+
+// likeKubo has a proxy make up for what the mock does otherwise than IPFS.
+func likeKubo(proxy *httputil.ReverseProxy) {
+	proxy.ModifyResponse = onlyAskedFor
+	rewrite := proxy.Rewrite
+	proxy.Rewrite = func(r *httputil.ProxyRequest) {
+		rewrite(r)
+		// It knows direct pins by another argument.
+		if q := r.Out.URL.Query(); q.Get("recursive") == "false" {
+			q.Set("type", "direct")
+			r.Out.URL.RawQuery = q.Encode()
+		}
+	}
 }
 
 // cut ends all connections at once and refuses others. It may be called again.

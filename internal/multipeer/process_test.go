@@ -48,7 +48,7 @@ type process struct {
 
 // start runs the peer, as internal/cli/service does.
 func (n *node) start(rejoin bool) error {
-	p := &process{lost: make(chan error, 16), database: newLink(n.w.t, n.w.server), ipfs: newGate(n.w.t, n.kubo.url, n.name, n.w.holders)}
+	p := &process{lost: make(chan error, 16), database: newLink(n.w.t, n.w.server), ipfs: newGate(n)}
 	n.w.t.Cleanup(func() {
 		if err := p.close(); err != nil {
 			n.w.t.Errorf("ending %s: %s", n.name, err)
@@ -103,7 +103,7 @@ func (p *process) join(ctx context.Context, n *node, rejoin bool) error {
 	}
 	p.shared, err = sharedpeer.Join(ctx, sharedpeer.Options{
 		Store: p.store, ID: n.id, Instance: n.name, Name: n.name, Role: role.Full, Rejoin: rejoin,
-		PingInterval: n.w.ping, RecoverInterval: n.w.recover,
+		PingInterval: n.w.ping, RecoverInterval: n.w.recover, StopFor: n.w.hour,
 		Repin: func() bool {
 			n.asked.Add(1)
 			return n.w.repin.Load()

@@ -44,6 +44,10 @@ type world struct {
 	repin atomic.Bool
 	// ping and recover are the intervals of peers that start from now on.
 	ping, recover time.Duration
+	// hour is for how long a death counts, the default if it is 0.
+	hour time.Duration
+	// program is Kubo, where the nodes get a real one.
+	program string
 	// size measures for these peers what was pinned. It may be nil.
 	size func(context.Context, api.Cid) (int64, error)
 }
@@ -105,7 +109,12 @@ func (w *world) newNodes(n int) []*node {
 		must(w.t, err)
 		id, err := peer.IDFromPrivateKey(key)
 		must(w.t, err)
-		n := &node{w: w, name: fmt.Sprintf("peer%d", len(w.nodes)), id: id, key: key, kubo: newKubo(w.t)}
+		n := &node{w: w, name: fmt.Sprintf("peer%d", len(w.nodes)), id: id, key: key}
+		if w.program != "" {
+			n.kubo = newRealKubo(w.t, w.program)
+		} else {
+			n.kubo = newKubo(w.t)
+		}
 		w.nodes, nodes = append(w.nodes, n), append(nodes, n)
 	}
 	return nodes
@@ -275,18 +284,18 @@ func (w *world) unpin(by *node, c api.Cid) {
 	}
 }
 
-// kubo is upstream's mock of an IPFS daemon.
+// kubo is an IPFS daemon: upstream's mock of one, or a real one.
 type kubo struct {
-	*test.IpfsMock
-	t   *testing.T
-	url *url.URL
+	t    *testing.T
+	url  *url.URL
+	real *realKubo // nil for the mock
 }
 
 func newKubo(t *testing.T) *kubo {
 	t.Helper()
 	mock := test.NewIpfsMock(t)
 	t.Cleanup(mock.Close)
-	return &kubo{mock, t, &url.URL{Scheme: "http", Host: mock.Addr + ":" + strconv.Itoa(mock.Port)}}
+	return &kubo{t: t, url: &url.URL{Scheme: "http", Host: mock.Addr + ":" + strconv.Itoa(mock.Port)}}
 }
 
 // withTimeout limits what a clean-up may take.

@@ -176,7 +176,8 @@ func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (draine
 	}
 	result := drainMoved
 	next := without(pin.Allocations, self)
-	if len(o.pinned) < max(pin.ReplicationFactorMin, 1) {
+	need := max(pin.ReplicationFactorMin, 1)
+	if len(o.pinned) < need {
 		cl := r.classes(ctx, view, *pin, func(p peer.ID) bool {
 			return p == self || slices.Contains(o.useless, p)
 		})
@@ -196,14 +197,13 @@ func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (draine
 			}
 		}
 	}
-	// Until enough others have it, those who failed may have the only copy, unless this
-	// peer has one, and those who had pinned it stay in any case.
-	has := mine.Status == state.PlacementPinned && mine.Rev == rev
+	// Until enough have it, those who failed or died may have one of its copies.
+	have := len(o.pinned)
+	if mine.Status == state.PlacementPinned && mine.Rev == rev {
+		have++
+	}
 	next = trim(next, pin.ReplicationFactorMax, func(p peer.ID) bool {
-		if result == drainMoved {
-			return !slices.Contains(o.pinned, p)
-		}
-		return has && slices.Contains(o.useless, p) && !slices.Contains(o.may, p)
+		return have >= need && slices.Contains(o.useless, p) || result == drainMoved && !slices.Contains(o.pinned, p)
 	})
 	if result == drainWaiting {
 		next = append(next, self)
@@ -226,12 +226,9 @@ type others struct {
 	// useless will not have it soon: they are dead, leave, failed to pin it
 	// or have not begun.
 	useless []peer.ID
-	// may are those of useless that noted that they have it, in whatever revision.
-	may []peer.ID
 }
 
-// others divides the other holders of a pin.
-// Operators Counts and Useless of spec/Moves.tla.
+// others divides the other holders of a pin. Operator Counts of spec/Moves.tla.
 func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (others, error) {
 	var o others
 	for _, p := range pin.Allocations {
@@ -239,7 +236,7 @@ func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.P
 			continue
 		}
 		member, ok := view.Get(p)
-		if !ok || member.Removed {
+		if !ok || !member.Live || member.Leaving || member.Removed {
 			o.useless = append(o.useless, p)
 			continue
 		}
@@ -250,14 +247,8 @@ func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.P
 		patience := silentFactor * r.opts.RecheckInterval
 		failed := row.Status == state.PlacementPinError && (row.Attempts >= failedTries || time.Since(row.Updated) > patience)
 		silent := (!ok || row.Status.Leaving()) && time.Since(revisionTime(rev)) > patience
-		pinned := ok && row.Status == state.PlacementPinned
 		switch {
-		case !member.Live || member.Leaving:
-			o.useless = append(o.useless, p)
-			if pinned {
-				o.may = append(o.may, p)
-			}
-		case pinned && row.Rev == rev:
+		case ok && row.Status == state.PlacementPinned && row.Rev == rev:
 			o.pinned = append(o.pinned, p)
 		case failed || silent:
 			o.useless = append(o.useless, p)

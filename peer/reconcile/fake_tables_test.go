@@ -95,6 +95,7 @@ func (s *fakeStore) ListPlacements(_ context.Context, p peer.ID, bucket int, f f
 		}
 	}
 	s.mu.Unlock()
+	slices.SortFunc(rows, func(a, b state.Placement) int { return strings.Compare(a.Cid.KeyString(), b.Cid.KeyString()) })
 	for _, row := range rows {
 		if err := f(row); err != nil {
 			return err

@@ -60,6 +60,9 @@ type fakeStore struct {
 	afterWrite func(c api.Cid)
 	// beforeWrite runs without the lock before a conditional write is judged.
 	beforeWrite func(c api.Cid)
+	// onAppend runs with the lock for each row that a write appends to a feed. made
+	// says that the write made a pin where there was none.
+	onAppend func(feed peer.ID, c api.Cid, made bool)
 	// fail, if it returns an error, makes a call fail. c may be undefined.
 	fail func(call string, c api.Cid) error
 	// busy and mostBusy count overlapping GetVersion calls when slow is set.
@@ -87,6 +90,9 @@ func hashOf(c api.Cid, n int) int {
 	_, _ = h.Write(c.Bytes())
 	return int(h.Sum32() % uint32(n))
 }
+
+// tick is the precision of a timeuuid.
+const tick = 100 * time.Nanosecond
 
 // timeuuid is the encoding of RFC 9562, version 1.
 func timeuuid(t time.Time, seq uint16) state.Revision {
@@ -133,8 +139,12 @@ func (s *fakeStore) put(c api.Cid, pin *api.Pin) {
 			}
 		}
 	}
+	before := revisionTime(s.pins[c].rev)
 	for f := range feeds {
 		s.feeds[f] = append(s.feeds[f], c)
+		if s.onAppend != nil {
+			s.onAppend(f, c, before.IsZero() && pin != nil)
+		}
 	}
 	if pin != nil {
 		clone := *pin
@@ -144,7 +154,11 @@ func (s *fakeStore) put(c api.Cid, pin *api.Pin) {
 			s.announce(c, clone.ExpireAt, time.Now())
 		}
 	}
-	s.pins[c] = version{pin: pin, rev: timeuuid(time.Now(), s.seq)}
+	now := time.Now().Truncate(tick)
+	if !now.After(before) {
+		now = before.Add(tick)
+	}
+	s.pins[c] = version{pin: pin, rev: timeuuid(now, s.seq)}
 }
 
 // announce lists an expiry.

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -111,5 +112,9 @@ func (r *Reconciler) mayMove(view membership.View) bool {
 	if r.opts.Repin != nil && !r.opts.Repin() {
 		return false
 	}
-	return !r.stop.holds(view) && !view.Frozen
+	return !r.stop.holds(view) && !view.Frozen && !slices.ContainsFunc(view.Peers, undecided)
 }
+
+// undecided tells that it is not known yet whether a peer that counts for the rule is
+// alive: the viewer has just started, or the peer has.
+func undecided(p membership.Peer) bool { return !p.Removed && p.Works() && !p.Live && !p.Dead() }
