@@ -43,6 +43,12 @@ func Build(ctx context.Context, dir, tests, work string, edits []Edit) (program 
 	return program, nil
 }
 
+// Check returns an error if an edit does not fit the files in dir.
+func Check(dir string, edits []Edit) error {
+	_, err := edited(dir, edits)
+	return err
+}
+
 // Program compiles the package pkg of the module in dir into a program and
 // returns its path. The edits name files by their paths below dir; more files
 // that are to be there are in added, by the same kind of path. It writes to the
