@@ -2,6 +2,7 @@ package scyllastate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestUnpinComesBack(t *testing.T) {
 		var pin []byte
 		waitFor(t, "all three replicas to answer", func() bool {
 			err := admin.Query("SELECT pin FROM "+conf.Keyspace+".pins WHERE cid = ?", c.Bytes()).Consistency(gocql.All).Scan(&pin)
-			return err == nil || err == gocql.ErrNotFound
+			return err == nil || errors.Is(err, gocql.ErrNotFound)
 		})
 		return len(pin) > 0
 	}

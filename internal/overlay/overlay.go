@@ -43,7 +43,7 @@ func Build(ctx context.Context, dir, tests, work string, edits []Edit) (program 
 	return program, nil
 }
 
-// Check says whether all edits fit the sources of the package in dir.
+// Check returns an error if an edit does not fit the files in dir.
 func Check(dir string, edits []Edit) error {
 	_, err := edited(dir, edits)
 	return err
