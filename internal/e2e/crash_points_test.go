@@ -79,7 +79,7 @@ var crashPoints = []crashPoint{
 	{"fence: before", fenceFile, "if old.pin == nil || w.next != nil {", before, "c"},
 	{"fence: after", fenceFile, "s.at(afterCAS, w)", after, "c"},
 	{"repin: before", moveFile, "if err := r.opts.Store.PutIf(ctx, *pin, rev); err != nil {", before, "c"},
-	{"repin: after", moveFile, "logger.Debugf(\"moved the pin of", before, "c"},
+	{"repin: after", moveFile, "logger.Debugf(\"the pin of %s, which %s held", before, "c"},
 	{"hand-over: before", drainFile, "err = r.opts.Store.PutIf(ctx, *pin, rev)", before, "c"},
 	{"hand-over: after", drainFile, "err = r.opts.Store.PutIf(ctx, *pin, rev)", after, "c"},
 	{"expiry: before", expiryFile, "err = r.opts.Store.DeleteIf(ctx, c, rev)", before, "c"},
