@@ -23,16 +23,16 @@ func (c Cluster) Own() float64 { return c.Pins * float64(c.Copies) / float64(c.P
 
 // Times and sizes of the code. Tests beside the code compare them.
 const (
-	SharedLook = 4 * time.Second        // and at those that all peers read
-	SaveIdle   = 10 * time.Second       // it saves its cursor while no changes come
-	Save       = time.Second            // and while some do
-	Clock      = 32 * time.Second       // it measures its clock, with the pause after
-	Beat       = 15 * time.Second       // it sends a heartbeat
-	View       = Beat / 2               // and reads those of all
-	LastBeat   = 5 * time.Minute        // it notes that it runs
-	Identities = 5 * time.Minute        // it reads who all are, whether that changed or not
-	Expiry     = 10 * time.Second       // a shard of the expiries is looked at
-	Round      = 24 * time.Hour         // the scrub, and the check of own pins
+	SharedLook = 4 * time.Second  // and at those that all peers read
+	SaveIdle   = 10 * time.Second // it saves its cursor while no changes come
+	Save       = time.Second      // and while some do
+	Clock      = 32 * time.Second // it measures its clock, with the pause after
+	Beat       = 15 * time.Second // it sends a heartbeat
+	View       = Beat / 2         // and reads those of all
+	LastBeat   = 5 * time.Minute  // it notes that it runs
+	Identities = 5 * time.Minute  // it reads who all are, whether that changed or not
+	Expiry     = 10 * time.Second // a shard of the expiries is looked at
+	Round      = 24 * time.Hour   // the scrub, and the check of own pins
 
 	BeatShards    = 16
 	ExpiryShards  = 16
