@@ -12,7 +12,6 @@ import (
 func TestScaleConstants(t *testing.T) {
 	window := production().window()
 	for name, pair := range map[string][2]float64{
-		"Look":          {float64(scale.Look), float64(pollEvery)},
 		"SharedLook":    {float64(scale.SharedLook), float64(sharedIdle)},
 		"Save":          {float64(scale.Save), float64(saveEvery)},
 		"SaveIdle":      {float64(scale.SaveIdle), float64(saveIdle)},

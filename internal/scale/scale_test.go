@@ -58,7 +58,7 @@ func TestTerms(t *testing.T) {
 		t.Errorf("%g statements a second are for pins that nobody writes", n)
 	}
 	few := Cluster{Peers: 1, Nodes: 1, Copies: 1}
-	if n := Sum(AtRest(), few); n < 4 || n > 10 {
+	if n := Sum(AtRest(), few); n < 3 || n > 10 {
 		t.Errorf("a peer alone without pins asks %g a second", n)
 	}
 }
