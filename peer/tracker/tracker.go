@@ -85,7 +85,10 @@ type Tracker struct {
 	noting  atomic.Int64 // ops that have one, or wait for it
 	retries retries
 	// looks are when IPFS is asked again for what it has pinned.
-	looks   retries
+	looks retries
+	// asked has when IPFS was last asked for what it does after all that came before:
+	// see settled. Who has taken it asks.
+	asked   chan time.Time
 	waiters waiters
 	measure chan api.Cid
 	// recent are pins that were noted lately, with their revisions.
@@ -116,7 +119,7 @@ func New(opts Options) *Tracker {
 		panic(err) // only a size below 1 is refused
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &Tracker{
+	t := &Tracker{
 		opts: opts, ctx: ctx, stop: stop,
 		queue:   newQueue(),
 		noters:  make(chan struct{}, noters),
@@ -125,7 +128,10 @@ func New(opts Options) *Tracker {
 		waiters: waiters{more: make(chan struct{}, 1)},
 		measure: make(chan api.Cid, maxMeasured),
 		recent:  recent,
+		asked:   make(chan time.Time, 1),
 	}
+	t.asked <- time.Time{}
+	return t
 }
 
 // SetClient gives the Tracker the peer's RPC client, and starts its work.
