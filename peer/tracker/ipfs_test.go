@@ -28,7 +28,7 @@ type ipfs struct {
 	asking     int           // questions without an answer so far
 	mostAsking int
 	asked      []string
-	waits      int // for what was asked before
+	waits      int                                          // for what was asked before
 	told       func(api.Cid)                                // is called after each answer about one pin, if not nil
 	lists      func(kind string) ([]api.IPFSPinInfo, error) // in place of its pins
 }
