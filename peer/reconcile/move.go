@@ -7,44 +7,52 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // errPaused says that nothing may be moved for now.
 var errPaused = errors.New("nothing is moved away from dead peers for now")
 
-// moveAway gives the pin of a CID to other peers than one that is gone, where
-// that is needed. A dead one keeps it as well, until enough others have it: it may have
-// the only copy. It reports whether it changed the pin. Errors: errPaused,
-// errNoCandidates, one that matches state.ErrChanged when somebody else changed
-// the pin, and those of the store.
-func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (bool, error) {
-	moved, _, err := r.move(ctx, gone, c)
-	return moved, err
+// move is what became of a pin that a peer held that is gone.
+type move struct {
+	// changed is set if the pin was changed.
+	changed bool
+	// open is set if the peer keeps it only until enough others have it, alone if no
+	// live peer had it, so that nobody can send its content.
+	open, alone bool
 }
 
-// move is moveAway. It also reports whether no live peer held the pin so far, so that
-// maybe nobody can send its content.
+// moveAway gives the pin of a CID to other peers than one that is gone, where
+// that is needed. A dead one keeps it as well, until enough others have it: it may have
+// the only copy. Errors: errPaused, errNoCandidates, one that matches state.ErrChanged
+// when somebody else changed the pin, and those of the store.
 // Action Repin of spec/Moves.tla.
-func (r *Reconciler) move(ctx context.Context, gone peer.ID, c api.Cid) (moved, alone bool, err error) {
+func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (move, error) {
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 	if err != nil {
-		return false, false, fmt.Errorf("reading the pin of %s: %w", c, err)
+		return move{}, fmt.Errorf("reading the pin of %s: %w", c, err)
 	}
 	if pin == nil || !allocatedTo(*pin, gone) {
-		return false, false, nil
+		return move{}, nil
 	}
 	view := r.opts.View()
 	member, ok := view.Get(gone)
 	if !ok || !member.Removed && !member.Dead() {
-		return false, false, nil // it came back, and sees to its pins itself
+		return move{}, nil // it came back, and sees to its pins itself
 	}
 	if !view.Gone(member) || !r.mayMove(view) {
-		return false, false, errPaused
+		return move{}, errPaused
+	}
+	has, err := r.hasCopy(ctx, view, *pin, rev)
+	if err != nil {
+		return move{}, err
 	}
 	cl := r.classes(ctx, view, *pin, func(p peer.ID) bool { return p == gone })
 	next, err := fill(ctx, r.opts.Allocator, *pin, cl)
 	if err != nil {
-		return false, false, err
+		return move{alone: !has}, err
 	}
 	switch {
 	case next != nil:
@@ -54,16 +62,31 @@ func (r *Reconciler) move(ctx context.Context, gone peer.ID, c api.Cid) (moved, 
 		// in upstream; a removed one has none.
 		next = without(pin.Allocations, gone)
 	default:
-		moved, err := r.settle(ctx, view, *pin, rev)
-		return moved, false, err
+		changed, err := r.settle(ctx, view, *pin, rev)
+		return move{changed: changed, open: !changed && inMove(*pin), alone: !has}, err
 	}
 	if len(next) == 0 {
-		return false, false, nil
+		return move{alone: !has}, nil
 	}
 	pin.Allocations = next
 	if err := r.opts.Store.PutIf(ctx, *pin, rev); err != nil {
-		return false, false, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
+		return move{}, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
 	}
 	logger.Debugf("the pin of %s, which %s held, is with %s now", c, gone, next)
-	return true, !member.Removed && len(cl.holders) == 0, nil
+	return move{changed: true, open: !member.Removed && inMove(*pin), alone: !has}, nil
+}
+
+// hasCopy tells whether a live holder has pinned the revision of a pin. It reads their
+// rows up to the first that has.
+func (r *Reconciler) hasCopy(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (bool, error) {
+	for _, p := range pin.Allocations {
+		if member, ok := view.Get(p); !ok || !member.Live || member.Removed {
+			continue
+		}
+		has, err := r.hasPinned(ctx, p, pin.Cid, rev)
+		if has || err != nil {
+			return has, err
+		}
+	}
+	return false, nil
 }

@@ -196,8 +196,8 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 				t.lookAgain(o.cid, firstLook)
 			}
 		})(ctx)
-		if pin := was.want.pin; err == nil && failed == nil && t.opts.Confirmed != nil && len(pin.Allocations) > pin.ReplicationFactorMax && !pin.IsPinEverywhere() {
-			t.opts.Confirmed(ctx, *pin, row.Rev)
+		if err == nil && failed == nil && t.opts.Confirmed != nil {
+			t.opts.Confirmed(ctx, *was.want.pin, row.Rev)
 		}
 		return apply, err
 	}

@@ -63,8 +63,8 @@ type Options struct {
 	// counted before content goes that this peer is not to hold any more while others
 	// are. It may be nil: then that goes at once.
 	Live func(peer.ID) bool
-	// Confirmed is called when it is noted that IPFS has pinned a revision of a pin that
-	// has more holders than its maximum. It may be nil.
+	// Confirmed is called when it is noted that IPFS has pinned a revision of a pin. It
+	// must not block. It may be nil.
 	Confirmed func(context.Context, api.Pin, state.Revision)
 	// KeepContent says that IPFS refuses to unpin, by configuration: then it is
 	// asked once only.
