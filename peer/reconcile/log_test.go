@@ -137,15 +137,14 @@ func TestOnlyCopiesAreLogged(t *testing.T) {
 		for _, c := range only {
 			w.has(alice, c)
 		}
-		pass(12 * time.Hour)
+		pass(4 * time.Hour)
 		if n := logged("2" + text + bob.String() + ", which is dead"); n < 2 || n > 6 {
 			t.Errorf("those that are left were announced %d times", n)
 		}
 		w.has(alice, failed)
 		w.has(alice, missing)
-		pass(24 * time.Hour)
 		before := logged(text)
-		pass(24 * time.Hour)
+		pass(4 * time.Hour)
 		if n := logged(text) - before; n != 0 {
 			t.Errorf("what others have is announced %d times", n)
 		}

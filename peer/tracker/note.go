@@ -231,6 +231,9 @@ func (t *Tracker) decide(o *op) note {
 		}
 		// After the row: others must not count on this peer while it counts on them.
 		kept, err := t.keeps(ctx, was.want)
+		if kept != "" && t.lacks(ctx, was, known.depth) {
+			kept = ""
+		}
 		return func(o *op, e *effects) {
 			noted(o, e)
 			t.end(o, e)

@@ -61,7 +61,7 @@ type Options struct {
 	CheckEvery time.Duration
 	// Live says who of the other peers is alive, and in the cluster: those alone are
 	// counted before content goes that this peer is not to hold any more while others
-	// are. It may be nil: then that goes at once.
+	// are. It may be nil: then nobody is, and that stays.
 	Live func(peer.ID) bool
 	// Confirmed is called when it is noted that IPFS has pinned a revision of a pin. It
 	// must not block. It may be nil.
@@ -117,6 +117,9 @@ func New(opts Options) *Tracker {
 	recent, err := lru.New[api.Cid, state.Revision](maxRecent)
 	if err != nil {
 		panic(err) // only a size below 1 is refused
+	}
+	if opts.Live == nil {
+		opts.Live = func(peer.ID) bool { return false }
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	t := &Tracker{
