@@ -18,10 +18,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -105,7 +103,8 @@ type Peer struct {
 	pins    *tracker.Tracker // nil for a peer without an IPFS daemon
 	cons    *consensus.Consensus
 	status  *status.Service
-	loops   atomic.Pointer[reconcile.Reconciler]
+	// confirmations come from the tracker before the loops run that look at them.
+	confirmations reconcile.Confirmations
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -182,9 +181,13 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		c.Connector, c.Tracker = connector, role.NewTracker(opts.ID, opts.Name, opts.Store)
 	} else {
 		conf := opts.Tracker
+		confirmed := p.confirmations.Confirmed
+		if opts.Follower {
+			confirmed = nil // it ends no moves
+		}
 		p.pins = tracker.New(tracker.Options{
 			Self: opts.ID, Name: opts.Name, Store: opts.Store, Daemon: ipfs.Connector, Size: ipfs.Size,
-			Live: p.live, Confirmed: p.confirmed, Missed: p.missed, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
+			Live: p.live, Confirmed: confirmed, Missed: p.missed, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
 			Config: tracker.Config{
 				MaxPinQueueSize: conf.MaxPinQueueSize, ConcurrentPins: conf.ConcurrentPins,
 				PriorityPinMaxAge: conf.PriorityPinMaxAge, PriorityPinMaxRetries: conf.PriorityPinMaxRetries,
@@ -205,13 +208,6 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 func (p *Peer) live(id peer.ID) bool {
 	member, ok := p.monitor.View().Get(id)
 	return ok && member.Live && !member.Removed
-}
-
-// confirmed tells the loops, once they run, that this peer has what others may wait for.
-func (p *Peer) confirmed(ctx context.Context, pin api.Pin, rev state.Revision) {
-	if loops := p.loops.Load(); loops != nil {
-		loops.Confirmed(ctx, pin, rev)
-	}
 }
 
 // forwardTimeout is how long another peer's IPFS daemon may take for one block.
@@ -240,7 +236,6 @@ func (p *Peer) Start(h host.Host, allocator reconcile.Allocator) {
 	}
 	p.running.Go(func() { p.pins.Run(ctx) })
 	loops := p.newLoops(allocator)
-	p.loops.Store(loops)
 	p.running.Go(func() { loops.Run(ctx) })
 }
 
@@ -251,7 +246,7 @@ func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {
 		Allocator: allocator, Trusted: p.cons.IsTrustedPeer,
 		OnlyTrusted: opts.OnlyTrusted, OnlyUntrusted: opts.OnlyUntrusted, Follower: opts.Follower,
 		Repin: opts.Repin, ScrubEvery: opts.ScrubEvery, Finish: p.monitor.Finish,
-		StopShare: opts.StopShare, StopFor: opts.StopFor,
+		StopShare: opts.StopShare, StopFor: opts.StopFor, Confirmations: &p.confirmations,
 		RecheckInterval: min(2*opts.PingInterval, reconcile.DefaultRecheckInterval),
 		Settle:          2 * membership.TTL(opts.PingInterval),
 	})

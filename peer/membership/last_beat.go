@@ -25,8 +25,9 @@ type clusterClock struct {
 	// known is false before the notes of others were read.
 	zero  time.Time
 	known bool
-	// stored are the notes of all peers as of the last read.
+	// stored are the notes of all peers as of the last read, newest the last of them.
 	stored map[peer.ID]state.LastBeat
+	newest time.Time
 }
 
 // at is what the clock shows when the process could judge for so long.
@@ -48,7 +49,7 @@ func (c *clusterClock) read(notes map[peer.ID]state.LastBeat, judged time.Durati
 	case !c.known || newest.After(c.at(judged)):
 		c.zero = newest.Add(-judged)
 	}
-	c.known, c.stored = true, notes
+	c.known, c.stored, c.newest = true, notes, newest
 }
 
 // died is when a peer died that was not seen live, on the scale of judged. Without a
@@ -78,7 +79,9 @@ func (m *Monitor) keepLastBeat() {
 		failed = err != nil
 		if text := contradiction(m.View().Peers); text != odd {
 			odd = text
-			if text != "" {
+			if text == "" {
+				logger.Info("the zones of the peers do not contradict each other any more")
+			} else {
 				logger.Warnf("the zones of the peers contradict each other: %s; correct state.scylla.zone there, until then the zones hold up fewer moves than they should", text)
 			}
 		}
@@ -89,8 +92,9 @@ func (m *Monitor) keepLastBeat() {
 }
 
 // noteLastBeat reads the notes of all peers, and then writes this one's. It is not
-// written before the others' were read. A peer that moves no pins writes none: while
-// it alone runs nobody could act on a death, and its time must not pass.
+// written before the others' were read. While peers run that move no pins nobody could
+// act on a death, and no time must pass: a follower notes the newest that it has read, so
+// that it counts when it dies. A peer that holds no pins counts for nothing.
 // Action Tick of spec/Moves.tla.
 func (m *Monitor) noteLastBeat(ctx context.Context) error {
 	if !m.mayBeat() {
@@ -110,9 +114,12 @@ func (m *Monitor) noteLastBeat(ctx context.Context) error {
 	judged := m.sight.judgedBy(now)
 	m.clock.read(notes, judged, m.opts.Members.DatabaseTime())
 	m.peers = m.snapshot(now)
-	at := m.clock.at(judged)
+	self, at := Peer{Role: m.opts.Role}, m.clock.at(judged)
+	if !self.Works() {
+		at = m.clock.newest
+	}
 	m.mu.Unlock()
-	if !(Peer{Role: m.opts.Role}).Works() {
+	if !self.Holds() || at.IsZero() {
 		return nil
 	}
 	return m.opts.Members.PutLastBeat(ctx, m.opts.ID, state.LastBeat{At: at, Zone: m.opts.Zone})
@@ -124,7 +131,7 @@ func contradiction(peers []Peer) string {
 	var with, without []Peer
 	for _, p := range peers {
 		switch {
-		case p.Removed || !p.Works() || !p.Live:
+		case p.Removed || !p.Holds() || !p.Live:
 		case p.Zone == "":
 			without = append(without, p)
 		default:
@@ -134,10 +141,6 @@ func contradiction(peers []Peer) string {
 	if len(with) == 0 || len(without) == 0 {
 		return ""
 	}
-	others := ""
-	if n := len(without) - 1; n > 0 {
-		others = fmt.Sprintf(", as are %d more", n)
-	}
-	return fmt.Sprintf("peer %s (%s) is in zone %q, peer %s (%s) is in none%s",
-		with[0].ID, with[0].Name, with[0].Zone, without[0].ID, without[0].Name, others)
+	return fmt.Sprintf("peer %s (%s) is in zone %q; in none: %d, such as peer %s (%s)",
+		with[0].ID, with[0].Name, with[0].Zone, len(without), without[0].ID, without[0].Name)
 }

@@ -62,6 +62,37 @@ func TestDeadForAcrossRestarts(t *testing.T) {
 	})
 }
 
+// TestHeartbeatOfBefore: the heartbeat of before the start of a process, which has not run
+// out, says that a peer is alive, and not that it was seen: both may have lost power.
+func TestHeartbeatOfBefore(t *testing.T) {
+	inBubble(t, func(t *testing.T, db *table) {
+		all := startPeers(t, db, "A", "B", "C")
+		after(2 * time.Hour)
+		for _, id := range []peer.ID{"A", "B"} {
+			stop(t, all[id])
+		}
+		a := startPeer(t, options(db, "A"))
+		if p := get(t, a, "B"); !p.Live || p.Seen {
+			t.Errorf("at first sight it is %v", p)
+		}
+		after(settled)
+		if p := get(t, a, "B"); !p.Dead() || p.Seen {
+			t.Errorf("when its heartbeat has run out it is %v", p)
+		}
+		wantDeadFor(t, "the one that did not return", a, "B", settled)
+		if p := get(t, a, "C"); !p.Live || !p.Seen {
+			t.Errorf("the one that ran on is %v", p)
+		}
+		after(20 * time.Minute)
+		wantDeadFor(t, "later", a, "B", 20*time.Minute+settled)
+		startPeer(t, options(db, "B"))
+		after(interval)
+		if p := get(t, a, "B"); !p.Live || !p.Seen {
+			t.Errorf("when it is back it is %v", p)
+		}
+	})
+}
+
 // TestTimeWithoutPowerIsNone for whoever comes back first, second or later, and so is
 // that in which nobody runs who could act on a death.
 func TestTimeWithoutPowerIsNone(t *testing.T) {
@@ -73,6 +104,13 @@ func TestTimeWithoutPowerIsNone(t *testing.T) {
 			api := startPeer(t, opts)
 			after(8 * time.Hour)
 			stop(t, api)
+		},
+		"a follower runs": func(t *testing.T, db *table) {
+			opts := options(db, "follower")
+			opts.Role = RoleFollower
+			follower := startPeer(t, opts)
+			after(8 * time.Hour)
+			stop(t, follower)
 		},
 		"two short starts": func(t *testing.T, db *table) {
 			for range 2 {
@@ -224,7 +262,8 @@ func TestDeadForWithoutNotes(t *testing.T) {
 	})
 }
 
-// TestNotes are made at the start, then every five minutes, by peers that move pins.
+// TestNotes are made at the start, then every five minutes, by peers that hold pins. One
+// that moves none repeats what it has read.
 func TestNotes(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *table) {
 		opts := options(db, "A")
@@ -236,8 +275,11 @@ func TestNotes(t *testing.T) {
 		}
 		for _, role := range []string{RoleAPI, RoleFollower} {
 			opts := options(db, peer.ID(role))
-			opts.Role = role
+			opts.Role, opts.Zone = role, "rack-2"
 			startPeer(t, opts)
+		}
+		if note := db.note(RoleFollower); note.At != first.At || note.Zone != "rack-2" {
+			t.Errorf("a follower noted %v", note)
 		}
 		after(DefaultLastBeatEvery - time.Second)
 		if note := db.note("A"); note != first {
@@ -247,8 +289,8 @@ func TestNotes(t *testing.T) {
 		if d := db.note("A").At.Sub(first.At); d < DefaultLastBeatEvery-settled || d > DefaultLastBeatEvery {
 			t.Errorf("it noted a time %s later", d)
 		}
-		if len(db.notes) != 1 {
-			t.Errorf("peers that move no pins made notes: %v", db.notes)
+		if note := db.note(RoleAPI); note != (state.LastBeat{}) {
+			t.Errorf("a peer that holds no pins noted %v", note)
 		}
 		b := startPeer(t, options(db, "B"))
 		if p := get(t, b, "A"); p.Zone != "rack-1" {
@@ -275,8 +317,7 @@ func TestContradiction(t *testing.T) {
 	}{
 		"none has one":     {[]Peer{in("a", ""), in("b", "")}, ""},
 		"all have one":     {[]Peer{in("a", "x"), in("b", "y"), dead, api, removed}, ""},
-		"some have one":    {[]Peer{in("a", ""), in("b", "x"), in("c", "")}, `peer b (name-b) is in zone "x", peer a (name-a) is in none, as are 1 more`},
-		"one has none":     {[]Peer{in("a", ""), in("b", "x")}, `peer b (name-b) is in zone "x", peer a (name-a) is in none`},
+		"some have one":    {[]Peer{in("a", ""), in("b", "x"), in("c", "")}, `peer b (name-b) is in zone "x"; in none: 2, such as peer a (name-a)`},
 		"nobody else runs": {[]Peer{in("a", "x"), dead}, ""},
 	} {
 		// A peer ID is printed in its own encoding.

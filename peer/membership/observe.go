@@ -23,6 +23,9 @@ const readAgain = time.Second
 type member struct {
 	row  state.Member // who it is; not its heartbeat
 	live bool
+	// seen is set when it has sent a heartbeat since this process looks: the first one
+	// that it finds may be of before a power cut that ended both.
+	seen bool
 	// heard is when its last heartbeat was first seen, or, when it was never
 	// heard of, its row.
 	heard     time.Time
@@ -112,6 +115,7 @@ func (m *Monitor) observe(rows []state.Member, asked time.Time) news {
 		}
 		moved := !slices.Equal(p.row.Addresses, row.Addresses)
 		fresh := p.notice(row, now, m.opts.Interval)
+		p.seen = p.seen || known && fresh
 		if row.ID == m.opts.ID {
 			n.lost = m.noticeSelf(p)
 			continue
@@ -197,14 +201,17 @@ func (m *Monitor) snapshot(now time.Time) []Peer {
 	peers := make([]Peer, 0, len(m.members))
 	for _, p := range m.members {
 		last := m.clock.stored[p.row.ID]
-		died := p.died
-		if p.beat == 0 {
+		died, zone := p.died, last.Zone
+		if !p.seen {
 			died = m.clock.died(last, judged)
+		}
+		if p.row.ID == m.opts.ID {
+			zone = m.opts.Zone // its note may be of an earlier process
 		}
 		peers = append(peers, Peer{
 			ID: p.row.ID, Name: p.row.Name, Role: p.row.Role,
-			Live: p.live, Seen: p.beat != 0, Heard: p.heard, DeadSince: p.deadSince,
-			Died: died, Zone: last.Zone,
+			Live: p.live, Seen: p.seen, Heard: p.heard, DeadSince: p.deadSince,
+			Died: died, Zone: zone,
 			Leaving: !p.row.Leaving.IsZero(), Removed: !p.row.Removed.IsZero(), RemovedAt: p.row.Removed,
 			Incarnation: p.row.Incarnation,
 		})

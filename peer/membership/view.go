@@ -46,7 +46,7 @@ type Peer struct {
 	// Live says that its heartbeats were seen within their TTL, by the clock of
 	// the viewer.
 	Live bool
-	// Seen says that the viewer has seen it live at some time.
+	// Seen says that it has sent a heartbeat while the viewer looked.
 	Seen bool
 	// Heard is when the viewer saw a new heartbeat, or, before the first one, the
 	// peer.
@@ -150,6 +150,9 @@ func (p Peer) Dead() bool { return !p.Live && !p.DeadSince.IsZero() }
 
 // Works tells whether peers of this role run the background loops.
 func (p Peer) Works() bool { return p.Role != RoleAPI && p.Role != RoleFollower }
+
+// Holds tells whether peers of this role hold pins.
+func (p Peer) Holds() bool { return p.Role != RoleAPI }
 
 func (p Peer) active() bool { return p.Live && !p.Removed && !p.Leaving }
 

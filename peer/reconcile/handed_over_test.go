@@ -131,7 +131,7 @@ func TestDeadPeerIsNotHandedOver(t *testing.T) {
 		cids := w.onlyOnBob(0, 20)
 		w.die(bob)
 		defer w.run(alice)()
-		pass(time.Hour)
+		pass(50 * time.Minute)
 		w.wantNoneOnBob(cids)
 		w.wantCalls("dead", map[string]int{"MarkHandedOver": 0, "HandedOver": 0, "ListPlacements bob": len(w.store.buckets(bob))})
 		w.remove(bob)

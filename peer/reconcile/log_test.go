@@ -2,14 +2,17 @@ package reconcile
 
 import (
 	"bufio"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/ipfs-cluster/ipfs-cluster/api"
 	logging "github.com/ipfs/go-log/v2"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // logLines collects what the package logs from warnings on.
@@ -107,30 +110,77 @@ func TestFailuresAreLoggedNowAndThen(t *testing.T) {
 	})
 }
 
-// TestOnlyCopiesAreLogged: how many pins of a dead peer no live one held, whether
-// its placements tell of them or its feed, which it had not read to the end.
+// TestOnlyCopiesAreLogged: how many pins of a dead peer no live one has, again and again
+// until one has them.
 func TestOnlyCopiesAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logged := logLines(t)
-		w := newWorld(t, alice, bob)
+		w := newWorld(t, alice, bob, carol)
+		w.member(carol, func(m *membership.Peer) { m.Role = membership.RoleFollower })
 		w.idle = true
+		var only []api.Cid
 		for n := range 5 {
-			w.add(n, 1, 1, bob)
+			only = append(only, w.add(n, 1, 1, bob))
 		}
 		w.add(6, 1, 2, bob, alice)
+		failed, missing := w.add(7, 1, 2, bob, alice), w.addUnheld(8, 2, 2, bob, alice)
+		w.store.hold(alice, failed, state.PlacementPinError)
+		w.store.hold(bob, missing, state.PlacementPinned)
 		clear(w.store.feeds) // they are not new
-		for n := range 3 {
-			w.addUnheld(10+n, 1, 1, bob) // these are
-		}
 		w.die(bob)
 		defer w.run(alice)()
 		pass(10 * time.Minute)
-		announced := 0
-		for n := 1; n <= 8; n++ {
-			announced += n * logged(fmt.Sprintf("%d of the pins of %s, which is dead, had no other live holder", n, bob))
+		const text = " of the pins of "
+		if n := logged("7" + text + bob.String() + ", which is dead"); n != 1 {
+			t.Errorf("they were announced %d times", n)
 		}
-		if announced != 8 {
-			t.Errorf("%d of 8 were announced", announced)
+		for _, c := range only {
+			w.has(alice, c)
+		}
+		pass(4 * time.Hour)
+		if n := logged("2" + text + bob.String() + ", which is dead"); n < 2 || n > 6 {
+			t.Errorf("those that are left were announced %d times", n)
+		}
+		w.has(alice, failed)
+		w.has(alice, missing)
+		before := logged(text)
+		pass(4 * time.Hour)
+		if n := logged(text) - before; n != 0 {
+			t.Errorf("what others have is announced %d times", n)
+		}
+	})
+}
+
+// TestOnlyCopiesAreLoggedWhoeverFindsThem: in the feed of a dead peer, of a removed one, and
+// by the scrub.
+func TestOnlyCopiesAreLoggedWhoeverFindsThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logged := logLines(t)
+		w := newWorld(t, alice, bob, dave)
+		w.idle = true
+		for n := range 3 {
+			w.addUnheld(n, 1, 1, bob) // it had not come to them
+		}
+		for n := range 4 {
+			w.add(10+n, 1, 1, dave)
+		}
+		w.store.feeds[dave] = nil
+		w.die(bob)
+		w.remove(dave)
+		stop := w.run(alice)
+		pass(10 * time.Minute)
+		if n := logged("no live peer had 3 of the pins that " + bob.String() + " was given"); n != 1 {
+			t.Errorf("those in its feed were announced %d times", n)
+		}
+		if n := logged("no live peer has 4 of the pins that " + dave.String() + " held, which was removed"); n != 1 {
+			t.Errorf("those of a removed peer were announced %d times", n)
+		}
+		stop()
+		w.addUnheld(20, 1, 1, dave)
+		pass(2 * scrubAge)
+		report, err := w.reconciler(alice).ScrubOnce(t.Context())
+		if err != nil || report.Alone != 1 {
+			t.Errorf("the scrub reports %+v, %v", report, err)
 		}
 	})
 }

@@ -4,44 +4,55 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // errPaused says that nothing may be moved for now.
 var errPaused = errors.New("nothing is moved away from dead peers for now")
 
+// move is what became of a pin that a peer held that is gone.
+type move struct {
+	// changed is set if the pin was changed.
+	changed bool
+	// open is set if the peer keeps it only until enough others have it, alone if no
+	// live peer had it, so that nobody can send its content.
+	open, alone bool
+}
+
 // moveAway gives the pin of a CID to other peers than one that is gone, where
 // that is needed. A dead one keeps it as well, until enough others have it: it may have
-// the only copy. It reports whether it changed the pin. Errors: errPaused,
-// errNoCandidates, one that matches state.ErrChanged when somebody else changed
-// the pin, and those of the store.
-//
-// A pin that no live peer held so far, so that maybe nobody can send its content, is
-// counted for the log, whichever loop moves it.
+// the only copy. Errors: errPaused, errNoCandidates, one that matches state.ErrChanged
+// when somebody else changed the pin, and those of the store.
 // Action Repin of spec/Moves.tla.
-func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (bool, error) {
+func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (move, error) {
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 	if err != nil {
-		return false, fmt.Errorf("reading the pin of %s: %w", c, err)
+		return move{}, fmt.Errorf("reading the pin of %s: %w", c, err)
 	}
 	if pin == nil || !allocatedTo(*pin, gone) {
-		return false, nil
+		return move{}, nil
 	}
 	view := r.opts.View()
 	member, ok := view.Get(gone)
 	if !ok || !member.Removed && !member.Dead() {
-		return false, nil // it came back, and sees to its pins itself
+		return move{}, nil // it came back, and sees to its pins itself
 	}
 	if !view.Gone(member) || !r.mayMove(view) {
-		return false, errPaused
+		return move{}, errPaused
+	}
+	has, err := r.hasCopy(ctx, view, *pin, rev)
+	if err != nil {
+		return move{}, err
 	}
 	cl := r.classes(ctx, view, *pin, func(p peer.ID) bool { return p == gone })
 	next, err := fill(ctx, r.opts.Allocator, *pin, cl)
 	if err != nil {
-		return false, err
+		return move{alone: !has}, err
 	}
 	switch {
 	case next != nil:
@@ -51,43 +62,31 @@ func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (boo
 		// in upstream; a removed one has none.
 		next = without(pin.Allocations, gone)
 	default:
-		return r.settle(ctx, view, *pin, rev)
+		changed, err := r.settle(ctx, view, *pin, rev)
+		return move{changed: changed, open: !changed && inMove(*pin), alone: !has}, err
 	}
 	if len(next) == 0 {
-		return false, nil
+		return move{alone: !has}, nil
 	}
 	pin.Allocations = next
 	if err := r.opts.Store.PutIf(ctx, *pin, rev); err != nil {
-		return false, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
+		return move{}, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
 	}
 	logger.Debugf("the pin of %s, which %s held, is with %s now", c, gone, next)
-	if !member.Removed && len(cl.holders) == 0 {
-		r.alone.add(gone)
+	return move{changed: true, open: !member.Removed && inMove(*pin), alone: !has}, nil
+}
+
+// hasCopy tells whether a live holder has pinned the revision of a pin. It reads their
+// rows up to the first that has.
+func (r *Reconciler) hasCopy(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (bool, error) {
+	for _, p := range pin.Allocations {
+		if member, ok := view.Get(p); !ok || !member.Live || member.Removed {
+			continue
+		}
+		has, err := r.hasPinned(ctx, p, pin.Cid, rev)
+		if has || err != nil {
+			return has, err
+		}
 	}
-	return true, nil
-}
-
-// onlyCopies counts, for each dead peer, the pins that were given to others and that
-// no live peer held. It is safe for concurrent use.
-type onlyCopies struct {
-	mu   sync.Mutex
-	pins map[peer.ID]int
-}
-
-func (o *onlyCopies) add(id peer.ID) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.pins == nil {
-		o.pins = make(map[peer.ID]int)
-	}
-	o.pins[id]++
-}
-
-// take returns what was counted since it was last called.
-func (o *onlyCopies) take() map[peer.ID]int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	pins := o.pins
-	o.pins = nil
-	return pins
+	return false, nil
 }

@@ -209,7 +209,7 @@ func TestWhoMayBeGivenAPin(t *testing.T) {
 				id := w.add(1, c.rmin, c.rmax, c.holders...)
 				w.die(bob)
 				r := w.reconciler(dave, func(o *Options) { c.change(w, o) })
-				if moved, err := r.moveAway(t.Context(), bob, id); err != nil || !moved {
+				if moved, err := r.moveAway(t.Context(), bob, id); err != nil || !moved.changed {
 					t.Fatalf("moved %v, %v", moved, err)
 				}
 				want := slices.Concat(c.want, c.holders) // who is gone stays until others have it

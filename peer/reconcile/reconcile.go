@@ -105,14 +105,17 @@ type Options struct {
 	Settle time.Duration
 	// Finish ends the membership of a peer that has handed over its pins.
 	Finish func(context.Context, peer.ID) error
-	Rates  Rates
+	// Confirmations are those of this peer, which may have begun before.
+	Confirmations *Confirmations
+	Rates         Rates
 }
 
 // Reconciler runs the loops of one peer.
 type Reconciler struct {
-	opts  Options
-	stop  stopRule
-	alone onlyCopies
+	*Confirmations
+
+	opts Options
+	stop stopRule
 	// expiring has one token for each pin that is being looked at.
 	expiring chan struct{}
 }
@@ -127,7 +130,12 @@ func New(opts Options) *Reconciler {
 	setDefault(&opts.Rates.Moves, 8)
 	setDefault(&opts.Rates.Expiries, 16)
 	setDefault(&opts.Rates.Checks, 8)
+	if opts.Confirmations == nil {
+		opts.Confirmations = new(Confirmations)
+	}
 	return &Reconciler{
+		Confirmations: opts.Confirmations,
+
 		opts:     opts,
 		stop:     stopRule{share: opts.StopShare, lately: opts.StopFor},
 		expiring: make(chan struct{}, opts.Rates.Expiries),

@@ -22,6 +22,11 @@ const (
 	// repinChunk is how many buckets are done before the peers are looked at
 	// again.
 	repinChunk = 64
+	// openFactor times RecheckInterval is how long pins wait that a dead peer keeps until
+	// others have them, and of which this peer may not hear: an hour. It is doubled
+	// with each look, up to maxOpenPause.
+	openFactor   = 120
+	maxOpenPause = 24 * time.Hour
 )
 
 // repin is the loop that goes through the placements of the peers that are gone.
@@ -42,11 +47,20 @@ func (l *repin) pass(ctx context.Context) error {
 		l.mark(ctx, id, p)
 		p.settle(l.r.opts.Settle)
 		p.reset(bucketRetry)
+		if time.Since(p.openSince) >= p.openPause {
+			p.openPause = min(2*p.openPause, maxOpenPause)
+			p.openSince = time.Now()
+			p.reset(bucketOpen)
+		}
 		if time.Since(p.starvedAt) >= starvedFactor*l.r.opts.RecheckInterval {
 			p.reset(bucketStarved)
 		}
 	}
+	var ending error
 	for ctx.Err() == nil {
+		if err := l.r.endMoves(ctx); ending == nil {
+			ending = err
+		}
 		view := l.r.opts.View()
 		l.observe(view)
 		if !l.r.mayMove(view) {
@@ -59,7 +73,7 @@ func (l *repin) pass(ctx context.Context) error {
 		}
 		l.work(ctx, id, buckets)
 	}
-	return l.report()
+	return errors.Join(ending, l.report())
 }
 
 // observe notes who is gone, and whose work changes because peers came or went.
@@ -79,7 +93,7 @@ func (l *repin) observe(view membership.View) {
 		known := l.peers[p.ID]
 		switch {
 		case known == nil || !known.since.Equal(goneSince(p)):
-			l.peers[p.ID] = &repinPeer{since: goneSince(p), removed: p.Removed}
+			l.peers[p.ID] = &repinPeer{since: goneSince(p), removed: p.Removed, openSince: time.Now(), openPause: openFactor * l.r.opts.RecheckInterval}
 		case changed && known.removed:
 			// Others may have done what was theirs: that is read.
 			known.listed = known.listed && !slices.Contains(known.buckets[:], bucketForeign)
@@ -161,12 +175,16 @@ func (l *repin) work(ctx context.Context, id peer.ID, buckets []int) {
 // report says what the pass did, and returns what went wrong.
 func (l *repin) report() error {
 	var errs []error
-	for id, n := range l.r.alone.take() { // of the other loops, too
-		logger.Warnf("%d of the pins of %s, which is dead, had no other live holder: maybe it has the only copies, so it keeps them until others have them, or it comes back", n, id)
-	}
 	for id, p := range l.peers {
 		if p.moved > 0 {
 			logger.Infof("gave %d pins of %s to other peers", p.moved, id)
+		}
+		if n := p.alone(); n > 0 && p.lookedAlone {
+			if p.removed {
+				logger.Warnf("no live peer has %d of the pins that %s held, which was removed: maybe it has the only copies; to get them, bring it back", n, id)
+			} else {
+				logger.Warnf("no live peer has %d of the pins of %s, which is dead: maybe it has the only copies, so it keeps them until others have them, or it comes back; do not remove it before", n, id)
+			}
 		}
 		if p.starved > 0 {
 			logger.Warnf("%d pins of %s need another peer and there are not enough that could take them, %s is the first: add peers or space", p.starved, id, p.firstCid)

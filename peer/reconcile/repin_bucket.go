@@ -30,6 +30,9 @@ const (
 	bucketStarved
 	// bucketEarly was done while the removed peer may still have been at work.
 	bucketEarly
+	// bucketOpen has pins that the dead peer keeps until others have them, or that
+	// nobody else has.
+	bucketOpen
 	// bucketUnmarked is done, which is to be noted.
 	bucketUnmarked
 )
@@ -50,12 +53,18 @@ type repinPeer struct {
 	unmarked  error
 	buckets   [state.Buckets]bucketState
 	starvedAt time.Time
+	// openSince is when the last look at what is open began, or the first one.
+	openSince time.Time
+	openPause time.Duration
+	// lonely is how many pins no live peer had, by bucket, when it was looked at last.
+	lonely [state.Buckets]int
 	passResult
 }
 
 // passResult is what one pass did with the pins of a peer.
 type passResult struct {
 	moved, starved, corrupt  int
+	lookedAlone              bool    // at some that no live peer has
 	firstCid                 api.Cid // of those that nobody can take
 	firstCorrupt, firstError error
 }
@@ -63,6 +72,8 @@ type passResult struct {
 // bucketResult is what became of the pins of one bucket.
 type bucketResult struct {
 	moved, starved, corrupt, failed int
+	alone                           int // how many no live peer has
+	open                            bool
 	paused                          bool
 	firstCid                        api.Cid // of those that nobody can take
 	firstCorrupt                    error
@@ -74,8 +85,12 @@ func (r *Reconciler) repinBucket(ctx context.Context, id peer.ID, bucket int) bu
 	err := r.opts.Store.ListPlacements(ctx, id, bucket, func(row state.Placement) error {
 		// Also one that is to be unpinned: its pin may have been made again since.
 		moved, err := r.moveAway(ctx, id, row.Cid)
+		if moved.alone {
+			b.alone++
+		}
+		b.open = b.open || moved.open || moved.alone
 		switch {
-		case moved:
+		case moved.changed:
 			b.moved++
 		case err == nil:
 		case errors.Is(err, errPaused):
@@ -113,6 +128,8 @@ func (r *Reconciler) repinBucket(ctx context.Context, id peer.ID, bucket int) bu
 // at work meanwhile.
 func (p *repinPeer) add(bucket int, b bucketResult, early bool) {
 	p.moved += b.moved
+	p.lonely[bucket] = b.alone
+	p.lookedAlone = p.lookedAlone || b.alone > 0
 	p.starved += b.starved
 	if b.starved > 0 && !p.firstCid.Defined() {
 		p.firstCid = b.firstCid
@@ -134,9 +151,20 @@ func (p *repinPeer) add(bucket int, b bucketResult, early bool) {
 		p.buckets[bucket] = bucketEarly
 	case p.removed:
 		p.buckets[bucket] = bucketUnmarked
+	case b.open:
+		p.buckets[bucket] = bucketOpen
 	default:
 		p.buckets[bucket] = bucketDone
 	}
+}
+
+// alone is how many pins no live peer had.
+func (p *repinPeer) alone() int {
+	n := 0
+	for _, some := range p.lonely {
+		n += some
+	}
+	return n
 }
 
 func (p *repinPeer) reset(s bucketState) {

@@ -54,9 +54,13 @@ func TestDeadPeersPinsMove(t *testing.T) {
 		if before.Allocations = after.Allocations; !before.Equals(after) || !before.Timestamp.Equal(after.Timestamp) {
 			t.Errorf("more than the allocations changed: %+v, was %+v", after, before)
 		}
-		pass(time.Hour)
+		pass(50 * time.Minute)
 		if n := w.store.count("ListPlacements bob"); n != used {
 			t.Errorf("what was done is done again: %d listings", n)
+		}
+		pass(2 * time.Hour) // what was moved is looked at once more
+		if n := w.store.count("ListPlacements bob"); n <= used || n > 2*used {
+			t.Errorf("there were %d listings in all", n)
 		}
 	})
 }
@@ -152,11 +156,11 @@ func TestRemovedPeerThatCameBackKeepsItsPins(t *testing.T) {
 		first, second := w.add(1, 1, 1, bob), w.add(2, 1, 1, bob)
 		r := w.reconciler(alice)
 		w.remove(bob)
-		if moved, err := r.moveAway(t.Context(), bob, first); !moved || err != nil {
+		if moved, err := r.moveAway(t.Context(), bob, first); !moved.changed || err != nil {
 			t.Fatalf("moved %v, %v", moved, err)
 		}
 		w.revive(bob)
-		if moved, err := r.moveAway(t.Context(), bob, second); moved || err != nil {
+		if moved, err := r.moveAway(t.Context(), bob, second); moved.changed || err != nil {
 			t.Errorf("moved %v, %v", moved, err)
 		}
 		w.wantHolders(second, bob)

@@ -21,6 +21,8 @@ const (
 	// scrubAge is how old a pin or placement must be for the scrub to find
 	// fault with it: younger ones are being worked on.
 	scrubAge = 10 * time.Minute
+	// leavingAge is that of a placement that is to go when others have its content.
+	leavingAge = 24 * time.Hour
 	// scrubStep is after how many pins a scrub notes how far it has come.
 	scrubStep = 1000
 	// maxNamed is how many pins of a piece are named that may have come back.
@@ -41,8 +43,8 @@ type Report struct {
 	// BadRows is how many rows of the pinset cannot be decoded.
 	BadRows int
 	// Moved is how many pins were with a removed peer and are with others now,
-	// Starved how many of them nobody can take.
-	Moved, Starved int
+	// Starved how many of them nobody can take, and Alone how many no live peer had.
+	Moved, Starved, Alone int
 	// Suspects is how many pins may have been removed, and have come back.
 	Suspects int
 }
@@ -54,6 +56,7 @@ func (r *Report) add(other Report) {
 	r.BadRows += other.BadRows
 	r.Moved += other.Moved
 	r.Starved += other.Starved
+	r.Alone += other.Alone
 	r.Suspects += other.Suspects
 }
 
@@ -95,6 +98,9 @@ func (r *Report) log(where string) {
 		logger.Warnf("scrub of %s: no peer knows of %d pins of long ago, of which %d are named above: they may have been removed and have come back (docs/database.md, Repair). Their peers pin them: "+
 			"ipfs-cluster-ctl pin rm those that nobody wants, nothing has to be done about the others", where, r.Suspects, min(r.Suspects, maxNamed))
 	}
+	if r.Alone > 0 {
+		logger.Warnf("scrub of %s: no live peer has %d of the pins that removed peers held: maybe those have the only copies; to get them, bring them back", where, r.Alone)
+	}
 	if r.Told+r.Strays+r.BadRows+r.Moved+r.Starved > 0 {
 		logger.Warnf("scrub of %s: told peers %d times to look at a pin again, removed %d stray entries, found %d rows that cannot be decoded, gave %d pins of removed peers to others and found nobody for %d",
 			where, r.Told, r.Strays, r.BadRows, r.Moved, r.Starved)
@@ -131,6 +137,9 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 		// the mode.
 		if ok && !row.Status.Leaving() && !revisionTime(row.Rev).Before(revisionTime(rev)) {
 			continue
+		}
+		if member, _ := view.Get(p); !member.Live {
+			continue // its feed has told it, or it compares everything when it starts
 		}
 		if err := tell.add(ctx, p, pin.Cid); err != nil {
 			return err

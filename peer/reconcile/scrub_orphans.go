@@ -12,9 +12,9 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-// met counts pins that a scrub has met: of removed peers, and those that may have come
-// back. It is safe for concurrent use.
-type met struct{ moved, starved, suspects atomic.Int64 }
+// met counts pins that a scrub has met: of removed peers, alone if no live peer had them,
+// and those that may have come back. It is safe for concurrent use.
+type met struct{ moved, starved, alone, suspects atomic.Int64 }
 
 // scrubOrphan gives a pin that names removed peers to others, and reports whether
 // it changed the pin. What such a peer held is looked through once, and its feed is
@@ -27,8 +27,11 @@ func (r *Reconciler) scrubOrphan(ctx context.Context, view membership.View, met 
 			continue
 		}
 		moved, err := r.moveAway(ctx, p, pin.Cid)
+		if moved.alone {
+			met.alone.Add(1)
+		}
 		switch {
-		case moved:
+		case moved.changed:
 			met.moved.Add(1)
 			changed = true
 		case errors.Is(err, errNoCandidates):

@@ -65,12 +65,12 @@ func TestScrubGivesPinsOfRemovedPeersToOthers(t *testing.T) {
 			}
 			return nil
 		}
-		w.scrub(Report{Pins: 7, Told: 2}, all...) // carol, and alice of half
+		w.scrub(Report{Pins: 7, Told: 1}, all...) // alice of half; carol is dead
 		w.store.fail = nil
 		w.wantHolders(alone, bob)
 		w.set(func() { w.repin = true })
 		clear(w.store.told)
-		w.scrub(Report{Pins: 7, Told: 1, Moved: 3, Starved: 1}, all...)
+		w.scrub(Report{Pins: 7, Moved: 3, Starved: 1, Alone: 2}, all...)
 		w.wantHolders(alone, alice)
 		w.wantHolders(enough, alice)
 		w.wantHolders(half, alice)
@@ -82,7 +82,7 @@ func TestScrubGivesPinsOfRemovedPeersToOthers(t *testing.T) {
 			t.Errorf("told %q of a pin that has just been moved", told)
 		}
 		w.revive(erin)
-		w.scrub(Report{Pins: 7, Told: 2, Moved: 1}, all...) // erin, too, of what every peer holds
+		w.scrub(Report{Pins: 7, Told: 1, Moved: 1}, all...) // erin, of what every peer holds
 		w.wantHolders(impossible, alice, dave, erin)
 	})
 }

@@ -63,6 +63,7 @@ func (r *Reconciler) scrubPiece(ctx context.Context, piece int, from api.Cid) (R
 		err = fmt.Errorf("reading piece %d of the pinset: %w", piece, scanErr)
 	}
 	s.report.Told, s.report.Moved, s.report.Starved = s.tell.told, int(s.met.moved.Load()), int(s.met.starved.Load())
+	s.report.Alone = int(s.met.alone.Load())
 	s.report.Suspects = int(s.met.suspects.Load())
 	return s.report, s.reached, err
 }

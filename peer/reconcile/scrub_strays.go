@@ -76,8 +76,13 @@ type strays struct {
 	tell  *teller
 
 	mu    sync.Mutex
-	cids  []api.Cid
-	peers []peer.ID // of cids
+	batch []heldRow
+}
+
+// heldRow is a placement and whose it is.
+type heldRow struct {
+	state.Placement
+	by peer.ID
 }
 
 // look takes a placement, unless it is one that is being worked on.
@@ -86,48 +91,55 @@ func (s *strays) look(ctx context.Context, p peer.ID, row state.Placement) error
 		return nil
 	}
 	s.mu.Lock()
-	s.cids, s.peers = append(s.cids, row.Cid), append(s.peers, p)
-	if len(s.cids) < strayBatch {
+	s.batch = append(s.batch, heldRow{row, p})
+	if len(s.batch) < strayBatch {
 		s.mu.Unlock()
 		return nil
 	}
-	cids, peers := s.take()
+	batch := s.take()
 	s.mu.Unlock()
-	return s.compare(ctx, cids, peers)
+	return s.compare(ctx, batch)
 }
 
 // rest compares what is left.
 func (s *strays) rest(ctx context.Context) error {
 	s.mu.Lock()
-	cids, peers := s.take()
+	batch := s.take()
 	s.mu.Unlock()
-	return s.compare(ctx, cids, peers)
+	return s.compare(ctx, batch)
 }
 
 // take empties the batch. The caller has the lock.
-func (s *strays) take() (cids []api.Cid, peers []peer.ID) {
-	cids, peers = s.cids, s.peers
-	s.cids, s.peers = nil, nil
-	return cids, peers
+func (s *strays) take() []heldRow {
+	batch := s.batch
+	s.batch = nil
+	return batch
 }
 
 // compare tells the peers of what they should not hold. A pin that cannot be decoded is
 // reported by the scrub of the pinset.
-func (s *strays) compare(ctx context.Context, cids []api.Cid, peers []peer.ID) error {
-	if len(cids) == 0 {
+func (s *strays) compare(ctx context.Context, batch []heldRow) error {
+	if len(batch) == 0 {
 		return nil
 	}
-	var found []int
+	cids := make([]api.Cid, len(batch))
+	for i, row := range batch {
+		cids[i] = row.Cid
+	}
+	var found []heldRow
 	err := s.store.GetVersions(ctx, cids, func(i int, pin *api.Pin, _ state.Revision, err error) {
-		if err == nil && !mayHold(pin, peers[i]) {
-			found = append(found, i)
+		row := batch[i]
+		// What others are to hold stays until they have it, and its peer looks by itself.
+		waits := pin != nil && row.Status.Leaving() && time.Since(row.Updated) < leavingAge
+		if err == nil && !waits && !mayHold(pin, row.by) {
+			found = append(found, row)
 		}
 	})
 	if err != nil {
 		return fmt.Errorf("reading the pins of %d placements: %w", len(cids), err)
 	}
-	for _, i := range found {
-		if err := s.tell.add(ctx, peers[i], cids[i]); err != nil {
+	for _, row := range found {
+		if err := s.tell.add(ctx, row.by, row.Cid); err != nil {
 			return err
 		}
 	}

@@ -37,7 +37,7 @@ func TestScrubFindsWhatIsMissing(t *testing.T) {
 		w.remove(dave)
 		want := map[api.Cid][]peer.ID{
 			w.add(1, 2, 2, alice, bob):                nil,
-			w.addUnheld(2, 2, 3, alice, bob, dave):    {alice, bob},
+			w.addUnheld(2, 2, 3, alice, bob, dave):    {alice}, // bob is dead
 			w.addUnheld(3, 1, 1, peer.ID("stranger")): nil,
 			w.addUnheld(4, -1, -1):                    {alice},
 		}
@@ -65,7 +65,7 @@ func TestScrubFindsWhatIsMissing(t *testing.T) {
 				t.Errorf("%s: told %q, want %q", w.store.pin(c).Name, got, peers)
 			}
 		}
-		if want := (Report{Pins: 8, Told: 4, Starved: 1}); report != want {
+		if want := (Report{Pins: 8, Told: 3, Starved: 1, Alone: 1}); report != want {
 			t.Errorf("report %+v, want %+v", report, want)
 		}
 		if n := w.store.count("PutIf") + w.store.count("DeleteIf"); n != 0 {
@@ -113,6 +113,39 @@ func TestScrubFindsStrays(t *testing.T) {
 		}
 		if want := (Report{Pins: 4, Told: 3, Strays: 3}); report != want {
 			t.Errorf("report %+v, want %+v", report, want)
+		}
+	})
+}
+
+// TestScrubLeavesWhatWaitsForOthers: what a peer keeps until others have it, it looks at by
+// itself. It does not know that it may go at once when nobody is to have it any more.
+func TestScrubLeavesWhatWaitsForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob)
+		kept, gone := w.add(1, 1, 1, bob), w.add(2, 1, 1, bob)
+		for _, c := range []api.Cid{kept, gone} {
+			w.store.hold(alice, c, state.PlacementUnpinning)
+		}
+		w.store.write(gone, nil)
+		pass(scrubAge + time.Second)
+		for range 3 {
+			clear(w.store.told)
+			if _, err := w.reconciler(alice).ScrubOnce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if told := w.store.toldOf(kept); len(told) != 0 {
+				t.Errorf("told %q of what waits", told)
+			}
+			if told := w.store.toldOf(gone); !slices.Contains(told, alice) {
+				t.Errorf("told %q of what is not pinned any more", told)
+			}
+		}
+		pass(leavingAge)
+		if _, err := w.reconciler(alice).ScrubOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if told := w.store.toldOf(kept); !slices.Contains(told, alice) {
+			t.Errorf("after a day told %q of what waits", told)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -16,24 +17,37 @@ import (
 // A move adds holders first, and takes off who is too many once enough have the
 // content: see ADR 0018. So a pin may have more holders than its maximum meanwhile.
 
-// Confirmed ends a move that this peer's confirmation of a revision makes complete,
-// if the pin is in one. It may be called from any goroutine, and logs its errors: what
-// it leaves undone is found by the look through what a dead peer held, or the scrub.
-// Action Settle of spec/Moves.tla.
-func (r *Reconciler) Confirmed(ctx context.Context, pin api.Pin, rev state.Revision) {
-	view := r.opts.View()
-	if r.opts.Follower || view.Frozen || r.opts.Repin != nil && !r.opts.Repin() {
-		return
-	}
-	_, err := r.settle(ctx, view, pin, rev)
-	if err != nil && !errors.Is(err, state.ErrChanged) && ctx.Err() == nil {
-		state.Failure(err, logger.Warnf, logger.Debugf)("taking the pin of %s off who is too many: %s", pin.Cid, err)
-	}
-}
-
 // inMove reports whether the pin has more holders than it is to have in the end.
 func inMove(pin api.Pin) bool {
-	return pin.Type != api.MetaType && !pin.IsPinEverywhere() && len(pin.Allocations) > max(pin.ReplicationFactorMax, 1)
+	return pin.Type != api.MetaType && pin.ReplicationFactorMax > 0 && len(pin.Allocations) > pin.ReplicationFactorMax
+}
+
+// endMoves ends the moves that confirmations of this peer make complete. While nobody can
+// be judged, or the database does not answer, they wait.
+// Action Settle of spec/Moves.tla.
+func (r *Reconciler) endMoves(ctx context.Context) error {
+	if r.opts.Repin != nil && !r.opts.Repin() {
+		r.Confirmations.take()
+		return nil
+	}
+	view := r.opts.View()
+	if view.Frozen {
+		return nil
+	}
+	var g errgroup.Group
+	g.SetLimit(r.opts.Rates.Moves)
+	for c, confirmed := range r.Confirmations.take() {
+		pin, rev := confirmed.pin, confirmed.rev
+		g.Go(func() error {
+			_, err := r.settle(ctx, view, pin, rev)
+			if err == nil || errors.Is(err, state.ErrChanged) {
+				return nil // a change is confirmed, too
+			}
+			r.Confirmations.putBack(c, confirmed)
+			return fmt.Errorf("taking the pin of %s off who is too many: %w", c, err)
+		})
+	}
+	return g.Wait()
 }
 
 // settle takes the pin off those who are too many, once enough others have it. It
@@ -49,11 +63,11 @@ func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.P
 			continue
 		}
 		good = append(good, p)
-		row, there, err := r.opts.Store.GetPlacement(ctx, p, pin.Cid)
+		has, err := r.hasPinned(ctx, p, pin.Cid, rev)
 		if err != nil {
-			return false, fmt.Errorf("reading what %s does with %s: %w", p, pin.Cid, err)
+			return false, err
 		}
-		if there && row.Status == state.PlacementPinned && row.Rev == rev {
+		if has {
 			have = append(have, p)
 		}
 	}
@@ -74,6 +88,18 @@ func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.P
 		return false, fmt.Errorf("ending the move of the pin of %s: %w", pin.Cid, err)
 	}
 	return true, nil
+}
+
+// hasPinned tells whether a peer has confirmed that revision of a pin.
+func (r *Reconciler) hasPinned(ctx context.Context, p peer.ID, c api.Cid, rev state.Revision) (bool, error) {
+	row, there, err := r.opts.Store.GetPlacement(ctx, p, c)
+	if err != nil {
+		return false, fmt.Errorf("reading what %s does with %s: %w", p, c, err)
+	}
+	if there && row.Status == state.PlacementPinned && row.Rev == rev {
+		return true, nil
+	}
+	return false, nil
 }
 
 // mayHave tells whether a holder is alive, a member that stays, and one that the user

@@ -72,8 +72,8 @@ func TestRemovedHolderGoesAtOnce(t *testing.T) {
 	w.idle = true
 	id := w.add(1, 1, 1, bob)
 	w.remove(bob)
-	if moved, err := w.reconciler(carol).moveAway(t.Context(), bob, id); err != nil || !moved {
-		t.Fatalf("moved %v, %v", moved, err)
+	if moved, err := w.reconciler(carol).moveAway(t.Context(), bob, id); err != nil || !moved.changed {
+		t.Fatalf("moved %+v, %v", moved, err)
 	}
 	w.wantHolders(id, alice)
 }
@@ -131,7 +131,7 @@ func TestEndOfAMove(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.reconciler(carol).Confirmed(t.Context(), *pin, rev)
+			w.confirmed(carol, *pin, rev)
 			w.wantHolders(id, c.want...)
 		})
 	}
@@ -148,13 +148,13 @@ func TestEndOfAMoveGivesWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.store.fail = failAll
-	w.reconciler(carol).Confirmed(t.Context(), *pin, rev)
+	w.confirmed(carol, *pin, rev)
 	w.store.fail = nil
 	w.wantHolders(id, bob, carol)
 	changed := *pin
 	changed.Allocations = []peer.ID{bob}
 	w.store.write(id, &changed)
-	w.reconciler(carol).Confirmed(t.Context(), *pin, rev)
+	w.confirmed(carol, *pin, rev)
 	w.wantHolders(id, bob)
 	if _, err := w.reconciler(carol).settle(t.Context(), w.view(carol), *pin, rev); !errors.Is(err, state.ErrChanged) {
 		t.Errorf("it returned %v", err)

@@ -37,7 +37,7 @@ func (s *stopRule) holds(view membership.View) bool {
 	switch {
 	case why != "" && !s.stopped:
 		logger.Errorf("%s: their pins are not given to others, because the network between the peers and the database may be what fails, or the peers are still starting. "+
-			"Check it, and start the peers again; peers that will not come back are taken out with `ipfs-cluster-ctl peers rm`. What stays dead for %s is moved",
+			"Check it, and start the peers again; peers that will not come back are taken out with `ipfs-cluster-ctl peers rm`, which gives up the content that only they have. What stays dead for %s is moved",
 			why, s.lately)
 	case why == "" && s.stopped:
 		logger.Warnf("no more than %d of %d peers died within %s, and this peer has seen all of them live: the pins of dead peers are given to others again", d.dead, d.counted, s.lately)
@@ -62,7 +62,7 @@ func deathsIn(view membership.View, lately time.Duration) deaths {
 	zones := make(map[string]*zone)
 	for _, p := range view.Peers {
 		dead := p.Dead() && view.DeadFor(p) < lately
-		if p.Removed || !p.Works() || !p.Live && !dead {
+		if p.Removed || !p.Holds() || !p.Live && !dead {
 			continue
 		}
 		z := zones[p.Zone]
@@ -95,7 +95,7 @@ func deathsIn(view membership.View, lately time.Duration) deaths {
 func (d deaths) stop(share float64) string {
 	switch {
 	case d.unseen > 0:
-		return fmt.Sprintf("%d of %d peers have not been seen since this peer started, and were alive not long before", d.unseen, d.counted)
+		return fmt.Sprintf("%d of %d peers have not been seen since this peer started, and were alive not long before or never noted when they ran", d.unseen, d.counted)
 	case d.dead < 2:
 		return ""
 	case float64(d.dead)/float64(d.counted) >= share:

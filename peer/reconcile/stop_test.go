@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,6 +72,7 @@ func TestStopRuleEndsAfterAnHour(t *testing.T) {
 type counted struct {
 	live, dead, unseen, old, removed, api int
 	zone                                  string
+	role                                  string // of all but API peers, RoleFull by default
 }
 
 func (c counted) peers() []membership.Peer {
@@ -79,7 +81,7 @@ func (c counted) peers() []membership.Peer {
 		p.Zone = c.zone
 		for range n {
 			if p.Role == "" {
-				p.Role = membership.RoleFull
+				p.Role = cmp.Or(c.role, membership.RoleFull)
 			}
 			if !p.Live {
 				p.DeadSince = time.Unix(1, 0)
@@ -87,7 +89,7 @@ func (c counted) peers() []membership.Peer {
 			peers = append(peers, p)
 		}
 	}
-	add(c.live, membership.Peer{Live: true, Seen: true, Role: membership.RoleWorker})
+	add(c.live, membership.Peer{Live: true, Seen: true, Role: c.role})
 	add(c.dead, membership.Peer{Seen: true, Died: judged - time.Minute})
 	add(c.unseen, membership.Peer{Died: judged - time.Minute})
 	add(c.old, membership.Peer{Died: judged - time.Hour})
@@ -131,6 +133,11 @@ func TestStopRuleCounts(t *testing.T) {
 		"removed do not count":        {[]counted{{live: 3, dead: 2, removed: 9}}, false},
 		"api peers do not count":      {[]counted{{live: 1, api: 3}}, false},
 		"api peers do not count live": {[]counted{{live: 1, dead: 2}, {api: 5}}, true},
+
+		"followers not seen":  {[]counted{{live: 1}, {unseen: 3, role: membership.RoleFollower}}, true},
+		"followers that died": {[]counted{{live: 2}, {live: 1, dead: 3, role: membership.RoleFollower}}, true},
+		"few followers":       {[]counted{{live: 2}, {live: 3, dead: 2, role: membership.RoleFollower}}, false},
+		"a site of followers": {[]counted{{live: 8, zone: "a"}, {dead: 2, zone: "b", role: membership.RoleFollower}}, true},
 
 		"a whole zone":                     {[]counted{{live: 8, zone: "a"}, {dead: 2, zone: "b"}}, true},
 		"a zone of one":                    {[]counted{{live: 8, zone: "a"}, {dead: 1, zone: "b"}}, false},

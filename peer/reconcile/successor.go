@@ -85,6 +85,9 @@ type follow struct {
 	// these have found a place.
 	overflow bool
 	again    context.CancelFunc
+	// alone are CIDs that no live peer had, of which it was told at said.
+	alone map[api.Cid]struct{}
+	said  time.Time
 }
 
 func (f *follow) run(ctx context.Context) {
@@ -120,9 +123,11 @@ func (f *follow) consume(ctx context.Context) error {
 // handle treats what changed for the peer like what it holds.
 func (f *follow) handle(ctx context.Context, ch state.Change) error {
 	if ch.Pin == nil || !allocatedTo(*ch.Pin, f.peer) {
+		f.count(ch.Cid, move{}, nil)
 		return nil
 	}
-	_, err := f.r.moveAway(ctx, f.peer, ch.Cid)
+	moved, err := f.r.moveAway(ctx, f.peer, ch.Cid)
+	f.count(ch.Cid, moved, err)
 	switch {
 	case errors.Is(err, errNoCandidates):
 		// It must not hold up the feed.
@@ -145,8 +150,35 @@ func (f *follow) keep(c api.Cid) {
 	}
 }
 
+// count takes note of a pin that was given to others and that no live peer has, or has by
+// now. What others have given away is counted by them.
+func (f *follow) count(c api.Cid, m move, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case m.changed && m.alone && len(f.alone) < maxWaiting:
+		if f.alone == nil {
+			f.alone = make(map[api.Cid]struct{})
+		}
+		f.alone[c] = struct{}{}
+	case !m.alone && err == nil:
+		delete(f.alone, c)
+	}
+}
+
+// sayAlone says how many pins no live peer has, at once and then every hour.
+func (f *follow) sayAlone() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.alone) > 0 && time.Since(f.said) >= openFactor*f.r.opts.RecheckInterval {
+		f.said = time.Now()
+		logger.Warnf("no live peer had %d of the pins that %s was given before it went: maybe it has the only copies", len(f.alone), f.peer)
+	}
+}
+
 // retry looks again at the CIDs that nobody could take.
 func (f *follow) retry(ctx context.Context) error {
+	f.sayAlone()
 	f.mu.Lock()
 	cids := make([]api.Cid, 0, len(f.waiting))
 	for c := range f.waiting {
@@ -161,7 +193,8 @@ func (f *follow) retry(ctx context.Context) error {
 	g.SetLimit(f.r.opts.Rates.Moves)
 	for _, c := range cids {
 		g.Go(func() error {
-			_, err := f.r.moveAway(ctx, f.peer, c)
+			moved, err := f.r.moveAway(ctx, f.peer, c)
+			f.count(c, moved, err)
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			switch {

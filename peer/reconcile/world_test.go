@@ -92,9 +92,16 @@ func (w *world) confirm(c api.Cid) {
 		}
 		w.store.placements[held{p, c}] = state.Placement{Cid: c, Status: state.PlacementPinned, Rev: v.rev, Updated: time.Now()}
 		w.store.mu.Unlock()
-		w.reconciler(p).Confirmed(w.t.Context(), *v.pin, v.rev)
+		w.confirmed(p, *v.pin, v.rev)
 	}
 	w.letGo(c)
+}
+
+// confirmed lets a peer hear of its confirmation, and end the move if it can.
+func (w *world) confirmed(p peer.ID, pin api.Pin, rev state.Revision) {
+	r := w.reconciler(p)
+	r.Confirmed(w.t.Context(), pin, rev)
+	_ = r.endMoves(w.t.Context())
 }
 
 // letGo lets those who are not to hold a pin any more forget it, if enough others have

@@ -133,8 +133,6 @@ func (t *Tracker) toUnpin(o *op, before wanted) {
 		if o.want.rev != before.rev {
 			o.attempts, o.err = 0, ""
 		}
-		t.renew(o, unpinQueued)
-		return
 	case looking, idle:
 	default:
 		o.attempts, o.err = 0, ""

@@ -1,9 +1,13 @@
 package tracker
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs/go-cid"
+	mh "github.com/multiformats/go-multihash"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
@@ -15,6 +19,43 @@ const (
 	firstLook = 10 * time.Second
 	lastLook  = 30 * time.Minute
 )
+
+// settled returns when IPFS has done all unpins that it was asked for before since, also
+// those whose request is gone: it would do them after it said that it has the pin, on
+// which others count then. It asks for one that finds nothing and, like all, waits for
+// the end of a garbage collection. Those who wait at the same time wait for one.
+func (t *Tracker) settled(ctx context.Context, since time.Time) error {
+	if since.IsZero() || t.opts.KeepContent { // then none was ever done
+		return nil
+	}
+	select {
+	case asked := <-t.asked:
+		if !asked.Before(since) {
+			t.asked <- asked
+			return nil
+		}
+		now := time.Now()
+		err := t.opts.Daemon.Unpin(ctx, nobodys())
+		if err == nil {
+			asked = now
+		} else {
+			err = fmt.Errorf("waiting for what IPFS was asked for before: %w", err)
+		}
+		t.asked <- asked
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// nobodys is a CID of which nobody has the content: it is not known what has the hash 0.
+func nobodys() api.Cid {
+	hash, err := mh.Encode(make([]byte, 32), mh.SHA2_256)
+	if err != nil {
+		return api.CidUndef // only an unknown function is refused
+	}
+	return api.NewCid(cid.NewCidV1(cid.Raw, hash))
+}
 
 // lookAgain asks IPFS after a pause whether it still has what it has pinned, and goes on
 // to do so: while it collects garbage it answers, but unpins only when that has ended,

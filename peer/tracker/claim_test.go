@@ -240,9 +240,11 @@ func TestDirectWhileRowIsUnknown(t *testing.T) {
 		r.act(r.store.set(pin.Cid, pin))
 		seconds(2)
 		r.ipfs.edit(func() { r.ipfs.slow = time.Hour })
-		r.act(r.store.set(pin.Cid, nil))
 		r.act(r.store.set(other.Cid, other))
 		seconds(1)
+		r.ipfs.edit(func() { r.ipfs.slow, r.ipfs.fail = time.Second/2, 1 })
+		r.act(r.store.set(pin.Cid, nil))
+		time.Sleep(time.Second / 4)
 		direct, gone := r.store.set(pin.Cid, r.direct("a")), r.store.set(other.Cid, nil)
 		r.store.edit(func() { r.store.slow, r.store.down = time.Second, true })
 		r.act(direct) // waits for the worker

@@ -13,7 +13,7 @@ import (
 const gaugeEvery = time.Second
 
 // gauges records upstream's metrics of the queue. pins/pin_error counts what is
-// remembered: no more than maxFailed. What is beyond that comes and goes with scans, and
+// remembered: no more than maxFailed, with unpins that failed and content that is kept. What is beyond that comes and goes with scans, and
 // status --filter pin_error lists it.
 func (t *Tracker) gauges() {
 	gauge := []struct {

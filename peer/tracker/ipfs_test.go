@@ -19,6 +19,8 @@ type ipfs struct {
 	fail       int // so many requests fail
 	slow       time.Duration
 	late       bool          // what is cancelled is done all the same, when its time has come
+	gcEnds     time.Time     // until then no unpin ends: the daemon collects garbage
+	mute       bool          // an unpin fails at once, and is done all the same
 	down       bool          // questions about one pin fail
 	hangs      bool          // no question is answered
 	answers    time.Duration // how long an answer takes
@@ -26,6 +28,7 @@ type ipfs struct {
 	asking     int           // questions without an answer so far
 	mostAsking int
 	asked      []string
+	waits      int                                          // for what was asked before
 	told       func(api.Cid)                                // is called after each answer about one pin, if not nil
 	lists      func(kind string) ([]api.IPFSPinInfo, error) // in place of its pins
 }
@@ -35,8 +38,17 @@ func newIPFS() *ipfs { return &ipfs{pins: map[api.Cid]api.PinDepth{}, slow: time
 func (i *ipfs) request(ctx context.Context, what string, do func() error) error {
 	i.mu.Lock()
 	i.asked = append(i.asked, what)
-	slow, late, began := i.slow, i.late, time.Now()
+	slow, late, mute, began := i.slow, i.late, i.mute, time.Now()
+	if what == "pin" {
+		mute = false
+	} else {
+		slow = max(slow, i.gcEnds.Sub(began))
+	}
 	i.mu.Unlock()
+	if mute {
+		time.AfterFunc(slow, func() { i.edit(func() { _ = do() }) })
+		return errors.New("the connection was reset")
+	}
 	if err := pass(ctx, slow); err != nil {
 		if late {
 			time.AfterFunc(time.Until(began.Add(slow)), func() { i.edit(func() { _ = do() }) })
@@ -67,6 +79,10 @@ func (i *ipfs) Pin(ctx context.Context, pin api.Pin) error {
 }
 
 func (i *ipfs) Unpin(ctx context.Context, c api.Cid) error {
+	if c == nobodys() {
+		i.edit(func() { i.waits++ })
+		return pass(ctx, i.gcTime())
+	}
 	return i.request(ctx, "unpin", func() error {
 		delete(i.pins, c)
 		return nil
@@ -82,6 +98,13 @@ func (i *ipfs) PinLsCid(ctx context.Context, pin api.Pin) (api.IPFSPinStatus, er
 		i.told(pin.Cid)
 	}
 	return status, err
+}
+
+// gcTime is how long the daemon goes on to collect garbage.
+func (i *ipfs) gcTime() time.Duration {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return time.Until(i.gcEnds)
 }
 
 // question waits for the answer to one.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -17,7 +19,7 @@ import (
 // in earlier ones.
 // Operator Counts of spec/Moves.tla.
 func (t *Tracker) keeps(ctx context.Context, w wanted) (why string, err error) {
-	if w.given == nil || t.opts.Live == nil {
+	if w.given == nil {
 		return "", nil
 	}
 	have, need := 0, max(1, w.given.ReplicationFactorMin)
@@ -37,6 +39,20 @@ func (t *Tracker) keeps(ctx context.Context, w wanted) (why string, err error) {
 		}
 	}
 	return fmt.Sprintf("it stays until other peers have it: %d do, %d must", have, need), nil
+}
+
+// lacks tells whether IPFS says that it has no pin of what this peer is to let go, and it
+// is not to be expected that it will: then there is nothing to keep.
+func (t *Tracker) lacks(ctx context.Context, was op, depth *api.PinDepth) bool {
+	if was.doubt || !was.unpins.IsZero() {
+		return false
+	}
+	pin := api.PinCid(was.cid)
+	if depth != nil && *depth == 0 {
+		pin.MaxDepth, pin.Mode = 0, api.PinModeDirect
+	}
+	held, err := t.askKubo(ctx, pin)
+	return err == nil && !held
 }
 
 // keep counts again later, after growing pauses.

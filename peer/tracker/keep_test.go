@@ -92,8 +92,8 @@ func newKeeper(t *testing.T, dead ...peer.ID) (*rig, *api.Pin) {
 	return r, pin
 }
 
-// TestLastCopyGoesLater: it is counted again, after growing pauses, at a start, and when
-// somebody asks. It is no failure.
+// TestLastCopyGoesLater: it is counted again, after growing pauses and at a start. It is no
+// failure.
 func TestLastCopyGoesLater(t *testing.T) {
 	other := statetest.Peer("a")
 	for name, again := range map[string]func(r *rig) *rig{
@@ -165,6 +165,85 @@ func TestLastCopyIsWantedAgain(t *testing.T) {
 		seconds(2)
 		if r.ipfs.has(pin.Cid) {
 			t.Error("what is gone from the pinset stays")
+		}
+	})
+}
+
+// TestNothingIsKept: what this peer could not pin, or has lost, is no content to keep, and
+// its row goes. While IPFS does not answer, or may yet pin it, that is not known.
+func TestNothingIsKept(t *testing.T) {
+	other := statetest.Peer("a")
+	for name, c := range map[string]struct {
+		before func(r *rig, c api.Cid)
+		stays  bool
+	}{
+		"it is pinned":         {func(r *rig, c api.Cid) { r.ipfs.edit(func() { r.ipfs.pins[c] = -1 }) }, true},
+		"it is not":            {func(*rig, api.Cid) {}, false},
+		"IPFS does not answer": {func(r *rig, _ api.Cid) { r.ipfs.edit(func() { r.ipfs.down = true }) }, true},
+	} {
+		for _, status := range []state.PlacementStatus{state.PlacementQueued, state.PlacementPinned, state.PlacementPinError} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t, newStore(), newIPFS())
+					pin := r.own("x")
+					r.store.left(pin, status)
+					c.before(r, pin.Cid)
+					done := r.act(r.store.set(pin.Cid, r.pin("x", other)))
+					seconds(10)
+					if _, there := r.store.all()[pin.Cid]; there != c.stays || !done() {
+						t.Errorf("there is a row: %t, done: %t", there, done())
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestFailedUnpinIsCountedAgain: who had it when the unpin was decided on may be gone when
+// IPFS does it.
+func TestFailedUnpinIsCountedAgain(t *testing.T) {
+	first, second := statetest.Peer("a"), statetest.Peer("b")
+	for name, told := range map[string]bool{"told of the change": true, "not told": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, pin := newKeeper(t)
+				r.ipfs.edit(func() { r.ipfs.fail = 3 })
+				ch := r.store.set(pin.Cid, r.pin("x", first))
+				r.store.hold(first, pin.Cid, state.PlacementPinned, ch.Rev)
+				r.act(ch)
+				seconds(2)
+				ch = r.store.set(pin.Cid, r.pin("x", second)) // the first is gone
+				if told {
+					r.act(ch)
+				}
+				seconds(60)
+				if !r.ipfs.has(pin.Cid) {
+					t.Fatal("it was unpinned, and nobody else has it")
+				}
+				r.store.hold(second, pin.Cid, state.PlacementPinned, ch.Rev)
+				seconds(11 * 60)
+				if _, there := r.store.all()[pin.Cid]; there || r.ipfs.has(pin.Cid) {
+					t.Errorf("there is a row: %t, IPFS has it: %t", there, r.ipfs.has(pin.Cid))
+				}
+			})
+		})
+	}
+}
+
+// TestWithoutAViewNobodyIsAlive.
+func TestWithoutAViewNobodyIsAlive(t *testing.T) {
+	other := statetest.Peer("a")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newStore(), newIPFS())
+		pin := r.own("x")
+		r.act(r.store.set(pin.Cid, pin))
+		seconds(2)
+		ch := r.store.set(pin.Cid, r.pin("x", other))
+		r.store.hold(other, pin.Cid, state.PlacementPinned, ch.Rev)
+		r.act(ch)
+		seconds(20)
+		if !r.ipfs.has(pin.Cid) {
+			t.Error("it was unpinned")
 		}
 	})
 }

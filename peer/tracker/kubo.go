@@ -49,7 +49,7 @@ func (t *Tracker) replace(ctx context.Context, pin api.Pin, claimed *api.PinDept
 		return outcome{err: errForeignPin, depth: claimed}
 	}
 	if err := t.opts.Daemon.Unpin(ctx, pin.Cid); err != nil {
-		return outcome{err: fmt.Errorf("replacing a recursive pin: %w", err)}
+		return outcome{err: fmt.Errorf("replacing a recursive pin: %w", err), unpins: true}
 	}
 	return outcome{err: t.pinChecked(ctx, pin), depth: &pin.MaxDepth}
 }

@@ -133,15 +133,20 @@ func (t *Tracker) put(was op, row state.Placement, then func(*op, *effects)) not
 func (t *Tracker) noteQueued(o *op) note {
 	was, depth := *o, o.want.pin.MaxDepth
 	return func(ctx context.Context) (func(*op, *effects), error) {
-		if depth == 0 || !was.needRow { // a recursive pin is the deepest, whatever the row says
-			var err error
-			if was.row, err = t.known(ctx, was); err != nil {
+		unpins := was.unpins
+		if depth == 0 || !was.claimed() { // a recursive pin is the deepest, whatever the row says
+			row, err := t.known(ctx, was)
+			if err != nil {
 				return nil, err
 			}
+			if !was.row.read && row.unfinished() {
+				unpins = time.Now() // who has written that may have asked IPFS to unpin it
+			}
+			was.row = row
 		}
 		if !was.lacksRow() {
 			return func(o *op, e *effects) {
-				o.row = was.row
+				o.row, o.unpins = was.row, unpins
 				if o.kept() {
 					t.end(o, e)
 				}
@@ -149,6 +154,7 @@ func (t *Tracker) noteQueued(o *op) note {
 		}
 		row := state.Placement{Cid: was.cid, Status: state.PlacementQueued, Rev: was.want.rev, Attempts: was.attempts, Depth: was.claim(&depth)}
 		return t.put(was, row, func(o *op, e *effects) {
+			o.unpins = unpins
 			t.end(o, e) // a start takes it up
 		})(ctx)
 	}
@@ -185,13 +191,13 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 			if row.Size == 0 {
 				t.measureLater(o.cid)
 			}
-			if o.doubt {
-				o.doubt = false
+			if o.doubt || !o.unpins.IsZero() {
+				o.doubt, o.unpins = false, time.Time{}
 				t.lookAgain(o.cid, firstLook)
 			}
 		})(ctx)
-		if pin := was.want.pin; err == nil && failed == nil && t.opts.Confirmed != nil && len(pin.Allocations) > pin.ReplicationFactorMax && !pin.IsPinEverywhere() {
-			t.opts.Confirmed(ctx, *pin, row.Rev)
+		if err == nil && failed == nil && t.opts.Confirmed != nil {
+			t.opts.Confirmed(ctx, *was.want.pin, row.Rev)
 		}
 		return apply, err
 	}
@@ -225,6 +231,9 @@ func (t *Tracker) decide(o *op) note {
 		}
 		// After the row: others must not count on this peer while it counts on them.
 		kept, err := t.keeps(ctx, was.want)
+		if kept != "" && t.lacks(ctx, was, known.depth) {
+			kept = ""
+		}
 		return func(o *op, e *effects) {
 			noted(o, e)
 			t.end(o, e)

@@ -91,9 +91,12 @@ type op struct {
 	asked *api.PinDepth
 	// unpassed is set if an earlier process may have asked it.
 	unpassed bool
-	// doubt is set if IPFS may yet do what was cancelled, or what it did not answer: an
-	// unpin, for one, waits for the end of its garbage collection.
+	// doubt is set if IPFS may yet do what was cancelled, or what it did not answer.
 	doubt bool
+	// unpins is when it was found that this may be an unpin, also one that an earlier
+	// process has asked for; the zero time if it is none. An unpin waits for the end
+	// of a garbage collection. IPFS is not asked for a pin before: see settled.
+	unpins time.Time
 
 	attempts int
 	// counted is how often too few others had it.
@@ -108,6 +111,8 @@ type outcome struct {
 	// depth is that to which IPFS may have pinned it, nil if it is not known what
 	// IPFS has done: then the deepest that it was asked for.
 	depth *api.PinDepth
+	// unpins is set if it may yet unpin.
+	unpins bool
 }
 
 // bucket has the ops of the CIDs of one bucket.

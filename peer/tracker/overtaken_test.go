@@ -170,21 +170,19 @@ func TestOfferWhileBusy(t *testing.T) {
 	})
 }
 
-// TestUnpinThatEndsLate: IPFS that unpins after it was told not to, as it does when it
-// collects garbage, pins it again soon.
+// TestUnpinThatEndsLate: what IPFS unpins in spite of all is pinned again soon.
 func TestUnpinThatEndsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newStore(), newIPFS())
 		pin := r.own("a")
 		r.act(r.store.set(pin.Cid, pin))
 		seconds(2)
-		r.ipfs.edit(func() { r.ipfs.slow, r.ipfs.late = 10*time.Minute, true })
+		r.ipfs.edit(func() { r.ipfs.slow, r.ipfs.mute = 10*time.Minute, true })
 		r.act(r.store.set(pin.Cid, nil))
-		seconds(2)
+		synctest.Wait()
+		r.ipfs.edit(func() { r.ipfs.slow, r.ipfs.mute = time.Second, false })
 		r.act(r.store.set(pin.Cid, pin))
-		seconds(8 * 60)
-		r.ipfs.edit(func() { r.ipfs.slow = time.Second })
-		seconds(2*60 + 1)
+		seconds(10*60 + 1)
 		if r.ipfs.has(pin.Cid) {
 			t.Fatal("it was not unpinned")
 		}

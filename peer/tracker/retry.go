@@ -65,9 +65,7 @@ func (t *Tracker) retry(o *op) {
 	switch o.phase {
 	case pinFailed:
 		t.renew(o, pinQueued)
-	case unpinFailed:
-		t.renew(o, unpinQueued)
-	case unpinKept:
+	case unpinFailed, unpinKept: // who else has it may have changed
 		t.renew(o, looking)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
@@ -31,7 +32,7 @@ func (s *store) noted(c api.Cid, status state.PlacementStatus) {
 // they are then, also where no change tells of it.
 func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, newStore(), newIPFS(), func(o *Options) { o.Missed = true })
+		r := newRig(t, newStore(), newIPFS(), func(o *Options) { o.Missed, o.Live = true, func(peer.ID) bool { return true } })
 		st := r.store
 		queued, failed, fine, everywhere := r.own("queued"), r.own("failed"), r.own("fine"), r.pin("everywhere")
 		st.left(queued, state.PlacementQueued)
@@ -51,7 +52,8 @@ func TestRestart(t *testing.T) {
 		moved := r.own("moved")
 		st.left(moved, state.PlacementPinned)
 		r.ipfs.edit(func() { r.ipfs.pins[moved.Cid] = -1 })
-		st.set(moved.Cid, r.pin("moved", statetest.Peer("other")))
+		ch := st.set(moved.Cid, r.pin("moved", statetest.Peer("other")))
+		st.hold(statetest.Peer("other"), moved.Cid, state.PlacementPinned, ch.Rev)
 		again := r.own("again")
 		st.left(again, state.PlacementUnpinning)
 

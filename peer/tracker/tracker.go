@@ -65,10 +65,10 @@ type Options struct {
 	CheckEvery time.Duration
 	// Live says who of the other peers is alive, and in the cluster: those alone are
 	// counted before content goes that this peer is not to hold any more while others
-	// are. It may be nil: then that goes at once.
+	// are. It may be nil: then nobody is, and that stays.
 	Live func(peer.ID) bool
-	// Confirmed is called when it is noted that IPFS has pinned a revision of a pin that
-	// has more holders than its maximum. It may be nil.
+	// Confirmed is called when it is noted that IPFS has pinned a revision of a pin. It
+	// must not block. It may be nil.
 	Confirmed func(context.Context, api.Pin, state.Revision)
 	// KeepContent says that IPFS refuses to unpin, by configuration: then it is
 	// asked once only.
@@ -89,7 +89,10 @@ type Tracker struct {
 	noting  atomic.Int64 // ops that have one, or wait for it
 	retries retries
 	// looks are when IPFS is asked again for what it has pinned.
-	looks   retries
+	looks retries
+	// asked has when IPFS was last asked for what it does after all that came before:
+	// see settled. Who has taken it asks.
+	asked   chan time.Time
 	waiters waiters
 	measure chan api.Cid
 	// recent are pins that were noted lately, with their revisions.
@@ -119,8 +122,11 @@ func New(opts Options) *Tracker {
 	if err != nil {
 		panic(err) // only a size below 1 is refused
 	}
+	if opts.Live == nil {
+		opts.Live = func(peer.ID) bool { return false }
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &Tracker{
+	t := &Tracker{
 		opts: opts, ctx: ctx, stop: stop,
 		queue:   newQueue(),
 		noters:  make(chan struct{}, noters),
@@ -129,7 +135,10 @@ func New(opts Options) *Tracker {
 		waiters: waiters{more: make(chan struct{}, 1)},
 		measure: make(chan api.Cid, maxMeasured),
 		recent:  recent,
+		asked:   make(chan time.Time, 1),
 	}
+	t.asked <- time.Time{}
+	return t
 }
 
 // SetClient gives the Tracker the peer's RPC client, and starts its work.

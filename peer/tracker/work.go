@@ -1,6 +1,9 @@
 package tracker
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // pinWorker pins until the tracker ends. There are as many as pins are made at the
 // same time.
@@ -15,7 +18,10 @@ func (t *Tracker) pinWorker() {
 			continue
 		}
 		ctx, span := startSpan(ctx, "tracker/pin", o.want.trace)
-		out := t.pin(ctx, *o.want.pin, o.row.depth)
+		out := outcome{err: t.settled(ctx, o.unpins)}
+		if out.err == nil {
+			out = t.pin(ctx, *o.want.pin, o.row.depth)
+		}
 		span.End()
 		t.returned(ctx, tk, out)
 	}
@@ -34,6 +40,7 @@ func (t *Tracker) unpinWorker() {
 		}
 		ctx, span := startSpan(ctx, "tracker/unpin", o.want.trace)
 		out := outcome{err: t.unpin(ctx, o.cid, o.row.depth)}
+		out.unpins = out.err != nil
 		span.End()
 		t.returned(ctx, tk, out)
 	}
@@ -51,10 +58,11 @@ func (t *Tracker) take(tk ticket, from, to phase) (ctx context.Context, copied o
 			return // until it is known again what the row says
 		}
 		t.enter(o, to)
-		ctx, o.cancel = context.WithCancel(t.ctx)
 		o.kubo = true
 		o.attempts++
+		ctx = t.ctx // an unpin is not cancelled: IPFS would do it all the same, later
 		if to == pinning {
+			ctx, o.cancel = context.WithCancel(t.ctx)
 			o.asked = &o.want.pin.MaxDepth
 		}
 		copied, ok = *o, true
@@ -63,16 +71,23 @@ func (t *Tracker) take(tk ticket, from, to phase) (ctx context.Context, copied o
 }
 
 // returned takes what came of the work of a ticket. What was cancelled has come to
-// nothing that is known.
+// nothing that is known. Of an unpin that was overtaken it counts that it is over.
 func (t *Tracker) returned(ctx context.Context, tk ticket, out outcome) {
 	if t.ctx.Err() != nil {
 		return
 	}
 	cancelled := ctx.Err() != nil
 	t.with(tk.cid, func(o *op, e *effects) {
-		o.cancel()
+		if o.cancel != nil {
+			o.cancel()
+			o.doubt = o.doubt || cancelled
+		} else {
+			o.doubt, o.unpins = out.err != nil, time.Time{}
+		}
+		if out.unpins {
+			o.unpins = time.Now()
+		}
 		o.kubo, o.cancel = false, nil
-		o.doubt = o.doubt || cancelled
 		if o.work != tk.work || cancelled {
 			t.advance(o, e)
 			return
@@ -100,7 +115,6 @@ func (t *Tracker) conclude(o *op) {
 	case pinning:
 		t.enter(o, pinNoting)
 	case unpinning:
-		o.doubt = out.err != nil
 		t.enter(o, unpinNoting)
 	}
 }
