@@ -174,7 +174,7 @@ Drop(p) ==
 -----------------------------------------------------------------------------
 \* END of a move: the holder whose confirmation makes enough takes off who is too
 \* many. It counts first, and writes under the condition of the revision counted.
-\* code: peer/reconcile/settle.go Confirmed
+\* code: peer/reconcile/settle.go endMoves
 Settle(p) ==
   /\ p \in up /\ op[p].do = "settle"
   /\ LET o == op[p]
@@ -229,7 +229,7 @@ Storm ==
 Candidates(q) == ((live[q] \cap members) \ leaving) \ pin.alloc
 Living(q) == ((pin.alloc \cap live[q]) \cap members) \ leaving
 
-\* code: peer/reconcile/move.go move
+\* code: peer/reconcile/move.go moveAway
 Repin(q) ==
   /\ q \in up /\ op[q].do = "nothing" /\ q \notin leaving
   /\ live[q] \subseteq up

@@ -228,7 +228,8 @@ type others struct {
 	useless []peer.ID
 }
 
-// others divides the other holders of a pin. Operator Counts of spec/Moves.tla.
+// others divides the other holders of a pin.
+// Operators Counts and Useless of spec/Moves.tla.
 func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (others, error) {
 	var o others
 	for _, p := range pin.Allocations {
