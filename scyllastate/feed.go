@@ -209,15 +209,22 @@ func (f *Feed) readOn(ctx context.Context, t *tail) {
 		if more && err == nil {
 			continue
 		}
+		// A wake-up that is there comes before a tick that is due as well: else chance
+		// would tell whether what this process has written is looked at now or later.
 		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			continue
 		case <-own:
 			t.sources[0].woken = true
-		case <-shared:
-			t.sources[1].woken = true
+		default:
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				continue
+			case <-own:
+				t.sources[0].woken = true
+			case <-shared:
+				t.sources[1].woken = true
+			}
 		}
 		t.out.recheck()
 		select {

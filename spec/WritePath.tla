@@ -203,12 +203,12 @@ LoseAnswer(w) ==
        ELSE writer' = [writer EXCEPT ![w].pc = "ask"] /\ UNCHANGED <<ops, feed, top, lost>>
     /\ UNCHANGED <<row, newest, truth, ran, net, has, job, crashed, level>>
 
-\* The very same update once more.
+\* The very same update once more. It is one with the first, if that is under way.
 \* code: scyllastate/update.go resolve
 Repeat(w) ==
     /\ writer[w].pc = "ask"
     /\ ~writer[w].stale \/ Mistake = "a stale write is repeated"
-    /\ row.rev = writer[w].old /\ Request(w) \notin net
+    /\ row.rev = writer[w].old
     /\ net' = net \cup {Request(w)}
     /\ UNCHANGED <<row, newest, truth, ran, ops, writer, feed, has, job, top, crashed, level, lost>>
 
