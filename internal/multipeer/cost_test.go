@@ -199,7 +199,11 @@ func TestOwnLoopsAreBounded(t *testing.T) {
 			read += u.sent
 		case strings.Contains(text, "token("):
 			t.Errorf("it walked over the pinset: %q, %d times", text, u.sent)
-		case !strings.Contains(text, "FROM pins") && !containsAll(text, readBuckets):
+		case strings.Contains(text, "FROM pins"):
+			if u.rows > 0 {
+				t.Errorf("%d pins were read that are at their end, by %q", u.rows, text)
+			}
+		case !containsAll(text, readBuckets):
 			// Not more than one row each: there is one peer, nothing changes
 			// and nothing runs out.
 			other += u.sent
@@ -212,8 +216,9 @@ func TestOwnLoopsAreBounded(t *testing.T) {
 	if most := looks * len(used) / 10; read < looks || read > most {
 		t.Errorf("placements were read %d times, want at most %d: %d looks at the %d buckets in use", read, most, looks, len(used))
 	}
-	// Each look reads the buckets in use and the placements.
-	bound := (own+len(used))*looks + other
+	// Each look reads the buckets in use and the placements. On a busy machine some of
+	// that is asked twice, some hundred rows at a time.
+	bound := (own+len(used))*(looks+1) + other
 	if rows > bound {
 		t.Errorf("%d rows were read for %d own pins, want at most %d", rows, own, bound)
 	}
