@@ -20,7 +20,9 @@ const ownChunk = 50
 
 // fillRetries is patient: what is measured comes after the fill, and a fill of
 // minutes is not to be lost to one pause of the server.
-var fillRetries = &gocql.ExponentialBackoffRetryPolicy{NumRetries: 6, Min: time.Second, Max: 10 * time.Second}
+func fillRetries() gocql.RetryPolicy {
+	return &gocql.ExponentialBackoffRetryPolicy{NumRetries: 6, Min: time.Second, Max: 10 * time.Second}
+}
 
 // fillOwn writes n pins of a series that one peer holds, and what the peer notes of
 // them, straight into the tables. There are no feed rows: their cursor has passed.
@@ -70,12 +72,12 @@ func fillBucket(ctx context.Context, db *scylla.DB, series string, bucket int, n
 		}})
 	}
 	for _, b := range []*gocql.Batch{pins, rows} {
-		if err := b.RetryPolicy(fillRetries).Exec(); err != nil {
+		if err := b.RetryPolicy(fillRetries()).Exec(); err != nil {
 			return err
 		}
 	}
 	if !isNew {
 		return nil
 	}
-	return db.Session.Query(insertBucket, holder.String(), bucket).WithContext(ctx).Idempotent(true).RetryPolicy(fillRetries).Exec()
+	return db.Session.Query(insertBucket, holder.String(), bucket).WithContext(ctx).Idempotent(true).RetryPolicy(fillRetries()).Exec()
 }
