@@ -56,8 +56,8 @@ var crashPoints = []crashPoint{
 
 	// A peer that is to do something with the content.
 	{"change: read", taskFile, "now, err := d.store.readRow(ctx, c, gocql.Quorum)", after, "crashSeen(c)"},
-	{"pin: before IPFS is asked", workFile, "out := t.pin(ctx, *o.want.pin, o.row.depth)", before, "o.cid"},
-	{"pin: after the answer of IPFS", workFile, "out := t.pin(ctx, *o.want.pin, o.row.depth)", after, "o.cid"},
+	{"pin: before IPFS is asked", workFile, "out = t.pin(ctx, *o.want.pin, o.row.depth)", before, "o.cid"},
+	{"pin: after the answer of IPFS", workFile, "out = t.pin(ctx, *o.want.pin, o.row.depth)", after, "o.cid"},
 	{"pin: before its row", noteFile, "if failed == nil {\n\t\t\trow.Size = t.sizeNow(ctx, row.Cid)\n\t\t}", after, "row.Cid"},
 	{"pin: after its row", noteFile, "t.recent.Add(o.cid, row.Rev)", before, "o.cid"},
 	{"pin: before the row for the wait", noteFile, "row := state.Placement{Cid: was.cid, Status: state.PlacementQueued,", before, "was.cid"},
