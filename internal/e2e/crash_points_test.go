@@ -63,7 +63,7 @@ var crashPoints = []crashPoint{
 	{"pin: before the row for the wait", noteFile, "row := state.Placement{Cid: was.cid, Status: state.PlacementQueued,", before, "was.cid"},
 	{"pin: after the row for the wait", noteFile, "t.end(o, e) // a start takes it up", before, "o.cid"},
 	{"replace: before the recursive pin goes", kuboFile, "if err := t.opts.Daemon.Unpin(ctx, pin.Cid); err != nil {", before, "pin.Cid"},
-	{"replace: after the recursive pin has gone", kuboFile, "return outcome{err: fmt.Errorf(\"replacing a recursive pin: %w\", err)}\n\t}", after, "pin.Cid"},
+	{"replace: after the recursive pin has gone", kuboFile, "return outcome{err: fmt.Errorf(\"replacing a recursive pin: %w\", err), unpins: true}\n\t}", after, "pin.Cid"},
 	{"unpin: before the evidence is read", noteFile, "known, err := t.known(ctx, was)", before, "was.cid"},
 	{"unpin: before its row", noteFile, "row := state.Placement{Cid: was.cid, Status: state.PlacementUnpinning, Rev: was.want.rev}", after, "was.cid"},
 	{"unpin: after its row", noteFile, "t.enter(o, unpinQueued)", before, "o.cid"},
