@@ -157,8 +157,15 @@ func (s simPlacements) DropPlacement(_ context.Context, _ peer.ID, c api.Cid) er
 	return s.write("drop placement", c, true, func(r *simPlacement, made int) { r.gone = max(r.gone, made) })
 }
 
-func (s simPlacements) GetPlacement(_ context.Context, _ peer.ID, c api.Cid) (row state.Placement, there bool, err error) {
-	err = s.instant("get placement", false, c, func() { row, there = s.sp.placements[c].get() })
+// GetPlacement is that of any peer: who lets go of content counts those of others.
+func (s simPlacements) GetPlacement(_ context.Context, p peer.ID, c api.Cid) (row state.Placement, there bool, err error) {
+	err = s.instant("get placement of "+s.sp.w.feedName(p.String()), false, c, func() {
+		for _, sp := range s.sp.w.peers {
+			if sp.id == p {
+				row, there = sp.placements[c].get()
+			}
+		}
+	})
 	return row, there, err
 }
 

@@ -14,6 +14,10 @@ import (
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
+
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // quietLimit is how long after the last fault everything must be in order.
@@ -98,6 +102,9 @@ func (w *world) wrong(peers []*simPeer) (out []string) {
 			continue
 		}
 		for _, p := range peers {
+			if p.keeps(c, pin, state.Revision(r.rev)) {
+				continue
+			}
 			if text := w.wrongAt(p, c, pin); text != "" {
 				row, there := p.placements[c].get()
 				out = append(out, fmt.Sprintf("%s of %s: %s (placement there: %t, status %d, depth %s; the pin is %q with rev %s)",
@@ -109,6 +116,20 @@ func (w *world) wrong(peers []*simPeer) (out []string) {
 		out = append(out, text)
 	}
 	return out
+}
+
+// keeps tells whether the peer has content that the pin is to be taken off for the reason
+// that no other peer has it, and notes that it is to go: a holder may be unable to pin it,
+// as its user has it pinned in another way. The caller holds the lock of the world.
+func (p *simPeer) keeps(c api.Cid, pin *api.Pin, rev state.Revision) bool {
+	row, there := p.placements[c].get()
+	if pin == nil || !pin.IsRemotePin(p.id) || !there || !row.Status.Leaving() {
+		return false
+	}
+	return !slices.ContainsFunc(p.w.peers, func(other *simPeer) bool {
+		row, there := other.placements[c].get()
+		return !pin.IsRemotePin(other.id) && there && row.Status == state.PlacementPinned && row.Rev == rev
+	})
 }
 
 // end stops all processes and gives their goroutines the time to notice. One

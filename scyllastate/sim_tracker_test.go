@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -17,6 +18,7 @@ func newTracker(h *handler) state.Handler {
 	d := w.draw(0, "tracker", p.name)
 	t := tracker.New(tracker.Options{
 		Self: h.sp.id, Store: simPlacements{sp: h.sp, p: p}, Daemon: simIPFS{h: h}, Every: d.between(time.Minute, 2*time.Minute),
+		Live:   func(peer.ID) bool { return true }, // peers that die are for the simulation of peer/reconcile
 		Config: tracker.Config{MaxPinQueueSize: 1 + d.below(10), ConcurrentPins: 1 + d.below(3)},
 	})
 	t.SetClient(nil)

@@ -119,6 +119,9 @@ func TestPinTracker(t *testing.T) {
 			checkTable(t, of.rows, of.binary)
 			for _, row := range of.rows {
 				t.Run(row.test, func(t *testing.T) {
+					if !row.slice {
+						t.Skip("LEFT OUT: docs/upstream-tests.md, Exclusions, says why")
+					}
 					t.Parallel()
 					runUpstream(t, server, of.binary, row.test, "UPSTREAM=none")
 				})
