@@ -233,8 +233,9 @@ func TestOutcomesOfStock(t *testing.T) {
 	var group sync.WaitGroup
 	for _, test := range tests {
 		for name, result := range map[string]*string{stock: &test.theirs, service: &test.ours} {
+			binary := program(t, name)
 			run := func() (string, error) {
-				s := script{program: program(t, name), home: t.TempDir(), stdin: test.stdin, inits: test.inits, args: test.args}
+				s := script{program: binary, home: t.TempDir(), stdin: test.stdin, inits: test.inits, args: test.args}
 				return s.run()
 			}
 			group.Go(func() {
