@@ -33,9 +33,6 @@ var simMutants = []struct {
 	{"let go unguarded, as pin add had it", []overlay.Edit{{
 		File: "../tracker/keep.go", Old: `if w.given == nil {`, New: `if w.given == nil || t != nil {`,
 	}}},
-	{"finish with rows", []overlay.Edit{{
-		File: "drain.go", Old: `			return drainWaiting, nil // others may not have it yet: the tracker keeps it until then`, New: `			return drainNothing, nil`,
-	}}},
 	{"half is not enough", []overlay.Edit{{
 		File: "stop.go", Old: `case float64(d.dead)/float64(d.counted) >= share:`, New: `case float64(d.dead)/float64(d.counted) > share:`,
 	}}},
