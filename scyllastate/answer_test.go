@@ -14,7 +14,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	logging "github.com/ipfs/go-log/v2"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
@@ -51,7 +51,7 @@ func TestAnswers(t *testing.T) {
 		},
 	} {
 		var err error
-		told := cqltest.Logged(t, logging.LevelInfo, func() { err = request(t.Context()) })
+		told := logtest.During(t, logging.LevelInfo, func() { err = request(t.Context()) })
 		var failed *scylla.RequestError
 		if !errors.As(err, &failed) {
 			t.Errorf("%s ended with %v", name, err)

@@ -14,7 +14,7 @@ import (
 
 	logging "github.com/ipfs/go-log/v2"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate/schema"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
@@ -49,11 +49,11 @@ func TestUnpinGraceIsOfTheKeyspace(t *testing.T) {
 		t.Fatalf("the first store goes by %s", got)
 	}
 	var other *Store
-	told := cqltest.Logged(t, logging.LevelWarn, func() { other = openStore(t, withGrace(conf, 24*time.Hour)) })
+	told := logtest.During(t, logging.LevelWarn, func() { other = openStore(t, withGrace(conf, 24*time.Hour)) })
 	if want := "unpin_grace is 24h0m0s here and 2h0m0s in the keyspace " + conf.Keyspace; !strings.Contains(told, want) {
 		t.Errorf("the log lacks %q:\n%s", want, told)
 	}
-	if told := cqltest.Logged(t, logging.LevelWarn, func() { openStore(t, withGrace(conf, first)) }); strings.Contains(told, "unpin_grace") {
+	if told := logtest.During(t, logging.LevelWarn, func() { openStore(t, withGrace(conf, first)) }); strings.Contains(told, "unpin_grace") {
 		t.Errorf("the same unpin_grace is told of:\n%s", told)
 	}
 	tool, err := OpenExisting(t.Context(), conf)

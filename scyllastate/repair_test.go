@@ -11,7 +11,7 @@ import (
 
 	logging "github.com/ipfs/go-log/v2"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
@@ -65,7 +65,7 @@ func TestRepairWarnings(t *testing.T) {
 func TestRepairsAreLookedUpAgain(t *testing.T) {
 	warnings(t)
 	var looks []time.Duration
-	told := cqltest.Logged(t, logging.LevelWarn, func() { // its pipe is none of the bubble's
+	told := logtest.During(t, logging.LevelWarn, func() { // its pipe is none of the bubble's
 		synctest.Test(t, func(t *testing.T) {
 			begun := time.Now()
 			ctx, cancel := context.WithCancel(t.Context())

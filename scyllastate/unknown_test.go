@@ -13,6 +13,7 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/engine"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
@@ -89,7 +90,7 @@ func checkOutageTold(t *testing.T, s *Store, write func() error) {
 		defer s.clock.mu.Unlock()
 		return s.clock.steadyAt >= measureAgain
 	})
-	told := cqltest.Logged(t, logging.LevelError, func() {
+	told := logtest.During(t, logging.LevelError, func() {
 		if err := write(); !errors.Is(err, state.ErrOutcomeUnknown) {
 			t.Errorf("the write ended with %v", err)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/gocql/gocql"
 	logging "github.com/ipfs/go-log/v2"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 )
 
 // logged returns the lines that f logs.
@@ -27,7 +27,7 @@ func logged(t *testing.T, f func()) []string {
 		t.Fatal(err)
 	}
 	defer func() { _ = logging.SetLogLevel("scylla", "error") }()
-	return strings.Split(strings.TrimSpace(cqltest.Logged(t, logging.LevelInfo, f)), "\n")
+	return strings.Split(strings.TrimSpace(logtest.During(t, logging.LevelInfo, f)), "\n")
 }
 
 // TestOutageIsTold shows that an outage is a line when it begins, one every ten

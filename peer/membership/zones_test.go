@@ -1,60 +1,19 @@
 package membership
 
 import (
-	"bufio"
-	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
-)
 
-// logLines collects what the package logs. The result counts the lines with a text.
-func logLines(t *testing.T) func(part string) int {
-	t.Helper()
-	if err := logging.SetLogLevel("membership", "info"); err != nil {
-		t.Fatal(err)
-	}
-	pipe := logging.NewPipeReader(logging.PipeFormat(logging.PlaintextOutput), logging.PipeLevel(logging.LevelInfo))
-	var mu sync.Mutex
-	var lines []string
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for in := bufio.NewScanner(pipe); in.Scan(); {
-			mu.Lock()
-			lines = append(lines, in.Text())
-			mu.Unlock()
-		}
-	}()
-	t.Cleanup(func() {
-		if err := pipe.Close(); err != nil {
-			t.Error(err)
-		}
-		<-done
-		_ = logging.SetLogLevel("membership", "error")
-	})
-	return func(part string) int {
-		synctest.Wait()
-		mu.Lock()
-		defer mu.Unlock()
-		n := 0
-		for _, l := range lines {
-			if strings.Contains(l, part) {
-				n++
-			}
-		}
-		return n
-	}
-}
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
+)
 
 // TestZonesAreGivenOneByOne: peers get their zones, and start again for it. Who is the last
 // finds nothing amiss, and the others say once what is, and that it is over.
 func TestZonesAreGivenOneByOne(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *table) {
-		logged := logLines(t)
+		logged := logtest.Lines(t, "membership", logging.LevelInfo)
 		const amiss, over = "contradict each other: ", "the zones of the peers do not contradict each other any more"
 		a, b := options(db, "A"), options(db, "B")
 		a.Zone = "rack-1"

@@ -1,9 +1,6 @@
 package reconcile
 
 import (
-	"bufio"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +8,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	logging "github.com/ipfs/go-log/v2"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
@@ -18,39 +16,7 @@ import (
 // logLines collects what the package logs from warnings on.
 func logLines(t *testing.T) func(part string) int {
 	t.Helper()
-	if err := logging.SetLogLevel("reconcile", "warn"); err != nil {
-		t.Fatal(err)
-	}
-	pipe := logging.NewPipeReader(logging.PipeFormat(logging.PlaintextOutput), logging.PipeLevel(logging.LevelWarn))
-	var mu sync.Mutex
-	var lines []string
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for in := bufio.NewScanner(pipe); in.Scan(); {
-			mu.Lock()
-			lines = append(lines, in.Text())
-			mu.Unlock()
-		}
-	}()
-	t.Cleanup(func() {
-		if err := pipe.Close(); err != nil {
-			t.Error(err)
-		}
-		<-done
-	})
-	return func(part string) int {
-		synctest.Wait()
-		mu.Lock()
-		defer mu.Unlock()
-		n := 0
-		for _, l := range lines {
-			if strings.Contains(l, part) {
-				n++
-			}
-		}
-		return n
-	}
+	return logtest.Lines(t, "reconcile", logging.LevelWarn)
 }
 
 func TestStopRuleIsLoggedOnce(t *testing.T) {

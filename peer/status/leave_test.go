@@ -1,7 +1,6 @@
 package status
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	logging "github.com/ipfs/go-log/v2"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 )
 
@@ -20,27 +20,15 @@ import (
 func TestAskerLeaves(t *testing.T) {
 	w := newWorld(t, 3)
 	pin := w.pin("a", 0, 1)
-	pipe := logging.NewPipeReader(logging.PipeFormat(logging.PlaintextOutput), logging.PipeLevel(logging.LevelError))
-	lines := make(chan []string, 1)
-	go func() {
-		var all []string
-		for in := bufio.NewScanner(pipe); in.Scan(); {
-			all = append(all, in.Text())
+	said := logtest.During(t, logging.LevelError, func() {
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		if got, err := w.service.one(ctx, "Status", pin.Cid); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v, %v", w.byPeer(got), err)
 		}
-		lines <- all
-	}()
-	ctx, leave := context.WithCancel(t.Context())
-	leave()
-	if got, err := w.service.one(ctx, "Status", pin.Cid); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v, %v", w.byPeer(got), err)
-	}
-	if err := pipe.Close(); err != nil {
-		t.Error(err)
-	}
-	for _, line := range <-lines {
-		if strings.Contains(line, pin.Cid.String()) {
-			t.Errorf("logged: %s", line)
-		}
+	})
+	if strings.Contains(said, pin.Cid.String()) {
+		t.Errorf("logged: %s", said)
 	}
 }
 
