@@ -69,6 +69,8 @@ var rooms = []room{
 	{name: "internal/scale", ours: []string{}, only: []string{},
 		why: "arithmetic, which tests of the others compare with what they do"},
 	{name: "internal/overlay", only: []string{}, why: "it builds code with mistakes in it, whatever code that is"},
+	{name: "internal/simtest", ours: []string{"internal/overlay"}, only: []string{"github.com/ipfs/go-log/v2"},
+		why: "it runs what others simulate, whatever that is"},
 	{name: "internal/logtest", ours: []string{}, only: []string{"github.com/ipfs/go-log/v2"},
 		why: "it shows what others log, whatever that is"},
 	{name: "internal/model", ours: []string{"internal/cqltest/child"}, only: []string{},
@@ -86,7 +88,7 @@ var rooms = []room{
 }
 
 // importTesting are the rooms whose packages are for tests.
-var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/logtest"}
+var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {

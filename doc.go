@@ -27,6 +27,7 @@
 //	internal/consumer  tests of a module outside that imports this one
 //	internal/multipeer tests of many peers in one process
 //	internal/overlay   tests build the code with planted bugs or crashes
+//	internal/simtest   tests run simulations by seeds, also with planted bugs
 //	internal/logtest   tests see what is logged
 //	internal/model     has TLC check the models in spec
 //	internal/docs      tests that the documentation tells the truth

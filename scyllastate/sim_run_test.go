@@ -2,21 +2,13 @@ package scyllastate
 
 import (
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	logging "github.com/ipfs/go-log/v2"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/simtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -147,109 +139,20 @@ func (w *world) end() {
 	time.Sleep(time.Hour)
 }
 
-// runSeed runs one schedule in a bubble of its own.
-func runSeed(t *testing.T, seed uint64, tracing bool) (w *world) {
-	t.Helper()
-	defer func() {
-		if r := recover(); r != nil {
-			t.Fatalf("seed %d: %v", seed, r)
-		}
-	}()
-	synctest.Test(t, func(*testing.T) { w = simulate(seed, tracing) })
-	return w
-}
-
-// simSeeds is which schedules to run: those that SIM_SEEDS names (first-last),
-// 100,000 with TEST_LONG=1, 200 else, and 1,000 in TestSimulationFindsPlantedBugs.
-func simSeeds(t *testing.T) (first, last uint64) {
-	t.Helper()
-	text := os.Getenv("SIM_SEEDS")
-	if text == "" {
-		text = "1-200"
-		if os.Getenv("TEST_LONG") == "1" {
-			text = "1-100000"
-		}
-	}
-	from, to, _ := strings.Cut(text, "-")
-	first, err1 := strconv.ParseUint(from, 10, 64)
-	last, err2 := strconv.ParseUint(to, 10, 64)
-	if err1 != nil || err2 != nil {
-		t.Fatalf("SIM_SEEDS=%s: want first-last", text)
-	}
-	return first, last
-}
-
-// silence keeps the log of the store out of the way: it tells of every fault.
-func silence(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"scyllastate", "tracker"} {
-		if err := logging.SetLogLevel(name, "fatal"); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = logging.SetLogLevel(name, "error") })
+// simulation is that of the write path, the feed and the act code.
+func simulation() simtest.Simulation {
+	return simtest.Simulation{
+		Test: "TestSimulation", Package: "scyllastate", Files: "sim_*_test.go", Loggers: []string{"scyllastate", "tracker"}, Few: 200, Many: 100_000,
+		Schedule: func(_ *testing.T, seed uint64, tracing bool) simtest.Outcome {
+			w := simulate(seed, tracing)
+			return simtest.Outcome{Broken: w.broken, Trace: w.trace, Sum: w.sum}
+		},
 	}
 }
 
-// TestSimulation runs the write path, the feed and the act code through
-// schedules of faults. SIM_SEED=n repeats one schedule and prints it.
-func TestSimulation(t *testing.T) {
-	silence(t)
-	if text := os.Getenv("SIM_SEED"); text != "" {
-		seed, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := runSeed(t, seed, true)
-		t.Log("\n" + w.report())
-		if len(w.broken) > 0 {
-			t.Errorf("seed %d breaks %d promises", seed, len(w.broken))
-		}
-		return
-	}
-	first, last := simSeeds(t)
-	var next atomic.Uint64
-	next.Store(first)
-	var failed atomic.Bool
-	var group sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() {
-			for !failed.Load() {
-				seed := next.Add(1) - 1
-				if seed > last {
-					return
-				}
-				w := runSeed(t, seed, false)
-				if w != nil && len(w.broken) > 0 && !failed.Swap(true) {
-					t.Errorf("seed %d: %s\nSIM_SEED=%d go test -run 'TestSimulation$' ./scyllastate repeats it", seed, strings.Join(w.broken, "\n"), seed)
-				}
-			}
-		})
-	}
-	group.Wait()
-}
+// TestSimulation runs the write path, the feed and the act code through schedules of
+// faults.
+func TestSimulation(t *testing.T) { simulation().Run(t) }
 
 // TestSimulationRepeats shows that a seed means one schedule.
-func TestSimulationRepeats(t *testing.T) {
-	silence(t)
-	first, last := uint64(1), uint64(50)
-	if os.Getenv("SIM_SEEDS") != "" {
-		first, last = simSeeds(t)
-	}
-	for seed := first; seed <= last; seed++ {
-		one, two := runSeed(t, seed, true), runSeed(t, seed, true)
-		if one.sum == two.sum {
-			continue
-		}
-		slices.Sort(one.trace)
-		slices.Sort(two.trace)
-		for i := range min(len(one.trace), len(two.trace)) {
-			if one.trace[i] != two.trace[i] {
-				t.Errorf("seed %d differs:\n%s\n%s", seed, one.trace[i], two.trace[i])
-				break
-			}
-		}
-		if !t.Failed() {
-			t.Errorf("seed %d differs in its length", seed)
-		}
-	}
-}
+func TestSimulationRepeats(t *testing.T) { simulation().Repeats(t, 50) }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
-	"strings"
 	"sync"
 	"time"
 
@@ -244,9 +243,4 @@ func stamp(rev gocql.UUID) string {
 		return "none"
 	}
 	return rev.Time().UTC().Format("04:05.0000000")
-}
-
-// report is the end of the trace and what was broken.
-func (w *world) report() string {
-	return strings.Join(w.trace, "\n") + "\n" + strings.Join(w.broken, "\n")
 }

@@ -2,21 +2,14 @@ package reconcile
 
 import (
 	"fmt"
-	"os"
-	"runtime"
-	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
+	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/simtest"
 )
 
 // simPatience is how long after the last fault everything must be in order: the hour, and
@@ -109,120 +102,22 @@ func (s *sim) end() {
 	s.running.Wait()
 }
 
-// runSeed runs one schedule in a bubble of its own.
-func runSeed(t *testing.T, seed uint64, tracing bool) (s *sim) {
-	t.Helper()
-	defer func() {
-		if r := recover(); r != nil {
-			t.Fatalf("seed %d: %v", seed, r)
-		}
-	}()
-	synctest.Test(t, func(t *testing.T) { s = simulate(t, seed, tracing) })
-	return s
-}
-
-// simSeeds is which schedules to run: those that SIM_SEEDS names (first-last),
-// 10,000 with TEST_LONG=1, 25 else.
-func simSeeds(t *testing.T) (first, last uint64) {
-	t.Helper()
-	text := os.Getenv("SIM_SEEDS")
-	if text == "" {
-		text = "1-25"
-		if os.Getenv("TEST_LONG") == "1" {
-			text = "1-10000"
-		}
-	}
-	from, to, _ := strings.Cut(text, "-")
-	first, err1 := strconv.ParseUint(from, 10, 64)
-	last, err2 := strconv.ParseUint(to, 10, 64)
-	if err1 != nil || err2 != nil {
-		t.Fatalf("SIM_SEEDS=%s: want first-last", text)
-	}
-	return first, last
-}
-
-// silence keeps the logs of the peers out of the way: they tell of every fault.
-func silence(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"reconcile", "membership", "tracker"} {
-		if err := logging.SetLogLevel(name, "fatal"); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = logging.SetLogLevel(name, "error") })
+// simulation is that of moves.
+func simulation() simtest.Simulation {
+	return simtest.Simulation{
+		Test: "TestSimulatedMoves", Package: "peer/reconcile", Files: "*_test.go", Loggers: []string{"reconcile", "membership", "tracker"}, Few: 25, Many: 10_000,
+		Schedule: func(t *testing.T, seed uint64, tracing bool) simtest.Outcome {
+			s := simulate(t, seed, tracing)
+			return simtest.Outcome{Broken: s.broken, Trace: s.trace, Sum: s.sum, Tally: s.tally}
+		},
 	}
 }
 
 // TestSimulatedMoves runs peers with their real views, loops and trackers through schedules
 // of deaths, power cuts, returns, removals, hand-overs and garbage collections: content
 // that is wanted never has fewer copies through their doing, and gets those that it is to
-// have. SIM_SEED=n repeats one schedule and prints it.
-func TestSimulatedMoves(t *testing.T) {
-	silence(t)
-	if text := os.Getenv("SIM_SEED"); text != "" {
-		seed, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := runSeed(t, seed, true)
-		t.Log("\n" + strings.Join(s.trace, "\n"))
-		if len(s.broken) > 0 {
-			t.Errorf("seed %d breaks %d promises", seed, len(s.broken))
-		}
-		return
-	}
-	first, last := simSeeds(t)
-	var next atomic.Uint64
-	next.Store(first)
-	var failed atomic.Bool
-	var mu sync.Mutex // of total
-	total := map[string]int{}
-	var group sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() {
-			for !failed.Load() {
-				seed := next.Add(1) - 1
-				if seed > last {
-					return
-				}
-				s := runSeed(t, seed, false)
-				mu.Lock()
-				total["schedules"]++
-				for what, n := range s.tally {
-					total[what] += n
-				}
-				mu.Unlock()
-				if len(s.broken) > 0 && !failed.Swap(true) {
-					t.Errorf("seed %d: %s\nSIM_SEED=%d go test -run TestSimulatedMoves ./peer/reconcile repeats it", seed, strings.Join(s.broken, "\n"), seed)
-				}
-			}
-		})
-	}
-	group.Wait()
-	t.Log(total)
-}
+// have.
+func TestSimulatedMoves(t *testing.T) { simulation().Run(t) }
 
 // TestSimulatedMovesRepeat shows that a seed means one schedule.
-func TestSimulatedMovesRepeat(t *testing.T) {
-	silence(t)
-	first, last := uint64(1), uint64(4)
-	if os.Getenv("SIM_SEEDS") != "" {
-		first, last = simSeeds(t)
-	}
-	for seed := first; seed <= last; seed++ {
-		one, two := runSeed(t, seed, true), runSeed(t, seed, true)
-		if one.sum == two.sum {
-			continue
-		}
-		slices.Sort(one.trace)
-		slices.Sort(two.trace)
-		for i := range min(len(one.trace), len(two.trace)) {
-			if one.trace[i] != two.trace[i] {
-				t.Errorf("seed %d differs:\n%s\n%s", seed, one.trace[i], two.trace[i])
-				break
-			}
-		}
-		if !t.Failed() {
-			t.Errorf("seed %d differs in its length", seed)
-		}
-	}
-}
+func TestSimulatedMovesRepeat(t *testing.T) { simulation().Repeats(t, 4) }
