@@ -41,7 +41,7 @@ var simMutants = []simtest.Mutant{
 		{File: "scrub.go", Old: `if inMove(pin) && r.mayMove(r.opts.View()) {`, New: `if false {`},
 	}},
 	{Name: "who is not heard of yet does not matter", Edits: []overlay.Edit{{
-		File: "stop.go", Old: `!p.Removed && p.Works() && !p.Live && !p.Dead() }`, New: `p.Removed && p.Live && p.Dead() }`,
+		File: "stop.go", Old: `!p.Removed && p.Holds() && !p.Live && !p.Dead() }`, New: `p.Removed && p.Live && p.Dead() }`,
 	}}},
 	{Name: "a peer that leaves drops the dead", Edits: []overlay.Edit{{
 		File: "drain.go", Old: `return have >= need && slices.Contains(o.useless, p)`, New: `return have > 0 && slices.Contains(o.useless, p)`,

@@ -117,4 +117,4 @@ func (r *Reconciler) mayMove(view membership.View) bool {
 
 // undecided tells that it is not known yet whether a peer that counts for the rule is
 // alive: the viewer has just started, or the peer has.
-func undecided(p membership.Peer) bool { return !p.Removed && p.Works() && !p.Live && !p.Dead() }
+func undecided(p membership.Peer) bool { return !p.Removed && p.Holds() && !p.Live && !p.Dead() }

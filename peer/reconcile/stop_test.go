@@ -246,17 +246,21 @@ func TestRemovedDuringAColdStart(t *testing.T) {
 // known either how many have died. A process that starts after a power cut is there for a
 // moment.
 func TestUndecidedPeersStopMoves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, alice, bob, carol)
-		c := w.add(1, 1, 1, bob)
-		w.remove(bob)
-		w.member(carol, func(m *membership.Peer) { m.Live, m.Seen = false, false })
-		w.member("mallory", func(m *membership.Peer) { m.Role = membership.RoleAPI }) // never does
-		defer w.run(alice)()
-		pass(2 * time.Minute)
-		w.wantHolders(c, bob)
-		w.revive(carol)
-		pass(2 * time.Minute)
-		w.wantHolders(c, alice)
-	})
+	for _, role := range []string{membership.RoleFull, membership.RoleFollower} {
+		t.Run(role, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, alice, bob, carol)
+				c := w.add(1, 1, 1, bob)
+				w.remove(bob)
+				w.member(carol, func(m *membership.Peer) { m.Live, m.Seen, m.Role = false, false, role })
+				w.member("mallory", func(m *membership.Peer) { m.Role = membership.RoleAPI }) // never does
+				defer w.run(alice)()
+				pass(2 * time.Minute)
+				w.wantHolders(c, bob)
+				w.revive(carol)
+				pass(2 * time.Minute)
+				w.wantHolders(c, alice)
+			})
+		})
+	}
 }
