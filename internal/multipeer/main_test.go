@@ -58,6 +58,14 @@ func long(tb testing.TB, otherwise string) bool {
 	return false
 }
 
+// longOnly skips a test that has no small form.
+func longOnly(tb testing.TB, why string) {
+	tb.Helper()
+	if os.Getenv("TEST_LONG") != "1" {
+		tb.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-cluster): " + why)
+	}
+}
+
 // patience is how long the tests wait for what has to happen. They run on
 // machines that do other things as well.
 const patience = 3 * time.Minute

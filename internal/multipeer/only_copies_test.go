@@ -219,9 +219,7 @@ func (o *onlyCopies) outlasts(first *node, others ...*node) {
 // TestContentThatOnlyOneHas survives power cuts, restarts, deaths, returns and hand-overs, with
 // real Kubos that collect garbage all the while.
 func TestContentThatOnlyOneHas(t *testing.T) {
-	if !long(t, "nothing of this: it starts 20 Kubos") {
-		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-cluster): it takes minutes; TestOnlyHolder and TestColdStart are without real content")
-	}
+	longOnly(t, "it takes minutes; TestOnlyHolder and TestColdStart are without real content")
 	program := buildKubo(t)
 	for run := range 5 {
 		t.Run(fmt.Sprint("run ", run), func(t *testing.T) {

@@ -24,9 +24,7 @@ var restFamilies = map[string][][]string{
 // TestStatementsAtRest measures what peers ask of the database while nothing happens,
 // which docs/scale.md reckons with.
 func TestStatementsAtRest(t *testing.T) {
-	if !long(t, "nothing, as it waits for minutes") {
-		t.Skip("it is measured with TEST_LONG=1 only")
-	}
+	longOnly(t, "it measures for minutes what peers do at rest")
 	for _, peers := range []int{1, 4} {
 		t.Run(fmt.Sprintf("%d peers", peers), func(t *testing.T) {
 			w := newWorld(t)

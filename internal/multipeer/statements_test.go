@@ -49,9 +49,7 @@ func TestStatementsPerPin(t *testing.T) {
 // TestStatementsByCopies measures what each copy of a pin costs the database, which
 // docs/scale.md reckons with.
 func TestStatementsByCopies(t *testing.T) {
-	if !long(t, "nothing: TestStatementsPerPin has two copies") {
-		t.Skip("it is measured with TEST_LONG=1 only")
-	}
+	longOnly(t, "it measures 6,000 pins; TestStatementsPerPin has two copies of fewer")
 	const pins, ahead = 3000, 16
 	w, nodes := worldOfFour(t)
 	for copies := 1; copies <= 2; copies++ {
