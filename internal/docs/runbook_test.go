@@ -33,7 +33,7 @@ var composed = []string{
 	"is corrupt",
 }
 
-// plainLines are warnings and errors of which there is no more to say, by a part of
+// plainLines are warnings and errors that say all there is to say, by a part of
 // their text.
 var plainLines = []string{
 	"announcing that peer",

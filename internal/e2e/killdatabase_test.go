@@ -86,7 +86,7 @@ func killsOf(t *testing.T, short, long int) int {
 	}
 	kills, err := strconv.Atoi(text)
 	if err != nil || kills < 1 {
-		t.Fatalf("KILLS=%q is no number of kills", text)
+		t.Fatalf("KILLS=%q is not a number of kills", text)
 	}
 	t.Logf("KILLS: %d kills, where the long form has %d", kills, long)
 	return kills

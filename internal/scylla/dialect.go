@@ -142,7 +142,7 @@ func (d Dialect) commitLogSync(value string) (mode string, synced bool, err erro
 	mode = value
 	if d.Engine == ScyllaDB { // it shows its settings as JSON
 		if err := json.Unmarshal([]byte(value), &mode); err != nil {
-			return "", false, fmt.Errorf("%q is no JSON string: %w", value, err)
+			return "", false, fmt.Errorf("%q is not a JSON string: %w", value, err)
 		}
 	}
 	switch {

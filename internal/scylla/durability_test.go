@@ -40,8 +40,8 @@ func TestReplicasOf(t *testing.T) {
 		{"class=NetworkTopologyStrategy dc1=2 dc2=0", "dc1/a dc1/b dc2/a", "2: dc1/a 1 dc1/b 1"},
 		{"class=SimpleStrategy replication_factor=2", "dc1/a dc1/b dc2/a dc2/a dc2/a", "2: dc1/a 1 dc1/b 1 dc2/a 2"},
 		{"class=org.apache.cassandra.locator.EverywhereStrategy", "dc1/a dc1/a dc1/b", "3: dc1/a 2 dc1/b 1"},
-		{network + "dc1=3/1", "dc1/a", `its number of replicas in dc1, "3/1", is no number`},
-		{"class=SimpleStrategy", "dc1/a", `its replication factor "" is no number`},
+		{network + "dc1=3/1", "dc1/a", `its number of replicas in dc1, "3/1", is not a number`},
+		{"class=SimpleStrategy", "dc1/a", `its replication factor "" is not a number`},
 		{"class=LocalStrategy", "dc1/a", `its replication strategy "LocalStrategy" is not known here`},
 	} {
 		replication := make(map[string]string)
@@ -147,7 +147,7 @@ func TestCommitLogSync(t *testing.T) {
 		{ScyllaDB, `"periodic"`, "periodic, false"},
 		{ScyllaDB, `"batch"`, "batch, true"},
 		{ScyllaDB, `"group"`, `the mode "group" is not known here`},
-		{ScyllaDB, "batch", `"batch" is no JSON string`},
+		{ScyllaDB, "batch", `"batch" is not a JSON string`},
 		{Cassandra, "never", `the mode "never" is not known here`},
 	} {
 		mode, synced, err := Dialect{Engine: tt.engine}.commitLogSync(tt.value)

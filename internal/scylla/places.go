@@ -54,7 +54,7 @@ func replicasOf(replication map[string]string, nodes []node) (replicas, error) {
 	case "SimpleStrategy": // it does not look at racks
 		n, err := strconv.Atoi(replication["replication_factor"])
 		if err != nil {
-			return replicas{}, fmt.Errorf("its replication factor %q is no number", replication["replication_factor"])
+			return replicas{}, fmt.Errorf("its replication factor %q is not a number", replication["replication_factor"])
 		}
 		return replicas{n, placesOf(nodes, func(string, int) int { return n })}, nil
 	case "EverywhereStrategy":
@@ -74,7 +74,7 @@ func replicasByDC(replication map[string]string, nodes []node) (replicas, error)
 		}
 		n, err := strconv.Atoi(value)
 		if err != nil {
-			return replicas{}, fmt.Errorf("its number of replicas in %s, %q, is no number", dc, value)
+			return replicas{}, fmt.Errorf("its number of replicas in %s, %q, is not a number", dc, value)
 		}
 		wanted[dc] = n
 		out.total += n
