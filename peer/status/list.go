@@ -39,7 +39,8 @@ func (r clusterRPC) StatusAll(ctx context.Context, in <-chan api.TrackerStatus, 
 
 // RecoverAll is Cluster.RecoverAll: what the peers have queued again, and of a peer that
 // does not answer all that it is to hold, as errors. When the queue of one is full the
-// others go on, and it ends with an error.
+// others go on, and it ends with an error. The last of what that one has queued may then
+// be missing: gorpc drops answers that are on their way when a method returns an error.
 func (r clusterRPC) RecoverAll(ctx context.Context, _ <-chan struct{}, out chan<- api.GlobalPinInfo) error {
 	const nothingElse = held | api.TrackerStatusUnpinQueued | api.TrackerStatusUnpinning | api.TrackerStatusUnpinError
 	return r.service.all(ctx, nothingElse, false, out, func(ctx context.Context, m membership.Peer, infos chan<- api.PinInfo) error {
