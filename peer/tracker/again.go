@@ -18,6 +18,8 @@ const (
 	// of everything.
 	firstLook = 10 * time.Second
 	lastLook  = 30 * time.Minute
+	// maxLooks bounds the pins that are to be looked at.
+	maxLooks = 1 << 16
 )
 
 // settled returns when IPFS has done all unpins that it was asked for before since, also
@@ -57,11 +59,14 @@ func nobodys() api.Cid {
 	return api.NewCid(cid.NewCidV1(cid.Raw, hash))
 }
 
-// lookAgain asks IPFS after a pause whether it still has what it has pinned, and goes on
-// to do so: while it collects garbage it answers, but unpins only when that has ended,
-// also for a request that was cancelled.
-func (t *Tracker) lookAgain(c api.Cid, pause time.Duration) {
-	t.looks.add(retry{at: time.Now().Add(pause), ticket: ticket{cid: c}, look: pause})
+// lookAgain asks IPFS after a wait whether it still has what it has pinned, and goes on
+// to do so, after pauses that grow from pause up to lastLook: while it collects garbage it
+// answers, but unpins only when that has ended, also for a request that was cancelled.
+// What is too much is left to the check of everything.
+func (t *Tracker) lookAgain(c api.Cid, wait, pause time.Duration) {
+	if t.looks.len() < maxLooks {
+		t.looks.add(retry{at: time.Now().Add(wait), ticket: ticket{cid: c}, look: pause})
+	}
 }
 
 // lookAll looks at what is due until the tracker ends, one after another: after many
@@ -90,6 +95,7 @@ func (t *Tracker) lookNow(c api.Cid, pause time.Duration) {
 	case err == nil && !held:
 		t.takeUp(state.Own{Cid: c})
 	case pause < lastLook:
-		t.lookAgain(c, min(2*pause, lastLook))
+		pause = min(2*pause, lastLook)
+		t.lookAgain(c, pause, pause)
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
 // TestLooksAreFew: IPFS is not asked for all at once that was pinned at the same time, and
@@ -20,7 +23,7 @@ func TestLooksAreFew(t *testing.T) {
 			if i%2 == 0 {
 				r.ipfs.edit(func() { r.ipfs.pins[pin.Cid] = -1 })
 			}
-			r.lookAgain(pin.Cid, firstLook)
+			r.lookAgain(pin.Cid, firstLook, firstLook)
 		}
 		seconds(15)
 		r.ipfs.edit(func() {
@@ -32,6 +35,36 @@ func TestLooksAreFew(t *testing.T) {
 		synctest.Wait()
 		if n := len(r.ipfs.all()); n != many {
 			t.Errorf("%d of %d are pinned", n, many)
+		}
+	})
+}
+
+// TestRowsOfBeforeAreLookedAtOnce: what an earlier process has left costs one look when it
+// is pinned, and no memory beyond a bound.
+func TestRowsOfBeforeAreLookedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newStore(), newIPFS())
+		const many = 15
+		for i := range many {
+			r.store.left(r.own(fmt.Sprint(i)), state.PlacementQueued)
+		}
+		r.run()
+		seconds(8)
+		if n := r.looks.len(); n != many {
+			t.Errorf("%d of %d wait for a look", n, many)
+		}
+		asked := 0
+		r.ipfs.edit(func() { asked = -r.ipfs.questions })
+		time.Sleep(3 * time.Hour)
+		r.ipfs.edit(func() { asked += r.ipfs.questions })
+		if asked != many || r.looks.len() != 0 {
+			t.Errorf("IPFS was asked %d times about %d pins, and %d wait", asked, many, r.looks.len())
+		}
+		for range maxLooks + 1 {
+			r.lookAgain(statetest.Cid("x"), time.Hour, firstLook)
+		}
+		if n := r.looks.len(); n != maxLooks {
+			t.Errorf("%d wait for a look, want %d", n, maxLooks)
 		}
 	})
 }

@@ -65,7 +65,7 @@ func (t *Tracker) keep(o *op, why string) {
 
 // sayKept says how much stays.
 func (t *Tracker) sayKept() {
-	if n := t.counts[unpinKept].Load(); n > 0 {
+	if n := t.counts[unpinKept].Load() + t.leftKept.Swap(0); n > 0 {
 		logger.Warnf("%d pins that were given to other peers stay with this one, because too few of those have them yet", n)
 	}
 }

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
@@ -167,6 +169,82 @@ func TestLastCopyIsWantedAgain(t *testing.T) {
 			t.Error("what is gone from the pinset stays")
 		}
 	})
+}
+
+// TestWhatIsKeptIsSaid: also what is left to a scan, as too much has failed to be
+// remembered.
+func TestWhatIsKeptIsSaid(t *testing.T) {
+	other := statetest.Peer("a")
+	for name, failed := range map[string]int64{"in memory": 0, "left": maxFailed} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				lines := logtest.Lines(t, "tracker", logging.LevelWarn)
+				r, pin := newKeeper(t)
+				r.counts[pinFailed].Add(failed)
+				r.run()
+				seconds(2)
+				r.act(r.store.set(pin.Cid, r.pin("x", other)))
+				for range 3 {
+					before := lines("1 pins that were given to other peers stay")
+					time.Sleep(r.opts.Every)
+					synctest.Wait()
+					if n := lines("1 pins that were given to other peers stay"); n != before+1 {
+						t.Errorf("%d lines say that it stays, want %d", n, before+1)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestUnpinThatWaitsIsDecidedAgain: while it waits behind another one the pin changes, of
+// which nobody tells this peer: it was removed, and is given to one that does not have it
+// yet, or it was given to one, and then to another.
+func TestUnpinThatWaitsIsDecidedAgain(t *testing.T) {
+	first, second := statetest.Peer("a"), statetest.Peer("b")
+	for name, c := range map[string]struct {
+		to    peer.ID // it is removed without one
+		again bool
+		fails bool // reads, until the other one is unpinned
+		stays bool
+	}{
+		"removed":                       {},
+		"removed, while reads fail":     {fails: true},
+		"removed and given to another":  {again: true, stays: true},
+		"given to one, then to another": {to: first, again: true, stays: true},
+		"given to one":                  {to: first},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, pin := newKeeper(t)
+				before := r.own("y")
+				r.act(r.store.set(before.Cid, before))
+				seconds(3)
+				r.ipfs.edit(func() { r.ipfs.gcEnds = time.Now().Add(time.Minute) })
+				r.act(r.store.set(before.Cid, nil))
+				seconds(1)
+				if c.to == "" {
+					r.act(r.store.set(pin.Cid, nil))
+				} else {
+					r.give(c.to)
+				}
+				seconds(1)
+				if c.again {
+					r.store.set(pin.Cid, r.pin("x", second))
+				}
+				r.store.edit(func() { r.store.down = c.fails })
+				seconds(90)
+				if c.fails && !r.ipfs.has(pin.Cid) {
+					t.Error("it was unpinned unseen")
+				}
+				r.store.edit(func() { r.store.down = false })
+				seconds(120)
+				if r.ipfs.has(before.Cid) || r.ipfs.has(pin.Cid) != c.stays {
+					t.Errorf("IPFS has the one before: %t, it: %t, want %t", r.ipfs.has(before.Cid), r.ipfs.has(pin.Cid), c.stays)
+				}
+			})
+		})
+	}
 }
 
 // TestNothingIsKept: what this peer could not pin, or has lost, is no content to keep, and

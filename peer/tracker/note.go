@@ -191,10 +191,13 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 			if row.Size == 0 {
 				t.measureLater(o.cid)
 			}
-			if o.doubt || !o.unpins.IsZero() {
-				o.doubt, o.unpins = false, time.Time{}
-				t.lookAgain(o.cid, firstLook)
+			switch {
+			case o.doubt:
+				t.lookAgain(o.cid, firstLook, firstLook)
+			case !o.unpins.IsZero(): // all that is left is what IPFS did at the end of a garbage collection
+				t.lookAgain(o.cid, firstLook, lastLook)
 			}
+			o.doubt, o.unpins = false, time.Time{}
 		})(ctx)
 		if err == nil && failed == nil && t.opts.Confirmed != nil {
 			t.opts.Confirmed(ctx, *was.want.pin, row.Rev)

@@ -30,6 +30,9 @@ const (
 func (t *Tracker) fail(o *op, p phase, wait time.Duration) {
 	if t.counts[pinFailed].Load()+t.counts[unpinFailed].Load()+t.counts[unpinKept].Load() >= maxFailed || p == unpinFailed && o.attempts%maxTries == 0 {
 		t.left.Add(1)
+		if p == unpinKept {
+			t.leftKept.Add(1)
+		}
 		t.enter(o, idle)
 		return
 	}
@@ -97,6 +100,12 @@ func (r *retries) add(x retry) {
 		default:
 		}
 	}
+}
+
+func (r *retries) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queue)
 }
 
 // next waits until one is due. It returns false when ctx ends.

@@ -98,9 +98,9 @@ type Tracker struct {
 	// recent are pins that were noted lately, with their revisions.
 	recent *lru.Cache[api.Cid, state.Revision]
 	// scanned is set when all that a process before has left was taken up. left is
-	// how much was left to the next scan.
-	scanned atomic.Bool
-	left    atomic.Int64
+	// how much was left to the next scan, leftKept how much of that is kept for others.
+	scanned        atomic.Bool
+	left, leftKept atomic.Int64
 
 	ctx     context.Context
 	stop    context.CancelFunc

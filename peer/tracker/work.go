@@ -3,6 +3,8 @@ package tracker
 import (
 	"context"
 	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // pinWorker pins until the tracker ends. There are as many as pins are made at the
@@ -38,12 +40,37 @@ func (t *Tracker) unpinWorker() {
 		if !ok {
 			continue
 		}
+		if t.changed(ctx, tk, o) {
+			continue
+		}
 		ctx, span := startSpan(ctx, "tracker/unpin", o.want.trace)
 		out := outcome{err: t.unpin(ctx, o.cid, o.row.depth)}
 		out.unpins = out.err != nil
 		span.End()
 		t.returned(ctx, tk, out)
 	}
+}
+
+// changed reports whether the pin is not what it was when it was decided to unpin it,
+// and then lets that be decided anew. It may have waited for long behind others, and what
+// was removed and is given to others since then comes by no feed of this peer, which may
+// have the only copy. What cannot be read is not unpinned.
+func (t *Tracker) changed(ctx context.Context, tk ticket, was op) bool {
+	pin, rev, err := t.opts.Store.GetVersion(ctx, was.cid)
+	now := t.wanted(state.Change{Pin: pin})
+	gone := now.pin == nil && now.given == nil && was.want.given == nil
+	if err == nil && (gone || rev == was.want.rev) {
+		return false
+	}
+	t.with(tk.cid, func(o *op, e *effects) {
+		o.kubo = false
+		if o.work == tk.work {
+			o.attempts--
+			t.renew(o, looking)
+		}
+		t.advance(o, e)
+	})
+	return true
 }
 
 // take begins the work of a ticket. It returns a copy of its op, and false if the
