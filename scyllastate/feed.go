@@ -145,7 +145,7 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 		logger.Warnf("feed %s was read up to %s, which is in the future: a clock was wrong then; reading all changes again", f.name, position.Format(time.RFC3339))
 		position = oldest
 	case position.Before(oldest):
-		logger.Warnf("feed %s was last read on %s and keeps changes for %s: what was removed before is only found by comparing with IPFS", f.name, position.Format(time.RFC3339), feedTTL)
+		logger.Warnf("feed %s was last read on %s and keeps changes for %s: what changed before that is found by a comparison of all pins of this peer with the pinset", f.name, position.Format(time.RFC3339), feedTTL)
 		position = oldest
 	default:
 		missed = false
