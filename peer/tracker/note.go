@@ -85,7 +85,7 @@ func (t *Tracker) look(o *op) note {
 	return func(ctx context.Context) (func(*op, *effects), error) {
 		pin, rev, err := t.opts.Store.GetVersion(ctx, c)
 		if errors.Is(err, state.ErrCorrupt) {
-			logger.Errorf("nothing is done with %s, a write of which will mend it: %s", c, err)
+			logger.Errorf("nothing is done with %s until its pin is written again: %s", c, err)
 			return func(o *op, _ *effects) { t.enter(o, idle) }, nil
 		}
 		if err != nil {

@@ -180,7 +180,7 @@ func (s *scanner) flush(ctx context.Context) error {
 		pins[i] = pin
 		switch {
 		case err != nil:
-			logger.Errorf("nothing is done with %s, a write of which will mend it: %s", cids[i], err)
+			logger.Errorf("nothing is done with %s until its pin is written again: %s", cids[i], err)
 		case s.t.view(cids[i]).atIt(): // it needs no room
 		case s.amiss(s.batch[i], pin, rev):
 			found = append(found, i)
