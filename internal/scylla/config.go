@@ -28,8 +28,9 @@ type Config struct {
 	CreateKeyspace bool
 	// LocalDC is the data centre to talk to. Empty means the only one.
 	LocalDC string
-	// Replication is the number of replicas in each data centre. Empty
-	// means three, or as many as the data centre has nodes.
+	// Replication is the number of replicas in each data centre. Empty means one
+	// in each rack of a data centre with two or three racks, else three, or as
+	// many as it has nodes.
 	Replication map[string]int
 	// Username and Password of a role; both empty for no authentication.
 	Username, Password string

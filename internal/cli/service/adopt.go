@@ -16,7 +16,7 @@ import (
 func (cmd *command) adoptCommand() cli.Command {
 	return cli.Command{
 		Name:         "adopt",
-		Usage:        "make the keyspace of another cluster, secret or unpin_grace that of this one (only for \"scylla\" state)",
+		Usage:        "tell the keyspace the new secret, name or unpin_grace of its cluster (only for \"scylla\" state)",
 		OnUsageError: usageError,
 		Description: `
    A keyspace belongs to the cluster that first used it: peers with another

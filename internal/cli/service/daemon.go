@@ -23,7 +23,7 @@ var errForcedExit = errors.New("shutting down: stopped by a third signal, withou
 func (cmd *command) daemonCommand() cli.Command {
 	return cli.Command{
 		Name:         "daemon",
-		Usage:        "Runs the IPFS Cluster peer (default)",
+		Usage:        "Runs the IPFS Cluster peer",
 		OnUsageError: usageError,
 		Description: `
    Runs the peer until it gets SIGINT, SIGTERM or SIGHUP. A second signal while

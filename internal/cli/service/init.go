@@ -45,7 +45,8 @@ func (cmd *command) initCommand() cli.Command {
 
    --peers fills the peerstore file with the given addresses, and with their
    peer IDs "trusted_peers" of the scylla state and of the crdt consensus, or
-   "init_peerset" of the raft consensus.
+   "init_peerset" of the raft consensus. A peer with a scylla state finds the
+   others in the database and does not read the peerstore file.
 
    With an [http-source-url] service.json only refers to that URL, from which
    the daemon fetches its configuration.

@@ -29,8 +29,9 @@ func (cmd *command) migrateCommand() cli.Command {
 		OnUsageError: usageError,
 		Description: `
    Copies the pins of an ipfs-cluster with a crdt or raft consensus, of an
-   export, or of another database into the database that state.scylla of
-   service.json names. The source is only read. The usual order is
+   export, of a REST API, or of another database into the database that
+   state.scylla of service.json names. The source is only read. The usual
+   order is
 
       migrate plan   --from crdt:~/.ipfs-cluster-old     what would happen
       migrate run    --from crdt:~/.ipfs-cluster-old     copy
