@@ -17,7 +17,7 @@ import (
 const DefaultLastBeatEvery = 5 * time.Minute
 
 // clusterClock is the clock by which peers note that they run. It goes on only while
-// some peer can judge others. By the time of day, whoever starts second after a
+// some peer can judge others and moves their pins. By the time of day, whoever starts second after a
 // weekend without power would take the others for long dead: the first one has just
 // noted that it runs.
 type clusterClock struct {
@@ -33,10 +33,11 @@ type clusterClock struct {
 // at is what the clock shows when the process could judge for so long.
 func (c *clusterClock) at(judged time.Duration) time.Time { return c.zero.Add(judged) }
 
-// read takes over notes, and goes on from the newest of them if that is ahead. now is
-// for the first peer of all.
+// read takes over notes, and goes on from the newest of them if that is ahead, or if
+// this peer moves no pins: for such a one time passes only as others note it. now is for
+// the first peer of all.
 // Action Start of spec/Moves.tla.
-func (c *clusterClock) read(notes map[peer.ID]state.LastBeat, judged time.Duration, now time.Time) {
+func (c *clusterClock) read(notes map[peer.ID]state.LastBeat, judged time.Duration, now time.Time, moves bool) {
 	var newest time.Time
 	for _, note := range notes {
 		if note.At.After(newest) {
@@ -46,7 +47,8 @@ func (c *clusterClock) read(notes map[peer.ID]state.LastBeat, judged time.Durati
 	switch {
 	case newest.IsZero() && !c.known:
 		c.zero = now.Round(0).Add(-judged)
-	case !c.known || newest.After(c.at(judged)):
+	case newest.IsZero():
+	case !c.known || !moves || newest.After(c.at(judged)):
 		c.zero = newest.Add(-judged)
 	}
 	c.known, c.stored, c.newest = true, notes, newest
@@ -92,9 +94,9 @@ func (m *Monitor) keepLastBeat() {
 }
 
 // noteLastBeat reads the notes of all peers, and then writes this one's. It is not
-// written before the others' were read. While peers run that move no pins nobody could
-// act on a death, and no time must pass: a follower notes the newest that it has read, so
-// that it counts when it dies. A peer that holds no pins counts for nothing.
+// written before the others' were read. While only peers run that move no pins nobody
+// could act on a death, and no time must pass: such a one notes the newest that it has
+// read, so that it counts when it dies. A peer that holds no pins counts for nothing.
 // Action Tick of spec/Moves.tla.
 func (m *Monitor) noteLastBeat(ctx context.Context) error {
 	if !m.mayBeat() {
@@ -109,13 +111,15 @@ func (m *Monitor) noteLastBeat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	self := Peer{Role: m.opts.Role}
+	moves := self.Works() && m.handsOver()
 	m.mu.Lock()
 	now := time.Now()
 	judged := m.sight.judgedBy(now)
-	m.clock.read(notes, judged, m.opts.Members.DatabaseTime())
+	m.clock.read(notes, judged, m.opts.Members.DatabaseTime(), moves)
 	m.peers = m.snapshot(now)
-	self, at := Peer{Role: m.opts.Role}, m.clock.at(judged)
-	if !self.Works() {
+	at := m.clock.at(judged)
+	if !moves {
 		at = m.clock.newest
 	}
 	m.mu.Unlock()

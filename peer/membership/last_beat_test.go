@@ -3,6 +3,7 @@ package membership
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func startPeers(t *testing.T, db *table, ids ...peer.ID) map[peer.ID]*Monitor {
 	t.Helper()
 	all := make(map[peer.ID]*Monitor)
 	for _, id := range ids {
-		all[id] = startPeer(t, options(db, id))
+		all[id] = startPeer(t, mover(db, id))
 	}
 	return all
 }
@@ -50,7 +51,7 @@ func TestDeadForAcrossRestarts(t *testing.T) {
 		}
 		for _, dead := range []time.Duration{30 * time.Minute, 50 * time.Minute, 70 * time.Minute} {
 			stop(t, a)
-			a = startPeer(t, options(db, "A"))
+			a = startPeer(t, mover(db, "A"))
 			after(settled)
 			if get(t, a, "B").Seen {
 				t.Error("it was seen live")
@@ -71,7 +72,7 @@ func TestHeartbeatOfBefore(t *testing.T) {
 		for _, id := range []peer.ID{"A", "B"} {
 			stop(t, all[id])
 		}
-		a := startPeer(t, options(db, "A"))
+		a := startPeer(t, mover(db, "A"))
 		if p := get(t, a, "B"); !p.Live || p.Seen {
 			t.Errorf("at first sight it is %v", p)
 		}
@@ -85,7 +86,7 @@ func TestHeartbeatOfBefore(t *testing.T) {
 		}
 		after(20 * time.Minute)
 		wantDeadFor(t, "later", a, "B", 20*time.Minute+settled)
-		startPeer(t, options(db, "B"))
+		startPeer(t, mover(db, "B"))
 		after(interval)
 		if p := get(t, a, "B"); !p.Live || !p.Seen {
 			t.Errorf("when it is back it is %v", p)
@@ -99,23 +100,39 @@ func TestTimeWithoutPowerIsNone(t *testing.T) {
 	for name, meanwhile := range map[string]func(t *testing.T, db *table){
 		"nobody runs": func(*testing.T, *table) { after(8 * time.Hour) },
 		"an API peer runs": func(t *testing.T, db *table) {
-			opts := options(db, "api")
+			opts := mover(db, "api")
 			opts.Role = RoleAPI
 			api := startPeer(t, opts)
 			after(8 * time.Hour)
 			stop(t, api)
 		},
 		"a follower runs": func(t *testing.T, db *table) {
-			opts := options(db, "follower")
+			opts := mover(db, "follower")
 			opts.Role = RoleFollower
 			follower := startPeer(t, opts)
 			after(8 * time.Hour)
 			stop(t, follower)
 		},
+		"a peer without repinning runs": func(t *testing.T, db *table) {
+			a := startPeer(t, options(db, "A"))
+			after(8 * time.Hour)
+			wantDeadFor(t, "where repinning is disabled", a, "C", 0)
+			stop(t, a)
+		},
+		"one of which repinning is enabled runs": func(t *testing.T, db *table) {
+			var moves atomic.Bool
+			opts := options(db, "A")
+			opts.HandOver = moves.Load
+			a := startPeer(t, opts)
+			after(8 * time.Hour)
+			moves.Store(true)
+			after(time.Minute)
+			stop(t, a)
+		},
 		"two short starts": func(t *testing.T, db *table) {
 			for range 2 {
 				after(4 * time.Hour)
-				b := startPeer(t, options(db, "B"))
+				b := startPeer(t, mover(db, "B"))
 				after(time.Minute)
 				stop(t, b)
 			}
@@ -129,16 +146,16 @@ func TestTimeWithoutPowerIsNone(t *testing.T) {
 					stop(t, m)
 				}
 				meanwhile(t, db)
-				a := startPeer(t, options(db, "A"))
+				a := startPeer(t, mover(db, "A"))
 				after(2 * time.Minute)
 				wantDeadFor(t, "the first", a, "C", 2*time.Minute)
-				b := startPeer(t, options(db, "B"))
+				b := startPeer(t, mover(db, "B"))
 				after(2 * time.Minute)
 				wantDeadFor(t, "the second", b, "C", 4*time.Minute)
 				after(40 * time.Minute)
 				wantDeadFor(t, "the first, later", a, "C", 44*time.Minute)
 				wantDeadFor(t, "the second, later", b, "C", 44*time.Minute)
-				d := startPeer(t, options(db, "D"))
+				d := startPeer(t, mover(db, "D"))
 				after(30 * time.Minute)
 				wantDeadFor(t, "the third", d, "C", 74*time.Minute)
 				if p := get(t, d, "A"); !p.Live || !p.Seen {
@@ -147,6 +164,36 @@ func TestTimeWithoutPowerIsNone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOneWithoutRepinningRunsOn: who starts after it, or beside it, takes nobody for dead
+// for longer than some peer that moves pins could judge.
+func TestOneWithoutRepinningRunsOn(t *testing.T) {
+	inBubble(t, func(t *testing.T, db *table) {
+		all := startPeers(t, db, "A", "B", "C", "D")
+		after(2 * time.Hour)
+		for _, m := range all {
+			stop(t, m)
+		}
+		after(8 * time.Hour)
+		var moves atomic.Bool
+		opts := options(db, "A")
+		opts.HandOver = moves.Load
+		a := startPeer(t, opts)
+		after(48 * time.Hour)
+		b := startPeer(t, mover(db, "B"))
+		after(2 * time.Minute)
+		for _, id := range []peer.ID{"C", "D"} {
+			wantDeadFor(t, "the second", b, id, 2*time.Minute)
+		}
+		after(28 * time.Minute)
+		wantDeadFor(t, "the second, later", b, "C", 30*time.Minute)
+		wantDeadFor(t, "the first", a, "C", 30*time.Minute)
+		moves.Store(true)
+		after(10 * time.Minute)
+		wantDeadFor(t, "the first, enabled", a, "C", 40*time.Minute)
+		wantDeadFor(t, "the second, then", b, "C", 40*time.Minute)
+	})
 }
 
 // TestTimeOfAnOutageIsNone: while the database is away nobody is dead for longer, also
@@ -164,7 +211,7 @@ func TestTimeOfAnOutageIsNone(t *testing.T) {
 		after(10 * time.Minute)
 		wantDeadFor(t, "seen", a, "C", 20*time.Minute)
 		stop(t, a)
-		a = startPeer(t, options(db, "A"))
+		a = startPeer(t, mover(db, "A"))
 		after(settled)
 		wantDeadFor(t, "after a restart", a, "C", 20*time.Minute)
 	})
@@ -175,7 +222,7 @@ func TestTimeOfAnOutageIsNone(t *testing.T) {
 func TestClockOfABlindPeer(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *table) {
 		broken := &blind{table: db}
-		b := startPeer(t, options(broken, "B"))
+		b := startPeer(t, mover(broken, "B"))
 		all := startPeers(t, db, "A", "C")
 		after(time.Hour)
 		broken.set(true)
@@ -185,7 +232,7 @@ func TestClockOfABlindPeer(t *testing.T) {
 		stop(t, b)
 		stop(t, all["A"])
 		after(time.Minute) // the last heartbeat runs out
-		a := startPeer(t, options(db, "A"))
+		a := startPeer(t, mover(db, "A"))
 		after(time.Minute)
 		wantDeadFor(t, "the peer that was blind", a, "B", 2*time.Minute)
 	})
@@ -241,12 +288,12 @@ func (b *blind) LastBeats(ctx context.Context, ids []peer.ID) (map[peer.ID]state
 func TestDeadForWithoutNotes(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *table) {
 		db.edit("old", func(m *state.Member) { *m = identity(holder("old")) })
-		a := startPeer(t, options(db, "A"))
+		a := startPeer(t, mover(db, "A"))
 		after(40 * time.Minute)
 		wantDeadFor(t, "no note", a, "old", 40*time.Minute)
 
 		db.set(func(db *table) { db.noteErr = errDown })
-		b := startPeer(t, options(db, "B"))
+		b := startPeer(t, mover(db, "B"))
 		after(2 * time.Hour)
 		wantDeadFor(t, "notes that cannot be read", b, "old", 0)
 		if _, ok := db.notes["B"]; ok {
@@ -266,7 +313,7 @@ func TestDeadForWithoutNotes(t *testing.T) {
 // that moves none repeats what it has read.
 func TestNotes(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *table) {
-		opts := options(db, "A")
+		opts := mover(db, "A")
 		opts.Zone = "rack-1"
 		startPeer(t, opts)
 		first := db.note("A")
@@ -274,12 +321,17 @@ func TestNotes(t *testing.T) {
 			t.Errorf("at its start it noted %v", first)
 		}
 		for _, role := range []string{RoleAPI, RoleFollower} {
-			opts := options(db, peer.ID(role))
+			opts := mover(db, peer.ID(role))
 			opts.Role, opts.Zone = role, "rack-2"
 			startPeer(t, opts)
 		}
-		if note := db.note(RoleFollower); note.At != first.At || note.Zone != "rack-2" {
-			t.Errorf("a follower noted %v", note)
+		opts = options(db, "idle")
+		opts.Zone = "rack-2"
+		startPeer(t, opts)
+		for _, id := range []peer.ID{RoleFollower, "idle"} {
+			if note := db.note(id); note.At != first.At || note.Zone != "rack-2" {
+				t.Errorf("a peer that moves nothing (%s) noted %v", string(id), note)
+			}
 		}
 		after(DefaultLastBeatEvery - time.Second)
 		if note := db.note("A"); note != first {
@@ -292,7 +344,7 @@ func TestNotes(t *testing.T) {
 		if note := db.note(RoleAPI); note != (state.LastBeat{}) {
 			t.Errorf("a peer that holds no pins noted %v", note)
 		}
-		b := startPeer(t, options(db, "B"))
+		b := startPeer(t, mover(db, "B"))
 		if p := get(t, b, "A"); p.Zone != "rack-1" {
 			t.Errorf("the zone of the first is %q", p.Zone)
 		}

@@ -52,8 +52,9 @@ type Options struct {
 	LastBeatEvery time.Duration
 	// Rejoin brings a peer back that was removed or told to leave.
 	Rejoin bool
-	// HandOver says that a live peer that is removed hands its pins over
-	// first. It may be nil: false.
+	// HandOver says that this peer gives pins of dead and removed ones to others: a
+	// live one that it removes hands its own over first, and it counts as one that
+	// can act on a death. It must not block. It may be nil: false.
 	HandOver func() bool
 	// Lagging says that this peer should get no new pins: it then sends its
 	// ping only. It may be nil: false.

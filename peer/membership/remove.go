@@ -26,7 +26,7 @@ func (m *Monitor) Remove(ctx context.Context, p peer.ID) error {
 	defer span.End()
 
 	err := m.change(ctx, p, func(row *state.Member) (done bool, err error) {
-		if p != m.opts.ID && m.opts.HandOver != nil && m.opts.HandOver() && m.canHandOver(p) {
+		if p != m.opts.ID && m.handsOver() && m.canHandOver(p) {
 			done = !row.Leaving.IsZero()
 			row.Leaving = time.Now()
 			return done, nil
@@ -112,6 +112,9 @@ func identity(row state.Member) state.Member {
 	row.Beat, row.BeatOf, row.TTL, row.Metrics = 0, state.Incarnation{}, 0, nil
 	return row
 }
+
+// handsOver tells whether this peer gives the pins of others away when they go.
+func (m *Monitor) handsOver() bool { return m.opts.HandOver != nil && m.opts.HandOver() }
 
 // canHandOver tells whether the peer runs the loop that hands its pins over.
 func (m *Monitor) canHandOver(id peer.ID) bool {

@@ -185,6 +185,13 @@ func options(db state.Members, id peer.ID) Options {
 	return Options{Members: db, ID: id, Name: "name-" + string(id), Instance: "host-" + string(id), Interval: interval}
 }
 
+// mover are the options of a peer that gives pins of those that are gone to others.
+func mover(db state.Members, id peer.ID) Options {
+	opts := options(db, id)
+	opts.HandOver = func() bool { return true }
+	return opts
+}
+
 func mustClaim(t *testing.T, opts Options) *Monitor {
 	t.Helper()
 	m, err := Claim(t.Context(), opts)

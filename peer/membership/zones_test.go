@@ -15,7 +15,7 @@ func TestZonesAreGivenOneByOne(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *table) {
 		logged := logtest.Lines(t, "membership", logging.LevelInfo)
 		const amiss, over = "contradict each other: ", "the zones of the peers do not contradict each other any more"
-		a, b := options(db, "A"), options(db, "B")
+		a, b := mover(db, "A"), options(db, "B")
 		a.Zone = "rack-1"
 		startPeer(t, a)
 		last := startPeer(t, b)
