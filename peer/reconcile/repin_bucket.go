@@ -56,8 +56,9 @@ type repinPeer struct {
 	// openSince is when the last look at what is open began, or the first one.
 	openSince time.Time
 	openPause time.Duration
-	// lonely is how many pins no live peer had, by bucket, when it was looked at last.
-	lonely [state.Buckets]int
+	// lonely is how many pins no live peer had, by bucket, when it was looked at last:
+	// of those that had some.
+	lonely map[int]int
 	passResult
 }
 
@@ -128,8 +129,7 @@ func (r *Reconciler) repinBucket(ctx context.Context, id peer.ID, bucket int) bu
 // at work meanwhile.
 func (p *repinPeer) add(bucket int, b bucketResult, early bool) {
 	p.moved += b.moved
-	p.lonely[bucket] = b.alone
-	p.lookedAlone = p.lookedAlone || b.alone > 0
+	p.noteAlone(bucket, b.alone)
 	p.starved += b.starved
 	if b.starved > 0 && !p.firstCid.Defined() {
 		p.firstCid = b.firstCid
@@ -156,6 +156,19 @@ func (p *repinPeer) add(bucket int, b bucketResult, early bool) {
 	default:
 		p.buckets[bucket] = bucketDone
 	}
+}
+
+// noteAlone takes note of how many pins of a bucket no live peer has.
+func (p *repinPeer) noteAlone(bucket, n int) {
+	if n == 0 {
+		delete(p.lonely, bucket)
+		return
+	}
+	if p.lonely == nil {
+		p.lonely = make(map[int]int)
+	}
+	p.lonely[bucket] = n
+	p.lookedAlone = true
 }
 
 // alone is how many pins no live peer had.

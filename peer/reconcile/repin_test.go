@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -342,5 +343,19 @@ func TestMovesAreBounded(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestRepinPeerIsSmall: one is kept for each peer that was ever removed.
+func TestRepinPeerIsSmall(t *testing.T) {
+	if n := reflect.TypeFor[repinPeer]().Size(); n > state.Buckets+512 {
+		t.Errorf("it takes %d bytes, want one for each bucket and few others", n)
+	}
+	var p repinPeer
+	p.add(7, bucketResult{alone: 2}, false)
+	p.add(8, bucketResult{alone: 3}, false)
+	p.add(7, bucketResult{}, false)
+	if len(p.lonely) != 1 || p.alone() != 3 || !p.lookedAlone {
+		t.Errorf("%d pins have no other copy, by bucket %v", p.alone(), p.lonely)
 	}
 }
