@@ -30,28 +30,50 @@ type classes struct {
 // holder that lacks a metric for a moment counts, unlike upstream: others would
 // get its pins, and it would drop them before they are there. The peers that the
 // user asked for have no part in this: they are not stored.
-func classify(metrics api.MetricsSet, pin api.Pin, counts func(p peer.ID, allocated bool) bool) classes {
-	byPeer := make(map[peer.ID][]api.Metric)
-	for _, set := range metrics {
-		for _, m := range set {
-			byPeer[m.Peer] = append(byPeer[m.Peer], m)
-		}
-	}
+func classify(metrics peerMetrics, pin api.Pin, counts func(p peer.ID, allocated bool) bool) classes {
 	c := classes{current: metricsSet{}, candidates: metricsSet{}}
 	for _, p := range pin.Allocations {
 		if counts(p, true) {
 			c.holders = append(c.holders, p)
-			c.current.add(byPeer[p])
+			c.current.add(metrics.of[p])
 		}
 	}
-	for p, ms := range byPeer {
-		// There is at most one metric of a name for each peer.
-		if len(ms) == len(metrics) && !slices.Contains(pin.Allocations, p) && counts(p, false) {
+	for p, ms := range metrics.of {
+		if metrics.all(p) && !slices.Contains(pin.Allocations, p) && counts(p, false) {
 			c.available++
 			c.candidates.add(ms)
 		}
 	}
 	return c
+}
+
+// peerMetrics are the metrics that a peer must have to be given a pin, of all peers. It
+// is never changed, and read once for many pins.
+type peerMetrics struct {
+	names int
+	of    map[peer.ID][]api.Metric
+}
+
+func byPeer(set api.MetricsSet) peerMetrics {
+	metrics := peerMetrics{names: len(set), of: make(map[peer.ID][]api.Metric)}
+	for _, some := range set {
+		for _, m := range some {
+			metrics.of[m.Peer] = append(metrics.of[m.Peer], m)
+		}
+	}
+	return metrics
+}
+
+// all tells whether a peer has all of them: there is at most one of a name for each peer.
+func (m peerMetrics) all(p peer.ID) bool { return len(m.of[p]) == m.names }
+
+// metrics reads them as they are now, from memory.
+func (r *Reconciler) metrics(ctx context.Context) peerMetrics {
+	set := make(api.MetricsSet)
+	for _, name := range r.opts.Allocator.Metrics() {
+		set[name] = r.opts.Metrics(ctx, name)
+	}
+	return byPeer(set)
 }
 
 // metricsSet has the metrics of some peers, by name.
@@ -88,11 +110,7 @@ func fill(ctx context.Context, allocator Allocator, pin api.Pin, c classes) ([]p
 
 // classes divides the peers for a pin that those to avoid shall not hold. A peer
 // that leaves gets nothing new.
-func (r *Reconciler) classes(ctx context.Context, view membership.View, pin api.Pin, avoid func(peer.ID) bool) classes {
-	metrics := make(api.MetricsSet)
-	for _, name := range r.opts.Allocator.Metrics() {
-		metrics[name] = r.opts.Metrics(ctx, name)
-	}
+func (r *Reconciler) classes(ctx context.Context, view membership.View, metrics peerMetrics, pin api.Pin, avoid func(peer.ID) bool) classes {
 	return classify(metrics, pin, func(p peer.ID, allocated bool) bool {
 		member, ok := view.Get(p)
 		if !ok || !member.Live || member.Removed || member.Role == membership.RoleAPI || member.Leaving && !allocated {

@@ -129,9 +129,10 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 			break
 		}
 		g.Go(func() error {
+			metrics := r.metrics(ctx)
 			err := r.opts.Store.ListPlacements(ctx, r.opts.Self, bucket, func(row state.Placement) error {
 				// Also one that is to be unpinned: its pin may have been made again since.
-				what, err := r.drainPin(ctx, row)
+				what, err := r.drainPin(ctx, metrics, row)
 				note(row.Cid, what, err)
 				return ctx.Err()
 			})
@@ -149,7 +150,7 @@ func (r *Reconciler) drainAll(ctx context.Context) (drainCount, error) {
 // others if those who have it are too few, or takes it off this peer once enough others
 // have pinned it.
 // Action Drain of spec/Moves.tla.
-func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (drained, error) {
+func (r *Reconciler) drainPin(ctx context.Context, metrics peerMetrics, mine state.Placement) (drained, error) {
 	c := mine.Cid
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 	if errors.Is(err, state.ErrCorrupt) {
@@ -178,7 +179,7 @@ func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (draine
 	next := without(pin.Allocations, self)
 	need := max(pin.ReplicationFactorMin, 1)
 	if len(o.pinned) < need {
-		cl := r.classes(ctx, view, *pin, func(p peer.ID) bool {
+		cl := r.classes(ctx, view, metrics, *pin, func(p peer.ID) bool {
 			return p == self || slices.Contains(o.useless, p)
 		})
 		filled, err := fill(ctx, r.opts.Allocator, *pin, cl)

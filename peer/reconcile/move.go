@@ -29,7 +29,7 @@ type move struct {
 // the only copy. Errors: errPaused, errNoCandidates, one that matches state.ErrChanged
 // when somebody else changed the pin, and those of the store.
 // Action Repin of spec/Moves.tla.
-func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (move, error) {
+func (r *Reconciler) moveAway(ctx context.Context, metrics peerMetrics, gone peer.ID, c api.Cid) (move, error) {
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 	if err != nil {
 		return move{}, fmt.Errorf("reading the pin of %s: %w", c, err)
@@ -45,16 +45,19 @@ func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (mov
 	if !view.Gone(member) || !r.mayMove(view) {
 		return move{}, errPaused
 	}
+	cl := r.classes(ctx, view, metrics, *pin, func(p peer.ID) bool { return p == gone })
+	next, noneErr := fill(ctx, r.opts.Allocator, *pin, cl)
+	if noneErr != nil && !errors.Is(noneErr, errNoCandidates) {
+		return move{}, noneErr
+	}
+	// Also of one that nobody can take: the gone peer may have its only copy.
 	has, err := r.hasCopy(ctx, view, *pin, rev)
 	if err != nil {
 		return move{}, err
 	}
-	cl := r.classes(ctx, view, *pin, func(p peer.ID) bool { return p == gone })
-	next, err := fill(ctx, r.opts.Allocator, *pin, cl)
-	if err != nil {
-		return move{alone: !has}, err
-	}
 	switch {
+	case noneErr != nil:
+		return move{alone: !has}, noneErr
 	case next != nil:
 		next = joined(view, *pin, next)
 	case member.Removed:

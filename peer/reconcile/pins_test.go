@@ -85,14 +85,14 @@ func TestWhoHoldsAPin(t *testing.T) {
 }
 
 // metricsOf gives each peer the named metrics.
-func metricsOf(peers map[peer.ID][]string) api.MetricsSet {
+func metricsOf(peers map[peer.ID][]string) peerMetrics {
 	set := api.MetricsSet{"disk": nil, "tag": nil}
 	for p, names := range peers {
 		for _, n := range names {
 			set[n] = append(set[n], api.Metric{Name: n, Peer: p, Valid: true})
 		}
 	}
-	return set
+	return byPeer(set)
 }
 
 func TestClassify(t *testing.T) {
@@ -209,7 +209,7 @@ func TestWhoMayBeGivenAPin(t *testing.T) {
 				id := w.add(1, c.rmin, c.rmax, c.holders...)
 				w.die(bob)
 				r := w.reconciler(dave, func(o *Options) { c.change(w, o) })
-				if moved, err := r.moveAway(t.Context(), bob, id); err != nil || !moved.changed {
+				if moved, err := r.moveAway(t.Context(), r.metrics(t.Context()), bob, id); err != nil || !moved.changed {
 					t.Fatalf("moved %v, %v", moved, err)
 				}
 				want := slices.Concat(c.want, c.holders) // who is gone stays until others have it

@@ -16,17 +16,14 @@ import (
 )
 
 const (
-	// starvedFactor times RecheckInterval is how long pins that nobody can
-	// take wait, unless peers come or go.
-	starvedFactor = 10
 	// repinChunk is how many buckets are done before the peers are looked at
 	// again.
 	repinChunk = 64
 	// openFactor times RecheckInterval is how long pins wait that a dead peer keeps until
 	// others have them, and of which this peer may not hear: an hour. It is doubled
-	// with each look, up to maxOpenPause.
-	openFactor   = 120
-	maxOpenPause = 24 * time.Hour
+	// with each look, up to maxPause.
+	openFactor = 120
+	maxPause   = 24 * time.Hour
 )
 
 // repin is the loop that goes through the placements of the peers that are gone.
@@ -43,17 +40,19 @@ func newRepin(r *Reconciler) *repin {
 
 // pass does all that can be done now.
 func (l *repin) pass(ctx context.Context) error {
+	takers := l.r.takers(ctx, l.r.opts.View())
 	for id, p := range l.peers {
 		l.mark(ctx, id, p)
 		p.settle(l.r.opts.Settle)
 		p.reset(bucketRetry)
 		if time.Since(p.openSince) >= p.openPause {
-			p.openPause = min(2*p.openPause, maxOpenPause)
+			p.openPause = min(2*p.openPause, maxPause)
 			p.openSince = time.Now()
 			p.reset(bucketOpen)
 		}
-		if time.Since(p.starvedAt) >= starvedFactor*l.r.opts.RecheckInterval {
-			p.reset(bucketStarved)
+		p.starving.offer(takers)
+		if first := l.r.starvedPause(); p.starving.due(first) && p.reset(bucketStarved) {
+			p.starving.begin(first)
 		}
 	}
 	var ending error

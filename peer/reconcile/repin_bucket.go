@@ -50,9 +50,11 @@ type repinPeer struct {
 	// have been at work.
 	lookedEarly bool
 	// unmarked is why it could not be noted in this pass what is done.
-	unmarked  error
-	buckets   [state.Buckets]bucketState
-	starvedAt time.Time
+	unmarked error
+	buckets  [state.Buckets]bucketState
+	// starving says when buckets are looked at again that have pins that nobody can take,
+	// or decode, unless peers come or go before.
+	starving starving
 	// openSince is when the last look at what is open began, or the first one.
 	openSince time.Time
 	openPause time.Duration
@@ -83,9 +85,10 @@ type bucketResult struct {
 
 func (r *Reconciler) repinBucket(ctx context.Context, id peer.ID, bucket int) bucketResult {
 	var b bucketResult
+	metrics := r.metrics(ctx)
 	err := r.opts.Store.ListPlacements(ctx, id, bucket, func(row state.Placement) error {
 		// Also one that is to be unpinned: its pin may have been made again since.
-		moved, err := r.moveAway(ctx, id, row.Cid)
+		moved, err := r.moveAway(ctx, metrics, id, row.Cid)
 		if moved.alone {
 			b.alone++
 		}
@@ -146,7 +149,7 @@ func (p *repinPeer) add(bucket int, b bucketResult, early bool) {
 		p.buckets[bucket] = bucketRetry
 	case b.starved+b.corrupt > 0:
 		p.buckets[bucket] = bucketStarved
-		p.starvedAt = time.Now()
+		p.starving.looked = time.Now()
 	case early:
 		p.buckets[bucket] = bucketEarly
 	case p.removed:
@@ -180,10 +183,12 @@ func (p *repinPeer) alone() int {
 	return n
 }
 
-func (p *repinPeer) reset(s bucketState) {
+// reset lets the buckets of one state be done again, and reports whether there are any.
+func (p *repinPeer) reset(s bucketState) (some bool) {
 	for i := range p.buckets {
 		if p.buckets[i] == s {
-			p.buckets[i] = bucketTodo
+			p.buckets[i], some = bucketTodo, true
 		}
 	}
+	return some
 }

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -157,11 +159,11 @@ func TestRemovedPeerThatCameBackKeepsItsPins(t *testing.T) {
 		first, second := w.add(1, 1, 1, bob), w.add(2, 1, 1, bob)
 		r := w.reconciler(alice)
 		w.remove(bob)
-		if moved, err := r.moveAway(t.Context(), bob, first); !moved.changed || err != nil {
+		if moved, err := r.moveAway(t.Context(), r.metrics(t.Context()), bob, first); !moved.changed || err != nil {
 			t.Fatalf("moved %v, %v", moved, err)
 		}
 		w.revive(bob)
-		if moved, err := r.moveAway(t.Context(), bob, second); moved.changed || err != nil {
+		if moved, err := r.moveAway(t.Context(), r.metrics(t.Context()), bob, second); moved.changed || err != nil {
 			t.Errorf("moved %v, %v", moved, err)
 		}
 		w.wantHolders(second, bob)
@@ -250,6 +252,101 @@ func TestStarvedPinsAreLookedAtAgain(t *testing.T) {
 		w.revive(carol)
 		pass(31 * time.Second)
 		w.wantHolders(c, alice, carol)
+	})
+}
+
+// TestStarvedPinsAreLeftAlone: pins that nobody can take cost ever less as long as
+// nobody comes who could, whether a placement tells of them or a feed.
+func TestStarvedPinsAreLeftAlone(t *testing.T) {
+	for name, clearing := range map[string]func(w *world){
+		"in its placements": func(w *world) { clear(w.store.feeds) },
+		"in its feed":       func(w *world) { clear(w.store.placements) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const pins = 20
+				w := newWorld(t, alice, bob)
+				w.noMetric[carol] = true
+				var cids []api.Cid
+				for n := range pins {
+					cids = append(cids, w.add(n, 2, 2, alice, bob))
+				}
+				clearing(w)
+				w.die(bob)
+				w.member(carol, func(m *membership.Peer) { m.Live, m.Seen, m.Role = true, true, membership.RoleFollower })
+				defer w.run(alice)()
+				// After 5, 15, 35, 75, 155 ... minutes.
+				pass(24 * time.Hour)
+				reads := w.store.count("GetVersion")
+				if looks := float64(reads) / pins; looks < 4 || looks > 12 {
+					t.Errorf("each was read %.1f times in a day", looks)
+				}
+				pass(5 * 24 * time.Hour)
+				if looks := float64(w.store.count("GetVersion")-reads) / pins; looks < 3 || looks > 6 {
+					t.Errorf("each was read %.1f times in the next five days", looks)
+				}
+				w.wantHolders(cids[0], alice, bob)
+				w.set(func() { w.noMetric[carol] = false })
+				pass(31 * time.Second)
+				for _, c := range cids {
+					w.wantHolders(c, alice, carol)
+				}
+			})
+		})
+	}
+}
+
+// TestStarvedPinsOfAFlickeringPeer: one whose metrics come and go, and who is not enough,
+// lets nothing be read more often than every five minutes.
+func TestStarvedPinsOfAFlickeringPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob, carol)
+		w.member(carol, func(m *membership.Peer) { m.Role = membership.RoleFollower })
+		c := w.add(1, 4, 4, alice, bob)
+		clear(w.store.feeds)
+		w.die(bob)
+		defer w.run(alice)()
+		pass(time.Minute)
+		for range 60 {
+			w.set(func() { w.noMetric[carol] = !w.noMetric[carol] })
+			pass(time.Minute)
+		}
+		if n := w.store.count("GetVersion"); n > 13 {
+			t.Errorf("it was read %d times in an hour", n)
+		}
+		w.wantHolders(c, alice, bob)
+	})
+}
+
+// TestMetricsAreReadOncePerBucket, and not for each pin in it.
+func TestMetricsAreReadOncePerBucket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alice, bob)
+		cids := inOneBucket(t, 50)
+		for _, c := range cids {
+			pin := api.PinWithOpts(c, api.PinOptions{ReplicationFactorMin: 1, ReplicationFactorMax: 1})
+			pin.Allocations = []peer.ID{bob}
+			w.store.write(c, &pin)
+			w.store.hold(bob, c, state.PlacementPinned)
+		}
+		clear(w.store.feeds)
+		w.die(bob)
+		var read atomic.Int32
+		r := w.reconciler(alice, func(o *Options) {
+			o.Metrics = func(ctx context.Context, name string) []api.Metric {
+				read.Add(1)
+				return w.metrics(ctx, name)
+			}
+		})
+		if err := newRepin(r).pass(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cids {
+			w.wantHolders(c, alice)
+		}
+		if n := int(read.Load()); n > 2*len(w.Metrics()) {
+			t.Errorf("metrics were read %d times for one bucket", n)
+		}
 	})
 }
 

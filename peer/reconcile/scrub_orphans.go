@@ -26,7 +26,7 @@ func (r *Reconciler) scrubOrphan(ctx context.Context, view membership.View, met 
 		if !ok || !member.Removed || time.Since(member.RemovedAt) < scrubAge || !r.mayMove(r.opts.View()) {
 			continue
 		}
-		moved, err := r.moveAway(ctx, p, pin.Cid)
+		moved, err := r.moveAway(ctx, r.metrics(ctx), p, pin.Cid)
 		if moved.alone {
 			met.alone.Add(1)
 		}

@@ -72,7 +72,8 @@ func TestRemovedHolderGoesAtOnce(t *testing.T) {
 	w.idle = true
 	id := w.add(1, 1, 1, bob)
 	w.remove(bob)
-	if moved, err := w.reconciler(carol).moveAway(t.Context(), bob, id); err != nil || !moved.changed {
+	r := w.reconciler(carol)
+	if moved, err := r.moveAway(t.Context(), r.metrics(t.Context()), bob, id); err != nil || !moved.changed {
 		t.Fatalf("moved %+v, %v", moved, err)
 	}
 	w.wantHolders(id, alice)

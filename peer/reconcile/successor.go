@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -85,6 +86,10 @@ type follow struct {
 	// these have found a place.
 	overflow bool
 	again    context.CancelFunc
+	// starving says when they are looked at again, unless peers come or go before, which
+	// live tells. retry alone uses it.
+	starving starving
+	live     string
 	// alone are CIDs that no live peer had, of which it was told at said.
 	alone map[api.Cid]struct{}
 	said  time.Time
@@ -126,7 +131,7 @@ func (f *follow) handle(ctx context.Context, ch state.Change) error {
 		f.count(ch.Cid, move{}, nil)
 		return nil
 	}
-	moved, err := f.r.moveAway(ctx, f.peer, ch.Cid)
+	moved, err := f.r.moveAway(ctx, f.r.metrics(ctx), f.peer, ch.Cid)
 	f.count(ch.Cid, moved, err)
 	switch {
 	case errors.Is(err, errNoCandidates):
@@ -166,6 +171,12 @@ func (f *follow) count(c api.Cid, m move, err error) {
 	}
 }
 
+// due tells whether a look at the CIDs that nobody could take may be of use.
+func (f *follow) due(ctx context.Context, view membership.View) bool {
+	f.starving.offer(f.r.takers(ctx, view))
+	return f.live != signature(view) || f.starving.due(f.r.starvedPause())
+}
+
 // sayAlone says how many pins no live peer has, at once and then every hour.
 func (f *follow) sayAlone() {
 	f.mu.Lock()
@@ -176,7 +187,7 @@ func (f *follow) sayAlone() {
 	}
 }
 
-// retry looks again at the CIDs that nobody could take.
+// retry looks again at the CIDs that nobody could take, when that may be of use.
 func (f *follow) retry(ctx context.Context) error {
 	f.sayAlone()
 	f.mu.Lock()
@@ -185,15 +196,20 @@ func (f *follow) retry(ctx context.Context) error {
 		cids = append(cids, c)
 	}
 	f.mu.Unlock()
-	if len(cids) == 0 || !f.r.mayMove(f.r.opts.View()) {
+	view := f.r.opts.View()
+	if len(cids) == 0 || !f.due(ctx, view) || !f.r.mayMove(view) {
 		return nil
 	}
+	f.starving.begin(f.r.starvedPause())
+	f.live = signature(view)
+	metrics := f.r.metrics(ctx)
 	starved, firstStarved := 0, api.CidUndef // under f.mu
+	other := false                           // under f.mu: some are left for another reason
 	var g errgroup.Group
 	g.SetLimit(f.r.opts.Rates.Moves)
 	for _, c := range cids {
 		g.Go(func() error {
-			moved, err := f.r.moveAway(ctx, f.peer, c)
+			moved, err := f.r.moveAway(ctx, metrics, f.peer, c)
 			f.count(c, moved, err)
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -204,13 +220,19 @@ func (f *follow) retry(ctx context.Context) error {
 				starved++
 				firstStarved = c
 			case errors.Is(err, errPaused), errors.Is(err, state.ErrChanged):
+				other = true
 			default:
+				other = true
 				return err
 			}
 			return nil
 		})
 	}
 	err := g.Wait()
+	f.starving.looked = time.Now()
+	if other {
+		f.live = "" // soon
+	}
 	if starved > 0 {
 		logger.Warnf("%d pins that were allocated to %s need another peer and there are not enough that could take them, %s is one: add peers or space", starved, f.peer, firstStarved)
 	}
