@@ -129,7 +129,8 @@ type Config struct {
 	// on deaths within an hour stop all moves of pins to other peers: it is then
 	// rather the network, or the power, than the peers. A cut between two equal data
 	// centres leaves exactly half of them dead. A single dead peer that was seen alive
-	// never stops moves, one that was not always does.
+	// never stops moves. One that was not does for an hour, which passes only while
+	// some peer runs that moves pins.
 	StopShare float64
 	// Zone names what may fail at once with this peer, such as a rack or a data
 	// centre: lower-case letters, digits, dots, dashes and underscores. When all

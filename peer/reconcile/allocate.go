@@ -88,7 +88,7 @@ func (s metricsSet) add(metrics []api.Metric) {
 // fill does what upstream's obtainAllocations does with a pin that has too few
 // holders: they keep it, and others get it up to its maximum. It returns nil
 // when there are enough. Unlike upstream it takes the pin from nobody when there
-// are too many: a user who lowered the factors has said so in a pin.
+// are too many: settle does, once enough of them have it.
 func fill(ctx context.Context, allocator Allocator, pin api.Pin, c classes) ([]peer.ID, error) {
 	needed := pin.ReplicationFactorMin - len(c.holders)
 	if needed <= 0 {
