@@ -18,7 +18,7 @@ import (
 func TestConfirmationsWait(t *testing.T) {
 	for name, c := range map[string]struct{ begin, end func(w *world) }{
 		"nobody can be judged":       {func(w *world) { w.frozen = true }, func(w *world) { w.set(func() { w.frozen = false }) }},
-		"the database does not read": {func(w *world) { w.store.failing("GetPlacement") }, func(w *world) { w.store.failing("") }},
+		"the database does not read": {func(w *world) { w.store.failing("GetPlacementsOf") }, func(w *world) { w.store.failing("") }},
 		"nor write":                  {func(w *world) { w.store.failing("PutIf") }, func(w *world) { w.store.failing("") }},
 		"moves are stopped":          {func(w *world) { w.coldStart(dave) }, func(*world) {}},
 		"the loops do not run":       {func(*world) {}, func(*world) {}},

@@ -230,8 +230,12 @@ type others struct {
 }
 
 // others divides the other holders of a pin.
-// Operators Counts and Useless of spec/Moves.tla.
+// Operator Useless of spec/Moves.tla.
 func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (others, error) {
+	found, err := r.copies(ctx, view, pin.Cid, rev, without(pin.Allocations, r.opts.Self))
+	if err != nil {
+		return others{}, err
+	}
 	var o others
 	for _, p := range pin.Allocations {
 		if p == r.opts.Self {
@@ -242,15 +246,12 @@ func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.P
 			o.useless = append(o.useless, p)
 			continue
 		}
-		row, ok, err := r.opts.Store.GetPlacement(ctx, p, pin.Cid)
-		if err != nil {
-			return others{}, fmt.Errorf("reading what %s does with %s: %w", p, pin.Cid, err)
-		}
+		row, ok := found.rows[p]
 		patience := silentFactor * r.opts.RecheckInterval
 		failed := row.Status == state.PlacementPinError && (row.Attempts >= failedTries || time.Since(row.Updated) > patience)
 		silent := (!ok || row.Status.Leaving()) && time.Since(revisionTime(rev)) > patience
 		switch {
-		case ok && row.Status == state.PlacementPinned && row.Rev == rev:
+		case found.with(p):
 			o.pinned = append(o.pinned, p)
 		case failed || silent:
 			o.useless = append(o.useless, p)

@@ -7,9 +7,6 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
-
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // errPaused says that nothing may be moved for now.
@@ -51,13 +48,14 @@ func (r *Reconciler) moveAway(ctx context.Context, metrics peerMetrics, gone pee
 		return move{}, noneErr
 	}
 	// Also of one that nobody can take: the gone peer may have its only copy.
-	has, err := r.hasCopy(ctx, view, *pin, rev)
+	found, err := r.copies(ctx, view, c, rev, pin.Allocations)
 	if err != nil {
 		return move{}, err
 	}
+	alone := found.none()
 	switch {
 	case noneErr != nil:
-		return move{alone: !has}, noneErr
+		return move{alone: alone}, noneErr
 	case next != nil:
 		next = joined(view, *pin, next)
 	case member.Removed:
@@ -65,31 +63,16 @@ func (r *Reconciler) moveAway(ctx context.Context, metrics peerMetrics, gone pee
 		// in upstream; a removed one has none.
 		next = without(pin.Allocations, gone)
 	default:
-		changed, err := r.settle(ctx, view, *pin, rev)
-		return move{changed: changed, open: !changed && inMove(*pin), alone: !has}, err
+		changed, err := r.settleBy(ctx, view, *pin, found)
+		return move{changed: changed, open: !changed && inMove(*pin), alone: alone}, err
 	}
 	if len(next) == 0 {
-		return move{alone: !has}, nil
+		return move{alone: alone}, nil
 	}
 	pin.Allocations = next
 	if err := r.opts.Store.PutIf(ctx, *pin, rev); err != nil {
 		return move{}, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
 	}
 	logger.Debugf("the pin of %s, which %s held, is with %s now", c, gone, next)
-	return move{changed: true, open: !member.Removed && inMove(*pin), alone: !has}, nil
-}
-
-// hasCopy tells whether a live holder has pinned the revision of a pin. It reads their
-// rows up to the first that has.
-func (r *Reconciler) hasCopy(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (bool, error) {
-	for _, p := range pin.Allocations {
-		if member, ok := view.Get(p); !ok || !member.Live || member.Removed {
-			continue
-		}
-		has, err := r.hasPinned(ctx, p, pin.Cid, rev)
-		if has || err != nil {
-			return has, err
-		}
-	}
-	return false, nil
+	return move{changed: true, open: !member.Removed && inMove(*pin), alone: alone}, nil
 }

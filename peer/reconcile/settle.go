@@ -52,8 +52,20 @@ func (r *Reconciler) endMoves(ctx context.Context) error {
 
 // settle takes the pin off those who are too many, once enough others have it. It
 // reports whether it changed the pin.
-// Operators Counts and Trims of spec/Moves.tla.
 func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (bool, error) {
+	if !inMove(pin) {
+		return false, nil
+	}
+	found, err := r.copies(ctx, view, pin.Cid, rev, pin.Allocations)
+	if err != nil {
+		return false, err
+	}
+	return r.settleBy(ctx, view, pin, found)
+}
+
+// settleBy is settle, by what the holders say.
+// Operator Trims of spec/Moves.tla.
+func (r *Reconciler) settleBy(ctx context.Context, view membership.View, pin api.Pin, found copies) (bool, error) {
 	if !inMove(pin) {
 		return false, nil
 	}
@@ -63,11 +75,7 @@ func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.P
 			continue
 		}
 		good = append(good, p)
-		has, err := r.hasPinned(ctx, p, pin.Cid, rev)
-		if err != nil {
-			return false, err
-		}
-		if has {
+		if found.with(p) {
 			have = append(have, p)
 		}
 	}
@@ -84,29 +92,10 @@ func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.P
 	}
 	logger.Debugf("%d peers have the pin of %s: taking it off those of %s that are too many", len(have), pin.Cid, pin.Allocations)
 	pin.Allocations = next
-	if err := r.opts.Store.PutIf(ctx, pin, rev); err != nil {
+	if err := r.opts.Store.PutIf(ctx, pin, found.rev); err != nil {
 		return false, fmt.Errorf("ending the move of the pin of %s: %w", pin.Cid, err)
 	}
 	return true, nil
-}
-
-// hasPinned tells whether a peer has confirmed that revision of a pin.
-func (r *Reconciler) hasPinned(ctx context.Context, p peer.ID, c api.Cid, rev state.Revision) (bool, error) {
-	row, there, err := r.opts.Store.GetPlacement(ctx, p, c)
-	if err != nil {
-		return false, fmt.Errorf("reading what %s does with %s: %w", p, c, err)
-	}
-	if there && row.Status == state.PlacementPinned && row.Rev == rev {
-		return true, nil
-	}
-	return false, nil
-}
-
-// mayHave tells whether a holder is alive, a member that stays, and one that the user
-// wants.
-func (r *Reconciler) mayHave(ctx context.Context, view membership.View, p peer.ID) bool {
-	member, ok := view.Get(p)
-	return ok && member.Live && !member.Removed && !member.Leaving && member.Role != membership.RoleAPI && r.suits(ctx, p)
 }
 
 // joined are the holders of a pin that stay while others are added: all that were not

@@ -30,14 +30,14 @@ var simMutants = []simtest.Mutant{
 		File: "stop.go", Old: `case float64(d.dead)/float64(d.counted) >= share:`, New: `case float64(d.dead)/float64(d.counted) > share:`,
 	}}},
 	{Name: "the end of a move looks at nobody", Edits: []overlay.Edit{{
-		File: "settle.go", Old: `if there && row.Status == state.PlacementPinned && row.Rev == rev {`, New: `if there || row.Rev == rev || true {`,
+		File: "copies.go", Old: `	return there && row.Status == state.PlacementPinned && row.Rev == c.rev`, New: `	return there || row.Rev == c.rev || true`,
 	}}},
 	{Name: "the end of a move is left to the scrub", Edits: []overlay.Edit{
 		{File: "settle.go", Old: `			_, err := r.settle(ctx, view, pin, rev)
 `, New: `			_, _, err := pin, rev, error(nil)
 `},
-		{File: "move.go", Old: `		changed, err := r.settle(ctx, view, *pin, rev)
-		return move{changed: changed, open: !changed && inMove(*pin), alone: !has}, err`, New: `		return move{alone: !has}, nil`},
+		{File: "move.go", Old: `		changed, err := r.settleBy(ctx, view, *pin, found)
+		return move{changed: changed, open: !changed && inMove(*pin), alone: alone}, err`, New: `		return move{alone: alone}, nil`},
 		{File: "scrub.go", Old: `if inMove(pin) && r.mayMove(r.opts.View()) {`, New: `if false {`},
 	}},
 	{Name: "who is not heard of yet does not matter", Edits: []overlay.Edit{{

@@ -74,6 +74,21 @@ func (s simStore) GetPlacement(ctx context.Context, p peer.ID, c api.Cid) (row s
 	return row, there, err
 }
 
+// GetPlacementsOf reads the rows at different moments, as a database may.
+func (s simStore) GetPlacementsOf(ctx context.Context, peers []peer.ID, c api.Cid) (map[peer.ID]state.Placement, error) {
+	found := make(map[peer.ID]state.Placement)
+	for _, p := range peers {
+		row, there, err := s.GetPlacement(ctx, p, c)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			found[p] = row
+		}
+	}
+	return found, nil
+}
+
 func (s simStore) PutPlacement(ctx context.Context, p peer.ID, row state.Placement) error {
 	return s.request(ctx, "put row", row.Cid, func() {
 		was, _, _ := s.fakeStore.GetPlacement(ctx, p, row.Cid)
