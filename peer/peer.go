@@ -99,10 +99,13 @@ type Peer struct {
 	opts    Options
 	monitor *membership.Monitor
 	feed    state.Feed
-	missed  bool             // changes of this peer may have been lost
 	pins    *tracker.Tracker // nil for a peer without an IPFS daemon
 	cons    *consensus.Consensus
 	status  *status.Service
+	// missed is set if changes of this peer may have been lost, until compared is
+	// called.
+	missed   bool
+	compared func(context.Context) error
 	// confirmations come from the tracker before the loops run that look at them.
 	confirmations reconcile.Confirmations
 
@@ -147,7 +150,7 @@ func Join(ctx context.Context, opts Options) (*Peer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the change feed: %w", err)
 	}
-	p.feed, p.missed, lagging = feed, feed.Missed(), feed.Lagging
+	p.feed, p.missed, p.compared, lagging = feed, feed.Missed(), feed.Compared, feed.Lagging
 	return p, nil
 }
 
@@ -187,7 +190,7 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		}
 		p.pins = tracker.New(tracker.Options{
 			Self: opts.ID, Name: opts.Name, Store: opts.Store, Daemon: ipfs.Connector, Size: ipfs.Size,
-			Live: p.live, Confirmed: confirmed, Missed: p.missed, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
+			Live: p.live, Confirmed: confirmed, Missed: p.missed, Compared: p.compared, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
 			Config: tracker.Config{
 				MaxPinQueueSize: conf.MaxPinQueueSize, ConcurrentPins: conf.ConcurrentPins,
 				PriorityPinMaxAge: conf.PriorityPinMaxAge, PriorityPinMaxRetries: conf.PriorityPinMaxRetries,

@@ -49,7 +49,8 @@ type Feed struct {
 	// opened is later than every change that an earlier process can have seen. It
 	// is zero if the feed is somebody else's.
 	opened time.Time
-	// missed is set if reading does not begin where it ended.
+	// missed is set if reading does not begin where it ended, or did not before and
+	// that was not made up for.
 	missed bool
 	saved  atomic.Int64 // position in Unix seconds, for Lagging
 	now    func() time.Time
@@ -102,9 +103,6 @@ func (s *Store) Follow(ctx context.Context, id peer.ID) (state.Feed, error) {
 // are kept has passed since the stored cursor.
 func (f *Feed) Lagging() bool { return f.now().Sub(time.Unix(f.saved.Load(), 0)) > feedTTL/2 }
 
-// Missed implements state.OwnFeed.
-func (f *Feed) Missed() bool { return f.missed }
-
 // claim makes this process the only one that moves the cursor. It goes on until
 // it succeeds, ctx ends or trying is useless. A wrong clock makes it wait: it
 // would choose a wrong position, and what lies before that is never read.
@@ -149,6 +147,9 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 		position = oldest
 	default:
 		missed = false
+	}
+	if missed, err = f.owe(ctx, now, missed); err != nil {
+		return false, err
 	}
 	f.position, f.opened, f.missed = position, now.Add(f.store.lim.skew()), missed
 	f.saved.Store(position.Unix())

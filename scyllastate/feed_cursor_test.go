@@ -76,10 +76,45 @@ func TestFeedMissed(t *testing.T) {
 		if tt.name != "never" {
 			setCursor(t, s, self, time.Now().Add(-tt.ago))
 		}
-		if feed := openFeed(t, s, self); feed.Missed() != tt.want {
+		feed := openFeed(t, s, self)
+		if feed.Missed() != tt.want {
 			t.Errorf("%s: changes were missed: %t", tt.name, feed.Missed())
 		}
+		must(t, feed.Compared(t.Context()))
 	}
+}
+
+// TestMissedUntilCompared: what was missed is made up for by the process that has found
+// it, or by the next one, wherever the cursor is by then. One that was replaced does not
+// speak for the one that runs.
+func TestMissedUntilCompared(t *testing.T) {
+	s := openQuick(t, testConfig(t))
+	self := statetest.Peer("self")
+	opened := func(want bool, when string) *Feed {
+		t.Helper()
+		feed := openFeed(t, s, self)
+		if feed.Missed() != want {
+			t.Errorf("%s: changes were missed: %t", when, feed.Missed())
+		}
+		must(t, feed.save(t.Context(), s.now()))
+		return feed
+	}
+	for _, ago := range []time.Duration{0, feedTTL + time.Hour, -time.Hour} {
+		if ago != 0 { // else it was never read
+			setCursor(t, s, self, time.Now().Add(-ago))
+		}
+		replaced := opened(true, "at first")
+		opened(true, "after a restart")
+		must(t, replaced.Compared(t.Context()))
+		feed := opened(true, "after one that was replaced")
+		if feed.Lagging() {
+			t.Error("a peer that has yet to compare lags")
+		}
+		must(t, feed.Compared(t.Context()))
+		must(t, feed.Compared(t.Context()))
+		must(t, opened(false, "after the comparison").Compared(t.Context()))
+	}
+	opened(false, "at the end")
 }
 
 // TestFeedHasOneReader starts a second process with the same peer ID.

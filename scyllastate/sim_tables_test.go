@@ -171,10 +171,17 @@ func (t simTables) openCursor(ctx context.Context, feed, consumer string, positi
 	}, nil)
 }
 
-const claimKind = "claim cursor"
+const (
+	claimKind   = "claim cursor"
+	compareKind = "claim comparison" // its position is none of the feed
+)
 
 func (t simTables) claimCursor(ctx context.Context, feed, consumer string, to cursor, holder *gocql.UUID) (bool, error) {
-	return t.moveCursorIf(ctx, claimKind, feed+consumer, to, holder)
+	kind := claimKind
+	if consumer != feed {
+		kind = compareKind
+	}
+	return t.moveCursorIf(ctx, kind, feed+consumer, to, holder)
 }
 
 func (t simTables) moveCursor(ctx context.Context, feed, consumer string, to cursor) (bool, error) {
@@ -192,7 +199,9 @@ func (t simTables) moveCursorIf(ctx context.Context, kind, key string, to cursor
 			if kind == claimKind {
 				t.p.took.position, t.p.took.at = w.cursors[key].position, time.Now()
 			}
-			t.p.passes(to.position)
+			if kind != compareKind {
+				t.p.passes(to.position)
+			}
 			if w.tracing {
 				w.note("%s: %s to %s", t.p.name, kind, to.position.Sub(w.start))
 			}

@@ -61,9 +61,16 @@ type OwnFeed interface {
 	// Lagging reports that the peer is so far behind that it could lose
 	// changes if it got more.
 	Lagging() bool
-	// Missed reports that changes may have been lost before the Feed was opened: it
-	// was not read for longer than they are kept, or never. It does not change.
+	// Missed reports that changes may have been lost: the Feed was not read for longer
+	// than they are kept, or never, before it was opened, or before an earlier process
+	// opened it that has not called Compared. It does not change.
 	Missed() bool
+	// Compared says that the peer has made up for what was missed: it has compared all
+	// that it holds with the pinset since the Feed was opened, and what it has found is
+	// done, or remembered elsewhere. After it the next process has missed nothing for
+	// that reason. It may be repeated, after an error as well, and does nothing where
+	// nothing was missed, or another process has opened the Feed.
+	Compared(ctx context.Context) error
 }
 
 // Feed delivers, to one peer, every change of a pin that concerns it: pins it

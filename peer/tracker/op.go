@@ -98,6 +98,10 @@ type op struct {
 	// of a garbage collection. IPFS is not asked for a pin before: see settled.
 	unpins time.Time
 
+	// owed is set while only this process knows that there is work: a comparison has
+	// found it, and the row says that all is done.
+	owed bool
+
 	attempts int
 	// counted is how often too few others had it.
 	counted int
@@ -141,6 +145,7 @@ func (t *Tracker) with(c api.Cid, f func(o *op, e *effects)) {
 		b.ops[c] = o
 	}
 	f(o, &e)
+	t.settleOwed(o)
 	if o.phase == idle && !o.busy {
 		t.end(o, &e)
 		if !o.kubo {

@@ -32,6 +32,7 @@ func (t *Tracker) Run(ctx context.Context) {
 	beside.Go(func() { t.countPins(ctx) })
 	t.scan(ctx, true)
 	t.scanned.Store(ctx.Err() == nil)
+	t.endComparison(ctx)
 }
 
 func (t *Tracker) scanLeftOften(ctx context.Context) {
@@ -64,7 +65,7 @@ func (t *Tracker) scanLeft(ctx context.Context) {
 // end.
 func (t *Tracker) scan(ctx context.Context, first bool) {
 	part := func(at state.Place, to int) *scanner {
-		return &scanner{t: t, unheld: first, all: first && t.opts.Missed, at: at, to: to}
+		return &scanner{t: t, unheld: first, all: first && t.opts.Missed, owes: first && t.opts.Missed, at: at, to: to}
 	}
 	todo := []*scanner{part(state.Place{}, state.Buckets)}
 	pause := scanPause
@@ -105,6 +106,8 @@ type scanner struct {
 	unheld bool
 	// all is set if what has come to an end is compared with the pinset.
 	all bool
+	// owes is set if what is found is to be done, or noted, before the comparison ends.
+	owes bool
 	// check is set if that is compared with IPFS, too, and if nothing waits for room
 	// in a queue: a check comes again.
 	check bool
@@ -182,6 +185,7 @@ func (s *scanner) flush(ctx context.Context) error {
 		case err != nil:
 			logger.Errorf("nothing is done with %s until its pin is written again: %s", cids[i], err)
 		case s.t.view(cids[i]).atIt(): // it needs no room
+			s.owe(s.batch[i])
 		case s.amiss(s.batch[i], pin, rev):
 			found = append(found, i)
 		case s.check && s.t.holds(pin):
@@ -235,6 +239,7 @@ func (s *scanner) takeUp(ctx context.Context, own state.Own, pin *api.Pin) error
 		return err
 	}
 	s.t.takeUp(own)
+	s.owe(own)
 	return nil
 }
 

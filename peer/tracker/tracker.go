@@ -58,6 +58,9 @@ type Options struct {
 	// all rows with the pinset. Else the feed tells of what changed meanwhile, and Run
 	// takes up only what is at no end.
 	Missed bool
+	// Compared is called when what that comparison has found is done, or noted in rows
+	// that every start takes up. After an error it is called again. It may be nil.
+	Compared func(context.Context) error
 	// Every is how often what has failed is tried again.
 	Every time.Duration
 	// CheckEvery is how long it takes to compare all pins with IPFS, one after
@@ -101,6 +104,8 @@ type Tracker struct {
 	// how much was left to the next scan, leftKept how much of that is kept for others.
 	scanned        atomic.Bool
 	left, leftKept atomic.Int64
+	// owed is how many ops are.
+	owed atomic.Int64
 
 	ctx     context.Context
 	stop    context.CancelFunc
