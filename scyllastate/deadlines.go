@@ -24,8 +24,8 @@ const (
 // It is at least as long as an append may take: rows of one write appear in several
 // feeds, and whoever sees the first of them must not take the others for lost. Each
 // write that comes to nothing doubles it for the next one, however it was ended and
-// by whom: of a thousand peers that hold a pin one fences, and all learn. So a
-// writer that lives gets through, however slow the database is, and adds a bounded
+// by whom: of a thousand peers that hold a pin one or a few fence, as they take turns, and
+// all learn. So a writer that lives gets through, however slow the database is, and adds a bounded
 // number of requests to its load.
 //
 // It is safe for concurrent use.
@@ -60,9 +60,10 @@ func (d *deadlines) wait(cid string) time.Duration {
 // ended reports whether the writers of changes of a CID have had their time: the
 // last of them, and if ever more come the first of them the longest time there is.
 // Fences give them no more of it, and have time themselves where nothing else is
-// pending: who has announced one may stop as well.
+// pending: who has announced one may stop as well. Each turn that is to pass adds a
+// quarter of it.
 // Action Fence of spec/WritePath.tla.
-func (d *deadlines) ended(cid string, pending []change) bool {
+func (d *deadlines) ended(cid string, pending []change, turns int) bool {
 	if writers := withoutFences(pending); len(writers) > 0 {
 		pending = writers
 	}
@@ -78,7 +79,8 @@ func (d *deadlines) ended(cid string, pending []change) bool {
 			newest = c.taken
 		}
 	}
-	return time.Since(newest) >= d.wait(cid) || time.Since(oldest) >= d.first<<maxDoublings
+	after := func(wait time.Duration) time.Duration { return wait + wait/turnsPerWait*time.Duration(turns) }
+	return time.Since(newest) >= after(d.wait(cid)) || time.Since(oldest) >= after(d.first<<maxDoublings)
 }
 
 // withoutFences leaves out the changes of fences.

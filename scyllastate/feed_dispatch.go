@@ -25,6 +25,7 @@ const (
 // that it was given until that change is done and cannot be read again.
 type dispatcher struct {
 	store  *Store
+	feed   string
 	handle state.Handler
 	// opened is when the feed was: see state.Change.Unpassed.
 	opened time.Time
@@ -65,7 +66,7 @@ type change struct {
 
 func newDispatcher(f *Feed, handle state.Handler) *dispatcher {
 	return &dispatcher{
-		store: f.store, handle: handle, opened: f.opened,
+		store: f.store, feed: f.name, handle: handle, opened: f.opened,
 		slots:   make(chan struct{}, maxOpen),
 		fences:  make(chan struct{}, fencesAtOnce),
 		known:   maxKnown,

@@ -40,21 +40,34 @@ func (d *dispatcher) recheck() {
 }
 
 // overdue reports whether the writers of a task's changes have had their time, those
-// included whose changes have arrived since the work on it began.
-func (d *dispatcher) overdue(t *task, now row) bool {
+// included whose changes have arrived since the work on it began, and it is the turn of
+// this feed.
+func (d *dispatcher) overdue(t *task, c api.Cid, now row) bool {
+	pending := d.unsettled(t, now)
+	if !d.store.deadlines.ended(t.cid, pending, 0) {
+		return false
+	}
+	pin, err := now.decode(c)
+	if err != nil {
+		pin = nil // nobody holds what cannot be decoded
+	}
+	return d.store.deadlines.ended(t.cid, pending, turnOf(c, pin, d.feed))
+}
+
+// unsettled are the changes of a task whose writers may still write.
+func (d *dispatcher) unsettled(t *task, now row) (pending []change) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	open := make([]change, len(t.keys))
 	for i, k := range t.keys {
 		open[i] = *d.changes[k]
 	}
-	var pending []change
 	for i, settled := range settle(now, open) {
 		if !settled {
 			pending = append(pending, open[i])
 		}
 	}
-	return d.store.deadlines.ended(t.cid, pending)
+	return pending
 }
 
 // fence ends a writer, and returns the row afterwards. While too many others are being

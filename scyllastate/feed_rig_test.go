@@ -38,6 +38,7 @@ type feedRig struct {
 	looks   int                                // at pins
 	fenced  []time.Time                        // when rows were
 	hangs   string                             // the feed to which nothing can be appended
+	slow    time.Duration                      // how long an append takes, and a fence
 	end     func()                             // ends the feed
 	handled []state.Change
 }
@@ -151,6 +152,7 @@ func (r *feedRig) readCursor(context.Context, string, string) (cursor, error) {
 
 // appendChanges is what a fence does first.
 func (r *feedRig) appendChanges(ctx context.Context, rows []intent, at time.Time) error {
+	r.wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if feed := rows[0].Feed; feed == r.hangs {
@@ -169,6 +171,7 @@ func (r *feedRig) fence(ctx context.Context, w *write) (bool, row, error) { retu
 
 // swap is what a fence does then.
 func (r *feedRig) swap(_ context.Context, w *write) (bool, row, error) {
+	r.wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key := string(w.cid.Bytes())
@@ -178,6 +181,14 @@ func (r *feedRig) swap(_ context.Context, w *write) (bool, row, error) {
 	r.pins[key] = row{rev: w.rev, prev: w.old.rev, pin: w.old.pin}
 	r.fenced = append(r.fenced, time.Now())
 	return true, row{}, nil
+}
+
+// wait lets a request take its time.
+func (r *feedRig) wait() {
+	r.mu.Lock()
+	slow := r.slow
+	r.mu.Unlock()
+	time.Sleep(slow)
 }
 
 // calls are the changes of a CID that were handled.

@@ -237,7 +237,7 @@ func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change
 		return nil, false, err
 	}
 	settled = settle(now, open)
-	if slices.Contains(settled, false) && d.overdue(t, now) {
+	if slices.Contains(settled, false) && d.overdue(t, c, now) {
 		if now, err = d.fence(ctx, c, now); err != nil {
 			return nil, false, err
 		}

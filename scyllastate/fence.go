@@ -50,7 +50,8 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 
 // tellHolders announces the revision of a fence to those who hold the pin. They confirm
 // each revision: in one that they do not hear of none of them counts as a copy, and
-// nobody else could let go of his.
+// nobody else could let go of his. That is a row for each, from each that fences: they take
+// turns, see turnOf.
 // Action Fence of spec/Moves.tla, Operator SendFence of spec/WritePath.tla.
 func (s *Store) tellHolders(ctx context.Context, w *write) error {
 	pin, err := w.old.decode(w.cid)

@@ -81,10 +81,12 @@ var simMutants = []simtest.Mutant{
 `, New: ``,
 	}}},
 	{Name: "a writer has what is left of the time of another one", Edits: []overlay.Edit{{
-		File: "feed_pending.go", Old: `return d.store.deadlines.ended(t.cid, pending)`, New: `return d.store.deadlines.ended(t.cid, pending[:min(1, len(pending))])`,
+		File: "feed_pending.go", Old: `	return pending
+}`, New: `	return pending[:min(1, len(pending))]
+}`,
 	}}},
 	{Name: "nobody is fenced", Edits: []overlay.Edit{{
-		File: "feed_task.go", Old: `slices.Contains(settled, false) && d.overdue(t, now)`, New: `slices.Contains(settled, false) && d.overdue(t, now) && false`,
+		File: "feed_task.go", Old: `slices.Contains(settled, false) && d.overdue(t, c, now)`, New: `slices.Contains(settled, false) && d.overdue(t, c, now) && false`,
 	}}},
 	{Name: "an earlier call ends what the later one is for", Edits: []overlay.Edit{{
 		File: "feed_task.go",
