@@ -3,8 +3,10 @@ package scyllastate
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scale"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -16,6 +18,7 @@ func TestScaleConstants(t *testing.T) {
 		"Save":          {float64(scale.Save), float64(saveEvery)},
 		"SaveIdle":      {float64(scale.SaveIdle), float64(saveIdle)},
 		"Clock":         {float64(scale.Clock), float64(measureEvery + measureAgain)},
+		"Remote":        {float64(scale.Remote), float64(remoteClocksEvery())},
 		"Identities":    {float64(scale.Identities), float64(rosterKept)},
 		"Round":         {float64(scale.Round), float64(DefaultCheckEvery)},
 		"BeatShards":    {scale.BeatShards, beatShards},
@@ -34,4 +37,11 @@ func TestScaleConstants(t *testing.T) {
 			t.Errorf("%s is %g in internal/scale, and %g here", name, pair[0], pair[1])
 		}
 	}
+}
+
+// remoteClocksEvery is how often nodes of other data centres are asked for their time: with
+// the first measurement that is late enough.
+func remoteClocksEvery() time.Duration {
+	every := measureEvery + measureAgain
+	return (scylla.RemoteEvery + every - 1) / every * every
 }

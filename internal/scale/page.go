@@ -16,8 +16,8 @@ type Column struct {
 func Clusters() []Column {
 	return []Column{
 		{"10 peers, 10⁶ pins", Cluster{Peers: 10, Nodes: 3, Copies: 2, Pins: 1e6}},
-		{"100 peers, 10⁸ pins", Cluster{Peers: 100, Nodes: 9, Copies: 2, Pins: 1e8, Writes: 1e3}},
-		{"1,000 peers, 10⁹ pins", Cluster{Peers: 1000, Nodes: 30, Copies: 2, Pins: 1e9, Writes: 1e4}},
+		{"100 peers, 10⁸ pins", Cluster{Peers: 100, Nodes: 9, Remote: 3, Copies: 2, Pins: 1e8, Writes: 1e3}},
+		{"1,000 peers, 10⁹ pins", Cluster{Peers: 1000, Nodes: 30, Remote: 6, Copies: 2, Pins: 1e9, Writes: 1e4}},
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 type Cluster struct {
 	// Peers hold pins, Copies of each. Nodes is how many nodes of the database a peer
 	// measures its clock against: those of its data centre, and up to three of each
-	// other.
-	Peers, Nodes, Copies int
+	// other, which are Remote.
+	Peers, Nodes, Remote, Copies int
 	// Pins are in the pinset, and Writes are new ones in a second.
 	Pins, Writes float64
 }
@@ -27,6 +27,7 @@ const (
 	SaveIdle   = 10 * time.Second // it saves its cursor while no changes come
 	Save       = time.Second      // and while some do
 	Clock      = 32 * time.Second // it measures its clock, with the pause after
+	Remote     = 6 * Clock        // and asks nodes of other data centres, while all agree
 	Beat       = 15 * time.Second // it sends a heartbeat
 	View       = Beat / 2         // and reads those of all
 	LastBeat   = 5 * time.Minute  // it notes that it runs
@@ -80,8 +81,10 @@ func AtRest() []Term {
 			func(c Cluster) float64 { return p(c) * Looks }},
 		{"views: heartbeats of the others", "peers × (1 + shards) / 7.5 s", "measured",
 			func(c Cluster) float64 { return p(c) * (1 + c.shards()) * each(View) }},
-		{"clocks: one reading of each node", "peers × nodes / 32 s", "counted",
-			func(c Cluster) float64 { return p(c) * float64(c.Nodes) * each(Clock) }},
+		{"clocks: one reading of each node of the own data centre", "peers × nodes / 32 s", "counted",
+			func(c Cluster) float64 { return p(c) * float64(c.Nodes-c.Remote) * each(Clock) }},
+		{"clocks: up to three nodes of each other one, each by a connection with TLS and login", "peers × nodes / 192 s", "counted",
+			func(c Cluster) float64 { return p(c) * float64(c.Remote) * each(Remote) }},
 		{"the check of own pins with IPFS: pins, 64 a statement", "pins × copies / 64 / day", "counted",
 			func(c Cluster) float64 { return c.Pins * float64(c.Copies) / PinsAtOnce * day }},
 		{"the scrub: pins of the placements, 64 a statement", "pins × copies / 64 / day", "counted",

@@ -43,7 +43,7 @@ func TestPage(t *testing.T) {
 // TestTerms: the figures follow the sizes of a cluster as they should: what depends on
 // the pins or on the peers alone, and nothing faster than the peers squared.
 func TestTerms(t *testing.T) {
-	one := Cluster{Peers: 100, Nodes: 3, Copies: 2, Pins: 1e8, Writes: 100}
+	one := Cluster{Peers: 100, Nodes: 6, Remote: 3, Copies: 2, Pins: 1e8, Writes: 100}
 	more := one
 	more.Peers, more.Pins, more.Writes = 1000, 1e9, 1000
 	for _, term := range append(AtRest(), Writing()...) {

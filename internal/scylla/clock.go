@@ -22,6 +22,10 @@ const (
 	// outlier is how far one node's clock may be from the others' before it
 	// is named in the log.
 	outlier = 250 * time.Millisecond
+	// RemoteEvery is how often nodes of other data centres are asked while all clocks
+	// agree: each answer takes a connection of its own. It is short of the time for which
+	// a reading counts, so that one that fails can be made again.
+	RemoteEvery = 3 * time.Minute
 	// remoteReadings is how many nodes of each other data centre are asked: one
 	// that is wrong does not speak for its data centre.
 	remoteReadings = 3
@@ -55,27 +59,21 @@ type reading struct {
 }
 
 // Skew compares this machine's clock with the nodes', within SkewError. It asks
-// every node of the local data centre and some of each other, all at once, and
-// takes the median of those of a data centre, so that one wrong node does not speak
-// for it. A node that does not answer counts with what it has answered in the last
-// minutes. The local ones are waited for, and the others as long as they may take, but
-// the first time as long as one answer may take: they must hold up no start.
+// every node of the local data centre, and then some of each other, if that is due: every
+// RemoteEvery, or when what is known of the clocks does not agree. It takes the median of
+// those of a data centre, so that one wrong node does not speak for it. A node that is not
+// asked, or does not answer, counts with what it has answered in the last minutes. The local
+// ones are waited for, and the others as long as they may take, but the first time as long as
+// one answer may take: they must hold up no start.
 func (db *DB) Skew(ctx context.Context) (Skew, error) {
 	some := readingsOf{keep: &db.clocks}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	patience := db.clocks.patience()
-	late := time.After(patience)
-	remote := make(chan struct{})
-	go func() {
-		defer close(remote)
-		db.askRemote(ctx, &some)
-	}()
 	db.askLocal(ctx, &some)
-	select {
-	case <-remote:
-	case <-late:
-	case <-ctx.Done():
+	due := db.clocks.remoteDue(db.LocalDC, patience == remoteTime)
+	if _, err := some.answered(); due || err != nil { // or else nobody is left to tell the time
+		db.waitRemote(ctx, &some, patience)
 	}
 	answered, err := some.answered()
 	if err != nil {
@@ -146,6 +144,20 @@ func (db *DB) askLocal(ctx context.Context, some *readingsOf) {
 		})
 	}
 	asked.Wait()
+}
+
+// waitRemote is askRemote for as long as patience lasts.
+func (db *DB) waitRemote(ctx context.Context, some *readingsOf, patience time.Duration) {
+	remote := make(chan struct{})
+	go func() {
+		defer close(remote)
+		db.askRemote(ctx, some)
+	}()
+	select {
+	case <-remote:
+	case <-time.After(patience):
+	case <-ctx.Done():
+	}
 }
 
 // askRemote asks nodes of the other data centres.

@@ -157,3 +157,55 @@ func TestUnreadDataCentre(t *testing.T) {
 		t.Errorf("of one that is silent again: %q", got)
 	}
 }
+
+// TestRemoteIsAskedSeldom: nodes of other data centres are asked at a start and after it,
+// then every few minutes as long as all agree. At each measurement they are where clocks are
+// apart, and where one data centre did not answer, until nothing counts that it has said.
+func TestRemoteIsAskedSeldom(t *testing.T) {
+	const measured = 32 * time.Second
+	start := time.Now()
+	c := clocksAt(reading{host: "a1", dc: "a"})
+	for range 2 {
+		if !c.remoteDue("a", false) {
+			t.Error("at a start, which does not wait for them, they are not asked")
+		}
+	}
+	c.add(reading{host: "b1", dc: "b"})
+	// due measures for a while, beginning at a moment, and returns how often the other data
+	// centre is asked, which then answers what it did, or nothing.
+	due := func(from, to time.Duration, spread time.Duration, answers bool) (asked int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for at := from; at < to; at += measured {
+			c.said["a1"] = said{"a", start.Add(at), at}
+			if !c.remoteDueAt("a", true, start.Add(at), at) {
+				continue
+			}
+			asked++
+			if answers {
+				c.said["b1"] = said{"b", start.Add(at - spread), at + 1}
+			}
+		}
+		return asked
+	}
+	for _, tt := range []struct {
+		name        string
+		from, to    time.Duration
+		spread      time.Duration
+		answers     bool
+		least, most int
+	}{
+		{"that agree", 0, time.Hour, 0, true, 18, 20},
+		{"that are apart", time.Hour, time.Hour + 32*time.Minute, 2 * time.Second, true, 54, 60},
+		{"that agree again", 2 * time.Hour, 3 * time.Hour, 0, true, 18, 20},
+		{"that are silent", 3 * time.Hour, 3*time.Hour + readingValid, 0, false, 3, 7},
+		{"that are silent for long", 4 * time.Hour, 5 * time.Hour, 0, false, 18, 20},
+	} {
+		if asked := due(tt.from, tt.to, tt.spread, tt.answers); asked < tt.least || asked > tt.most {
+			t.Errorf("nodes %s are asked %d times, want %d to %d", tt.name, asked, tt.least, tt.most)
+		}
+	}
+	if tries := int((readingValid - RemoteEvery - measured) / measured); tries < 2 {
+		t.Errorf("a node that does not answer is asked %d times before what it has said counts no more", tries)
+	}
+}

@@ -24,7 +24,10 @@ type clocks struct {
 	// asked is set once a measurement was made, and told are the data centres of which
 	// it was told that their time is not known.
 	asked bool
-	told  map[string]bool
+	// remoteAt is when nodes of other data centres were last asked and waited for, nil
+	// if they never were.
+	remoteAt *time.Duration
+	told     map[string]bool
 }
 
 // said is what a node's clock said, and when by the steady clock of this machine.
@@ -55,6 +58,34 @@ func (c *clocks) now() (wall time.Time, steady time.Duration) {
 		c.failed, c.told = make(map[string]error), make(map[string]bool)
 	}
 	return time.Now().Round(0), time.Since(c.start)
+}
+
+// remoteDue reports whether nodes of other data centres are to be asked: after a while, and
+// at once as long as the clocks are apart, or what a data centre has said is of before it was
+// last asked. One that was silent for so long that it does not count is left until it is due.
+// That it is noted only if they will be waited for: else they may not have the time to answer.
+func (c *clocks) remoteDue(local string, waits bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wall, steady := c.now()
+	return c.remoteDueAt(local, waits, wall, steady)
+}
+
+// remoteDueAt is remoteDue for one who holds the lock, at a moment.
+func (c *clocks) remoteDueAt(local string, waits bool, wall time.Time, steady time.Duration) bool {
+	known := c.knownAt(local, wall, steady)
+	newest := make(map[string]time.Duration)
+	for _, r := range known {
+		newest[r.dc] = max(newest[r.dc], c.said[r.host].at)
+	}
+	due := c.remoteAt == nil || steady-*c.remoteAt >= RemoteEvery || skewOf(known, c.nodes).Spread > outlier
+	for dc, at := range newest {
+		due = due || dc != local && at < *c.remoteAt
+	}
+	if due && waits {
+		c.remoteAt = &steady
+	}
+	return due
 }
 
 // add takes a reading that was made just now.

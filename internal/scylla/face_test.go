@@ -2,9 +2,12 @@ package scylla
 
 import (
 	"context"
+	"io"
 	"net"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +39,7 @@ func TestFace(t *testing.T) {
 	t.Run("repairs", func(t *testing.T) { testRepairs(t, own) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, own) })
 	t.Run("nodes that are down", func(t *testing.T) { testNodesDown(t, openDB(t, configOn(own, own.Cluster().Hosts()))) })
+	t.Run("clocks of another data centre", func(t *testing.T) { testRemoteClocks(t, openDB(t, configOn(own, own.Cluster().Hosts()))) })
 	t.Run("no node", func(t *testing.T) { testNoNode(t, own) })
 }
 
@@ -138,6 +142,63 @@ func testNodesDown(t *testing.T, db *DB) {
 		if n := strings.Count(told, "node "+addr+" of data centre elsewhere does not answer: going on without it"); n != 1 {
 			t.Errorf("%s was told of %d times:\n%s", addr, n, told)
 		}
+	}
+}
+
+// testRemoteClocks measures again and again: the node of another data centre, which each
+// time takes a connection, is asked at a start and right after it.
+func testRemoteClocks(t *testing.T, db *DB) {
+	const far = "127.99.99.96"
+	port := strconv.Itoa(db.conf.Port)
+	listener, err := net.Listen("tcp", net.JoinHostPort(far, port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var connections atomic.Int64
+	var passing sync.WaitGroup
+	defer passing.Wait()
+	defer listener.Close()
+	passing.Go(func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			connections.Add(1)
+			to, err := net.Dial("tcp", net.JoinHostPort(db.conf.Hosts[0], port))
+			if err != nil {
+				t.Error(err)
+				_ = from.Close()
+				continue
+			}
+			for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
+				passing.Go(func() {
+					_, _ = io.Copy(way[0], way[1]) // it ends with either of them
+					_, _ = from.Close(), to.Close()
+				})
+			}
+		}
+	})
+	c, err := db.conf.survey(t.Context(), ddlTimeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	c.disagreesWith(t, far, far)
+	defer c.forgets(t, far)
+	measure := func(times int) int64 {
+		for range times {
+			if _, err := db.Skew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return connections.Load()
+	}
+	if first := measure(1); first == 0 || measure(1) == first {
+		t.Errorf("%d connections at first, %d in all", first, connections.Load())
+	}
+	if before := connections.Load(); measure(3) != before {
+		t.Errorf("%d connections, and %d more for three measurements", before, connections.Load()-before)
 	}
 }
 
