@@ -160,7 +160,7 @@ var simMutants = []simtest.Mutant{
 		return outcome{err: err, depth: &pin.MaxDepth}`,
 	}}},
 	{Name: "nobody looks whether an unpin is made that was given up", Edits: []overlay.Edit{{
-		File: "../peer/tracker/note.go", Old: `t.lookAgain(o.cid, firstLook)`, New: `_ = o`,
+		File: "../peer/tracker/note.go", Old: `t.lookAgain(o.cid, firstLook, firstLook)`, New: `_ = o`,
 	}}},
 	{Name: "a tail that settles without the shared feeds", Edits: []overlay.Edit{{
 		File: "feed_tail.go",

@@ -41,7 +41,6 @@ func (r *Reconciler) copies(ctx context.Context, view membership.View, c api.Cid
 }
 
 // with tells whether a peer has confirmed the revision: IPFS has pinned it.
-// Operator Counts of spec/Moves.tla.
 func (c copies) with(p peer.ID) bool {
 	row, there := c.rows[p]
 	return there && row.Status == state.PlacementPinned && row.Rev == c.rev

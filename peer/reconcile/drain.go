@@ -230,7 +230,7 @@ type others struct {
 }
 
 // others divides the other holders of a pin.
-// Operator Useless of spec/Moves.tla.
+// Operators Counts and Useless of spec/Moves.tla.
 func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (others, error) {
 	found, err := r.copies(ctx, view, pin.Cid, rev, without(pin.Allocations, r.opts.Self))
 	if err != nil {

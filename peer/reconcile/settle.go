@@ -52,6 +52,7 @@ func (r *Reconciler) endMoves(ctx context.Context) error {
 
 // settle takes the pin off those who are too many, once enough others have it. It
 // reports whether it changed the pin.
+// Operators Counts and Trims of spec/Moves.tla.
 func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (bool, error) {
 	if !inMove(pin) {
 		return false, nil
@@ -64,7 +65,6 @@ func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.P
 }
 
 // settleBy is settle, by what the holders say.
-// Operator Trims of spec/Moves.tla.
 func (r *Reconciler) settleBy(ctx context.Context, view membership.View, pin api.Pin, found copies) (bool, error) {
 	if !inMove(pin) {
 		return false, nil
