@@ -22,6 +22,18 @@ const (
 	maxLooks = 1 << 16
 )
 
+// leftBy reports whether a row that is read for the op first says that IPFS may have been
+// asked to unpin it: by an earlier process, or before it was left to a scan.
+func (o *op) leftBy(row rowKnown) bool { return !o.row.read && row.unfinished() }
+
+// doubtUnpin notes that IPFS may have yet to unpin it, if that is so. What a worker has
+// found meanwhile stays.
+func (o *op) doubtUnpin(may bool) {
+	if may {
+		o.unpins = time.Now()
+	}
+}
+
 // settled returns when IPFS has done all unpins that it was asked for before since, also
 // those whose request is gone: it would do them after it said that it has the pin, on
 // which others count then. It asks for one that finds nothing and, like all, waits for

@@ -77,6 +77,29 @@ func TestNobodyCountsOnWhatGoes(t *testing.T) {
 			r.run()
 			return r
 		},
+		"before an answer got lost": func(r *rig) *rig {
+			r.ipfs.edit(func() { r.ipfs.mute, r.ipfs.patience = true, 5*time.Second })
+			r.give(other)
+			r.ipfs.edit(func() { r.ipfs.mute, r.ipfs.slow = false, 20*time.Second })
+			for _, label := range strings.Fields("a b c d e f g h i j") {
+				other := r.own(label) // all workers are at one
+				r.act(r.store.set(other.Cid, other))
+			}
+			r.store.edit(func() { r.store.slow = 4 * time.Second })
+			r.give(r.self)
+			r.ipfs.edit(func() { r.ipfs.slow = time.Second })
+			r.store.edit(func() { r.store.slow = 0 })
+			return r
+		},
+		"when the next process has counted too few": func(r *rig) *rig {
+			r.give(other)
+			r = r.killed()
+			r.store.hold(other, statetest.Cid("x"), state.PlacementQueued, r.store.rev(statetest.Cid("x")))
+			r.run()
+			seconds(5)
+			r.give(r.self)
+			return r
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

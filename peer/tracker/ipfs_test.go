@@ -20,7 +20,8 @@ type ipfs struct {
 	slow       time.Duration
 	late       bool          // what is cancelled is done all the same, when its time has come
 	gcEnds     time.Time     // until then no unpin ends: the daemon collects garbage
-	mute       bool          // an unpin fails at once, and is done all the same
+	mute       bool          // an unpin fails, and is done all the same
+	patience   time.Duration // after that
 	down       bool          // questions about one pin fail
 	hangs      bool          // no question is answered
 	answers    time.Duration // how long an answer takes
@@ -38,7 +39,7 @@ func newIPFS() *ipfs { return &ipfs{pins: map[api.Cid]api.PinDepth{}, slow: time
 func (i *ipfs) request(ctx context.Context, what string, do func() error) error {
 	i.mu.Lock()
 	i.asked = append(i.asked, what)
-	slow, late, mute, began := i.slow, i.late, i.mute, time.Now()
+	slow, late, mute, patience, began := i.slow, i.late, i.mute, i.patience, time.Now()
 	if what == "pin" {
 		mute = false
 	} else {
@@ -47,7 +48,7 @@ func (i *ipfs) request(ctx context.Context, what string, do func() error) error 
 	i.mu.Unlock()
 	if mute {
 		time.AfterFunc(slow, func() { i.edit(func() { _ = do() }) })
-		return errors.New("the connection was reset")
+		return errors.Join(pass(ctx, patience), errors.New("the connection was reset"))
 	}
 	if err := pass(ctx, slow); err != nil {
 		if late {
@@ -81,7 +82,7 @@ func (i *ipfs) Pin(ctx context.Context, pin api.Pin) error {
 func (i *ipfs) Unpin(ctx context.Context, c api.Cid) error {
 	if c == nobodys() {
 		i.edit(func() { i.waits++ })
-		return pass(ctx, i.gcTime())
+		return pass(ctx, i.gcTime()+time.Millisecond) // after all before it
 	}
 	return i.request(ctx, "unpin", func() error {
 		delete(i.pins, c)

@@ -44,7 +44,7 @@ func (t *Tracker) keeps(ctx context.Context, w wanted) (why string, err error) {
 // lacks tells whether IPFS says that it has no pin of what this peer is to let go, and it
 // is not to be expected that it will: then there is nothing to keep.
 func (t *Tracker) lacks(ctx context.Context, was op, depth *api.PinDepth) bool {
-	if was.doubt || !was.unpins.IsZero() {
+	if was.doubt {
 		return false
 	}
 	pin := api.PinCid(was.cid)

@@ -277,6 +277,28 @@ func TestNothingIsKept(t *testing.T) {
 	}
 }
 
+// TestNothingIsKeptOfALateUnpin: what IPFS unpins for an earlier process is no content to
+// keep either, though it was when it was counted first.
+func TestNothingIsKeptOfALateUnpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := statetest.Peer("a")
+		r, pin := newKeeper(t)
+		r.ipfs.edit(func() { r.ipfs.late, r.ipfs.gcEnds = true, time.Now().Add(10*time.Minute) })
+		r.give(other)
+		r = r.killed()
+		r.store.hold(other, pin.Cid, state.PlacementQueued, r.store.rev(pin.Cid))
+		r.run()
+		seconds(9 * 60)
+		if _, there := r.store.all()[pin.Cid]; !there || !r.ipfs.has(pin.Cid) {
+			t.Fatalf("before IPFS unpins it there is a row: %t, IPFS has it: %t", there, r.ipfs.has(pin.Cid))
+		}
+		seconds(12 * 60)
+		if _, there := r.store.all()[pin.Cid]; there || r.ipfs.has(pin.Cid) {
+			t.Errorf("there is a row: %t, IPFS has it: %t", there, r.ipfs.has(pin.Cid))
+		}
+	})
+}
+
 // TestFailedUnpinIsCountedAgain: who had it when the unpin was decided on may be gone when
 // IPFS does it.
 func TestFailedUnpinIsCountedAgain(t *testing.T) {

@@ -133,20 +133,19 @@ func (t *Tracker) put(was op, row state.Placement, then func(*op, *effects)) not
 func (t *Tracker) noteQueued(o *op) note {
 	was, depth := *o, o.want.pin.MaxDepth
 	return func(ctx context.Context) (func(*op, *effects), error) {
-		unpins := was.unpins
+		left := false
 		if depth == 0 || !was.claimed() { // a recursive pin is the deepest, whatever the row says
 			row, err := t.known(ctx, was)
 			if err != nil {
 				return nil, err
 			}
-			if !was.row.read && row.unfinished() {
-				unpins = time.Now() // who has written that may have asked IPFS to unpin it
-			}
+			left = was.leftBy(row)
 			was.row = row
 		}
 		if !was.lacksRow() {
 			return func(o *op, e *effects) {
-				o.row, o.unpins = was.row, unpins
+				o.row = was.row
+				o.doubtUnpin(left)
 				if o.kept() {
 					t.end(o, e)
 				}
@@ -154,7 +153,7 @@ func (t *Tracker) noteQueued(o *op) note {
 		}
 		row := state.Placement{Cid: was.cid, Status: state.PlacementQueued, Rev: was.want.rev, Attempts: was.attempts, Depth: was.claim(&depth)}
 		return t.put(was, row, func(o *op, e *effects) {
-			o.unpins = unpins
+			o.doubtUnpin(left)
 			t.end(o, e) // a start takes it up
 		})(ctx)
 	}
@@ -217,6 +216,7 @@ func (t *Tracker) decide(o *op) note {
 		if err != nil {
 			return nil, err
 		}
+		left := was.leftBy(known)
 		was.row = known
 		if !known.there && was.asked == nil && !was.unpassed {
 			if was.unsure {
@@ -239,6 +239,7 @@ func (t *Tracker) decide(o *op) note {
 		}
 		return func(o *op, e *effects) {
 			noted(o, e)
+			o.doubtUnpin(left)
 			t.end(o, e)
 			if kept == "" {
 				t.enter(o, unpinQueued)
