@@ -100,6 +100,26 @@ func TestNobodyCountsOnWhatGoes(t *testing.T) {
 			r.give(r.self)
 			return r
 		},
+		"when it is made anew, to the next process": func(r *rig) *rig {
+			c := statetest.Cid("x")
+			r.act(r.store.set(c, nil))
+			seconds(2)
+			r = r.killed()
+			r.store.edit(func() { delete(r.store.revs, c) }) // its removal is forgotten
+			r.give(r.self)
+			return r
+		},
+		"when it is made anew, and IPFS does not answer that first": func(r *rig) *rig {
+			c := statetest.Cid("x")
+			r.act(r.store.set(c, nil))
+			seconds(2)
+			r.opts.Every = 5 * time.Second // which the next one has, too
+			r = r.killed()
+			r.store.edit(func() { delete(r.store.revs, c) })
+			r.ipfs.edit(func() { r.ipfs.failWaits = 1 })
+			r.give(r.self)
+			return r
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

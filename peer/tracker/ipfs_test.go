@@ -30,6 +30,7 @@ type ipfs struct {
 	mostAsking int
 	asked      []string
 	waits      int                                          // for what was asked before
+	failWaits  int                                          // so many of those fail
 	told       func(api.Cid)                                // is called after each answer about one pin, if not nil
 	lists      func(kind string) ([]api.IPFSPinInfo, error) // in place of its pins
 }
@@ -81,7 +82,16 @@ func (i *ipfs) Pin(ctx context.Context, pin api.Pin) error {
 
 func (i *ipfs) Unpin(ctx context.Context, c api.Cid) error {
 	if c == nobodys() {
-		i.edit(func() { i.waits++ })
+		fails := false
+		i.edit(func() {
+			i.waits++
+			if fails = i.failWaits > 0; fails {
+				i.failWaits--
+			}
+		})
+		if fails {
+			return errors.New("the daemon is busy")
+		}
 		return pass(ctx, i.gcTime()+time.Millisecond) // after all before it
 	}
 	return i.request(ctx, "unpin", func() error {

@@ -81,7 +81,9 @@ type Options struct {
 // Tracker is upstream's PinTracker for a pinset in a database. It is safe for
 // concurrent use. There must be one for each peer.
 type Tracker struct {
-	opts    Options
+	opts Options
+	// began is when the process did: what it may find of one before is older.
+	began   time.Time
 	buckets [state.Buckets]bucket
 	queue   *queue
 	// counts and queued are how many ops are in each phase, and tickets in each
@@ -133,6 +135,7 @@ func New(opts Options) *Tracker {
 	ctx, stop := context.WithCancel(context.Background())
 	t := &Tracker{
 		opts: opts, ctx: ctx, stop: stop,
+		began:   time.Now(),
 		queue:   newQueue(),
 		noters:  make(chan struct{}, noters),
 		retries: retries{sooner: make(chan struct{}, 1)},

@@ -20,7 +20,11 @@ func (t *Tracker) pinWorker() {
 			continue
 		}
 		ctx, span := startSpan(ctx, "tracker/pin", o.want.trace)
-		out := outcome{err: t.settled(ctx, o.unpins)}
+		since := o.unpins
+		if since.IsZero() && !o.row.read {
+			since = t.began // there may be a row of before, and nobody has looked
+		}
+		out := outcome{err: t.settled(ctx, since), unpins: true} // still
 		if out.err == nil {
 			out = t.pin(ctx, *o.want.pin, o.row.depth)
 		}
