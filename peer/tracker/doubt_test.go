@@ -146,6 +146,43 @@ func TestNobodyCountsOnWhatGoes(t *testing.T) {
 	}
 }
 
+// TestNothingIsAskedWhileItWaits: a pin that waits for the unpins of an earlier process was
+// not asked for. If it is removed then, what the user has pinned stays; and if IPFS does not
+// answer, the row names the depth that is to be pinned.
+func TestNothingIsAskedWhileItWaits(t *testing.T) {
+	for name, fails := range map[string]bool{"until the garbage is collected": false, "and IPFS fails": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, newStore(), newIPFS())
+				pin := r.own("x")
+				r.ipfs.edit(func() {
+					r.ipfs.pins[pin.Cid] = -1
+					r.ipfs.gcEnds = time.Now().Add(time.Minute)
+					if fails {
+						r.ipfs.failWaits = 1
+					}
+				})
+				ch := r.store.set(pin.Cid, pin)
+				ch.First = true
+				r.act(ch)
+				seconds(2)
+				row, there := r.store.all()[pin.Cid]
+				if there != fails || there && (row.Depth == nil || *row.Depth != -1) {
+					t.Errorf("there is a row: %t, %+v", there, row)
+				}
+				if fails {
+					return // a row is evidence, whatever was asked for
+				}
+				r.act(r.store.set(pin.Cid, nil))
+				seconds(120)
+				if _, there := r.store.all()[pin.Cid]; there || !r.ipfs.has(pin.Cid) {
+					t.Errorf("there is a row: %t, IPFS has it: %t", there, r.ipfs.has(pin.Cid))
+				}
+			})
+		})
+	}
+}
+
 // TestOneWaitForMany: many pins that an earlier process has left wait together for what it
 // may have asked IPFS for, and new ones for nothing.
 func TestOneWaitForMany(t *testing.T) {

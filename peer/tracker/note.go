@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ipfs-cluster/ipfs-cluster/api"
+
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -108,7 +110,7 @@ func (t *Tracker) known(ctx context.Context, o op) (rowKnown, error) {
 }
 
 // put writes a row for an op as it was. Without a depth it names the deepest one that
-// IPFS was asked for.
+// IPFS was asked for, or is to be.
 func (t *Tracker) put(was op, row state.Placement, then func(*op, *effects)) note {
 	return func(ctx context.Context) (func(*op, *effects), error) {
 		if row.Depth == nil {
@@ -116,7 +118,11 @@ func (t *Tracker) put(was op, row state.Placement, then func(*op, *effects)) not
 			if was.row, err = t.known(ctx, was); err != nil {
 				return nil, err
 			}
-			row.Depth = was.claim(nil)
+			var depth *api.PinDepth
+			if pin := was.want.pin; pin != nil {
+				depth = &pin.MaxDepth
+			}
+			row.Depth = was.claim(depth)
 		}
 		if err := t.opts.Store.PutPlacement(ctx, t.opts.Self, row); err != nil {
 			return nil, err

@@ -25,7 +25,7 @@ func (t *Tracker) pinWorker() {
 			since = t.began // there may be a row of before, and nobody has looked
 		}
 		out := outcome{err: t.settled(ctx, since), unpins: true} // still
-		if out.err == nil {
+		if out.err == nil && t.asks(tk) {
 			out = t.pin(ctx, *o.want.pin, o.row.depth)
 		}
 		span.End()
@@ -53,6 +53,17 @@ func (t *Tracker) unpinWorker() {
 		span.End()
 		t.returned(ctx, tk, out)
 	}
+}
+
+// asks notes that IPFS is about to be asked for a pin, which is to be undone from then on.
+// It returns false if the work of the ticket was overtaken.
+func (t *Tracker) asks(tk ticket) (yes bool) {
+	t.with(tk.cid, func(o *op, _ *effects) {
+		if yes = o.work == tk.work; yes {
+			o.asked = &o.want.pin.MaxDepth
+		}
+	})
+	return yes
 }
 
 // changed reports whether the pin is not what it was when it was decided to unpin it,
@@ -94,7 +105,6 @@ func (t *Tracker) take(tk ticket, from, to phase) (ctx context.Context, copied o
 		ctx = t.ctx // an unpin is not cancelled: IPFS would do it all the same, later
 		if to == pinning {
 			ctx, o.cancel = context.WithCancel(t.ctx)
-			o.asked = &o.want.pin.MaxDepth
 		}
 		copied, ok = *o, true
 	})
