@@ -46,7 +46,7 @@ const (
 
 // Encode returns the event as JSON of at most MaxBytes, the same bytes each time. A pin
 // that is too large for that, or has a time outside of the years 0 to 9999, is told
-// as omitted.
+// as omitted. Bytes of a text that are not UTF-8 become U+FFFD.
 //
 // An error matches either ErrUnknown or ErrMalformed and is about this event alone: to
 // try it again does not help.
