@@ -27,22 +27,31 @@ CONSTANTS
 
 VARIABLES
   pin,      \* rev, and alloc: the holders
+  sent,     \* the write of a move that is under way: the holders, {} if there is none
   told,     \* whose feed has a change that is not done
   row,      \* the placement of each peer: status and rev
   copy,     \* whose IPFS daemon has it pinned; that survives a death
+  late,     \* whose IPFS daemon has yet to unpin it, as it was asked to; that, too
+  unaware,  \* of those, whose process does not know
   op,       \* what each process does with the pin now; it dies with it
   up,       \* whose process runs
   members,  \* who was not removed
   leaving,  \* who hands over
   live,     \* for each peer, whom it takes for live
-  seen,     \* for each peer, whom it has seen live since its start
+  blind,    \* who has just started, and cannot judge yet who is
+  heard,    \* for each peer, who has sent a heartbeat since its start
+  seen,     \* for each peer, of whom it has read one of those
   last,     \* the stored last beat of each peer, in cluster time
   clock,    \* what cluster time is for each process
   time,     \* ticks so far
   used,     \* how much of each bound is used up
   ghost     \* what was wrong, or not our doing: see the invariants
 
-vars == <<pin, told, row, copy, op, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+work == <<row, copy, late, unaware, op>>
+views == <<live, blind, heard, seen>>
+clocks == <<last, clock, time>>
+who == <<up, members, leaving>>
+vars == <<pin, sent, told, work, who, views, clocks, used, ghost>>
 
 Need == IF Min > 1 THEN Min ELSE 1
 
@@ -60,12 +69,17 @@ Init ==
   \E first \in SUBSET Peers :
     /\ Cardinality(first) \in Min..Max
     /\ pin = [rev |-> 1, alloc |-> first]
+    /\ sent = {}
     /\ told = {}
     /\ row = [p \in Peers |-> IF p \in first THEN Row("pinned", 1) ELSE NoRow]
     /\ copy = first
+    /\ late = {}
+    /\ unaware = {}
     /\ op = [p \in Peers |-> Idle]
     /\ up = Peers /\ members = Peers /\ leaving = {}
     /\ live = [p \in Peers |-> Peers]
+    /\ blind = {}
+    /\ heard = [p \in Peers |-> Peers]
     /\ seen = [p \in Peers |-> Peers]
     /\ last = [p \in Peers |-> 0]
     /\ clock = [p \in Peers |-> 0]
@@ -80,10 +94,41 @@ Use(what) == used' = [used EXCEPT ![what] = @ + 1]
 \* Without a stop rule nobody asks who was seen.
 Seeing(s) == IF Hour = 0 THEN Peers ELSE s
 
-Stop(p) == /\ op' = [op EXCEPT ![p] = Idle]
-           /\ clock' = [clock EXCEPT ![p] = 0]
-           /\ live' = [live EXCEPT ![p] = {}]
-           /\ seen' = [seen EXCEPT ![p] = Seeing({})]
+Stop(s) == /\ op' = [p \in Peers |-> IF p \in s THEN Idle ELSE op[p]]
+           /\ unaware' = unaware \cup (s \cap late)
+           /\ clock' = [p \in Peers |-> IF p \in s THEN 0 ELSE clock[p]]
+           /\ live' = [p \in Peers |-> IF p \in s THEN {} ELSE live[p]]
+           /\ blind' = blind \ s
+           /\ heard' = [p \in Peers |-> IF p \in s THEN Seeing({}) ELSE heard[p]]
+           /\ seen' = [p \in Peers |-> IF p \in s THEN Seeing({}) ELSE seen[p]]
+
+-----------------------------------------------------------------------------
+\* Writes of the pin. What was decided on is written under the condition that the pin is
+\* still the one that was counted, and anything may happen before it is made, also the
+\* death of who has counted. Of all writes of a revision one at most is made, and until
+\* then none changes anything: so one at a time stands for them.
+Send(holders) == sent = {} /\ sent' = holders
+
+\* A new revision. The writes of the one before are refused.
+Becomes(alloc) ==
+  /\ pin.rev < Revisions
+  /\ pin' = [rev |-> pin.rev + 1, alloc |-> alloc]
+  /\ sent' = IF Mistake = "write without a condition" THEN sent ELSE {}
+
+\* Who has a copy that IPFS has not yet to unpin.
+Firm == copy \ late
+
+\* The compare-and-set of a move.
+\* code: scyllastate/conditional.go PutIf
+Write ==
+  /\ sent # {} /\ pin.rev < Revisions
+  /\ pin' = [rev |-> pin.rev + 1, alloc |-> sent]
+  /\ sent' = {}
+  /\ told' = told \cup pin.alloc \cup sent
+  /\ LET had == Cardinality((Firm \cap pin.alloc \cap members) \ ghost.back)
+         has == Cardinality(Firm \cap sent)
+     IN ghost' = [ghost EXCEPT !.early = @ \/ (has < had /\ has < Need)]
+  /\ UNCHANGED <<work, who, views, clocks, used>>
 
 -----------------------------------------------------------------------------
 \* Who counts: a member that p takes for live, whose row says pinned at exactly
@@ -95,7 +140,7 @@ Counts(p, q, rev) ==
   \/ /\ q \in live[p] \cap members
      /\ row[q].status = "pinned"
      /\ \/ row[q].rev = rev
-        \/ Mistake \in {"any revision counts", "any revision counts, count first"}
+        \/ Mistake = "any revision counts, count first"
   \/ /\ Mistake = "removed peers count"
      /\ q \notin members /\ row[q].status = "pinned" /\ row[q].rev = rev
 
@@ -112,6 +157,21 @@ Trims(holders, counting) ==
           /\ counting \subseteq s \/ s \subseteq counting}
 
 -----------------------------------------------------------------------------
+\* Who has written a row that is at no end may have asked IPFS for an unpin: the next
+\* process finds that when it reads the row, and takes it for so where it reads none.
+\* code: peer/tracker/again.go leftBy
+\* code: peer/tracker/work.go pinWorker
+Reads(p) == IF row[p].status = "unpinning" /\ Mistake # "a start forgets unpins"
+            THEN unaware \ {p} ELSE unaware
+
+Going(p) == [row EXCEPT ![p] = Row("unpinning", 0)] \* nobody asks of which revision
+
+\* What IPFS does not have is nothing to keep.
+MayGo(p, holders, rev) ==
+  \/ Cardinality(Enough(p, holders \ {p}, rev)) >= Need
+  \/ p \notin copy
+  \/ Mistake = "let go unguarded"
+
 \* The tracker of a peer. It does one thing at a time with a CID, and looks at the
 \* pin when its feed tells it to.
 \* code: peer/tracker/act.go accept
@@ -120,84 +180,101 @@ Look(p) ==
   /\ IF p \in pin.alloc
      THEN IF row[p] = Row("pinned", pin.rev)
           THEN /\ told' = told \ {p}
-               /\ UNCHANGED <<op, row>>
-          ELSE /\ Do(p, Op("pin", pin.rev, pin.alloc))
+               /\ UNCHANGED <<unaware, op, row>>
+          ELSE /\ Do(p, Op("pin", pin.rev, {}))
+               /\ unaware' = Reads(p)
                /\ UNCHANGED <<row, told>>
      ELSE IF row[p].status = "none"
           THEN /\ told' = told \ {p}
-               /\ UNCHANGED <<op, row>>
+               /\ UNCHANGED <<unaware, op, row>>
           ELSE \* Others must not count on it any more: that is noted first.
-               /\ row' = IF Mistake \in {"count first", "any revision counts, count first"} THEN row
-                         ELSE [row EXCEPT ![p] = Row("unpinning", pin.rev)]
                /\ Do(p, Op("count", pin.rev, pin.alloc))
+               /\ IF Mistake = "any revision counts, count first"
+                  THEN MayGo(p, pin.alloc, pin.rev) /\ row' = row
+                  ELSE row' = Going(p)
+               /\ unaware' = Reads(p)
                /\ UNCHANGED told
-  /\ UNCHANGED <<pin, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+  /\ UNCHANGED <<pin, sent, copy, late, who, views, clocks, used, ghost>>
 
-\* IPFS has it pinned, which takes somebody who has it, and that is noted.
+\* IPFS has it pinned, which takes somebody who has it, and that is noted. An unpin that
+\* may be late is done first: others will count on what is noted.
 \* code: peer/tracker/note.go noteOutcome
+\* code: peer/tracker/again.go settled
 Pinned(p) ==
   /\ p \in up /\ op[p].do = "pin"
+  /\ p \notin late \ unaware \/ Mistake = "pinned while an unpin is outstanding"
   /\ copy \cap (up \cup {p}) # {}
   /\ copy' = copy \cup {p}
   /\ row' = [row EXCEPT ![p] = Row("pinned", op[p].rev)]
   /\ told' = IF op[p].rev = pin.rev THEN told \ {p} ELSE told
-  /\ Do(p, IF Cardinality(op[p].set) > Max THEN Op("settle", op[p].rev, op[p].set) ELSE Idle)
-  /\ UNCHANGED <<pin, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+  /\ Do(p, Idle)
+  /\ UNCHANGED <<pin, sent, late, unaware, who, views, clocks, used, ghost>>
 
-\* A newer revision takes the place of one that is not pinned yet.
+\* A newer revision counts, but while it lets go only one that gives the pin back to it.
+\* What IPFS was asked for it does all the same.
 \* code: peer/tracker/act.go renew
 Overtaken(p) ==
-  /\ p \in up /\ op[p].do = "pin" /\ op[p].rev < pin.rev
+  /\ p \in up /\ op[p].rev < pin.rev
+  /\ \/ op[p].do = "pin"
+     \/ op[p].do \in {"count", "unpin"} /\ p \in pin.alloc
   /\ Do(p, Idle)
-  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+  /\ UNCHANGED <<pin, sent, told, row, copy, late, unaware, who, views, clocks, used, ghost>>
 
 \* LET GO: a peer that is not a holder any more keeps the content until enough
-\* others have it, whoever took the pin off it.
+\* others have it, whoever took the pin off it. Then IPFS is asked to unpin it, which may
+\* wait here and there.
 \* code: peer/tracker/note.go decide
+\* code: peer/tracker/work.go unpinWorker
 Count(p) ==
   /\ p \in up /\ op[p].do = "count"
-  /\ Do(p, IF \/ Cardinality(Enough(p, op[p].set \ {p}, op[p].rev)) >= Need
-              \/ Mistake = "let go unguarded"
-           THEN Op("drop", op[p].rev, {}) ELSE Idle) \* it stays told: asked again
-  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+  /\ IF MayGo(p, op[p].set, op[p].rev) \/ Mistake = "any revision counts, count first"
+     THEN /\ row' = Going(p)
+          /\ late' = late \cup {p}
+          /\ Do(p, Op("unpin", op[p].rev, {}))
+     ELSE /\ Do(p, Idle) \* it stays told: asked again
+          /\ UNCHANGED <<row, late>>
+  /\ UNCHANGED <<pin, sent, told, copy, unaware, who, views, clocks, used, ghost>>
 
+\* IPFS does so when it has collected its garbage, also if nobody waits for it any more.
+\* world: IPFS
+Unpin(p) ==
+  /\ p \in late
+  /\ late' = late \ {p}
+  /\ unaware' = unaware \ {p}
+  /\ copy' = copy \ {p}
+  /\ ghost' = [ghost EXCEPT !.few = @ \/ (p \in copy /\ Cardinality(Firm) < Need)]
+  /\ UNCHANGED <<pin, sent, told, row, op, who, views, clocks, used>>
+
+\* It answers a request when all of before are done.
 \* code: peer/tracker/note.go drop
 Drop(p) ==
-  /\ p \in up /\ op[p].do = "drop"
-  /\ copy' = copy \ {p}
+  /\ p \in up /\ op[p].do = "unpin" /\ p \notin late
   /\ row' = [row EXCEPT ![p] = NoRow]
   /\ told' = IF op[p].rev = pin.rev THEN told \ {p} ELSE told
   /\ Do(p, Idle)
-  /\ ghost' = [ghost EXCEPT !.few = @ \/ Cardinality(copy \ {p}) < Need]
-  /\ UNCHANGED <<pin, up, members, leaving, live, seen, last, clock, time, used>>
+  /\ UNCHANGED <<pin, sent, copy, late, unaware, who, views, clocks, used, ghost>>
+
+\* Or the answer is lost. Before it is asked again the others are counted again.
+\* code: peer/tracker/work.go returned
+NoAnswer(p) ==
+  /\ p \in up /\ op[p].do = "unpin"
+  /\ Do(p, Idle)
+  /\ UNCHANGED <<pin, sent, told, row, copy, late, unaware, who, views, clocks, used, ghost>>
 
 -----------------------------------------------------------------------------
-\* END of a move: the holder whose confirmation makes enough takes off who is too
-\* many. It counts first, and writes under the condition of the revision counted.
+\* END of a move: who finds that enough count takes off who is too many. Holders that
+\* have confirmed look, and those who look after a dead peer or scrub; here anybody may
+\* at any time.
 \* code: peer/reconcile/settle.go endMoves
+\* code: peer/reconcile/move.go moveAway
+\* code: peer/reconcile/scrub.go scrubPin
 Settle(p) ==
-  /\ p \in up /\ op[p].do = "settle"
-  /\ LET o == op[p]
-         counting == Enough(p, o.set, o.rev)
-     IN IF Cardinality(counting) >= Need /\ Cardinality(o.set) > Max
-        THEN \E s \in Trims(o.set, counting) : Do(p, Op("write", o.rev, s))
-        ELSE Do(p, Idle)
-  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
-
-\* The compare-and-set of a move.
-\* code: scyllastate/conditional.go PutIf
-Write(p) ==
-  /\ p \in up /\ op[p].do = "write"
-  /\ Do(p, Idle)
-  /\ IF pin.rev = op[p].rev \/ Mistake = "write without a condition"
-     THEN /\ pin.rev < Revisions
-          /\ pin' = [rev |-> pin.rev + 1, alloc |-> op[p].set]
-          /\ told' = told \cup pin.alloc \cup op[p].set
-          /\ LET had == Cardinality((copy \cap pin.alloc \cap members) \ ghost.back)
-                 has == Cardinality(copy \cap op[p].set)
-             IN ghost' = [ghost EXCEPT !.early = @ \/ (has < had /\ has < Need)]
-     ELSE UNCHANGED <<pin, told, ghost>>
-  /\ UNCHANGED <<row, copy, up, members, leaving, live, seen, last, clock, time, used>>
+  /\ p \in up \ blind
+  /\ Cardinality(pin.alloc) > Max
+  /\ LET counting == Enough(p, pin.alloc, pin.rev)
+     IN /\ Cardinality(counting) >= Need
+        /\ \E s \in Trims(pin.alloc, counting) : Send(s)
+  /\ UNCHANGED <<pin, told, work, who, views, clocks, used, ghost>>
 
 -----------------------------------------------------------------------------
 \* The stop rule as q sees it.
@@ -231,26 +308,22 @@ Living(q) == ((pin.alloc \cap live[q]) \cap members) \ leaving
 
 \* code: peer/reconcile/move.go moveAway
 Repin(q) ==
-  /\ q \in up /\ op[q].do = "nothing" /\ q \notin leaving
+  /\ q \in up \ (leaving \cup blind)
   /\ live[q] \subseteq up
   /\ FreshViews => live[q] = up
   /\ pin.alloc \ (live[q] \cap members) # {}
   /\ ~Stopped(q)
   /\ \/ /\ Cardinality(Living(q)) < Min
         /\ \E n \in Candidates(q) :
-             Do(q, Op("write", pin.rev,
-                      IF Mistake = "move before pinned"
-                      THEN (pin.alloc \cap live[q] \cap members) \cup {n}
-                      ELSE (pin.alloc \cap members) \cup {n}))
+             Send(IF Mistake = "move before pinned"
+                  THEN (pin.alloc \cap live[q] \cap members) \cup {n}
+                  ELSE (pin.alloc \cap members) \cup {n})
         /\ ghost' = [ghost EXCEPT !.storm = @ \/ (Hour > 0 /\ Storm)]
      \/ /\ Cardinality(Living(q)) >= Min
-        /\ \/ /\ ~(pin.alloc \subseteq members)
-              /\ Do(q, Op("write", pin.rev, pin.alloc \cap members))
-           \/ /\ Cardinality(Enough(q, pin.alloc, pin.rev)) >= Need
-              /\ Cardinality(pin.alloc) > Max
-              /\ Do(q, Op("settle", pin.rev, pin.alloc))
+        /\ ~(pin.alloc \subseteq members)
+        /\ Send(pin.alloc \cap members)
         /\ UNCHANGED ghost
-  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used>>
+  /\ UNCHANGED <<pin, told, work, who, views, clocks, used>>
 
 \* Holders that will not have the pin soon. Some may have it all the same.
 \* code: peer/reconcile/drain.go others
@@ -260,50 +333,50 @@ Useless(p, others) == others \ ((live[p] \cap members) \ leaving)
 \* the pin with itself it may put others in the place of those that are useless.
 \* code: peer/reconcile/drain.go drainPin
 Drain(p) ==
-  /\ p \in up \cap leaving \cap pin.alloc /\ op[p].do = "nothing"
+  /\ p \in (up \cap leaving \cap pin.alloc) \ blind
   /\ LET others == pin.alloc \ {p}
          counting == Enough(p, others, pin.rev)
          has == row[p] = Row("pinned", pin.rev)
          have == Cardinality(counting) + (IF has THEN 1 ELSE 0)
      IN IF Cardinality(counting) >= Need
-        THEN \E s \in Trims(others, counting) : Do(p, Op("write", pin.rev, s))
+        THEN \E s \in Trims(others, counting) : Send(s)
         ELSE /\ Cardinality(Living(p)) < Min
              /\ \E n \in Candidates(p), useless \in SUBSET Useless(p, others) :
                   /\ useless # {} => /\ have >= Need \/ (has /\ Mistake = "drain forgets the dead")
                                     /\ Cardinality((others \ useless) \cup {n}) >= Max
-                  /\ Do(p, Op("write", pin.rev, (pin.alloc \ useless) \cup {n}))
-  /\ UNCHANGED <<pin, told, row, copy, up, members, leaving, live, seen, last, clock, time, used, ghost>>
+                  /\ Send((pin.alloc \ useless) \cup {n})
+  /\ UNCHANGED <<pin, told, work, who, views, clocks, used, ghost>>
 
 \* It leaves when it has nothing left, also nothing that it keeps for others.
 \* code: peer/reconcile/drain.go pass
 Finish(p) ==
-  /\ p \in up \cap leaving /\ p \notin pin.alloc /\ op[p].do = "nothing"
+  /\ p \in (up \cap leaving) \ (pin.alloc \cup blind) /\ op[p].do = "nothing"
   /\ row[p].status = "none" \/ Mistake = "finish with rows"
   /\ members' = members \ {p}
   /\ leaving' = leaving \ {p}
   /\ up' = up \ {p}
-  /\ Stop(p)
-  /\ UNCHANGED <<pin, told, row, copy, last, time, used, ghost>>
+  /\ Stop({p})
+  /\ UNCHANGED <<pin, sent, told, row, copy, late, last, time, used, ghost>>
 
 -----------------------------------------------------------------------------
 \* What users and operators do.
 
 \* world: a user, by the allocator of upstream
 PinAdd ==
-  /\ used.adds < PinAdds /\ pin.rev < Revisions
+  /\ used.adds < PinAdds
   /\ \E s \in SUBSET (up \cap members) :
        /\ Cardinality(s) \in Min..Max /\ s # pin.alloc
-       /\ pin' = [rev |-> pin.rev + 1, alloc |-> s]
+       /\ Becomes(s)
        /\ told' = told \cup pin.alloc \cup s
   /\ Use("adds")
-  /\ UNCHANGED <<row, copy, op, up, members, leaving, live, seen, last, clock, time, ghost>>
+  /\ UNCHANGED <<work, who, views, clocks, ghost>>
 
 \* world: an operator
 Leave(p) ==
   /\ used.leaves < Leaves /\ p \in up /\ Cardinality(up) > 1
   /\ leaving' = leaving \cup {p}
   /\ Use("leaves")
-  /\ UNCHANGED <<pin, told, row, copy, op, up, members, live, seen, last, clock, time, ghost>>
+  /\ UNCHANGED <<pin, sent, told, work, up, members, views, clocks, ghost>>
 
 \* Removing a dead peer takes away what nobody else has, or is to keep: that is the
 \* operator's doing.
@@ -313,67 +386,80 @@ Remove(p) ==
   /\ \A q \in up : p \notin live[q]
   /\ members' = members \ {p}
   /\ leaving' = leaving \ {p}
-  /\ ghost' = [ghost EXCEPT !.taken = @ \/ {q \in (copy \cap members) \ {p} : op[q].do # "drop"} = {}]
+  /\ ghost' = [ghost EXCEPT !.taken = @ \/ Firm \cap (members \ {p}) = {}]
   /\ Use("removals")
-  /\ UNCHANGED <<pin, told, row, copy, op, up, live, seen, last, clock, time>>
+  /\ UNCHANGED <<pin, sent, told, work, up, views, clocks>>
 
 \* A writer of another revision is fenced. The holders are told before.
 \* code: scyllastate/fence.go tellHolders
 Fence ==
-  /\ used.fences < Fences /\ pin.rev < Revisions
-  /\ pin' = [pin EXCEPT !.rev = @ + 1]
+  /\ used.fences < Fences
+  /\ Becomes(pin.alloc)
   /\ told' = IF Mistake = "a fence tells nobody" THEN told ELSE told \cup pin.alloc
   /\ Use("fences")
-  /\ UNCHANGED <<row, copy, op, up, members, leaving, live, seen, last, clock, time, ghost>>
+  /\ UNCHANGED <<work, who, views, clocks, ghost>>
 
 -----------------------------------------------------------------------------
 \* Processes and time.
 
+\* What it has sent may get lost with it.
 \* world: a crash, or a restart
 Die(p) ==
   /\ used.deaths < Deaths /\ p \in up
   /\ up' = up \ {p}
-  /\ Stop(p)
+  /\ sent' \in {sent, {}}
+  /\ Stop({p})
   /\ ghost' = [ghost EXCEPT !.gone[p] = 0]
   /\ Use("deaths")
-  /\ UNCHANGED <<pin, told, row, copy, members, leaving, last, time>>
+  /\ UNCHANGED <<pin, told, row, copy, late, members, leaving, last, time>>
 
 \* world: the power
 PowerCut ==
   /\ used.cuts < PowerCuts /\ up # {}
   /\ up' = {}
-  /\ op' = [p \in Peers |-> Idle]
-  /\ clock' = [p \in Peers |-> 0]
-  /\ live' = [p \in Peers |-> {}]
-  /\ seen' = [p \in Peers |-> Seeing({})]
+  /\ sent' \in {sent, {}}
+  /\ Stop(up)
   /\ ghost' = [ghost EXCEPT !.gone = [p \in Peers |-> IF p \in up THEN 0 ELSE @[p]],
                             !.cut = IF Hour = 0 THEN {} ELSE @ \cup up]
   /\ Use("cuts")
-  /\ UNCHANGED <<pin, told, row, copy, members, leaving, last, time>>
+  /\ UNCHANGED <<pin, told, row, copy, late, members, leaving, last, time>>
 
 \* A process starts; a removed peer is called back. It goes on from the newest beat
-\* that is stored, and judges nobody before it has seen who is live.
+\* that is stored, and judges nobody before it has seen who is live: for so long all may
+\* be whose heartbeats it finds.
 \* code: peer/membership/last_beat.go read
 Start(p) ==
   /\ p \notin up
   /\ up' = up \cup {p}
   /\ members' = members \cup {p}
   /\ told' = IF p \in members THEN told ELSE told \cup {p}
-  /\ live' = [live EXCEPT ![p] = up']
-  /\ seen' = [seen EXCEPT ![p] = Seeing(up')]
+  /\ live' = [live EXCEPT ![p] = Peers]
+  /\ blind' = blind \cup {p}
+  /\ heard' = [heard EXCEPT ![p] = Seeing(IF Mistake = "what is stored is heard" THEN Peers ELSE {p})]
+  /\ seen' = [seen EXCEPT ![p] = Seeing({p})]
   /\ clock' = [clock EXCEPT ![p] = Newest]
   /\ last' = [last EXCEPT ![p] = IF Mistake = "wall time" THEN time ELSE Newest]
   /\ ghost' = [ghost EXCEPT !.gone[p] = 0, !.cut = @ \ {p},
                             !.back = IF p \in members THEN @ ELSE @ \cup {p}]
-  /\ UNCHANGED <<pin, row, copy, op, leaving, time, used>>
+  /\ UNCHANGED <<pin, sent, work, leaving, time, used>>
 
-\* p looks at the table of peers.
+\* code: peer/membership/heartbeat.go sendHeartbeat
+Beat(q) ==
+  /\ Hour > 0 /\ q \in up
+  /\ \E p \in up : q \notin heard[p]
+  /\ heard' = [p \in Peers |-> IF p \in up THEN heard[p] \cup {q} ELSE heard[p]]
+  /\ UNCHANGED <<pin, sent, told, work, who, live, blind, seen, clocks, used, ghost>>
+
+\* p looks at the table of peers. It has seen those who have sent a heartbeat since it
+\* started, among them all who run: it judges nobody for as long as they may take.
 \* code: peer/membership/observe.go observe
 Notice(p) ==
-  /\ p \in up /\ live[p] # up
+  /\ p \in up /\ up \subseteq heard[p]
+  /\ live[p] # up \/ p \in blind \/ seen[p] # heard[p]
   /\ live' = [live EXCEPT ![p] = up]
-  /\ seen' = [seen EXCEPT ![p] = Seeing(@ \cup up)]
-  /\ UNCHANGED <<pin, told, row, copy, op, up, members, leaving, last, clock, time, used, ghost>>
+  /\ blind' = blind \ {p}
+  /\ seen' = [seen EXCEPT ![p] = heard[p]]
+  /\ UNCHANGED <<pin, sent, told, work, who, heard, clocks, used, ghost>>
 
 \* Cluster time goes on while somebody runs.
 \* code: peer/membership/last_beat.go noteLastBeat
@@ -386,16 +472,17 @@ Tick ==
                               ELSE IF Mistake = "wall time" THEN time' ELSE clock'[p]]
   /\ ghost' = [ghost EXCEPT !.gone =
        [p \in Peers |-> IF up # {} /\ p \notin up /\ @[p] < Hour THEN @[p] + 1 ELSE @[p]]]
-  /\ UNCHANGED <<pin, told, row, copy, op, up, members, leaving, live, seen, used>>
+  /\ UNCHANGED <<pin, sent, told, work, who, views, used>>
 
 Next ==
   \/ \E p \in Peers : Look(p)
   \/ \E p \in Peers : Pinned(p)
   \/ \E p \in Peers : Overtaken(p)
   \/ \E p \in Peers : Count(p)
+  \/ \E p \in Peers : Unpin(p)
   \/ \E p \in Peers : Drop(p)
+  \/ \E p \in Peers : NoAnswer(p)
   \/ \E p \in Peers : Settle(p)
-  \/ \E p \in Peers : Write(p)
   \/ \E p \in Peers : Repin(p)
   \/ \E p \in Peers : Drain(p)
   \/ \E p \in Peers : Finish(p)
@@ -403,7 +490,9 @@ Next ==
   \/ \E p \in Peers : Remove(p)
   \/ \E p \in Peers : Die(p)
   \/ \E p \in Peers : Start(p)
+  \/ \E p \in Peers : Beat(p)
   \/ \E p \in Peers : Notice(p)
+  \/ Write
   \/ PinAdd
   \/ Fence
   \/ PowerCut
@@ -415,14 +504,17 @@ Spec == Init /\ [][Next]_vars
 \* The promises.
 
 TypeOK ==
-  /\ pin.rev \in 1..Revisions /\ pin.alloc \subseteq Peers
-  /\ \A p \in Peers : op[p].do \in {"nothing", "pin", "settle", "write", "count", "drop"}
+  /\ pin.rev \in 1..Revisions /\ pin.alloc \subseteq Peers /\ sent \subseteq Peers
+  /\ \A p \in Peers : op[p].do \in {"nothing", "pin", "count", "unpin"}
   /\ \A p \in Peers : row[p].status \in {"none", "pinned", "unpinning"}
   /\ \A p \in Peers : p \in live[p] \/ p \notin up
+  /\ blind \subseteq up /\ unaware \subseteq late
+  /\ \A p \in up : seen[p] \subseteq heard[p]
 
 \* "Content that somebody wants is never without a copy through our doing": a copy on
-\* the disk of a dead peer is one, on that of a removed peer none.
-NeverWithoutACopy == ghost.taken \/ copy \cap members # {}
+\* the disk of a dead peer is one, on that of a removed peer none, nor is one that IPFS
+\* has yet to unpin.
+NeverWithoutACopy == ghost.taken \/ Firm \cap members # {}
 
 \* A pin never leaves its only holders before enough others have it pinned: no write
 \* of repin, drain or the end of a move does that. Who was removed and called back
@@ -436,8 +528,9 @@ NobodyLetsGoTooEarly == ~ghost.few
 \* Nothing is moved while half of the peers are dead and were alive within the hour.
 NoStorm == ~ghost.storm
 
-\* What a row says is so.
+\* What a row says is so, and stays so: IPFS has not yet to unpin it.
 RowsAreTrue == \A p \in Peers : row[p].status = "pinned" => p \in copy
+NobodyCountsOnWhatGoes == \A p \in late : row[p].status # "pinned"
 
 \* An under-replicated pin gets its copies when enough peers live, one of them with
 \* the content.
@@ -450,9 +543,10 @@ GetsItsCopies ==
   <>[](Cardinality((up \cap members) \ leaving) >= Min /\ copy \cap up # {}) => <>[]WellHeld
 
 Fairness ==
+  /\ WF_vars(Write)
   /\ \A p \in Peers :
        /\ WF_vars(Look(p)) /\ WF_vars(Pinned(p)) /\ WF_vars(Overtaken(p)) /\ WF_vars(Count(p))
-       /\ WF_vars(Drop(p)) /\ WF_vars(Settle(p)) /\ WF_vars(Write(p))
+       /\ WF_vars(Unpin(p)) /\ WF_vars(Drop(p)) /\ WF_vars(Settle(p))
        /\ WF_vars(Repin(p)) /\ WF_vars(Drain(p)) /\ WF_vars(Notice(p))
 
 LiveSpec == Spec /\ Fairness

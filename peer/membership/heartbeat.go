@@ -104,6 +104,8 @@ func (m *Monitor) unkick() {
 	}
 }
 
+// sendHeartbeat writes one, and notes whether it could: see sight.
+// Action Beat of spec/Moves.tla.
 func (m *Monitor) sendHeartbeat(beat int64, left *string) error {
 	metrics := m.toSend(time.Now())
 	blob, names, err := encodeMetrics(metrics)

@@ -25,7 +25,7 @@ type move struct {
 // that is needed. A dead one keeps it as well, until enough others have it: it may have
 // the only copy. Errors: errPaused, errNoCandidates, one that matches state.ErrChanged
 // when somebody else changed the pin, and those of the store.
-// Action Repin of spec/Moves.tla.
+// Actions Repin and Settle of spec/Moves.tla.
 func (r *Reconciler) moveAway(ctx context.Context, metrics peerMetrics, gone peer.ID, c api.Cid) (move, error) {
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 	if err != nil {

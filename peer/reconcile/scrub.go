@@ -107,6 +107,8 @@ func (r *Report) log(where string) {
 	}
 }
 
+// scrubPin mends what it finds of one pin.
+// Action Settle of spec/Moves.tla.
 func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *teller, met *met, pin api.Pin, rev state.Revision) error {
 	if pin.IsPinEverywhere() || expires(pin) {
 		if err := r.opts.Store.Index(ctx, pin, rev); err != nil {

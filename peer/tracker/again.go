@@ -24,6 +24,7 @@ const (
 
 // leftBy reports whether a row that is read for the op first says that IPFS may have been
 // asked to unpin it: by an earlier process, or before it was left to a scan.
+// Operator Reads of spec/Moves.tla.
 func (o *op) leftBy(row rowKnown) bool { return !o.row.read && row.unfinished() }
 
 // doubtUnpin notes that IPFS may have yet to unpin it, if that is so. What a worker has
@@ -38,6 +39,7 @@ func (o *op) doubtUnpin(may bool) {
 // those whose request is gone: it would do them after it said that it has the pin, on
 // which others count then. It asks for one that finds nothing and, like all, waits for
 // the end of a garbage collection. Those who wait at the same time wait for one.
+// Action Pinned of spec/Moves.tla.
 func (t *Tracker) settled(ctx context.Context, since time.Time) error {
 	if since.IsZero() || t.opts.KeepContent { // then none was ever done
 		return nil

@@ -9,6 +9,7 @@ import (
 
 // pinWorker pins until the tracker ends. There are as many as pins are made at the
 // same time.
+// Operator Reads of spec/Moves.tla.
 func (t *Tracker) pinWorker() {
 	for {
 		tk, ok := t.queue.pop(priority, normal)
@@ -34,6 +35,7 @@ func (t *Tracker) pinWorker() {
 }
 
 // unpinWorker unpins until the tracker ends.
+// Action Count of spec/Moves.tla.
 func (t *Tracker) unpinWorker() {
 	for {
 		tk, ok := t.queue.pop(unpins)
@@ -113,6 +115,7 @@ func (t *Tracker) take(tk ticket, from, to phase) (ctx context.Context, copied o
 
 // returned takes what came of the work of a ticket. What was cancelled has come to
 // nothing that is known. Of an unpin that was overtaken it counts that it is over.
+// Action NoAnswer of spec/Moves.tla.
 func (t *Tracker) returned(ctx context.Context, tk ticket, out outcome) {
 	if t.ctx.Err() != nil {
 		return
