@@ -209,6 +209,7 @@ func (r *Reconciler) drainPin(ctx context.Context, mine state.Placement) (draine
 		next = append(next, self)
 	}
 	pin.Allocations = next
+	ctx = state.WithCause(ctx, state.CauseMove)
 	err = r.opts.Store.PutIf(ctx, *pin, rev)
 	if errors.Is(err, state.ErrChanged) {
 		return drainWaiting, nil // looked at again in the next pass

@@ -69,6 +69,7 @@ func (r *Reconciler) moveAway(ctx context.Context, gone peer.ID, c api.Cid) (mov
 		return move{alone: !has}, nil
 	}
 	pin.Allocations = next
+	ctx = state.WithCause(ctx, state.CauseMove)
 	if err := r.opts.Store.PutIf(ctx, *pin, rev); err != nil {
 		return move{}, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
 	}
