@@ -6,7 +6,8 @@ import "time"
 type PinData struct {
 	// Cid is the CID.
 	Cid string `json:"cid"`
-	// Version is that of the pin, or of its removal.
+	// Version is that of the pin, or of its removal, which orders the events of one
+	// CID.
 	Version Version `json:"version"`
 	// Pin is the pin as it is stored. There is none in pin.unpinned and
 	// pin.expired.
@@ -54,10 +55,9 @@ type Pin struct {
 type StatusData struct {
 	// Cid is the CID.
 	Cid string `json:"cid"`
-	// Version is that of the pin that the peer acted on. It is none of those that
-	// order these events.
+	// Version is that of the pin that the peer acted on.
 	Version Version `json:"version"`
-	// At is the version of the status.
+	// At is the version of the status, which orders the events of one CID and peer.
 	At Version `json:"at"`
 	// Peer is the ID of the peer.
 	Peer string `json:"peer"`
@@ -66,7 +66,7 @@ type StatusData struct {
 	Status string `json:"status"`
 	// Size is that of the content in bytes, 0 if it is not known.
 	Size int64 `json:"size,omitzero"`
-	// Error is what went wrong. More than 4 KiB of it is cut off.
+	// Error is what went wrong.
 	Error string `json:"error,omitempty"`
 }
 
@@ -78,7 +78,7 @@ type PeerData struct {
 	Name string `json:"name"`
 	// Incarnation is the process that runs, or ran, as this peer.
 	Incarnation string `json:"incarnation"`
-	// At is the version of what is told.
+	// At is the version of what is told, which orders the events of one peer.
 	At Version `json:"at"`
 }
 
@@ -92,6 +92,7 @@ type ClaimData struct {
 	RequestID string `json:"request_id"`
 	// Name is what the owner calls it.
 	Name string `json:"name"`
-	// At is the version of the claim, or of its removal.
+	// At is the version of the claim, or of its removal, which orders the events of
+	// one request.
 	At Version `json:"at"`
 }

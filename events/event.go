@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Event is one fact. Which of the data is set follows from Type; the others are nil.
+// Event is one fact. Its attributes but for these follow from its data.
 type Event struct {
 	// Source is the cluster, see Source.
 	Source string
@@ -14,6 +14,7 @@ type Event struct {
 	// sampled.
 	Traceparent string
 
+	// The data that belong to Type. The others are nil.
 	Pin    *PinData
 	Status *StatusData
 	Peer   *PeerData
@@ -72,25 +73,29 @@ func (e Event) Subject() string {
 // Time returns when it happened: the time of Version.
 func (e Event) Time() time.Time { return e.Version().Time() }
 
-// fact returns the data that belong to the type, nil if there are none.
+// fact returns the data that belong to the type, nil if they are not set or the type
+// is unknown.
 func (e Event) fact() fact {
-	switch e.Type {
-	case PinAccepted, PinUpdated, PinReallocated, PinExpired, PinUnpinned:
-		if e.Pin != nil {
-			return e.Pin
-		}
-	case PinPinned, PinFailed, PinSized, PinDropped:
-		if e.Status != nil {
-			return e.Status
-		}
-	case PeerCame, PeerDied, PeerLeft:
-		if e.Peer != nil {
-			return e.Peer
-		}
-	case ClaimAdded, ClaimRemoved:
-		if e.Claim != nil {
-			return e.Claim
-		}
+	switch family := e.Type.family(); {
+	case family == pinFamily && e.Pin != nil:
+		return e.Pin
+	case family == statusFamily && e.Status != nil:
+		return e.Status
+	case family == peerFamily && e.Peer != nil:
+		return e.Peer
+	case family == claimFamily && e.Claim != nil:
+		return e.Claim
 	}
 	return nil
+}
+
+// facts counts the data that are set.
+func (e Event) facts() int {
+	n := 0
+	for _, set := range []bool{e.Pin != nil, e.Status != nil, e.Peer != nil, e.Claim != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
 }

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxAttribute bounds each attribute of an event, in bytes. So an event can tell of a
-// CID of some 400 bytes; IPFS takes none of more than about 140.
+// MaxAttribute bounds each attribute of an event, in bytes. A CID of 500 bytes fits;
+// IPFS takes none of more than 150.
 const MaxAttribute = 1 << 10
 
 func (d *PinData) key() string        { return "pin/" + d.Cid }
@@ -18,12 +18,12 @@ func (d *PinData) subject() string    { return d.Cid }
 func (d *PinData) id(_ string) string { return d.Cid + "/" + string(d.Version) }
 
 func (d *PinData) check(t Type) error {
-	told := d.Pin != nil
-	switch removed := t == PinUnpinned || t == PinExpired; {
-	case removed && (told || d.Omitted != ""):
-		return errors.New("there is a pin, which was removed")
-	case !removed && told == (d.Omitted != ""):
-		return errors.New("there must be either a pin or why it is omitted")
+	told, omitted := d.Pin != nil, d.Omitted != ""
+	switch {
+	case t.removal() && (told || omitted):
+		return errors.New("it has a pin that was removed")
+	case !t.removal() && told == omitted:
+		return errors.New("it has not either a pin or a reason to omit it")
 	}
 	return firstError(checkName("cid", d.Cid), checkVersion("version", d.Version))
 }

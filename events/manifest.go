@@ -1,7 +1,7 @@
 package events
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -37,87 +37,90 @@ const (
 
 // position is a Manifest or a Resume as JSON.
 type position struct {
-	Type    Type      `json:"type"`
-	Shard   *int      `json:"shard"`
-	Epoch   int64     `json:"epoch"`
-	N       uint64    `json:"n,omitzero"`
-	Through time.Time `json:"through,omitzero"`
-	From    time.Time `json:"from,omitzero"`
+	Type    Type       `json:"type"`
+	Shard   *int       `json:"shard"`
+	Epoch   int64      `json:"epoch"`
+	N       *uint64    `json:"n,omitempty"`
+	Through *time.Time `json:"through,omitempty"`
+	From    *time.Time `json:"from,omitempty"`
 }
 
-// Encode returns the manifest as JSON.
+// Encode returns the manifest as JSON. An error matches ErrMalformed.
 func (m Manifest) Encode() ([]byte, error) {
-	return position{Type: manifestType, Shard: &m.Shard, Epoch: m.Epoch, N: m.N, Through: m.Through}.encode(m.Through)
+	return position{Type: manifestType, Shard: &m.Shard, Epoch: m.Epoch, N: &m.N, Through: &m.Through}.encode()
 }
 
 // ParseManifest returns what Manifest.Encode has encoded. An error matches either
 // ErrUnknown or ErrMalformed.
 func ParseManifest(encoded []byte) (Manifest, error) {
 	p, err := parsePosition(encoded, manifestType)
-	if err == nil {
-		err = p.check(p.Through)
-	}
 	if err != nil {
 		return Manifest{}, err
 	}
-	return Manifest{Shard: *p.Shard, Epoch: p.Epoch, N: p.N, Through: p.Through}, nil
+	return Manifest{Shard: *p.Shard, Epoch: p.Epoch, N: *p.N, Through: *p.Through}, nil
 }
 
-// Encode returns the resume as JSON.
+// Encode returns the resume as JSON. An error matches ErrMalformed.
 func (r Resume) Encode() ([]byte, error) {
-	return position{Type: resumeType, Shard: &r.Shard, Epoch: r.Epoch, From: r.From}.encode(r.From)
+	return position{Type: resumeType, Shard: &r.Shard, Epoch: r.Epoch, From: &r.From}.encode()
 }
 
 // ParseResume returns what Resume.Encode has encoded. An error matches either
 // ErrUnknown or ErrMalformed.
 func ParseResume(encoded []byte) (Resume, error) {
 	p, err := parsePosition(encoded, resumeType)
-	if err == nil {
-		err = p.check(p.From)
-	}
 	if err != nil {
 		return Resume{}, err
 	}
-	return Resume{Shard: *p.Shard, Epoch: p.Epoch, From: p.From}, nil
+	return Resume{Shard: *p.Shard, Epoch: p.Epoch, From: *p.From}, nil
 }
 
-func (p position) encode(at time.Time) ([]byte, error) {
-	if err := p.check(at); err != nil {
-		return nil, err
+func (p position) encode() ([]byte, error) {
+	err := p.check()
+	var encoded []byte
+	if err == nil {
+		encoded, err = marshal(p)
 	}
-	encoded, err := marshal(p)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return nil, malformed("%w", err)
 	}
 	return encoded, nil
 }
 
 func parsePosition(encoded []byte, want Type) (position, error) {
 	var p position
-	if err := checkSize(encoded); err != nil {
-		return p, err
+	err := unmarshal(encoded, &p)
+	switch {
+	case err != nil:
+		return p, malformed("%w", err)
+	case p.Type == "":
+		return p, malformed("type is missing")
+	case p.Type != want:
+		return p, unknown(p.Type)
 	}
-	if err := json.Unmarshal(encoded, &p); err != nil {
-		return p, fmt.Errorf("%w: %w", ErrMalformed, err)
+	if err := p.check(); err != nil {
+		return p, malformed("%w", err)
 	}
-	switch p.Type {
-	case want:
-		return p, nil
-	case "":
-		return p, fmt.Errorf("%w: type is missing", ErrMalformed)
-	}
-	return p, fmt.Errorf("%w: type %.200q", ErrUnknown, p.Type)
+	return p, nil
 }
 
-// check says what is wrong with a position at a time.
-func (p position) check(at time.Time) error {
+// check says what is wrong with a position.
+func (p position) check() error {
+	at := p.From
+	if p.Type == manifestType {
+		at = p.Through
+	}
 	switch {
-	case p.Shard == nil || *p.Shard < 0 || *p.Shard >= Shards:
-		return fmt.Errorf("%w: shard is not one of 0 to %d", ErrMalformed, Shards-1)
+	case p.Shard == nil:
+		return errors.New("shard is missing")
+	case *p.Shard < 0 || *p.Shard >= Shards:
+		return fmt.Errorf("shard is %d, not one of 0 to %d", *p.Shard, Shards-1)
 	case p.Epoch <= 0:
-		return fmt.Errorf("%w: epoch is %d", ErrMalformed, p.Epoch)
-	case at.IsZero():
-		return fmt.Errorf("%w: it has no time", ErrMalformed)
+		return fmt.Errorf("epoch is %d, not a positive number", p.Epoch)
+	case p.Type == manifestType && p.N == nil:
+		return errors.New("n is missing")
+	case at == nil || at.IsZero():
+		return errors.New("the time is missing")
 	}
 	return nil
 }

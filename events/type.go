@@ -68,3 +68,31 @@ const (
 func (t Type) Kind() string {
 	return strings.TrimSuffix(strings.TrimPrefix(string(t), typePrefix), typeVersion)
 }
+
+// family is what types with the same data have in common.
+type family int
+
+const (
+	unknownFamily family = iota
+	pinFamily
+	statusFamily
+	peerFamily
+	claimFamily
+)
+
+func (t Type) family() family {
+	switch t {
+	case PinAccepted, PinUpdated, PinReallocated, PinExpired, PinUnpinned:
+		return pinFamily
+	case PinPinned, PinFailed, PinSized, PinDropped:
+		return statusFamily
+	case PeerCame, PeerDied, PeerLeft:
+		return peerFamily
+	case ClaimAdded, ClaimRemoved:
+		return claimFamily
+	}
+	return unknownFamily
+}
+
+// removal tells the types of pins that are not there any more.
+func (t Type) removal() bool { return t == PinExpired || t == PinUnpinned }
