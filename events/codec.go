@@ -21,7 +21,7 @@ var (
 )
 
 func malformed(format string, args ...any) error {
-	return malformed("%w", fmt.Errorf(format, args...))
+	return fmt.Errorf("%w: %w", ErrMalformed, fmt.Errorf(format, args...))
 }
 
 func unknown(t Type) error { return fmt.Errorf("type %.200q is %w", t, ErrUnknown) }
