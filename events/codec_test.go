@@ -181,3 +181,21 @@ func TestUnusualTexts(t *testing.T) {
 		t.Errorf("it is not easy to read: %s", encoded)
 	}
 }
+
+// TestLongCid shows that every event can tell of a CID of 500 bytes.
+func TestLongCid(t *testing.T) {
+	long := strings.Repeat("b", 1+500*8/5)
+	for name, e := range samples() {
+		switch e.Type.family() {
+		case pinFamily:
+			e.Pin.Cid = long
+		case statusFamily:
+			e.Status.Cid = long
+		case claimFamily:
+			e.Claim.Cid = long
+		}
+		if _, err := Parse(encode(t, e)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

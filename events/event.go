@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Event is one fact. Its attributes but for these follow from its data.
+// Event is one fact. All that is not a field follows from the data.
 type Event struct {
 	// Source is the cluster, see Source.
 	Source string

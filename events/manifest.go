@@ -6,27 +6,30 @@ import (
 	"time"
 )
 
-// Shards is the number of streams of numbered events that a cluster has.
+// Shards is the number of streams into which the events of a cluster are divided.
 const Shards = 16
 
-// Manifest tells how far the events of a shard are told. The relay of a shard numbers
-// its messages 1, 2, 3 and so on in each epoch.
+// Manifest tells how far the events of a shard were told.
 type Manifest struct {
+	// Shard is from 0 to 15.
 	Shard int
+	// Epoch grows whenever a relay takes the shard over.
 	Epoch int64
-	// N is the number of the last message before it, 0 if there was none.
+	// N is the number of the last message before it in this epoch, 0 if there was none.
 	N uint64
-	// Through is how far the feed was read: what was written to it until then is in the
-	// messages up to N, or was told in an earlier epoch.
+	// Through is how far the changes were read. Those written until then are in the
+	// messages up to that one, or were told in an earlier epoch.
 	Through time.Time
 }
 
 // Resume tells that a relay begins an epoch.
 type Resume struct {
+	// Shard is from 0 to 15.
 	Shard int
+	// Epoch is the one that begins.
 	Epoch int64
-	// From is where it begins to read the feed: what was written until then was told in
-	// earlier epochs.
+	// From is where the relay begins to read the changes. Those written until then were
+	// told in earlier epochs.
 	From time.Time
 }
 
