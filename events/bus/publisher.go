@@ -131,6 +131,16 @@ func (b *Bus) publish(ctx context.Context, h Header, data []byte, id string) err
 	return nil
 }
 
+// Retry hands an encoded event to one consumer again, that was published to a shard's
+// subject. One ID is published once.
+func (b *Bus) Retry(ctx context.Context, subject, consumer, id string, data []byte) error {
+	shard, ok := b.shardOf(subject)
+	if !ok {
+		return fmt.Errorf("%.200q is not the subject of a shard", subject)
+	}
+	return b.publish(ctx, Header{Kind: KindRetry, Shard: shard, Consumer: consumer}, data, id)
+}
+
 // publishAsync sends one numbered message. The number is in its ID, so that JetStream
 // drops what its client sends twice and nothing else. The client does not send again
 // by itself: it would arrive behind the numbers that follow.
