@@ -210,6 +210,7 @@ func (r *Reconciler) drainPin(ctx context.Context, metrics peerMetrics, mine sta
 		next = append(next, self)
 	}
 	pin.Allocations = next
+	ctx = state.WithCause(ctx, state.CauseMove)
 	err = r.opts.Store.PutIf(ctx, *pin, rev)
 	if errors.Is(err, state.ErrChanged) {
 		return drainWaiting, nil // looked at again in the next pass

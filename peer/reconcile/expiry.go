@@ -215,6 +215,7 @@ func (e *expiry) settle(ctx context.Context, slot time.Time, row dueRow, was due
 
 // expire removes the pin of a CID if it has run out, and reports whether it did.
 func (r *Reconciler) expire(ctx context.Context, c api.Cid) (removed bool, err error) {
+	ctx = state.WithCause(ctx, state.CauseExpiry)
 	for range maxRaces {
 		pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 		if err != nil {

@@ -233,11 +233,20 @@ func (s *fakeStore) GetVersions(_ context.Context, cids []api.Cid, f func(int, *
 	return nil
 }
 
-func (s *fakeStore) PutIf(_ context.Context, pin api.Pin, rev state.Revision) error {
+// PutIf takes moves only: events tell of what was put for another reason as of what a
+// user did.
+func (s *fakeStore) PutIf(ctx context.Context, pin api.Pin, rev state.Revision) error {
+	if state.CauseOf(ctx) != state.CauseMove {
+		return errors.New("a pin is put and the cause is not a move")
+	}
 	return s.writeIf("PutIf", pin.Cid, &pin, rev)
 }
 
-func (s *fakeStore) DeleteIf(_ context.Context, c api.Cid, rev state.Revision) error {
+// DeleteIf takes what has run out only.
+func (s *fakeStore) DeleteIf(ctx context.Context, c api.Cid, rev state.Revision) error {
+	if state.CauseOf(ctx) != state.CauseExpiry {
+		return errors.New("a pin is removed and the cause is not that it has run out")
+	}
 	return s.writeIf("DeleteIf", c, nil, rev)
 }
 

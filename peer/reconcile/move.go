@@ -7,6 +7,8 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // errPaused says that nothing may be moved for now.
@@ -70,6 +72,7 @@ func (r *Reconciler) moveAway(ctx context.Context, metrics peerMetrics, gone pee
 		return move{alone: alone}, nil
 	}
 	pin.Allocations = next
+	ctx = state.WithCause(ctx, state.CauseMove)
 	if err := r.opts.Store.PutIf(ctx, *pin, rev); err != nil {
 		return move{}, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
 	}

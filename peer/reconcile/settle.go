@@ -92,6 +92,7 @@ func (r *Reconciler) settleBy(ctx context.Context, view membership.View, pin api
 	}
 	logger.Debugf("%d peers have the pin of %s: taking it off those of %s that are too many", len(have), pin.Cid, pin.Allocations)
 	pin.Allocations = next
+	ctx = state.WithCause(ctx, state.CauseMove)
 	if err := r.opts.Store.PutIf(ctx, pin, found.rev); err != nil {
 		return false, fmt.Errorf("ending the move of the pin of %s: %w", pin.Cid, err)
 	}
