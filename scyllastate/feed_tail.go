@@ -97,7 +97,7 @@ func (t *tail) look(ctx context.Context) (more bool, err error) {
 		again, failed := t.lookAt(ctx, s, now)
 		if failed != nil { // it may have taken longer than the pause: the others have their turn
 			err = errors.Join(err, failed)
-			if next := t.feed.now().Add(s.every); next.After(s.next) {
+			if next := t.feed.now().Add(t.paced(s.every)); next.After(s.next) {
 				s.next = next
 			}
 		}
@@ -126,7 +126,7 @@ func (t *tail) lookAt(ctx context.Context, s *source, now time.Time) (more bool,
 		if s.came != came {
 			every = s.every
 		}
-		s.next = now.Add(pauseAfter(every, from, now.Add(skew)))
+		s.next = now.Add(pauseAfter(t.paced(every), from, now.Add(skew)))
 		return false, err
 	}
 	from, overlap := s.newest.Add(-behind), now.Sub(s.overlapped) >= 2*skew
@@ -137,7 +137,7 @@ func (t *tail) lookAt(ctx context.Context, s *source, now time.Time) (more bool,
 	if from.Before(s.final) {
 		from = s.final
 	}
-	s.next = now.Add(pauseAfter(s.every, from, now.Add(skew)))
+	s.next = now.Add(pauseAfter(t.paced(s.every), from, now.Add(skew)))
 	// A slot that cannot be read holds up the last pass over it, not what is newer.
 	if err := t.read(ctx, s, from, now.Add(skew), true); err != nil {
 		return false, err
@@ -150,6 +150,9 @@ func (t *tail) lookAt(ctx context.Context, s *source, now time.Time) (more bool,
 	}
 	return false, t.finish(ctx, s, now, settled, settled)
 }
+
+// paced is how long a source is left alone.
+func (t *tail) paced(every time.Duration) time.Duration { return t.feed.store.nudges.paced(every) }
 
 // overlapFrom is where a look begins that reads the last ones again, rather than at from.
 // After one that failed that is further back, but not beyond what is settled: the last pass

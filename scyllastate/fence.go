@@ -44,7 +44,7 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 		return s.readRow(ctx, c, gocql.Quorum)
 	}
 	logger.Infof("fenced a writer of %s that has not finished", c)
-	s.nudges.wake(w.feeds)
+	s.nudges.wrote(w.feeds)
 	return row{rev: w.rev, prev: old.rev, pin: old.pin}, nil
 }
 

@@ -109,7 +109,7 @@ func (s *Store) Tell(ctx context.Context, p peer.ID, cids ...api.Cid) error {
 		}
 		rows = make([]intent, 0, min(len(cids)-i-1, maxTold)) // the appender may still hold them
 	}
-	s.nudges.wake([]string{p.String()})
+	s.nudges.wrote([]string{p.String()})
 	return nil
 }
 

@@ -189,7 +189,7 @@ func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err 
 		applied, now, err = s.resolve(ctx, w, err)
 	}
 	if applied {
-		s.nudges.wake(w.feeds)
+		s.nudges.wrote(w.feeds)
 	}
 	return applied, now, err
 }
