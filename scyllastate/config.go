@@ -149,6 +149,9 @@ type Config struct {
 	// not part of this section: whoever opens a Store sets it, to what
 	// cluster.secret holds. The database gets a keyed hash of it only.
 	Secret []byte
+	// Events lets the keyspace have events, from the first Store with it on and for
+	// all. It is not part of this section either: there is a section for events.
+	Events bool
 }
 
 // TLSConfig says how connections to the database are encrypted. The
@@ -203,9 +206,9 @@ func defaultSettings() Config {
 }
 
 // set replaces all settings but keeps the Saver, whose channel the
-// configuration manager already listens on, and the secret of the cluster.
+// configuration manager already listens on, and what is not part of the section.
 func (cfg *Config) set(settings Config) {
-	settings.Saver, settings.Secret = cfg.Saver, cfg.Secret
+	settings.Saver, settings.Secret, settings.Events = cfg.Saver, cfg.Secret, cfg.Events
 	*cfg = settings
 }
 

@@ -162,7 +162,11 @@ func (r *feedRig) appendChanges(ctx context.Context, rows []intent, at time.Time
 		return ctx.Err()
 	}
 	for _, i := range rows {
-		r.rows[i.Feed] = append(r.rows[i.Feed], changeRow{at: newUUID(at), cid: i.Cid, rev: i.Rev, prev: *i.Prev, kind: i.Kind})
+		made := changeRow{at: newUUID(at), cid: i.Cid, rev: i.Rev, kind: i.Kind}
+		if i.Prev != nil {
+			made.prev = *i.Prev
+		}
+		r.rows[i.Feed] = append(r.rows[i.Feed], made)
 	}
 	return nil
 }

@@ -51,17 +51,19 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 // tellHolders announces the revision of a fence to those who hold the pin. They confirm
 // each revision: in one that they do not hear of none of them counts as a copy, and
 // nobody else could let go of his. That is a row for each, from each that fences: they take
-// turns, see turnOf.
+// turns, see turnOf. Events tell of it, too, also where there is no pin.
 // Action Fence of spec/Moves.tla, Operator SendFence of spec/WritePath.tla.
 func (s *Store) tellHolders(ctx context.Context, w *write) error {
-	pin, err := w.old.decode(w.cid)
-	if err != nil || pin == nil || pin.IsPinEverywhere() {
-		return nil //nolint:nilerr // nobody holds what cannot be decoded
+	if pin, err := w.old.decode(w.cid); err == nil && pin != nil && !pin.IsPinEverywhere() {
+		w.feeds = feedsFor(pin) // nobody holds what cannot be decoded
 	}
-	w.feeds = feedsFor(pin)
+	w.feeds = s.withEvents(w.feeds, w.cid)
 	rows := newIntents(ctx, w)
 	for i := range rows {
 		rows[i].Kind = kindFence
+		if isEventFeed(rows[i].Feed) {
+			rows[i].Kind = kindEventFence
+		}
 	}
 	return s.intents.append(ctx, rows)
 }

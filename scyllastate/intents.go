@@ -51,6 +51,10 @@ type intent struct {
 	Prev        *gocql.UUID
 	Kind        int8
 	Traceparent string
+	// Of events only.
+	Peer  string
+	Size  int64
+	Error string
 }
 
 // newIntents makes a row for each feed that the write concerns.
@@ -67,7 +71,10 @@ func newIntents(ctx context.Context, w *write) []intent {
 	for i, feed := range w.feeds {
 		out[i] = base
 		out[i].Feed = feed
-		if slices.Contains(holders, feed) {
+		switch {
+		case isEventFeed(feed):
+			out[i].Kind = eventKindOf(ctx, w)
+		case slices.Contains(holders, feed):
 			out[i].Kind = kindOf(&w.next.pin)
 		}
 	}
@@ -210,12 +217,12 @@ func (a *appender) append(ctx context.Context, rows []intent) error {
 // open makes sure that a peer which has never read its feed, because it has not
 // started yet, will begin before what is about to be appended: an import may
 // allocate pins to it. The feeds for every peer need no cursor, a new peer finds
-// their pins in everywhere.
+// their pins in everywhere. Those of events begin when the keyspace has events.
 func (a *appender) open(ctx context.Context, feed string) error {
 	a.mu.Lock()
 	_, known := a.opened[feed]
 	a.mu.Unlock()
-	if known || strings.HasPrefix(feed, everywherePrefix) {
+	if known || strings.HasPrefix(feed, everywherePrefix) || isEventFeed(feed) {
 		return nil
 	}
 	at, err := a.tables.readCursor(ctx, feed, feed)
@@ -246,7 +253,7 @@ func (a *appender) drain(feed string) {
 		}
 		n, size := 0, 0
 		for n < len(queue) && (n == 0 || size < maxBatchBytes) {
-			size += intentBytes + len(queue[n].intent.Cid)
+			size += intentBytes + len(queue[n].intent.Cid) + len(queue[n].intent.Error)
 			n++
 		}
 		batch := slices.DeleteFunc(queue[:n:n], a.leaves)

@@ -60,6 +60,10 @@ const (
 	selectRange = "SELECT token(cid), cid, rev, pin FROM pins WHERE token(cid) > ? AND token(cid) <= ?"
 
 	selectChanges = "SELECT at, cid, rev, prev, kind, traceparent FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
+	// selectEvents is selectChanges for a feed of events.
+	selectEvents = "SELECT at, cid, rev, prev, kind, traceparent, peer, size, error FROM changes WHERE feed = ? AND slot = ? AND at > ? AND at <= ?"
+	// insertEvent is the insert of changesTable for what peers did and became.
+	insertEvent = "INSERT INTO changes (feed, slot, at, cid, rev, kind, traceparent, peer, size, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	// selectShared is selectChanges for several feeds.
 	selectShared = "SELECT at, cid, rev, prev, kind, traceparent FROM changes WHERE feed IN ? AND slot = ? AND at > ? AND at <= ?"
 
@@ -68,6 +72,9 @@ const (
 	writeOwner  = "UPDATE cluster SET name = ?, fingerprint = ?, claimed = ?, claimed_by = ? WHERE id = ? IF fingerprint = ? AND name = ?"
 	selectGrace = "SELECT unpin_grace FROM cluster WHERE id = ?"
 	writeGrace  = "UPDATE cluster SET unpin_grace = ? WHERE id = ? IF unpin_grace = ?"
+
+	selectEventsSince = "SELECT events_since FROM cluster WHERE id = ?"
+	writeEventsSince  = "UPDATE cluster SET events_since = ? WHERE id = ? IF events_since = null"
 
 	selectCursor  = "SELECT position, incarnation FROM cursors WHERE feed = ? AND consumer = ?"
 	selectCursors = "SELECT feed, consumer, position, incarnation FROM cursors"

@@ -50,6 +50,8 @@ type Store struct {
 	roster atomic.Pointer[roster]
 	// goLive says that the pinset is in use, before the first conditional write.
 	goLive func(context.Context) error
+	// eventsSince is from when on the keyspace has events, zero if it has none.
+	eventsSince time.Time
 	// at is called at the named points of a write; tests stop it there.
 	at func(point, *write)
 
@@ -144,6 +146,9 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 				return err
 			}
 			s.conf.UnpinGrace = grace
+			if s.eventsSince, err = settleEvents(ctx, db, conf.Events); err != nil {
+				return err
+			}
 		}
 		db.Prepare(ctx, hotStatements())
 		return nil

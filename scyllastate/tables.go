@@ -55,6 +55,9 @@ type changeRow struct {
 	rev, prev   gocql.UUID
 	kind        int8
 	traceparent string
+	// Of events only.
+	peer, text string
+	size       int64
 }
 
 // cursor is one row of cursors.
@@ -157,6 +160,9 @@ func (t *cqlTables) appendChanges(ctx context.Context, rows []intent, at time.Ti
 	all := make([]scylla.Statement, len(rows))
 	for i, r := range rows {
 		all[i] = scylla.Bind(t.insert, values(r, slot, at)...)
+		if r.Peer != "" {
+			all[i] = scylla.Bind(insertEvent, eventValues(r, slot, at)...)
+		}
 	}
 	return t.db.WriteAll(ctx, all)
 }
@@ -175,13 +181,18 @@ func values(i intent, slot int64, at time.Time) []any {
 
 func (t *cqlTables) readChanges(ctx context.Context, feeds []string, slot int64, after, upTo time.Time, f func(changeRow) error) error {
 	from, to := gocql.MaxTimeUUID(after), gocql.MaxTimeUUID(upTo)
+	var r changeRow
+	columns := []any{&r.at, &r.cid, &r.rev, &r.prev, &r.kind, &r.traceparent}
 	s := scylla.Bind(selectShared, feeds, slot, from, to)
-	if len(feeds) == 1 {
+	switch {
+	case isEventFeed(feeds[0]): // they are read one by one
+		s = scylla.Bind(selectEvents, feeds[0], slot, from, to)
+		columns = append(columns, &r.peer, &r.size, &r.text)
+	case len(feeds) == 1:
 		s = scylla.Bind(selectChanges, feeds[0], slot, from, to) // a replica of it is asked
 	}
 	rows := t.db.Rows(ctx, gocql.Quorum, changesPage, s)
-	var r changeRow
-	for rows.Next(&r.at, &r.cid, &r.rev, &r.prev, &r.kind, &r.traceparent) {
+	for rows.Next(columns...) {
 		if err := f(r); err != nil {
 			_ = rows.Close() // err is the reason
 			return err

@@ -143,7 +143,7 @@ func (s *Store) newWrite(ctx context.Context, c api.Cid, old row, current *api.P
 	if next != nil {
 		holders = append(holders, &next.pin)
 	}
-	return &write{cid: c, old: old, current: current, rev: nextRev(s.now(), old.rev), next: next, feeds: feedsFor(holders...)}, nil
+	return &write{cid: c, old: old, current: current, rev: nextRev(s.now(), old.rev), next: next, feeds: s.withEvents(feedsFor(holders...), c)}, nil
 }
 
 // announce writes all that must be there before the pin is: the changes for
