@@ -9,7 +9,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-var _ state.EventLog = (*Store)(nil)
+var _ state.Events = (*Store)(nil)
 
 // EventsSince implements state.Events.
 func (s *Store) EventsSince() time.Time { return s.eventsSince }

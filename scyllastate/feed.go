@@ -40,6 +40,12 @@ var ErrSuperseded = errors.New("another process has taken over this peer's feed"
 type Feed struct {
 	store *Store
 	name  string
+	// consumer is who reads it: whose cursor it has.
+	consumer string
+	// start is where a cursor begins that was never there, zero for now.
+	start time.Time
+	// lost says what became of changes that are not kept any more, for the log.
+	lost string
 	// shared are the feeds of changes for every peer, none if the feed is
 	// somebody else's.
 	shared      []string
@@ -71,6 +77,8 @@ func (s *Store) OpenFeed(ctx context.Context, id peer.ID) (state.OwnFeed, error)
 	f := &Feed{
 		store:       s,
 		name:        id.String(),
+		consumer:    id.String(),
+		lost:        "what changed before that is found by a comparison of all pins of this peer with the pinset",
 		incarnation: gocql.MustRandomUUID(),
 		now:         s.now,
 		shared:      sharedFeeds(),
@@ -129,11 +137,14 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	now := f.now() // before the read: a writer may open the feed after it
-	at, err := f.store.tables.readCursor(ctx, f.name, f.name)
+	at, err := f.store.tables.readCursor(ctx, f.name, f.consumer)
 	if err != nil {
 		return false, err
 	}
 	oldest, position, missed := now.Add(-feedTTL), at.position, true
+	if at.holder == nil && position.IsZero() && !f.start.IsZero() {
+		position = f.start
+	}
 	switch {
 	case at.holder == nil && position.IsZero():
 		position = now.Add(-f.store.lim.window())
@@ -143,24 +154,26 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 		logger.Warnf("feed %s was read up to %s, which is in the future: a clock was wrong then; reading all changes again", f.name, position.Format(time.RFC3339))
 		position = oldest
 	case position.Before(oldest):
-		logger.Warnf("feed %s was last read on %s and keeps changes for %s: what changed before that is found by a comparison of all pins of this peer with the pinset", f.name, position.Format(time.RFC3339), feedTTL)
+		logger.Warnf("feed %s was last read on %s and keeps changes for %s: %s", f.name, position.Format(time.RFC3339), feedTTL, f.lost)
 		position = oldest
 	default:
 		missed = false
 	}
-	if missed, err = f.owe(ctx, now, missed); err != nil {
-		return false, err
+	if f.consumer == f.name { // nothing is owed to those who read a feed of events: they see the gap
+		if missed, err = f.owe(ctx, now, missed); err != nil {
+			return false, err
+		}
 	}
 	f.position, f.opened, f.missed = position, now.Add(f.store.lim.skew()), missed
 	f.saved.Store(position.Unix())
-	return f.store.tables.claimCursor(ctx, f.name, f.name, cursor{position, &f.incarnation}, at.holder)
+	return f.store.tables.claimCursor(ctx, f.name, f.consumer, cursor{position, &f.incarnation}, at.holder)
 }
 
 // save moves the stored cursor. A lost answer is no harm: the position only
 // says where to start again.
 // Operator Passed of spec/WritePath.tla.
 func (f *Feed) save(ctx context.Context, position time.Time) error {
-	applied, err := f.store.tables.moveCursor(ctx, f.name, f.name, cursor{position, &f.incarnation})
+	applied, err := f.store.tables.moveCursor(ctx, f.name, f.consumer, cursor{position, &f.incarnation})
 	if err != nil {
 		return err
 	}
@@ -172,13 +185,17 @@ func (f *Feed) save(ctx context.Context, position time.Time) error {
 
 // Consume implements state.Feed. It ends with ctx, or with ErrSuperseded.
 func (f *Feed) Consume(ctx context.Context, handle state.Handler) error {
+	return f.consume(ctx, newDispatcher(f, handle))
+}
+
+// consume hands on what is found in the feed.
+func (f *Feed) consume(ctx context.Context, out sink) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	d := newDispatcher(f, handle)
-	t := newTail(f, d)
+	t := newTail(f, out)
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel(nil)
-	d.start(ctx, &background)
+	out.start(ctx, &background)
 	if !f.follows {
 		background.Go(func() {
 			if err := f.keepSaved(ctx, t); err != nil {

@@ -43,15 +43,7 @@ func (d *dispatcher) recheck() {
 // included whose changes have arrived since the work on it began, and it is the turn of
 // this feed.
 func (d *dispatcher) overdue(t *task, c api.Cid, now row) bool {
-	pending := d.unsettled(t, now)
-	if !d.store.deadlines.ended(t.cid, pending, 0) {
-		return false
-	}
-	pin, err := now.decode(c)
-	if err != nil {
-		pin = nil // nobody holds what cannot be decoded
-	}
-	return d.store.deadlines.ended(t.cid, pending, turnOf(c, pin, d.feed))
+	return d.store.turnToFence(d.feed, c, now, d.unsettled(t, now))
 }
 
 // unsettled are the changes of a task whose writers may still write.

@@ -36,6 +36,7 @@ type feedRig struct {
 	reads   map[string]int                     // by the first feed of the statement
 	read    int                                // rows
 	looks   int                                // at pins
+	saves   []time.Time                        // the positions of cursors
 	fenced  []time.Time                        // when rows were
 	hangs   string                             // the feed to which nothing can be appended
 	slow    time.Duration                      // how long an append takes, and a fence
@@ -56,15 +57,7 @@ func rightClock() *clock {
 func newFeedRig(t *testing.T, handle func(*feedRig, state.Change) error, prepare ...func(*feedRig)) *feedRig {
 	t.Helper()
 	start := time.Now()
-	r := &feedRig{t: t, rows: make(map[string][]changeRow), revs: make(map[string]gocql.UUID), reads: make(map[string]int)}
-	r.store = &Store{
-		tables: r, lim: production(), now: time.Now, random: func(d time.Duration) time.Duration { return d / 2 },
-		goLive: func(context.Context) error { return nil }, at: func(point, *write) {},
-		clock: rightClock(),
-	}
-	deadlines, err := newDeadlines(r.store.lim)
-	must(t, err)
-	r.store.deadlines = deadlines
+	r := newTablesRig(t)
 	r.feed = &Feed{store: r.store, name: ownName, shared: sharedFeeds(), now: time.Now, position: start, opened: start}
 	for _, f := range prepare {
 		f(r)
@@ -86,6 +79,21 @@ func newFeedRig(t *testing.T, handle func(*feedRig, state.Change) error, prepare
 	}
 	t.Cleanup(r.end)
 	time.Sleep(time.Millisecond) // what is written is newer than the position
+	return r
+}
+
+// newTablesRig has the tables, and nobody who reads them.
+func newTablesRig(t *testing.T) *feedRig {
+	t.Helper()
+	r := &feedRig{t: t, rows: make(map[string][]changeRow), revs: make(map[string]gocql.UUID), reads: make(map[string]int)}
+	r.store = &Store{
+		tables: r, lim: production(), now: time.Now, random: func(d time.Duration) time.Duration { return d / 2 },
+		goLive: func(context.Context) error { return nil }, at: func(point, *write) {},
+		clock: rightClock(),
+	}
+	deadlines, err := newDeadlines(r.store.lim)
+	must(t, err)
+	r.store.deadlines = deadlines
 	return r
 }
 
@@ -144,6 +152,31 @@ func (r *feedRig) readPin(_ context.Context, c api.Cid, _ gocql.Consistency) (ro
 		return pin, nil
 	}
 	return row{rev: r.revs[string(c.Bytes())]}, nil
+}
+
+// readPins fails as a whole where one cannot be read.
+func (r *feedRig) readPins(ctx context.Context, cids []api.Cid) (map[string]row, error) {
+	found := make(map[string]row)
+	for _, c := range cids {
+		pin, err := r.readPin(ctx, c, gocql.Quorum)
+		if err != nil {
+			return nil, err
+		}
+		if !pin.absent() {
+			found[string(c.Bytes())] = pin
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.looks -= len(cids) - 1 // it is one statement
+	return found, nil
+}
+
+func (r *feedRig) moveCursor(_ context.Context, _, _ string, to cursor) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.saves = append(r.saves, to.position)
+	return true, nil
 }
 
 func (r *feedRig) readCursor(context.Context, string, string) (cursor, error) {

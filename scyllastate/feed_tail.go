@@ -40,13 +40,36 @@ type changeKey struct {
 // newer rows is seen within two. That costs one and a half rows read per change.
 type tail struct {
 	feed    *Feed
-	out     *dispatcher
+	out     sink
 	sources []*source
 
 	mu sync.Mutex
 	// final is the time up to which every row of every source has been seen.
 	final time.Time
 }
+
+// sink takes what a tail finds, and says how much of it is done. Its methods are safe
+// for concurrent use.
+type sink interface {
+	// start works on it until ctx ends.
+	start(ctx context.Context, wg *sync.WaitGroup)
+	// put takes a row, unless it is known. It waits while there are too many.
+	put(ctx context.Context, r changeRow) error
+	// forget says that all rows up to the given time were put, and are not read again.
+	forget(upTo time.Time)
+	// oldest is the time of the oldest row that is not done, false if all are.
+	oldest() (time.Time, bool)
+	// worked reports whether rows were done since the last call of saved.
+	worked() bool
+	saved()
+	// recheck says that this process has written to the feed.
+	recheck()
+}
+
+var (
+	_ sink = (*dispatcher)(nil)
+	_ sink = (*eventReader)(nil)
+)
 
 // source are feeds that are read by one statement.
 type source struct {
@@ -70,8 +93,8 @@ type source struct {
 	again  time.Time
 }
 
-func newTail(f *Feed, d *dispatcher) *tail {
-	t := &tail{feed: f, out: d, final: f.position}
+func newTail(f *Feed, out sink) *tail {
+	t := &tail{feed: f, out: out, final: f.position}
 	add := func(every, idle time.Duration, feeds []string) {
 		t.sources = append(t.sources, &source{
 			feeds: feeds, every: every, idle: idle, came: f.now(),

@@ -20,6 +20,20 @@ const (
 	lastOfAll = 3
 )
 
+// turnToFence reports whether the writers of changes of a CID have had their time, and it
+// is the turn of the reader of a feed to end them. now is the row of the CID.
+func (s *Store) turnToFence(feed string, c api.Cid, now row, pending []change) bool {
+	key := string(c.Bytes())
+	if !s.deadlines.ended(key, pending, 0) {
+		return false
+	}
+	pin, err := now.decode(c)
+	if err != nil {
+		pin = nil // nobody holds what cannot be decoded
+	}
+	return s.deadlines.ended(key, pending, turnOf(c, pin, feed))
+}
+
 // turnOf is how many turns the reader of a feed lets pass, once the writers of a CID have
 // had their time, before it fences: a fence of a pin is announced to all of its holders, and
 // they come due at almost the same moment. So they take turns, in an order that differs by
