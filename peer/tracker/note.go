@@ -183,6 +183,9 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 		}
 	}
 	return measure, func(ctx context.Context) (func(*op, *effects), error) {
+		if err := t.tellRow(ctx, was, row); err != nil { // the size is known now
+			return nil, err
+		}
 		apply, err := t.put(was, row, func(o *op, e *effects) {
 			o.outcome = nil
 			if failed != nil {
@@ -194,7 +197,7 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 			t.enter(o, idle)
 			t.recent.Add(o.cid, row.Rev)
 			if row.Size == 0 {
-				t.measureLater(o.cid)
+				t.measureLater(o.cid, row.Rev)
 			}
 			switch {
 			case o.doubt:
@@ -246,6 +249,9 @@ func (t *Tracker) decide(o *op) note {
 		return func(o *op, e *effects) {
 			noted(o, e)
 			o.doubtUnpin(left)
+			if known.rev != (state.Revision{}) {
+				o.forgotten = known.rev
+			}
 			t.end(o, e)
 			if kept == "" {
 				t.enter(o, unpinQueued)
@@ -261,7 +267,7 @@ func (t *Tracker) decide(o *op) note {
 func (t *Tracker) drop(o *op) note {
 	if failed := o.outcome.err; failed != nil {
 		row := state.Placement{Cid: o.cid, Status: state.PlacementUnpinError, Rev: o.want.rev, Attempts: o.attempts, Error: o.err}
-		return t.put(*o, row, func(o *op, e *effects) {
+		return t.told(*o, row, t.put(*o, row, func(o *op, e *effects) {
 			t.end(o, e)
 			o.outcome = nil
 			wait := min(firstRetry<<min(o.attempts-1, 16), lastRetry)
@@ -271,10 +277,13 @@ func (t *Tracker) drop(o *op) note {
 				return
 			}
 			t.fail(o, unpinFailed, wait)
-		})
+		}))
 	}
-	c := o.cid
+	c, was := o.cid, *o
 	return func(ctx context.Context) (func(*op, *effects), error) {
+		if err := t.tellDropped(ctx, was); err != nil {
+			return nil, err
+		}
 		if err := t.opts.Store.DropPlacement(ctx, t.opts.Self, c); err != nil {
 			return nil, err
 		}

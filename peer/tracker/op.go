@@ -82,6 +82,8 @@ type op struct {
 	// unsure is set if a write of the row has failed: it may yet be made, unless a
 	// later one is.
 	unsure bool
+	// forgotten is the revision that the row has of a pin that the pinset has forgotten.
+	forgotten state.Revision
 	// waiter is the number under which the change waits for the work to end, 0 if
 	// it does not; needRow asks for a row before, so that the change can end.
 	waiter  uint64

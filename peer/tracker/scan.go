@@ -163,7 +163,7 @@ func (s *scanner) concerns(own state.Own) bool {
 		return true
 	}
 	if row.Size == 0 {
-		s.t.measureLater(own.Cid)
+		s.t.measureLater(own.Cid, row.Rev)
 	}
 	return s.all
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // maxAnswer bounds what is read of an answer of IPFS.
@@ -68,12 +70,18 @@ func (t *Tracker) sizeNow(ctx context.Context, c api.Cid) int64 {
 	return size
 }
 
-func (t *Tracker) measureLater(c api.Cid) {
+// sizeless is a pin that was noted without its size, in a revision.
+type sizeless struct {
+	cid api.Cid
+	rev state.Revision
+}
+
+func (t *Tracker) measureLater(c api.Cid, rev state.Revision) {
 	if t.opts.Size == nil {
 		return
 	}
 	select {
-	case t.measure <- c:
+	case t.measure <- sizeless{c, rev}:
 	default: // too much to do; it does not matter
 	}
 }
@@ -85,20 +93,24 @@ func (t *Tracker) measureAll() {
 		select {
 		case <-t.ctx.Done():
 			return
-		case c := <-t.measure:
-			if err := t.measureOne(t.ctx, c); err != nil && t.ctx.Err() == nil {
-				logger.Debugf("the size of %s stays unknown: %s", c, err)
+		case pin := <-t.measure:
+			if err := t.measureOne(t.ctx, pin); err != nil && t.ctx.Err() == nil {
+				logger.Debugf("the size of %s stays unknown: %s", pin.cid, err)
 			}
 		}
 	}
 }
 
-func (t *Tracker) measureOne(ctx context.Context, c api.Cid) error {
+func (t *Tracker) measureOne(ctx context.Context, pin sizeless) error {
 	ctx, cancel := context.WithTimeout(ctx, sizeTimeout)
 	defer cancel()
-	size, err := t.opts.Size(ctx, c)
+	size, err := t.opts.Size(ctx, pin.cid)
 	if err != nil {
 		return err
 	}
-	return t.opts.Store.SetSize(ctx, t.opts.Self, c, size)
+	if t.opts.Log != nil {
+		t.tellSize(pin, size)
+		return nil
+	}
+	return t.opts.Store.SetSize(ctx, t.opts.Self, pin.cid, size)
 }

@@ -73,6 +73,9 @@ type Options struct {
 	// Confirmed is called when it is noted that IPFS has pinned a revision of a pin. It
 	// must not block. It may be nil.
 	Confirmed func(context.Context, api.Pin, state.Revision)
+	// Log is that of state.EventLog, nil if there are no events: it is told what came of a
+	// pin before the row that says so is written.
+	Log func(ctx context.Context, events ...state.StatusEvent) error
 	// KeepContent says that IPFS refuses to unpin, by configuration: then it is
 	// asked once only.
 	KeepContent bool
@@ -99,7 +102,7 @@ type Tracker struct {
 	// see settled. Who has taken it asks.
 	asked   chan time.Time
 	waiters waiters
-	measure chan api.Cid
+	measure chan sizeless
 	// recent are pins that were noted lately, with their revisions.
 	recent *lru.Cache[api.Cid, state.Revision]
 	// scanned is set when all that a process before has left was taken up. left is
@@ -141,7 +144,7 @@ func New(opts Options) *Tracker {
 		retries: retries{sooner: make(chan struct{}, 1)},
 		looks:   retries{sooner: make(chan struct{}, 1)},
 		waiters: waiters{more: make(chan struct{}, 1)},
-		measure: make(chan api.Cid, maxMeasured),
+		measure: make(chan sizeless, maxMeasured),
 		recent:  recent,
 		asked:   make(chan time.Time, 1),
 	}
