@@ -65,6 +65,8 @@ type Options struct {
 	// It is not called when this peer was removed: Peers is without it then,
 	// which makes upstream shut the peer down.
 	Lost func(error)
+	// Tell is that of state.EventLog, nil if nobody is told what becomes of peers.
+	Tell func(context.Context, state.PeerEvent) error
 }
 
 // Monitor is what one peer knows of all, and its own heartbeat. It implements
@@ -159,6 +161,9 @@ func (m *Monitor) Start(addresses func() []ma.Multiaddr) {
 		m.loops.Go(m.sendHeartbeats)
 		m.loops.Go(m.readMembers)
 		m.loops.Go(m.keepLastBeat)
+		if m.opts.Tell != nil {
+			m.loops.Go(m.tellPeers)
+		}
 		if addresses != nil {
 			m.loops.Go(func() { m.keepAddresses(addresses) })
 		}

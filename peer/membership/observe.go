@@ -36,6 +36,8 @@ type member struct {
 	beatOf  state.Incarnation
 	beat    int64
 	metrics map[string]received
+	// untold is what became of it last, nil if that was told.
+	untold *state.PeerEvent
 	// garbled says that its metrics cannot be decoded, which was logged.
 	garbled bool
 }
@@ -114,11 +116,15 @@ func (m *Monitor) observe(rows []state.Member, asked time.Time) news {
 			m.members[row.ID] = p
 		}
 		moved := !slices.Equal(p.row.Addresses, row.Addresses)
+		dead := !p.deadSince.IsZero()
 		fresh := p.notice(row, now, m.opts.Interval)
 		p.seen = p.seen || known && fresh
 		if row.ID == m.opts.ID {
 			n.lost = m.noticeSelf(p)
 			continue
+		}
+		if dead && fresh {
+			m.note(p, state.EventPeerCame)
 		}
 		if fresh || moved && p.live {
 			n.listening = append(n.listening, p.listening())
@@ -183,6 +189,7 @@ func (m *Monitor) judge(p *member, asked, now time.Time) {
 	if !p.row.Removed.IsZero() {
 		return
 	}
+	m.note(p, state.EventPeerDied)
 	logger.Warnf("peer %s (%s) sent no heartbeat for %s", p.row.ID, p.row.Name, now.Sub(p.heard).Round(time.Second))
 	alert := api.Alert{
 		Metric:      api.Metric{Name: heartbeatAlert, Peer: p.row.ID, Expire: p.heard.Add(p.ttl).UnixNano(), ReceivedAt: p.heard.UnixNano()},
