@@ -54,6 +54,9 @@ type Store interface {
 type Options struct {
 	// Store is needed. The caller closes it, after Close.
 	Store Store
+	// Events takes what the peer does, and what becomes of others, nil if there are no
+	// events.
+	Events state.EventLog
 	// ID and Instance are needed: who the peer is, and the host and folder that
 	// it runs in. Two processes of one Instance MUST NOT run at once.
 	ID       peer.ID
@@ -132,6 +135,9 @@ func Join(ctx context.Context, opts Options) (*Peer, error) {
 		Zone: opts.Zone, LastBeatEvery: min(opts.StopFor/12, membership.DefaultLastBeatEvery),
 		Lagging: func() bool { return lagging != nil && lagging() },
 	}
+	if opts.Events != nil {
+		monitorOpts.Tell = opts.Events.LogPeer
+	}
 	if opts.Follower && opts.Role != role.API {
 		monitorOpts.Role = membership.RoleFollower
 	}
@@ -188,9 +194,13 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		if opts.Follower {
 			confirmed = nil // it ends no moves
 		}
+		var log func(context.Context, ...state.StatusEvent) error
+		if opts.Events != nil {
+			log = opts.Events.LogStatus
+		}
 		p.pins = tracker.New(tracker.Options{
 			Self: opts.ID, Name: opts.Name, Store: opts.Store, Daemon: ipfs.Connector, Size: ipfs.Size,
-			Live: p.live, Confirmed: confirmed, Missed: p.missed, Compared: p.compared, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
+			Live: p.live, Confirmed: confirmed, Log: log, Missed: p.missed, Compared: p.compared, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
 			Config: tracker.Config{
 				MaxPinQueueSize: conf.MaxPinQueueSize, ConcurrentPins: conf.ConcurrentPins,
 				PriorityPinMaxAge: conf.PriorityPinMaxAge, PriorityPinMaxRetries: conf.PriorityPinMaxRetries,

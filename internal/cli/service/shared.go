@@ -44,7 +44,11 @@ func (p *clusterPeer) joinShared() error {
 	if err != nil {
 		return err
 	}
-	p.shared, err = peer.Join(ctx, p.joinOptions(store, instance))
+	opts := p.joinOptions(store, instance)
+	if !store.EventsSince().IsZero() {
+		opts.Events = store
+	}
+	p.shared, err = peer.Join(ctx, opts)
 	if err != nil {
 		return nameSignal(ctx, err)
 	}
