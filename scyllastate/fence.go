@@ -58,6 +58,9 @@ func (s *Store) tellHolders(ctx context.Context, w *write) error {
 		w.feeds = feedsFor(pin) // nobody holds what cannot be decoded
 	}
 	w.feeds = s.withEvents(w.feeds, w.cid)
+	if len(w.feeds) == 0 {
+		return nil
+	}
 	rows := newIntents(ctx, w)
 	for i := range rows {
 		rows[i].Kind = kindFence
