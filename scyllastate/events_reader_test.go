@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,9 +72,13 @@ func TestEventsCoalesce(t *testing.T) {
 func TestEventsWaitForTheWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newEventRig(t)
+		window := r.store.lim.window()
 		slow := r.announce(kindAccepted, "slow")
 		dead := r.announce(kindAccepted, "dead")
-		for i := range 9 {
+		for _, w := range []changeRow{slow, dead} { // it is known that they need four windows
+			r.store.deadlines.losses.Add(string(w.cid), loss{times: 2})
+		}
+		for i := range int(2 * window / time.Second) {
 			r.write(kindAccepted, fmt.Sprint("fine ", i))
 			time.Sleep(time.Second)
 			synctest.Wait()
@@ -81,12 +86,15 @@ func TestEventsWaitForTheWriter(t *testing.T) {
 		}
 		r.want("slow")
 		r.make(slow)
-		time.Sleep(r.store.deadlines.wait(string(slow.cid)) / looksPerWait)
+		time.Sleep(4*window/looksPerWait + eventProgress)
 		r.want("slow", state.EventAccepted)
 		if r.through.After(dead.at.Time()) {
 			t.Errorf("it has passed a write that may yet be made")
 		}
-		time.Sleep(2 * r.store.lim.window())
+		if len(r.fenced) > 0 {
+			t.Fatal("a writer was fenced before it had its time")
+		}
+		time.Sleep(3 * window)
 		if len(r.fenced) != 1 {
 			t.Fatalf("%d writers were fenced", len(r.fenced))
 		}
@@ -94,7 +102,7 @@ func TestEventsWaitForTheWriter(t *testing.T) {
 			t.Error("the write was made that was fenced")
 		}
 		r.want("dead", state.EventUnpinned)
-		time.Sleep(2 * r.store.lim.window())
+		time.Sleep(2 * window)
 		if r.through.Before(dead.at.Time()) {
 			t.Error("it does not pass a write that was fenced")
 		}
@@ -106,16 +114,19 @@ func TestEventsWaitForTheWriter(t *testing.T) {
 func TestEventsComeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newEventRig(t, func(r *eventRig) {
-			r.refuse = func([]state.Event) error { return errors.New("not now") }
+			r.refuse = func([]state.Event) error {
+				time.Sleep(time.Minute)
+				return errors.New("not now")
+			}
 		})
 		r.write(kindAccepted, "a")
 		r.note(mustIntent(t, "b", state.EventPinned))
 		began := time.Now()
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute / 2) // the others come while it is at that
 		r.write(kindUpdated, "a")
 		r.note(mustIntent(t, "b", state.EventDropped))
 		r.write(kindAccepted, "c")
-		time.Sleep(2 * lastRetry)
+		time.Sleep(20 * time.Minute)
 		if len(r.told) > 0 || r.through.After(began) {
 			t.Fatalf("%d events are told, up to %s", len(r.told), r.through)
 		}
@@ -124,13 +135,13 @@ func TestEventsComeAgain(t *testing.T) {
 				t.Fatalf("the cursor was moved by %s", p.Sub(began))
 			}
 		}
-		if n := len(r.tried); n > 100 || n < 20 {
+		r.mu.Lock()
+		if n := len(r.tried); n > 4*20 || n < 4*10 {
 			t.Errorf("%d events were tried", n)
 		}
-		r.mu.Lock()
 		r.refuse = nil
 		r.mu.Unlock()
-		time.Sleep(lastRetry + r.store.lim.window() + saveIdle)
+		time.Sleep(time.Minute + lastRetry + r.store.lim.window() + saveIdle)
 		r.want("a", state.EventUpdated)
 		r.want("b", state.EventPinned, state.EventDropped)
 		r.want("c", state.EventAccepted)
@@ -159,7 +170,9 @@ func TestStatusesDoNotWait(t *testing.T) {
 func TestEventsGoOnBesideUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := statetest.Cid("down")
-		r := newEventRig(t, func(r *eventRig) { r.down = map[string]bool{string(down.Bytes()): true} })
+		r := newEventRig(t, func(r *eventRig) {
+			r.down, r.takes = map[string]bool{string(down.Bytes()): true}, 8*time.Second
+		})
 		r.write(kindAccepted, "down")
 		broken := r.write(kindAccepted, "broken")
 		r.feedRig.mu.Lock()
@@ -172,8 +185,15 @@ func TestEventsGoOnBesideUnreadable(t *testing.T) {
 			r.write(kindAccepted, fmt.Sprint(i))
 		}
 		r.settles()
+		time.Sleep(r.takes) // it is read once together with others
 		for i := range 100 {
 			r.want(fmt.Sprint(i), state.EventAccepted)
+		}
+		for i := range 120 {
+			label := fmt.Sprint("after ", i)
+			r.write(kindAccepted, label)
+			time.Sleep(time.Second)
+			r.want(label, state.EventAccepted)
 		}
 		r.feedRig.mu.Lock()
 		looks := r.looks
@@ -186,7 +206,7 @@ func TestEventsGoOnBesideUnreadable(t *testing.T) {
 		if most := int(10*time.Minute/lastRetry) + 20; looks > most {
 			t.Errorf("what cannot be read is asked for %d times in 10 minutes, want %d at most", looks, most)
 		}
-		time.Sleep(lastRetry)
+		time.Sleep(lastRetry + r.takes)
 		r.want("down", state.EventAccepted)
 		r.want("broken")
 		time.Sleep(r.store.lim.window() + eventProgress)
@@ -233,6 +253,9 @@ func TestEventsProgress(t *testing.T) {
 		if behind := time.Since(r.through); behind > r.store.lim.window()+2*eventProgress {
 			t.Errorf("it is %s behind", behind)
 		}
+		if len(r.saves) == 0 {
+			t.Fatal("the cursor does not move")
+		}
 		if last := r.saves[len(r.saves)-1]; last.After(r.through) || r.through.Sub(last) > 2*saveIdle || len(r.saves) > 61 {
 			t.Errorf("the cursor is at %s, %d times saved", last, len(r.saves))
 		}
@@ -243,9 +266,10 @@ func TestEventsProgress(t *testing.T) {
 func TestEventsSaveAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newEventRig(t)
-		time.Sleep(saveIdle + r.store.lim.window() + 5*time.Second)
+		time.Sleep(saveIdle + r.store.lim.window() + 12*time.Second)
+		saved := slices.Clone(r.saves)
 		r.end()
-		if last := r.saves[len(r.saves)-1]; !last.Equal(r.through) {
+		if last := r.saves[len(r.saves)-1]; !last.Equal(r.through) || last.Equal(saved[len(saved)-1]) {
 			t.Errorf("the cursor is %s behind", r.through.Sub(last))
 		}
 	})

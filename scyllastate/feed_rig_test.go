@@ -146,6 +146,10 @@ func (r *feedRig) readPin(_ context.Context, c api.Cid, _ gocql.Consistency) (ro
 	defer r.mu.Unlock()
 	r.looks++
 	if r.down[string(c.Bytes())] {
+		takes := r.takes
+		r.mu.Unlock()
+		time.Sleep(takes)
+		r.mu.Lock()
 		return row{}, errors.New("it cannot be read")
 	}
 	if pin, there := r.pins[string(c.Bytes())]; there {

@@ -14,31 +14,29 @@ func (p *process) saw(r simChange) {
 	}
 }
 
-// passes checks that the process has read what its cursor passes: what it does not find
-// there again the next one never does. What came later than an append may take counts for
-// nothing: its writer appends again. The caller holds the lock.
-func (p *process) passes(position time.Time) {
+// simTook is where a process has begun to read a feed, and when.
+type simTook struct{ position, at time.Time }
+
+// passes checks that the process has read what the cursor of a feed passes: what it does not
+// find there again the next one never does. What came later than an append may take counts
+// for nothing: its writer appends again. That of a peer is for the feeds of all as well. The
+// caller holds the lock.
+func (p *process) passes(feed string, position time.Time) {
 	w := p.world
-	own := feedOf(p)
 	for slot, rows := range w.changes {
-		if slot.feed != own && !strings.HasPrefix(slot.feed, everywherePrefix) {
+		if slot.feed != feed && (isEventFeed(feed) || !strings.HasPrefix(slot.feed, everywherePrefix)) {
 			continue
 		}
 		for _, r := range rows {
-			at := r.at.Time()
-			if at.After(p.took.position) && !at.After(position) && r.arrived.Sub(at) <= w.lim.writeDeadline && p.seen[r.at].IsZero() {
+			if p.missesIn(feed, r, position) {
 				w.fail("the cursor of %s passes a change of %s for %s that it has not read", p.name, w.label(r.cid), w.feedName(slot.feed))
 			}
 		}
 	}
 }
 
-// feedOf is the feed of the peer that a process is one of.
-func feedOf(p *process) string {
-	for _, id := range simPeerList {
-		if simLabels[id.String()] == p.machine.name {
-			return id.String()
-		}
-	}
-	return ""
+// missesIn reports whether a cursor passes a row that the process has not read.
+func (p *process) missesIn(feed string, r simChange, position time.Time) bool {
+	at := r.at.Time()
+	return at.After(p.took[feed].position) && !at.After(position) && r.arrived.Sub(at) <= p.world.lim.writeDeadline && p.seen[r.at].IsZero()
 }

@@ -98,8 +98,8 @@ type process struct {
 	dead    atomic.Bool
 	store   *Store
 	skew    time.Duration
-	// took says where it has begun to read the feed of its peer, and when.
-	took struct{ position, at time.Time }
+	// took says where it has begun to read each feed that it has a cursor of, and when.
+	took map[string]simTook
 	// seen are the changes that it has read, and when it did first.
 	seen map[gocql.UUID]time.Time
 	// began is when a write did, by its revision.
@@ -119,7 +119,7 @@ func (m *machine) start() {
 		return
 	}
 	p := &process{world: w, machine: m, name: fmt.Sprint(m.name, ".", m.crashes),
-		requests: make(map[requestKey]int), seen: make(map[gocql.UUID]time.Time), appends: make(map[gocql.UUID]int), began: make(map[gocql.UUID]time.Time)}
+		requests: make(map[requestKey]int), took: make(map[string]simTook), seen: make(map[gocql.UUID]time.Time), appends: make(map[gocql.UUID]int), began: make(map[gocql.UUID]time.Time)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	d := w.draw(m.crashes, "process", m.name)
 	furthest := w.lim.clockSkew + scylla.SkewError
@@ -183,6 +183,9 @@ func (p *process) newStore() *Store {
 		wall:    func() time.Time { return s.now().Round(0) },
 		steady:  func() time.Duration { return time.Since(began) },
 		suspect: make(chan struct{}, 1),
+	}
+	if w.relay != nil {
+		s.eventsSince = w.start
 	}
 	s.intents = newAppender(s)
 	return s

@@ -169,6 +169,26 @@ var simMutants = []simtest.Mutant{
 		New: `	for _, s := range t.sources[:1] {
 		if s.final.Before(final) {`,
 	}}},
+	{Name: "the events pass what is not settled", Edits: []overlay.Edit{{
+		File: "events_step.go", Old: `if c := e.open.oldest(); c != nil && !c.at.After(through) {`, New: `if c := e.open.oldest(); c != nil && through.IsZero() {`,
+	}}},
+	{Name: "what is not settled is told", Edits: []overlay.Edit{{
+		File: "events_tell.go", Old: `if settled && w.unread == nil {`, New: `if (settled || c.Defined()) && w.unread == nil {`,
+	}}},
+	{Name: "events that were refused are done", Edits: []overlay.Edit{{
+		File: "events_step.go", Old: `		if err == nil {
+			r.other = nil`, New: `		if true {
+			r.other = nil`,
+	}}},
+	{Name: "what came of a pin is told after it is noted", Edits: []overlay.Edit{{
+		File: "../peer/tracker/note.go",
+		Old: `		if err := t.tellRow(ctx, was, row); err != nil { // the size is known now
+			return nil, err
+		}
+		apply, err := t.put(`,
+		New: `		defer func() { _ = t.tellRow(ctx, was, row) }()
+		apply, err := t.put(`,
+	}}},
 }
 
 // TestPlantedBugsFitTheCode: each can be planted, also those that only a long run

@@ -129,7 +129,11 @@ func (s simPlacements) write(kind string, c api.Cid, gone bool, change func(r *s
 	w.mu.Unlock()
 	return s.instant(kind, true, c, func() {
 		r := s.sp.placements[c]
+		was, there := r.get()
 		change(&r, made)
+		if w.relay != nil {
+			s.noted(c, was, there, r)
+		}
 		s.sp.placements[c] = r
 		s.sp.placed(s.p, c, made, gone)
 		w.moved = time.Now()
@@ -138,6 +142,30 @@ func (s simPlacements) write(kind string, c api.Cid, gone bool, change func(r *s
 			w.note("%s: placement of %s is %d (there: %t, depth %s)", s.p.name, label(c), row.Status, there, depthText(row.Depth))
 		}
 	})
+}
+
+// noted checks that the event of a row was noted before. The caller holds the lock.
+func (s simPlacements) noted(c api.Cid, was state.Placement, there bool, r simPlacement) {
+	row, still := r.get()
+	switch {
+	case still && row.Status == state.PlacementPinned && !s.hasEvent(c, kindPinned, row.Rev):
+		s.sp.w.fail("%s: the placement of %s is pinned in rev %s, and there is no event", s.p.name, label(c), stamp(gocql.UUID(row.Rev)))
+	case there && !still && was.Status.Leaving() && !s.hasEvent(c, kindDropped, state.Revision{}):
+		s.sp.w.fail("%s: the placement of %s is gone, and there is no event", s.p.name, label(c))
+	}
+}
+
+// hasEvent reports whether there is an event of the peer, in a revision that is not zero.
+func (s simPlacements) hasEvent(c api.Cid, kind int8, rev state.Revision) bool {
+	feed := eventFeedName(state.EventShard(c))
+	for slot, rows := range s.sp.w.changes {
+		if slot.feed == feed && slices.ContainsFunc(rows, func(r simChange) bool {
+			return r.kind == kind && r.peer == s.sp.id.String() && bytes.Equal(r.cid, c.Bytes()) && (rev == state.Revision{} || r.rev == gocql.UUID(rev))
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 func depthText(depth *api.PinDepth) string {

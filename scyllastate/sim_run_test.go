@@ -38,6 +38,9 @@ func simulate(seed uint64, tracing bool) *world {
 	for i := range 2 + d.below(2) {
 		w.machines = append(w.machines, newWriter(w, fmt.Sprint("w", i)))
 	}
+	if w.relay != nil {
+		w.machines = append(w.machines, w.relay.machine)
+	}
 	if w.tracker {
 		for _, p := range peers {
 			w.user(p)
@@ -106,6 +109,9 @@ func (w *world) wrong(peers []*simPeer) (out []string) {
 	}
 	if text := w.unfinished(); text != "" {
 		out = append(out, text)
+	}
+	if w.relay != nil {
+		out = append(out, w.relay.wrong()...)
 	}
 	return out
 }

@@ -54,7 +54,7 @@ func (p *process) fences(wr *write) {
 	for _, rows := range w.changes {
 		for _, r := range rows {
 			at := p.seen[r.at]
-			if at.IsZero() || !at.Before(began) || r.kind == kindFence || string(r.cid) != string(wr.cid.Bytes()) || r.prev != wr.old.rev {
+			if at.IsZero() || !at.Before(began) || r.kind == kindFence || r.kind == kindEventFence || string(r.cid) != string(wr.cid.Bytes()) || r.prev != wr.old.rev {
 				continue
 			}
 			oldest, newest = max(oldest, began.Sub(at)), min(newest, began.Sub(at))
@@ -88,6 +88,13 @@ func (w *world) unfinished() string {
 	for _, p := range w.peers {
 		if id := p.id.String(); w.cursors[id+id].position.Before(w.calm) {
 			names = append(names, p.name)
+		}
+	}
+	if w.relay != nil {
+		for _, feed := range w.relay.feeds() {
+			if w.cursors[feed+eventConsumer].position.Before(w.calm) {
+				names = append(names, feed)
+			}
 		}
 	}
 	if len(names) == 0 {

@@ -32,8 +32,24 @@ func (t simTables) readPin(ctx context.Context, c api.Cid, cons gocql.Consistenc
 	return r, nil
 }
 
-func (t simTables) readPins(context.Context, []api.Cid) (map[string]row, error) {
-	return nil, errSimulated // not used
+func (t simTables) readPins(ctx context.Context, cids []api.Cid) (map[string]row, error) {
+	found := make(map[string]row)
+	var labels []string
+	for _, c := range cids {
+		labels = append(labels, label(c))
+	}
+	err := t.p.ask(ctx, "read pins", strings.Join(labels, " "), func(w *world, d *draw) {
+		for _, c := range cids {
+			key := string(c.Bytes())
+			if r := w.pins.read(key, time.Now(), "rev", "prev", "pin"); !r.absent() {
+				found[key] = r
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
 }
 
 func (t simTables) swap(ctx context.Context, w *write) (bool, row, error) {
@@ -106,7 +122,9 @@ func (t simTables) appendChanges(ctx context.Context, rows []intent, at time.Tim
 			panic("one batch for two partitions")
 		}
 		id := newUUID(at)
-		made[i] = simChange{changeRow: changeRow{at: id, cid: r.Cid, rev: r.Rev, kind: r.Kind, traceparent: r.Traceparent}, ticks: id.Timestamp()}
+		made[i] = simChange{ticks: id.Timestamp(), changeRow: changeRow{
+			at: id, cid: r.Cid, rev: r.Rev, kind: r.Kind, traceparent: r.Traceparent, peer: r.Peer, size: r.Size, text: r.Error,
+		}}
 		if r.Prev != nil {
 			made[i].prev = *r.Prev
 		}
@@ -178,18 +196,19 @@ const (
 
 func (t simTables) claimCursor(ctx context.Context, feed, consumer string, to cursor, holder *gocql.UUID) (bool, error) {
 	kind := claimKind
-	if consumer != feed {
+	if consumer == comparisonConsumer {
 		kind = compareKind
 	}
-	return t.moveCursorIf(ctx, kind, feed+consumer, to, holder)
+	return t.moveCursorIf(ctx, kind, feed, consumer, to, holder)
 }
 
 func (t simTables) moveCursor(ctx context.Context, feed, consumer string, to cursor) (bool, error) {
-	return t.moveCursorIf(ctx, "move cursor", feed+consumer, to, to.holder)
+	return t.moveCursorIf(ctx, "move cursor", feed, consumer, to, to.holder)
 }
 
-func (t simTables) moveCursorIf(ctx context.Context, kind, key string, to cursor, holder *gocql.UUID) (bool, error) {
+func (t simTables) moveCursorIf(ctx context.Context, kind, feed, consumer string, to cursor, holder *gocql.UUID) (bool, error) {
 	var applied bool
+	key := feed + consumer
 	err := t.p.exchange(ctx, kind, key, func(w *world, again bool) {
 		is := w.cursors[key].holder
 		done := (is == nil) == (holder == nil) && (is == nil || *is == *holder)
@@ -197,10 +216,10 @@ func (t simTables) moveCursorIf(ctx context.Context, kind, key string, to cursor
 			// The database keeps milliseconds.
 			w.cursors[key] = cursor{to.position.Truncate(time.Millisecond), to.holder}
 			if kind == claimKind {
-				t.p.took.position, t.p.took.at = w.cursors[key].position, time.Now()
+				t.p.took[feed] = simTook{w.cursors[key].position, time.Now()}
 			}
 			if kind != compareKind {
-				t.p.passes(to.position)
+				t.p.passes(feed, to.position)
 			}
 			if w.tracing {
 				w.note("%s: %s to %s", t.p.name, kind, to.position.Sub(w.start))

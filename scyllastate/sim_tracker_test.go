@@ -16,8 +16,12 @@ import (
 func newTracker(h *handler) state.Handler {
 	p, w := h.p, h.sp.w
 	d := w.draw(0, "tracker", p.name)
+	var log func(context.Context, ...state.StatusEvent) error
+	if w.relay != nil {
+		log = p.store.LogStatus
+	}
 	t := tracker.New(tracker.Options{
-		Self: h.sp.id, Store: simPlacements{sp: h.sp, p: p}, Daemon: simIPFS{h: h}, Every: d.between(time.Minute, 2*time.Minute),
+		Self: h.sp.id, Log: log, Store: simPlacements{sp: h.sp, p: p}, Daemon: simIPFS{h: h}, Every: d.between(time.Minute, 2*time.Minute),
 		Live:   func(peer.ID) bool { return true }, // peers that die are for the simulation of peer/reconcile
 		Config: tracker.Config{MaxPinQueueSize: 1 + d.below(10), ConcurrentPins: 1 + d.below(3)},
 	})

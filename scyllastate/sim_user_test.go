@@ -99,6 +99,7 @@ func (sp *simPeer) mayUnpin(p *process, c api.Cid) bool {
 // unpassed reports whether a process is told of a recursive pin which one before it may
 // have been told of. The caller holds the lock.
 func (sp *simPeer) unpassed(p *process, c api.Cid) bool {
+	took := p.took[sp.id.String()]
 	for _, feed := range []string{sp.id.String(), everywhereFeed(c)} {
 		for slot, rows := range sp.w.changes {
 			if slot.feed != feed {
@@ -107,7 +108,7 @@ func (sp *simPeer) unpassed(p *process, c api.Cid) bool {
 			for _, r := range rows {
 				at := r.at.Time()
 				if string(r.cid) == string(c.Bytes()) && r.kind == kindPin && r.prev == (gocql.UUID{}) &&
-					at.After(p.took.position) && at.Before(p.took.at.Add(2*sp.w.lim.skew())) {
+					at.After(took.position) && at.Before(took.at.Add(2*sp.w.lim.skew())) {
 					return true
 				}
 			}

@@ -70,6 +70,8 @@ type world struct {
 	slow *simSlow
 	// tracker is set when the real Tracker acts, in place of handler.act.
 	tracker bool
+	// relay reads the events, nil where there are none.
+	relay *simRelay
 	// pause is the longest time between two calls of a writer.
 	pause   time.Duration
 	odds    odds
@@ -153,6 +155,9 @@ func newWorld(seed uint64, tracing bool) *world {
 		w.slow = newSimSlow(d)
 		w.grace = 10 * time.Minute // a slow write is not a stale one
 		w.odds = odds{jobs: w.odds.jobs, direct: w.odds.direct, everywhere: w.odds.everywhere, again: w.odds.again}
+	}
+	if d.chance(400) {
+		w.relay = newSimRelay(w)
 	}
 	w.calm = w.start.Add(w.length)
 	w.moved = w.start
