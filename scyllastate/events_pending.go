@@ -62,6 +62,7 @@ func (e *eventReader) aside(ctx context.Context, t *eventTask, tokens chan struc
 				state.Failure(err, logger.Warnf, logger.Debugf)("an event of %s waits in the feed %s (try %d): %s", c, e.name, t.tries+1, err)
 			}
 			e.later(t, lastRetry)
+			e.signal()
 			return
 		}
 		e.push(t)

@@ -40,6 +40,7 @@ type eventReader struct {
 	rows  map[changeKey]*eventRow
 	tasks map[string]*eventTask
 	queue []*eventTask // those that are due, in the order in which they came
+	waits dueTasks     // those that will be
 	// open has the rows that were not handed on. Those that are being handed on are
 	// done, and open again if that fails.
 	open openChanges
@@ -57,8 +58,10 @@ type eventTask struct {
 	queued, busy bool
 	// pending is set while a writer has time, alone while its pin cannot be read.
 	pending, alone bool
-	tries          int
-	timer          *time.Timer
+	// due is when it is put into the queue by itself, zero for never; tries is how often
+	// that was.
+	due   time.Time
+	tries int
 }
 
 func newEventReader(f *Feed, handle handleEvents) (*eventReader, error) {
@@ -110,13 +113,25 @@ func (e *eventReader) work(ctx context.Context) {
 		if more {
 			continue
 		}
+		next := time.NewTimer(e.untilDue())
 		select {
 		case <-ctx.Done():
-			return
 		case <-e.more:
 		case <-ticker.C:
+		case <-next.C:
 		}
+		next.Stop()
 	}
+}
+
+// untilDue is how long no task is due by itself.
+func (e *eventReader) untilDue() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if t := e.waits.first(); t != nil {
+		return time.Until(t.due)
+	}
+	return time.Hour
 }
 
 // put implements sink.
@@ -159,11 +174,7 @@ func (e *eventReader) push(t *eventTask) {
 	if t.queued || t.busy {
 		return
 	}
-	if t.timer != nil {
-		t.timer.Stop()
-		t.timer = nil
-	}
-	t.queued = true
+	t.due, t.queued = time.Time{}, true
 	e.queue = append(e.queue, t)
 	e.signal()
 }
@@ -178,17 +189,9 @@ func (e *eventReader) signal() {
 // later makes a task due after a pause that grows up to the given one. The caller holds
 // the lock.
 func (e *eventReader) later(t *eventTask, longest time.Duration) {
-	wait := min(firstRetry<<min(t.tries, 16), longest)
+	t.due = time.Now().Add(min(firstRetry<<min(t.tries, 16), longest))
 	t.tries++
-	var timer *time.Timer
-	timer = time.AfterFunc(wait, func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if t.timer == timer {
-			e.push(t)
-		}
-	})
-	t.timer = timer
+	e.waits.add(t)
 }
 
 // forget implements sink.
@@ -235,7 +238,7 @@ func (e *eventReader) recheck() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, t := range e.tasks {
-		if t.pending && t.timer != nil && slices.ContainsFunc(t.rows, func(r *eventRow) bool { return time.Since(r.taken) < recheckFor }) {
+		if t.pending && !t.due.IsZero() && slices.ContainsFunc(t.rows, func(r *eventRow) bool { return time.Since(r.taken) < recheckFor }) {
 			e.push(t)
 		}
 	}

@@ -134,6 +134,27 @@ func (r *eventRig) settles() {
 	synctest.Wait()
 }
 
+// passed is the time up to which all is told.
+func (r *eventRig) passed() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.through
+}
+
+// cursor has the positions that were saved.
+func (r *eventRig) cursor() []time.Time {
+	r.feedRig.mu.Lock()
+	defer r.feedRig.mu.Unlock()
+	return slices.Clone(r.saves)
+}
+
+// fences are the writers that were fenced.
+func (r *eventRig) fences() int {
+	r.feedRig.mu.Lock()
+	defer r.feedRig.mu.Unlock()
+	return len(r.fenced)
+}
+
 // of are the events that were told of a CID.
 func (r *eventRig) of(label string) []state.Event {
 	r.mu.Lock()

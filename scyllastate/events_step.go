@@ -29,6 +29,9 @@ func (e *eventReader) step(ctx context.Context) (more bool, err error) {
 func (e *eventReader) take(ctx context.Context) (works []*eventWork, more bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for t := e.waits.first(); t != nil && time.Until(t.due) <= 0; t = e.waits.first() {
+		e.push(t)
+	}
 	rows := 0
 	for len(e.queue) > 0 && (rows == 0 || rows+len(e.queue[0].rows) <= eventBatch) {
 		t := e.queue[0]
