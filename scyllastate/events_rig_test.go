@@ -100,7 +100,7 @@ func (r *eventRig) make(w changeRow) bool {
 	}
 	now := row{rev: w.rev, prev: w.prev}
 	if w.kind != kindUnpinned && w.kind != kindExpired {
-		pin := api.PinWithOpts(c, api.PinOptions{Name: gocql.UUID(w.rev).String()})
+		pin := api.PinWithOpts(c, api.PinOptions{Name: w.rev.String()})
 		now.pin, err = pin.ProtoMarshal()
 		must(r.t, err)
 	}

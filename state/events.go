@@ -25,25 +25,39 @@ func EventShard(c api.Cid) int {
 // EventKind is what an Event tells of.
 type EventKind int8
 
+// What happened to the pinset.
 const (
-	// EventAccepted is a pin where there was none, EventUpdated one that a user has
-	// replaced, EventReallocated one that was given to other peers.
+	// EventAccepted is a pin where there was none.
 	EventAccepted EventKind = iota + 1
+	// EventUpdated is a pin that a user has replaced.
 	EventUpdated
+	// EventReallocated is a pin that was given to other peers.
 	EventReallocated
-	// EventUnpinned is a pin that a user has removed, EventExpired one that has run out.
+	// EventUnpinned is a pin that a user has removed.
 	EventUnpinned
+	// EventExpired is a pin that has run out.
 	EventExpired
-	// What one peer did with a pin: it has it pinned, has failed to pin or unpin it, has
-	// found its size, or has unpinned it.
-	EventPinned
+)
+
+// What one peer did with a pin.
+const (
+	// EventPinned is that it has it pinned.
+	EventPinned EventKind = iota + 6
+	// EventFailed is that it has failed to pin or unpin it. It tries again.
 	EventFailed
+	// EventSized is that it has found the size of what it has pinned.
 	EventSized
+	// EventDropped is that it has unpinned it.
 	EventDropped
-	// A peer is alive that was not, was not heard of for too long, or was removed from
-	// the cluster.
-	EventPeerCame
+)
+
+// What became of a peer.
+const (
+	// EventPeerCame is that it is alive, and was not.
+	EventPeerCame EventKind = iota + 10
+	// EventPeerDied is that it was not heard of for too long.
 	EventPeerDied
+	// EventPeerLeft is that it was removed from the cluster.
 	EventPeerLeft
 )
 

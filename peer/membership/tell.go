@@ -31,7 +31,7 @@ func (m *Monitor) tellPeers() {
 	for {
 		err := m.tellAll(m.ctx, &came)
 		if err != nil && !failed && m.ctx.Err() == nil {
-			state.Failure(err, logger.Warnf, logger.Debugf)("%s, trying again", err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("telling what becomes of peers, trying again: %s", err)
 		}
 		failed = err != nil
 		if pause(m.ctx, m.opts.Interval) != nil {
