@@ -75,6 +75,8 @@ var rooms = []room{
 		why: "it runs what others simulate, whatever that is"},
 	{name: "internal/logtest", ours: []string{}, only: []string{"github.com/ipfs/go-log/v2"},
 		why: "it shows what others log, whatever that is"},
+	{name: "internal/natstest", ours: []string{}, only: []string{"github.com/nats-io/nats-server/v2/..."},
+		why: "a server for tests knows nothing of what is tested"},
 	{name: "internal/model", ours: []string{"internal/cqltest/child"}, only: []string{},
 		why: "it checks models with a program from outside"},
 	{name: "internal/docs", only: []string{}, why: "tests of the documentation"},
@@ -90,7 +92,7 @@ var rooms = []room{
 }
 
 // importTesting are the rooms whose packages are for tests.
-var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest"}
+var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/natstest"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {

@@ -27,6 +27,7 @@
 //	internal/compose   tests of docker-compose.yml and the image's start script
 //	internal/consumer  tests of a module outside that imports this one
 //	internal/multipeer tests of many peers in one process
+//	internal/natstest  real NATS servers for tests
 //	internal/overlay   tests build the code with planted bugs or crashes
 //	internal/simtest   tests run simulations by seeds, also with planted bugs
 //	internal/logtest   tests see what is logged
