@@ -46,20 +46,26 @@ func FuzzParseManifest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, notManifest := ParseManifest(text)
 		if notManifest == nil {
-			if again, err := ParseManifest(encode(t, m)); err != nil || !again.Through.Equal(m.Through) || again.N != m.N || again.Epoch != m.Epoch || again.Shard != m.Shard {
+			if again, err := ParseManifest(encode(t, m)); err != nil || !again.Through.Equal(m.Through) || again.N != m.N || again.Epoch != m.Epoch || again.Shard != m.Shard || !again.Latest.Equal(m.Latest) {
 				t.Fatalf("%+v came back as %+v, %v", m, again, err)
 			}
 		}
 		r, notResume := ParseResume(text)
 		if notResume == nil {
-			if again, err := ParseResume(encode(t, r)); err != nil || !again.From.Equal(r.From) || again.Epoch != r.Epoch || again.Shard != r.Shard {
+			if again, err := ParseResume(encode(t, r)); err != nil || !again.From.Equal(r.From) || again.Epoch != r.Epoch || again.Shard != r.Shard || again.After != r.After || again.N != r.N {
 				t.Fatalf("%+v came back as %+v, %v", r, again, err)
 			}
 		}
-		if notManifest == nil && notResume == nil {
-			t.Fatalf("%s is both", text)
+		e, notReplayed := ParseReplayed(text)
+		if notReplayed == nil {
+			if again, err := ParseReplayed(encode(t, e)); err != nil || !again.From.Equal(e.From) || !again.Through.Equal(e.Through) || again.Replay != e.Replay || again.N != e.N {
+				t.Fatalf("%+v came back as %+v, %v", e, again, err)
+			}
 		}
-		for _, err := range []error{notManifest, notResume} {
+		if notManifest == nil && notResume == nil || notManifest == nil && notReplayed == nil || notResume == nil && notReplayed == nil {
+			t.Fatalf("%s is two", text)
+		}
+		for _, err := range []error{notManifest, notResume, notReplayed} {
 			if err != nil && errors.Is(err, ErrUnknown) == errors.Is(err, ErrMalformed) {
 				t.Fatalf("the error is of no kind or of two: %v", err)
 			}

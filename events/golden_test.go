@@ -21,8 +21,10 @@ const goldenFolder = "../testdata/events"
 // positions returns the messages beside the events, by the name of the golden file.
 func positions() map[string]interface{ Encode() ([]byte, error) } {
 	return map[string]interface{ Encode() ([]byte, error) }{
-		"feed.manifest": Manifest{Shard: 3, Epoch: 12, N: 4711, Through: sampleTime().Add(time.Minute)},
-		"feed.resume":   Resume{Shard: 3, Epoch: 13, From: sampleTime().Add(time.Minute)},
+		"feed.manifest":     Manifest{Shard: 3, Epoch: 12, N: 4711, Through: sampleTime().Add(time.Minute), Latest: sampleTime().Add(time.Minute + 2*time.Second)},
+		"feed.resume":       Resume{Shard: 3, Epoch: 13, From: sampleTime().Add(time.Minute)},
+		"feed.resume-again": Resume{Shard: 3, Epoch: 13, From: sampleTime().Add(2 * time.Minute), After: 640, N: 1152},
+		"feed.replayed":     Replayed{Shard: 3, Epoch: 13, Replay: "3-13-1", N: 17, From: sampleTime(), Through: sampleTime().Add(time.Minute)},
 	}
 }
 
@@ -43,10 +45,13 @@ func TestGolden(t *testing.T) {
 		checkGolden(t, name, encode(t, p))
 		var got any
 		var err error
-		if _, ok := p.(Manifest); ok {
+		switch p.(type) {
+		case Manifest:
 			got, err = ParseManifest(readGolden(t, name))
-		} else {
+		case Resume:
 			got, err = ParseResume(readGolden(t, name))
+		default:
+			got, err = ParseReplayed(readGolden(t, name))
 		}
 		if err != nil || got != p {
 			t.Errorf("%s: read as %+v, %v, want %+v", name, got, err, p)

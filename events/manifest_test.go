@@ -32,12 +32,21 @@ func TestManifestRefuses(t *testing.T) {
 		{"feed.resume", `"2026-11-27T10:16:30.1234567Z"`, `"0001-01-01T00:00:00Z"`, ErrMalformed, "time is missing"},
 		{"feed.resume", `"epoch": 13`, `"epoch": -13`, ErrMalformed, "epoch is -13"},
 		{"feed.resume", `{`, ``, ErrMalformed, "invalid"},
+		{"feed.resume-again", `"n": 1152,`, "", ErrMalformed, "n is missing"},
+		{"feed.resume-again", `640`, "1153", ErrMalformed, "after is 1153, more than n"},
+		{"feed.replayed", "replayed.v1", "replayed.v2", ErrUnknown, "replayed.v2"},
+		{"feed.replayed", `"replay": "3-13-1",`, "", ErrMalformed, "replay is missing"},
+		{"feed.replayed", `"from"`, `"latest"`, ErrMalformed, "time is missing"},
+		{"feed.replayed", `"through"`, `"latest"`, ErrMalformed, "time is missing"},
 		{"feed.resume", `{`, strings.Repeat(" ", MaxBytes) + `{`, ErrMalformed, "more than 524288"},
 	} {
 		var err error
-		if text := edited(t, test.name, test.old, test.replacement); test.name == "feed.manifest" {
+		switch text := edited(t, test.name, test.old, test.replacement); test.name {
+		case "feed.manifest":
 			_, err = ParseManifest(text)
-		} else {
+		case "feed.replayed":
+			_, err = ParseReplayed(text)
+		default:
 			_, err = ParseResume(text)
 		}
 		if !errors.Is(err, test.want) || errors.Is(err, ErrUnknown) == errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), test.says) {
@@ -47,6 +56,7 @@ func TestManifestRefuses(t *testing.T) {
 	for _, p := range []interface{ Encode() ([]byte, error) }{
 		Manifest{}, Manifest{Shard: Shards, Epoch: 1, Through: sampleTime()}, Manifest{Epoch: 1}, Manifest{Through: sampleTime()},
 		Manifest{Epoch: 1, Through: time.Unix(1<<40, 0)}, Resume{Epoch: 1}, Resume{Shard: -1, Epoch: 1, From: sampleTime()},
+		Resume{Epoch: 1, From: sampleTime(), After: 2, N: 1}, Replayed{Epoch: 1, Through: sampleTime()},
 	} {
 		if encoded, err := p.Encode(); !errors.Is(err, ErrMalformed) || encoded != nil {
 			t.Errorf("%+v: %s, %v", p, encoded, err)
@@ -58,6 +68,14 @@ func TestManifestRefuses(t *testing.T) {
 func TestManifestOfNothing(t *testing.T) {
 	want := Manifest{Shard: 0, Epoch: 1, Through: sampleTime()}
 	if got, err := ParseManifest(encode(t, want)); err != nil || got != want {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+}
+
+// TestReplayOfEverything shows that a replay may begin before all times.
+func TestReplayOfEverything(t *testing.T) {
+	want := Replayed{Shard: 0, Epoch: 1, Replay: "r", Through: sampleTime()}
+	if got, err := ParseReplayed(encode(t, want)); err != nil || got != want {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }

@@ -20,8 +20,8 @@ type page struct {
 	VersionField, AtField                             string
 	MaxAttribute, MaxBytes, VersionDigits, TimeDigits int
 	Shards                                            int
-	Manifest, Resume                                  []fieldRow
-	ManifestExample, ResumeExample                    string
+	Manifest, Resume, Replayed                        []fieldRow
+	ManifestExample, ResumeExample, ReplayedExample   string
 }
 
 // familyPart is the part of the page on the types with the same data.
@@ -101,13 +101,17 @@ func newPage(t *testing.T, c comments) (page, error) {
 	p := page{
 		MaxAttribute: MaxAttribute, MaxBytes: MaxBytes, VersionDigits: versionDigits, TimeDigits: timeDigits, Shards: Shards,
 		VersionField: jsonName(reflect.TypeFor[PinData](), "Version"), AtField: jsonName(reflect.TypeFor[StatusData](), "At"),
-		ManifestExample: example(t, "feed.manifest"), ResumeExample: example(t, "feed.resume"),
+		ManifestExample: example(t, "feed.manifest"), ResumeExample: example(t, "feed.resume-again"),
+		ReplayedExample: example(t, "feed.replayed"),
 	}
 	var err error
 	if p.Manifest, err = fieldRows(c, reflect.TypeFor[Manifest](), reflect.TypeFor[position]()); err != nil {
 		return p, err
 	}
 	if p.Resume, err = fieldRows(c, reflect.TypeFor[Resume](), reflect.TypeFor[position]()); err != nil {
+		return p, err
+	}
+	if p.Replayed, err = fieldRows(c, reflect.TypeFor[Replayed](), reflect.TypeFor[position]()); err != nil {
 		return p, err
 	}
 	for _, f := range []struct {
