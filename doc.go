@@ -15,6 +15,7 @@
 //	peer/reconcile   repinning, expiry, hand-over and scrub
 //	peer/role        what takes the place of an IPFS daemon where there is none
 //	events           what is told of the pinset, as it is on the wire
+//	events/bus       NATS as events need it: streams, numbers, replays, wake-ups
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	cmd              main packages, one per binary
@@ -37,6 +38,7 @@
 // Imports point one way: cmd to internal/cli, which wires everything; peer to
 // state; scyllastate to state and internal/scylla; migrate to
 // state; state to upstream's api and
-// state only; events to nothing but the standard library. The test in this directory enforces it, and so does depguard in
+// state only; events to nothing but the standard library, and what is below it
+// to events and NATS. The test in this directory enforces it, and so does depguard in
 // .golangci.yml.
 package ipfsclusterscylla

@@ -54,9 +54,16 @@ func Start(tb testing.TB, n int) *Cluster {
 // StartWith starts n servers with options, which stop with the test.
 func StartWith(tb testing.TB, n int, options Options) *Cluster {
 	tb.Helper()
+	dir, err := os.MkdirTemp("", "natstest-")
+	if err != nil {
+		tb.Fatal(err)
+	}
 	c := &Cluster{options: options}
-	tb.Cleanup(func() { c.close() })
-	dir := tb.TempDir()
+	tb.Cleanup(func() {
+		c.close()
+		// A server writes for a moment after it says that it has shut down.
+		c.waitFor(tb, "an end of writing to "+dir, func() bool { return os.RemoveAll(dir) == nil })
+	})
 	for i := range n {
 		name := "nats" + strconv.Itoa(i)
 		c.nodes = append(c.nodes, &node{name: name, dir: filepath.Join(dir, name), routes: make(map[*node]*link)})
@@ -133,6 +140,12 @@ func (c *Cluster) URLs() []string {
 		urls[i] = "nats://" + nd.clients.address()
 	}
 	return urls
+}
+
+// MonitorURL returns the address of a server's monitoring, which Options.Configure must
+// have turned on.
+func (c *Cluster) MonitorURL(i int) string {
+	return "http://" + c.nodes[i].server.MonitorAddr().String()
 }
 
 // Kill stops a server without its telling anybody. Its data stay.

@@ -1,0 +1,121 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// monitorTimeout is how long the monitoring of a server may take to answer.
+const monitorTimeout = 5 * time.Second
+
+// Report is what can be seen of NATS.
+type Report struct {
+	// Server is the one that this Bus is connected to, and Version its version.
+	Server, Version string
+	Streams         []StreamReport
+	// Sync has an entry for each URL of the configuration's MonitorURLs.
+	Sync []SyncReport
+}
+
+// StreamReport is what a stream has.
+type StreamReport struct {
+	Name            string
+	Made            time.Time
+	Messages, Bytes uint64
+	First, Last     time.Time // of its messages
+	Replicas        int
+	Consumers       int
+}
+
+// SyncReport is how a server writes to disk. With Always it has written what it has
+// acknowledged, else it may lose the last Interval in a power cut.
+type SyncReport struct {
+	URL, Server string
+	Always      bool
+	Interval    time.Duration
+	// Err says why that is not known.
+	Err error
+}
+
+// Report looks at the servers and the streams. What cannot be seen is an error, beside what
+// can.
+func (b *Bus) Report(ctx context.Context) (Report, error) {
+	report := Report{Server: b.conn.ConnectedUrlRedacted(), Version: b.conn.ConnectedServerVersion()}
+	for _, u := range b.cfg.MonitorURLs {
+		report.Sync = append(report.Sync, syncOf(ctx, u))
+	}
+	var errs []error
+	for _, name := range []string{b.Stream(), b.DeadStream()} {
+		s, err := b.reportStream(ctx, name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		report.Streams = append(report.Streams, s)
+	}
+	return report, errors.Join(errs...)
+}
+
+func (b *Bus) reportStream(ctx context.Context, name string) (StreamReport, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	start := time.Now()
+	stream, err := b.js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return StreamReport{}, fmt.Errorf("there is no stream %s", name)
+	}
+	if err != nil {
+		return StreamReport{}, b.explain(err, start, "looking for the stream %s", name)
+	}
+	info := stream.CachedInfo()
+	return StreamReport{
+		Name: name, Made: info.Created, Messages: info.State.Msgs, Bytes: info.State.Bytes,
+		First: info.State.FirstTime, Last: info.State.LastTime,
+		Replicas: info.Config.Replicas, Consumers: info.State.Consumers,
+	}, nil
+}
+
+// syncOf reads how the server with a URL of monitoring writes to disk.
+func syncOf(ctx context.Context, monitorURL string) SyncReport {
+	report := SyncReport{URL: monitorURL}
+	ctx, cancel := context.WithTimeout(ctx, monitorTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(monitorURL, "/")+"/varz", http.NoBody)
+	if err != nil {
+		report.Err = fmt.Errorf("asking the monitoring of NATS: %w", err)
+		return report
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		report.Err = fmt.Errorf("asking the monitoring of NATS: %w", err)
+		return report
+	}
+	defer response.Body.Close()
+	var varz struct {
+		Name      string `json:"server_name"`
+		JetStream struct {
+			Config *struct {
+				Always   bool          `json:"sync_always"`
+				Interval time.Duration `json:"sync_interval"`
+			} `json:"config"`
+		} `json:"jetstream"`
+	}
+	switch err := json.NewDecoder(response.Body).Decode(&varz); {
+	case response.StatusCode != http.StatusOK:
+		report.Err = fmt.Errorf("asking the monitoring of NATS: it answers %s", response.Status)
+	case err != nil:
+		report.Err = fmt.Errorf("reading the monitoring of NATS: %w", err)
+	case varz.JetStream.Config == nil:
+		report.Server, report.Err = varz.Name, fmt.Errorf("the server %s: %w", varz.Name, ErrNoJetStream)
+	default:
+		report.Server, report.Always, report.Interval = varz.Name, varz.JetStream.Config.Always, varz.JetStream.Config.Interval
+	}
+	return report
+}

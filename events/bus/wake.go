@@ -1,0 +1,52 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Wake tells whoever waits for a feed that there is something new in it. Nobody keeps
+// that: who does not hear it reads the feed in time by itself. It does not wait, and
+// fails while there is no connection.
+func (b *Bus) Wake(feed string) error {
+	if err := b.conn.Publish(b.wakeSubject(feed), nil); err != nil {
+		return fmt.Errorf("waking the readers of feed %s: %w", feed, err)
+	}
+	return nil
+}
+
+// OnWake calls wake when somebody has told that there is something new in a feed, until
+// stop is called. It is called by one goroutine per feed, and must not wait.
+func (b *Bus) OnWake(feeds []string, wake func(feed string)) (stop func() error, err error) {
+	var subs []*nats.Subscription
+	stop = func() error {
+		var errs []error
+		for _, sub := range subs {
+			errs = append(errs, sub.Unsubscribe())
+		}
+		return errors.Join(errs...)
+	}
+	for _, feed := range feeds {
+		sub, err := b.conn.Subscribe(b.wakeSubject(feed), func(*nats.Msg) { wake(feed) })
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listening for what is new in feed %s: %w", feed, err), stop())
+		}
+		subs = append(subs, sub)
+	}
+	return stop, nil
+}
+
+// wakeSubject is the subject of a feed, whose name may have characters that a subject
+// has not.
+func (b *Bus) wakeSubject(feed string) string {
+	token := strings.Map(func(r rune) rune {
+		if r <= ' ' || strings.ContainsRune("/.*>", r) {
+			return '_'
+		}
+		return r
+	}, feed)
+	return b.cfg.Prefix + ".wake." + token
+}
