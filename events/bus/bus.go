@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ const (
 // Bus is a connection to NATS. It is safe for concurrent use.
 type Bus struct {
 	cfg    Config
+	id     string // what this Bus knows its own wake-ups by
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	closed chan struct{}
@@ -51,7 +53,7 @@ func Connect(cfg Config) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bus{cfg: cfg, closed: make(chan struct{})}
+	b := &Bus{cfg: cfg, id: nats.NewInbox(), closed: make(chan struct{})}
 	options = append(options,
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(reconnectWait), nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(maxPings),
@@ -115,6 +117,19 @@ func (b *Bus) Err() error {
 		return fmt.Errorf("not connected to NATS: %w", err)
 	}
 	return errors.New("not connected to NATS yet")
+}
+
+// URLs returns those of the servers that are configured, without users and passwords.
+func (b *Bus) URLs() []string {
+	shown := make([]string, len(b.cfg.URLs))
+	for i, text := range b.cfg.URLs {
+		if u, err := url.Parse(text); err == nil {
+			u.User = nil
+			text = u.String()
+		}
+		shown[i] = text
+	}
+	return shown
 }
 
 // JetStream returns the client that the Bus uses.

@@ -16,5 +16,6 @@
 //	replay    an events.Event that is told again. Ics-Epoch is the relay's, Ics-Replay the
 //	          replay's name, and Ics-N counts from 1 in it.
 //	replayed  an events.Replayed: the end of a replay
-//	retry     an events.Event that the consumer in Ics-Consumer had put aside
+//	retry     an events.Event that the consumer in Ics-Consumer had put aside, as Ics-Letter
+//	again     an events.Event that an operator wants told once more, to all
 package bus

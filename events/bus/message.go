@@ -21,14 +21,17 @@ const (
 	KindReplay   Kind = "replay"
 	KindReplayed Kind = "replayed"
 	KindRetry    Kind = "retry"
+	KindAgain    Kind = "again"
 )
 
+// The names of headers, see the package's comment.
 const (
-	kindHeader     = "Ics-Kind"
-	epochHeader    = "Ics-Epoch"
-	numberHeader   = "Ics-N"
+	KindHeader     = "Ics-Kind"
+	EpochHeader    = "Ics-Epoch"
+	NumberHeader   = "Ics-N"
 	replayHeader   = "Ics-Replay"
 	consumerHeader = "Ics-Consumer"
+	letterHeader   = "Ics-Letter"
 )
 
 // maxReplay bounds the name of a replay, in bytes.
@@ -53,8 +56,8 @@ type Header struct {
 	Epoch  int64
 	N      uint64
 	Replay string
-	// Consumer is whom a KindRetry is for.
-	Consumer string
+	// Consumer is whom a KindRetry is for, and Letter which of its dead letters it is.
+	Consumer, Letter string
 }
 
 // Header reads that of a message. An error matches events.ErrUnknown for a kind that this
@@ -64,12 +67,12 @@ func (b *Bus) Header(subject string, headers nats.Header) (Header, error) {
 	if !ok {
 		return Header{}, fmt.Errorf("%w: %.200q is not the subject of a shard", events.ErrMalformed, subject)
 	}
-	h := Header{Kind: Kind(headers.Get(kindHeader)), Shard: shard}
+	h := Header{Kind: Kind(headers.Get(KindHeader)), Shard: shard}
 	switch h.Kind {
-	case KindManifest, KindResume, KindReplayed:
+	case KindManifest, KindResume, KindReplayed, KindAgain:
 		return h, nil
 	case KindRetry:
-		h.Consumer = headers.Get(consumerHeader)
+		h.Consumer, h.Letter = headers.Get(consumerHeader), headers.Get(letterHeader)
 		if h.Consumer == "" {
 			return Header{}, fmt.Errorf("%w: a retry without %s", events.ErrMalformed, consumerHeader)
 		}
@@ -81,34 +84,34 @@ func (b *Bus) Header(subject string, headers nats.Header) (Header, error) {
 		}
 	case KindEvent:
 	case "":
-		return Header{}, fmt.Errorf("%w: a message without %s", events.ErrMalformed, kindHeader)
+		return Header{}, fmt.Errorf("%w: a message without %s", events.ErrMalformed, KindHeader)
 	default:
 		return Header{}, fmt.Errorf("%w: a message of kind %.200q", events.ErrUnknown, h.Kind)
 	}
 	var err error
-	h.Epoch, err = strconv.ParseInt(headers.Get(epochHeader), 10, 64)
+	h.Epoch, err = strconv.ParseInt(headers.Get(EpochHeader), 10, 64)
 	if err != nil || h.Epoch <= 0 {
-		return Header{}, fmt.Errorf("%w: %s is %.200q", events.ErrMalformed, epochHeader, headers.Get(epochHeader))
+		return Header{}, fmt.Errorf("%w: %s is %.200q", events.ErrMalformed, EpochHeader, headers.Get(EpochHeader))
 	}
-	h.N, err = strconv.ParseUint(headers.Get(numberHeader), 10, 64)
+	h.N, err = strconv.ParseUint(headers.Get(NumberHeader), 10, 64)
 	if err != nil || h.N == 0 {
-		return Header{}, fmt.Errorf("%w: %s is %.200q", events.ErrMalformed, numberHeader, headers.Get(numberHeader))
+		return Header{}, fmt.Errorf("%w: %s is %.200q", events.ErrMalformed, NumberHeader, headers.Get(NumberHeader))
 	}
 	return h, nil
 }
 
 // message returns what is published for a header.
 func (b *Bus) message(h Header, data []byte) *nats.Msg {
-	m := &nats.Msg{Subject: b.Subject(h.Shard), Data: data, Header: nats.Header{kindHeader: {string(h.Kind)}}}
+	m := &nats.Msg{Subject: b.Subject(h.Shard), Data: data, Header: nats.Header{KindHeader: {string(h.Kind)}}}
 	if h.N != 0 {
-		m.Header[epochHeader] = []string{strconv.FormatInt(h.Epoch, 10)}
-		m.Header[numberHeader] = []string{strconv.FormatUint(h.N, 10)}
+		m.Header[EpochHeader] = []string{strconv.FormatInt(h.Epoch, 10)}
+		m.Header[NumberHeader] = []string{strconv.FormatUint(h.N, 10)}
 	}
 	if h.Replay != "" {
 		m.Header[replayHeader] = []string{h.Replay}
 	}
 	if h.Consumer != "" {
-		m.Header[consumerHeader] = []string{h.Consumer}
+		m.Header[consumerHeader], m.Header[letterHeader] = []string{h.Consumer}, []string{h.Letter}
 	}
 	return m
 }

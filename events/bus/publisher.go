@@ -49,20 +49,10 @@ func (p *Publisher) Publish(ctx context.Context, batch []Message, through time.T
 		return err
 	}
 	start := time.Now()
-	var acks []jetstream.PubAckFuture
-	var err error
-	for _, m := range batch {
+	err := publishAll(ctx, batch, func(m Message) (jetstream.PubAckFuture, error) {
 		p.last++
-		var ack jetstream.PubAckFuture
-		h := Header{Kind: KindEvent, Shard: p.shard, Epoch: p.epoch, N: p.last}
-		if ack, err = p.bus.publishAsync(h, m); err != nil {
-			break
-		}
-		acks = append(acks, ack)
-	}
-	if err == nil {
-		err = waitAll(ctx, acks)
-	}
+		return p.bus.publishAsync(Header{Kind: KindEvent, Shard: p.shard, Epoch: p.epoch, N: p.last}, m)
+	})
 	if err != nil {
 		p.announced = false
 		return p.bus.explain(err, start, "publishing %d events of shard %d", len(batch), p.shard)
@@ -90,8 +80,12 @@ func (p *Publisher) Manifest(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encoding the manifest of shard %d: %w", p.shard, err)
 	}
-	return p.bus.publish(ctx, Header{Kind: KindManifest, Shard: p.shard}, data,
+	err = p.bus.publish(ctx, Header{Kind: KindManifest, Shard: p.shard}, data,
 		fmt.Sprintf("manifest/%d@%d.%d.%d", p.shard, p.epoch, p.stored, p.through.UnixNano()))
+	if err != nil {
+		p.announced = false // the stream may be gone, and is made again with a Resume
+	}
+	return err
 }
 
 // Through returns how far the events are told in the stream.
@@ -131,6 +125,17 @@ func (b *Bus) publish(ctx context.Context, h Header, data []byte, id string) err
 	return nil
 }
 
+// Retry hands an encoded event to one consumer again, that was published to a shard's
+// subject. letter is the name of what the consumer has put aside: JetStream drops
+// copies for as long as its window of duplicates.
+func (b *Bus) Retry(ctx context.Context, subject, consumer, letter string, data []byte) error {
+	shard, ok := b.shardOf(subject)
+	if !ok {
+		return fmt.Errorf("%.200q is not the subject of a shard", subject)
+	}
+	return b.publish(ctx, Header{Kind: KindRetry, Shard: shard, Consumer: consumer, Letter: letter}, data, "retry/"+consumer+"/"+letter)
+}
+
 // publishAsync sends one numbered message. The number is in its ID, so that JetStream
 // drops what its client sends twice and nothing else. The client does not send again
 // by itself: it would arrive behind the numbers that follow.
@@ -140,24 +145,48 @@ func (b *Bus) publishAsync(h Header, m Message) (jetstream.PubAckFuture, error) 
 		id = fmt.Sprintf("%s@%s.%d", m.ID, h.Replay, h.N)
 	}
 	return b.js.PublishMsgAsync(b.message(h, m.Data), jetstream.WithMsgID(id), jetstream.WithExpectStream(b.Stream()),
-		jetstream.WithRetryAttempts(0))
+		jetstream.WithRetryAttempts(0), jetstream.WithStallWait(ackTimeout))
 }
 
 // errDuplicate says that a number was used by another Publisher.
 var errDuplicate = errors.New("the stream has had this number before: the epoch is somebody else's")
 
-// waitAll waits until all are acknowledged, or one is not.
-func waitAll(ctx context.Context, acks []jetstream.PubAckFuture) error {
-	for _, a := range acks {
+// window is how many messages of a batch are on their way at most. All shards together must
+// not have more than a slow disk takes within ackTimeout.
+const window = 64
+
+// publishAll publishes a batch, and returns when all of it is acknowledged, or a message
+// is not.
+func publishAll(ctx context.Context, batch []Message, publish func(Message) (jetstream.PubAckFuture, error)) error {
+	acks := make([]jetstream.PubAckFuture, 0, len(batch))
+	wait := func(ack jetstream.PubAckFuture) error {
 		select {
-		case ack := <-a.Ok():
-			if ack.Duplicate {
+		case got := <-ack.Ok():
+			if got.Duplicate {
 				return errDuplicate
 			}
-		case err := <-a.Err():
+			return nil
+		case err := <-ack.Err():
 			return err
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+	}
+	for i, m := range batch {
+		if i >= window {
+			if err := wait(acks[i-window]); err != nil {
+				return err
+			}
+		}
+		ack, err := publish(m)
+		if err != nil {
+			return err
+		}
+		acks = append(acks, ack)
+	}
+	for _, ack := range acks[max(0, len(acks)-window):] {
+		if err := wait(ack); err != nil {
+			return err
 		}
 	}
 	return nil

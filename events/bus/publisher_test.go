@@ -121,6 +121,24 @@ func TestPublishAgain(t *testing.T) {
 	}
 }
 
+// TestManifestMakesStream shows that a shard without changes has its say in a stream that
+// was deleted.
+func TestManifestMakesStream(t *testing.T) {
+	b := connect(t, natstest.Start(t, 1), nil)
+	p := b.NewPublisher(0, 1, at(1))
+	must(t, p.Publish(t.Context(), batch(2), at(2)))
+	must(t, p.Manifest(t.Context()))
+	must(t, b.JetStream().DeleteStream(t.Context(), b.Stream()))
+	if err := p.Manifest(t.Context()); err == nil {
+		t.Fatal("a manifest was published into a stream that was deleted")
+	}
+	must(t, p.Manifest(t.Context()))
+	want := []string{"0 resume 1.1 after 1 from 2", "0 manifest 1.1 through 2 latest 2"}
+	if got := stored(t, b); !slices.Equal(got, want) {
+		t.Errorf("the stream has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // TestEpochIsUsedOnce shows that numbers of somebody else's epoch are noticed.
 func TestEpochIsUsedOnce(t *testing.T) {
 	b := connect(t, natstest.Start(t, 1), nil)
@@ -225,8 +243,8 @@ func FuzzHeader(f *testing.F) {
 				t.Fatalf("%+v has no number", h)
 			}
 		case bus.KindRetry:
-			if h.Consumer == "" {
-				t.Fatalf("%+v is for nobody", h)
+			if h.Consumer == "" || h.Consumer != consumer {
+				t.Fatalf("%+v is for nobody, or not for %q", h, consumer)
 			}
 		case bus.KindManifest, bus.KindResume, bus.KindReplayed:
 		default:

@@ -67,8 +67,9 @@ func (b *Bus) AskReplay(ctx context.Context, shard int, from, to time.Time) (str
 }
 
 // AnswerReplays answers requests for replays of a shard until stop is called. answer is
-// called by one goroutine, and returns the name of a replay that has been started, at most
-// 64 bytes, or why there is none.
+// called by one goroutine, and returns the name of a replay, at most 64 bytes, or why
+// there is none. The replay begins to read after the call: what is asked for may not have
+// been there before.
 func (b *Bus) AnswerReplays(shard int, answer func(from, to time.Time) (string, error)) (stop func() error, err error) {
 	sub, err := b.conn.Subscribe(b.replaySubject(shard), func(m *nats.Msg) {
 		var a replayAnswer
@@ -115,16 +116,11 @@ func (b *Bus) NewReplay(shard int, epoch int64, name string, from, to time.Time)
 // Publish stores a batch in the stream, and returns when all of it is acknowledged.
 func (r *Replay) Publish(ctx context.Context, batch []Message) error {
 	start := time.Now()
-	acks := make([]jetstream.PubAckFuture, 0, len(batch))
-	for _, m := range batch {
+	err := publishAll(ctx, batch, func(m Message) (jetstream.PubAckFuture, error) {
 		r.header.N++
-		ack, err := r.bus.publishAsync(r.header, m)
-		if err != nil {
-			return r.bus.explain(err, start, "replaying shard %d", r.header.Shard)
-		}
-		acks = append(acks, ack)
-	}
-	if err := waitAll(ctx, acks); err != nil {
+		return r.bus.publishAsync(r.header, m)
+	})
+	if err != nil {
 		return r.bus.explain(err, start, "replaying shard %d", r.header.Shard)
 	}
 	return nil
@@ -139,4 +135,20 @@ func (r *Replay) End(ctx context.Context) error {
 	}
 	return r.bus.publish(ctx, Header{Kind: KindReplayed, Shard: r.end.Shard}, data,
 		fmt.Sprintf("replayed/%s", r.end.Replay))
+}
+
+// Again tells events of a shard once more, to all consumers, outside of any numbers: those
+// that an operator wants told. It returns when all of it is acknowledged.
+func (b *Bus) Again(ctx context.Context, shard int, batch []Message) error {
+	start := time.Now()
+	run, n := nats.NewInbox(), 0 // whatever was told before under the same ID
+	err := publishAll(ctx, batch, func(m Message) (jetstream.PubAckFuture, error) {
+		n++
+		return b.js.PublishMsgAsync(b.message(Header{Kind: KindAgain, Shard: shard}, m.Data),
+			jetstream.WithMsgID(fmt.Sprintf("%s@%s.%d", m.ID, run, n)), jetstream.WithExpectStream(b.Stream()))
+	})
+	if err != nil {
+		return b.explain(err, start, "telling events of shard %d again", shard)
+	}
+	return nil
 }

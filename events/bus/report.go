@@ -20,18 +20,30 @@ type Report struct {
 	// Server is the one that this Bus is connected to, and Version its version.
 	Server, Version string
 	Streams         []StreamReport
+	// Consumers are those of the stream of events that are kept, Dead how many dead letters
+	// each consumer has.
+	Consumers []ConsumerReport
+	Dead      map[string]uint64
 	// Sync has an entry for each URL of the configuration's MonitorURLs.
 	Sync []SyncReport
 }
 
 // StreamReport is what a stream has.
 type StreamReport struct {
-	Name            string
-	Made            time.Time
-	Messages, Bytes uint64
-	First, Last     time.Time // of its messages
-	Replicas        int
-	Consumers       int
+	Name     string    `json:"name"`
+	Made     time.Time `json:"made"`
+	Messages uint64    `json:"messages"`
+	Bytes    uint64    `json:"bytes"`
+	First    time.Time `json:"first"` // of its messages
+	Last     time.Time `json:"last"`
+	Replicas int       `json:"replicas"`
+}
+
+// ConsumerReport is how far a consumer is: Pending messages were not given to it yet.
+type ConsumerReport struct {
+	Name           string `json:"name"`
+	Pending        uint64 `json:"pending"`
+	Unacknowledged int    `json:"unacknowledged"`
 }
 
 // SyncReport is how a server writes to disk. With Always it has written what it has
@@ -60,6 +72,9 @@ func (b *Bus) Report(ctx context.Context) (Report, error) {
 		}
 		report.Streams = append(report.Streams, s)
 	}
+	if len(errs) == 0 {
+		errs = append(errs, b.reportConsumers(ctx, &report))
+	}
 	return report, errors.Join(errs...)
 }
 
@@ -78,8 +93,41 @@ func (b *Bus) reportStream(ctx context.Context, name string) (StreamReport, erro
 	return StreamReport{
 		Name: name, Made: info.Created, Messages: info.State.Msgs, Bytes: info.State.Bytes,
 		First: info.State.FirstTime, Last: info.State.LastTime,
-		Replicas: info.Config.Replicas, Consumers: info.State.Consumers,
+		Replicas: info.Config.Replicas,
 	}, nil
+}
+
+// reportConsumers looks at the consumers and their dead letters.
+func (b *Bus) reportConsumers(ctx context.Context, report *Report) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	start := time.Now()
+	stream, err := b.js.Stream(ctx, b.Stream())
+	if err != nil {
+		return b.explain(err, start, "looking for the stream %s", b.Stream())
+	}
+	list := stream.ListConsumers(ctx)
+	for info := range list.Info() {
+		if info.Config.Durable != "" {
+			report.Consumers = append(report.Consumers, ConsumerReport{Name: info.Name, Pending: info.NumPending, Unacknowledged: info.NumAckPending})
+		}
+	}
+	if err := list.Err(); err != nil {
+		return b.explain(err, start, "listing the consumers of the stream %s", b.Stream())
+	}
+	dead, err := b.js.Stream(ctx, b.DeadStream())
+	if err != nil {
+		return b.explain(err, start, "looking for the stream %s", b.DeadStream())
+	}
+	info, err := dead.Info(ctx, jetstream.WithSubjectFilter(b.DeadSubject("*")))
+	if err != nil {
+		return b.explain(err, start, "looking at the stream %s", b.DeadStream())
+	}
+	report.Dead = make(map[string]uint64)
+	for subject, n := range info.State.Subjects {
+		report.Dead[strings.TrimPrefix(subject, b.DeadSubject(""))] = n
+	}
+	return nil
 }
 
 // syncOf reads how the server with a URL of monitoring writes to disk.

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,16 +10,16 @@ import (
 )
 
 // Wake tells whoever waits for a feed that there is something new in it. Nobody keeps
-// that: who does not hear it reads the feed in time by itself. It does not wait, and
-// fails while there is no connection.
+// that: who does not hear it reads the feed in time by itself. It does not wait for
+// anybody, and fails while there is no connection.
 func (b *Bus) Wake(feed string) error {
-	if err := b.conn.Publish(b.wakeSubject(feed), nil); err != nil {
+	if err := b.conn.Publish(b.wakeSubject(feed), []byte(b.id)); err != nil {
 		return fmt.Errorf("waking the readers of feed %s: %w", feed, err)
 	}
 	return nil
 }
 
-// OnWake calls wake when somebody has told that there is something new in a feed, until
+// OnWake calls wake when somebody else has told that there is something new in a feed, until
 // stop is called. It is called by one goroutine per feed, and must not wait.
 func (b *Bus) OnWake(feeds []string, wake func(feed string)) (stop func() error, err error) {
 	var subs []*nats.Subscription
@@ -30,13 +31,36 @@ func (b *Bus) OnWake(feeds []string, wake func(feed string)) (stop func() error,
 		return errors.Join(errs...)
 	}
 	for _, feed := range feeds {
-		sub, err := b.conn.Subscribe(b.wakeSubject(feed), func(*nats.Msg) { wake(feed) })
+		sub, err := b.conn.Subscribe(b.wakeSubject(feed), func(m *nats.Msg) {
+			if string(m.Data) != b.id {
+				wake(feed)
+			}
+		})
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listening for what is new in feed %s: %w", feed, err), stop())
 		}
 		subs = append(subs, sub)
 	}
 	return stop, nil
+}
+
+// WatchConnection calls f with whether there is a connection: at once, and when that
+// changes, until ctx ends.
+func (b *Bus) WatchConnection(ctx context.Context, f func(connected bool)) {
+	changed := b.conn.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
+	defer b.conn.RemoveStatusListener(changed)
+	for {
+		f(b.conn.IsConnected())
+		select {
+		case <-ctx.Done():
+			return
+		case _, open := <-changed:
+			if !open { // the Bus was closed
+				f(false)
+				return
+			}
+		}
+	}
 }
 
 // wakeSubject is the subject of a feed, whose name may have characters that a subject
