@@ -2,6 +2,7 @@ package scyllastate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,6 +14,12 @@ import (
 const (
 	// eventConsumer is the consumer of the feeds of events in the table cursors.
 	eventConsumer = "relay"
+	// eventSpare is how much of what is still kept a reader leaves out that has missed
+	// some: else more of it would run out before it was read.
+	eventSpare = time.Hour
+	// eventIdle is how often a feed of events is looked at while nothing comes: there are
+	// many, and nobody waits for what they tell.
+	eventIdle = time.Second
 	// lastSave is how long the cursor may take that is saved when a reader ends.
 	lastSave = 2 * time.Second
 )
@@ -31,10 +38,11 @@ func (s *Store) OpenEvents(ctx context.Context, shard int) (state.EventFeed, err
 	}
 	f := &Feed{
 		store:       s,
-		name:        eventFeedName(shard),
+		name:        state.EventFeedName(shard),
 		consumer:    eventConsumer,
 		start:       s.eventsSince.Add(-s.lim.window()),
 		lost:        "who receives events must be told of all pins again",
+		spare:       eventSpare,
 		incarnation: gocql.MustRandomUUID(),
 		now:         s.now,
 	}
@@ -42,6 +50,20 @@ func (s *Store) OpenEvents(ctx context.Context, shard int) (state.EventFeed, err
 		return nil, fmt.Errorf("taking the cursor of feed %s: %w", f.name, err)
 	}
 	return &eventFeed{feed: f, from: f.position}, nil
+}
+
+// EventPositions returns how far the feed of each shard was handed on, the zero time for
+// one that was never read.
+func (s *Store) EventPositions(ctx context.Context) ([]time.Time, error) {
+	positions := make([]time.Time, state.EventShards)
+	for shard := range positions {
+		at, err := s.tables.readCursor(ctx, state.EventFeedName(shard), eventConsumer)
+		if err != nil {
+			return nil, fmt.Errorf("reading how far the events of shard %d are told: %w", shard, err)
+		}
+		positions[shard] = at.position
+	}
+	return positions, nil
 }
 
 func (s *Store) checkEvents(shard int) error {
@@ -57,14 +79,21 @@ func (s *Store) checkEvents(shard int) error {
 // From implements state.EventFeed.
 func (f *eventFeed) From() time.Time { return f.from }
 
-// Consume implements state.EventFeed. It ends with ctx, or with ErrSuperseded. With ctx
-// it saves how far it has come, so that the next reader repeats little.
+// Consume implements state.EventFeed. It ends with ctx, with ErrSuperseded, or with
+// state.ErrEventsGone. With ctx it saves how far it has come, so that the next reader
+// repeats little.
 func (f *eventFeed) Consume(ctx context.Context, handle func(context.Context, []state.Event, time.Time) error) error {
 	reader, err := newEventReader(f.feed, handle)
 	if err != nil {
 		return fmt.Errorf("reading feed %s: %w", f.feed.name, err)
 	}
-	err = f.feed.consume(ctx, reader)
+	reading, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	reader.lapsed = func() { end(state.ErrEventsGone) }
+	err = f.feed.consume(reading, reader)
+	if errors.Is(context.Cause(reading), state.ErrEventsGone) {
+		return fmt.Errorf("reading feed %s after %s: %w", f.feed.name, reader.read.Format(time.RFC3339), state.ErrEventsGone)
+	}
 	if ctx.Err() == nil || !reader.handed.After(f.feed.position) {
 		return err
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // await looks at a task again while the writers of its rows have time, and fences those
-// that had theirs, as the dispatcher does: it comes after all who hold the pin. The caller
-// holds the lock.
+// that had theirs, as the dispatcher does. It comes after those who hold the pin, if there
+// is one that is allocated. The caller holds the lock.
 func (e *eventReader) await(ctx context.Context, t *eventTask, now row) {
 	c, err := api.CastCid([]byte(t.cid))
 	if err == nil && e.store.turnToFence(e.name, c, now, changesOf(t.rows)) && e.aside(ctx, t, e.fences, func(c api.Cid) error {

@@ -12,6 +12,10 @@ import (
 const (
 	// eventBatch is how many rows of events are worked on at once.
 	eventBatch = 512
+	// eventsOpen is maxOpen for each feed of events, and eventsKnown maxKnown: one process
+	// may read them all, and who receives events may be away for days.
+	eventsOpen  = maxOpen / state.EventShards
+	eventsKnown = 4 * eventsOpen
 	// eventProgress is how often it is told how far a feed was read when nothing else
 	// is.
 	eventProgress = time.Second
@@ -35,6 +39,8 @@ type eventReader struct {
 	more chan struct{}
 	told toldPins
 	wg   *sync.WaitGroup
+	// lapsed ends the reader: rows have run out that it may not have seen.
+	lapsed func()
 
 	mu    sync.Mutex
 	rows  map[changeKey]*eventRow
@@ -71,12 +77,13 @@ func newEventReader(f *Feed, handle handleEvents) (*eventReader, error) {
 	}
 	return &eventReader{
 		store: f.store, name: f.name, handle: handle,
-		slots:  make(chan struct{}, maxOpen),
+		slots:  make(chan struct{}, eventsOpen),
 		fences: make(chan struct{}, fencesAtOnce),
 		probes: make(chan struct{}, feedWorkers),
-		known:  maxKnown,
+		known:  eventsKnown,
 		more:   make(chan struct{}, 1),
 		told:   told,
+		lapsed: func() {},
 		rows:   make(map[changeKey]*eventRow),
 		tasks:  make(map[string]*eventTask),
 		read:   f.position, handed: f.position,
@@ -194,10 +201,15 @@ func (e *eventReader) later(t *eventTask, longest time.Duration) {
 	e.waits.add(t)
 }
 
-// forget implements sink.
+// forget implements sink. What was read just now may have lacked rows that had run out by
+// then: who receives events must learn of that gap, which only a new reader tells.
 func (e *eventReader) forget(upTo time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.store.now().Sub(e.read) > feedTTL {
+		e.lapsed()
+		return
+	}
 	e.read = upTo
 	e.forgetDone(upTo)
 }

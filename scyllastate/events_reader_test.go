@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,14 +243,23 @@ func TestEventsInBatches(t *testing.T) {
 }
 
 // TestEventsProgress: it is told now and then how far a quiet feed was read, and the
-// cursor follows.
+// cursor follows. It is looked at seldom, and at once when this process writes to it.
 func TestEventsProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newEventRig(t)
 		time.Sleep(10 * time.Minute)
+		r.feedRig.mu.Lock()
+		if reads, most := r.reads[eventsName], int((quietAfter/pollEvery)+10*time.Minute/eventIdle); reads > most {
+			t.Errorf("%d reads in ten minutes, want %d at most", reads, most)
+		}
+		r.feedRig.mu.Unlock()
+		r.write(kindAccepted, "a")
+		r.store.nudges.wake([]string{eventsName})
+		time.Sleep(2 * wakeEvery)
+		r.want("a", state.EventAccepted)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.calls < 500 || r.calls > 601 {
+		if r.calls < 400 || r.calls > 601 {
 			t.Errorf("%d calls in ten minutes", r.calls)
 		}
 		if behind := time.Since(r.through); behind > r.store.lim.window()+2*eventProgress {
@@ -376,4 +386,39 @@ func mustIntent(t *testing.T, label string, kind state.EventKind) intent {
 	i, err := statusIntent(e)
 	must(t, err)
 	return i
+}
+
+// TestEventsThatHaveRunOut: when nobody has taken events for longer than they are kept,
+// the reader ends and says so, and has not told that it has passed them.
+func TestEventsThatHaveRunOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &eventRig{feedRig: newTablesRig(t)}
+		r.pins = make(map[string]row)
+		var away atomic.Int64 // as if so much time had passed
+		now := func() time.Time { return time.Now().Add(time.Duration(away.Load())) }
+		r.store.now, r.store.eventsSince = now, time.Now()
+		r.feed = &eventFeed{feed: &Feed{store: r.store, name: eventsName, consumer: eventConsumer, now: now, position: time.Now()}}
+		ended := make(chan error, 1)
+		go func() { ended <- r.feed.Consume(t.Context(), r.handle) }()
+		time.Sleep(time.Hour)
+		away.Store(int64(feedTTL - time.Minute))
+		time.Sleep(time.Hour)
+		if behind := now().Sub(r.passed()); behind > time.Minute {
+			t.Fatalf("it is %s behind when all is still kept", behind)
+		}
+		passed := r.passed()
+		away.Store(int64(2 * feedTTL))
+		time.Sleep(time.Minute)
+		select {
+		case err := <-ended:
+			if !errors.Is(err, state.ErrEventsGone) {
+				t.Errorf("it ends with %v", err)
+			}
+		default:
+			t.Fatal("it goes on")
+		}
+		if r.passed().After(passed.Add(time.Minute)) {
+			t.Errorf("it has told that it passed %s", r.passed().Sub(passed))
+		}
+	})
 }

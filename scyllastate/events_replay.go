@@ -16,7 +16,10 @@ func (s *Store) ReadEvents(ctx context.Context, shard int, after, upTo time.Time
 	}
 	now := s.now()
 	if oldest := now.Add(-feedTTL); after.Before(oldest) {
-		return fmt.Errorf("reading events of shard %d after %s: %w", shard, after.Format(time.RFC3339), state.ErrEventsGone)
+		if !after.IsZero() && s.eventsSince.Before(oldest) {
+			return fmt.Errorf("reading events of shard %d after %s: %w", shard, after.Format(time.RFC3339), state.ErrEventsGone)
+		}
+		after = oldest
 	}
 	if latest := now.Add(s.lim.skew()); upTo.After(latest) {
 		upTo = latest
@@ -26,7 +29,7 @@ func (s *Store) ReadEvents(ctx context.Context, shard int, after, upTo time.Time
 		return fmt.Errorf("reading events of shard %d: %w", shard, err)
 	}
 	r := &replay{store: s, told: told, f: f}
-	feeds := []string{eventFeedName(shard)}
+	feeds := []string{state.EventFeedName(shard)}
 	for slot := slotOf(after); slot <= slotOf(upTo); slot++ {
 		err := s.tables.readChanges(ctx, feeds, slot, after, upTo, func(row changeRow) error { return r.put(ctx, row) })
 		if err != nil {

@@ -3,7 +3,6 @@ package scyllastate
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -41,8 +40,7 @@ const (
 // eventsPrefix begins the names of the feeds of events.
 const eventsPrefix = "events/"
 
-func eventFeedName(shard int) string { return eventsPrefix + strconv.Itoa(shard) }
-
+// isEventFeed reports whether a feed has a name of state.EventFeedName.
 func isEventFeed(feed string) bool { return strings.HasPrefix(feed, eventsPrefix) }
 
 // withEvents adds the feed of events of c, if the keyspace has events.
@@ -50,7 +48,7 @@ func (s *Store) withEvents(feeds []string, c api.Cid) []string {
 	if s.eventsSince.IsZero() {
 		return feeds
 	}
-	return append(feeds, eventFeedName(state.EventShard(c)))
+	return append(feeds, state.EventFeedName(state.EventShard(c)))
 }
 
 // eventKindOf is what a write does to the pinset.
@@ -106,7 +104,7 @@ func statusIntent(e state.StatusEvent) (intent, error) {
 		return intent{}, fmt.Errorf("an event of kind %d with status %d of %s on peer %q, revision %x, is not one of what a peer did", e.Kind, e.Status, e.Cid, e.Peer, e.Rev)
 	}
 	return intent{
-		Feed: eventFeedName(state.EventShard(e.Cid)), Cid: e.Cid.Bytes(), Rev: gocql.UUID(e.Rev), Kind: kind,
+		Feed: state.EventFeedName(state.EventShard(e.Cid)), Cid: e.Cid.Bytes(), Rev: gocql.UUID(e.Rev), Kind: kind,
 		Traceparent: e.Traceparent, Peer: e.Peer.String(), Size: e.Size, Error: errorText(e.Error),
 	}, nil
 }
@@ -157,7 +155,7 @@ func peerIntent(e state.PeerEvent) (intent, error) {
 	}
 	c := api.NewCid(peer.ToCid(e.ID))
 	return intent{
-		Feed: eventFeedName(state.EventShard(c)), Cid: c.Bytes(), Rev: newUUID(e.At), Kind: kind,
+		Feed: state.EventFeedName(state.EventShard(c)), Cid: c.Bytes(), Rev: newUUID(e.At), Kind: kind,
 		Peer: e.ID.String(), Error: errorText(gocql.UUID(e.Incarnation).String() + " " + e.Name),
 	}, nil
 }

@@ -40,7 +40,7 @@ func TestKindOfEvents(t *testing.T) {
 			w.next = &content{pin: pin}
 		}
 		rows := newIntents(tt.ctx, w)
-		if len(rows) != 1 || rows[0].Kind != tt.want || rows[0].Feed != eventFeedName(state.EventShard(c)) {
+		if len(rows) != 1 || rows[0].Kind != tt.want || rows[0].Feed != state.EventFeedName(state.EventShard(c)) {
 			t.Errorf("%s: %+v, want kind %d", name, rows, tt.want)
 		}
 	}

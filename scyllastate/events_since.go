@@ -16,14 +16,14 @@ import (
 // starts.
 
 // settleEvents returns since when the keyspace has events, zero if it has none. It has
-// from now on if this process wants them.
-func settleEvents(ctx context.Context, db *scylla.DB, wanted bool) (time.Time, error) {
+// from now on if this process wants them, and is not a tool that only looks.
+func settleEvents(ctx context.Context, db *scylla.DB, wanted, tool bool) (time.Time, error) {
 	for range 3 { // the second time it is there, whoever wrote it
 		since, err := readEventsSince(ctx, db)
 		switch {
 		case err != nil:
 			return time.Time{}, err
-		case since.IsZero() && !wanted:
+		case since.IsZero() && (!wanted || tool):
 			return time.Time{}, nil
 		case since.IsZero():
 			if err := startEvents(ctx, db); err != nil {

@@ -142,16 +142,14 @@ func writeOf(now row, settled []*eventRow) *eventRow {
 	return best
 }
 
-// toldMost bounds the pins of which it is known what was told last.
-const toldMost = 1 << 16
-
-// toldPins remembers what was told of pins last, so that it is not told again.
+// toldPins remembers what was told of pins last, so that it is not told again: of as many
+// as have rows that may be read again.
 type toldPins struct {
 	revs *lru.Cache[string, gocql.UUID]
 }
 
 func newToldPins() (toldPins, error) {
-	revs, err := lru.New[string, gocql.UUID](toldMost)
+	revs, err := lru.New[string, gocql.UUID](eventsKnown)
 	if err != nil {
 		return toldPins{}, fmt.Errorf("making the memory of what was told: %w", err)
 	}

@@ -19,10 +19,12 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
-// openEventful opens a store with events whose feeds settle within half a second.
+// openEventful opens a store with events whose feeds settle within some seconds. A row that
+// takes longer than its deadline is appended again, and told again, which these tests do
+// not expect: it is longer than that of openQuick.
 func openEventful(t *testing.T, conf *Config) *Store {
 	t.Helper()
-	return openQuick(t, withEventsOn(conf))
+	return openLimited(t, withEventsOn(conf), limits{writeDeadline: 3 * time.Second, clockSkew: 100 * time.Millisecond})
 }
 
 // listener remembers the events of a shard.
@@ -198,6 +200,7 @@ func TestEventsGoOnWhereTheyWereLeft(t *testing.T) {
 	s := openEventful(t, conf)
 	pin := held("x", statetest.Peer("a"))
 	shard := state.EventShard(pin.Cid)
+	s.eventsSince = s.eventsSince.Add(-time.Hour)
 	must(t, s.Add(t.Context(), pin)) // nobody has read this feed so far
 	first, err := s.OpenEvents(t.Context(), shard)
 	must(t, err)
@@ -214,6 +217,9 @@ func TestEventsGoOnWhereTheyWereLeft(t *testing.T) {
 	})
 	if err := l.stop(); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Consume ended with %v", err)
+	}
+	if busy, err := reading(t.Context(), s.db); busy != "" || err != nil {
+		t.Errorf("the reader of %q counts as a peer, %v", busy, err)
 	}
 	must(t, s.Rm(t.Context(), pin.Cid))
 	other := openEventful(t, conf)
@@ -300,7 +306,7 @@ func TestReadEvents(t *testing.T) {
 	if err := s.ReadEvents(t.Context(), shard, time.Now().Add(-feedTTL-time.Minute), time.Now(), func([]state.Event) error { return nil }); !errors.Is(err, state.ErrEventsGone) {
 		t.Errorf("events of last week: %v", err)
 	}
-	at, err := s.tables.readCursor(t.Context(), eventFeedName(shard), eventConsumer)
+	at, err := s.tables.readCursor(t.Context(), state.EventFeedName(shard), eventConsumer)
 	if err != nil || !at.position.IsZero() {
 		t.Errorf("there is a cursor: %+v, %v", at, err)
 	}
@@ -347,7 +353,7 @@ func TestWhatEventsCost(t *testing.T) {
 		want map[string]int // appends by feed
 	}{
 		"off": {false, map[string]int{a.String(): 2, b.String(): 2}},
-		"on":  {true, map[string]int{a.String(): 2, b.String(): 2, eventFeedName(state.EventShard(pin.Cid)): 3}},
+		"on":  {true, map[string]int{a.String(): 2, b.String(): 2, state.EventFeedName(state.EventShard(pin.Cid)): 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conf := testConfig(t)

@@ -44,8 +44,10 @@ type Feed struct {
 	consumer string
 	// start is where a cursor begins that was never there, zero for now.
 	start time.Time
-	// lost says what became of changes that are not kept any more, for the log.
-	lost string
+	// lost says what became of changes that are not kept any more, for the log, and spare
+	// how far after the oldest that is kept it begins then.
+	lost  string
+	spare time.Duration
 	// shared are the feeds of changes for every peer, none if the feed is
 	// somebody else's.
 	shared      []string
@@ -141,7 +143,7 @@ func (f *Feed) tryClaim(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	oldest, position, missed := now.Add(-feedTTL), at.position, true
+	oldest, position, missed := now.Add(f.spare-feedTTL), at.position, true
 	if at.holder == nil && position.IsZero() && !f.start.IsZero() {
 		position = f.start
 	}

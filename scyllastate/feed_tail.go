@@ -101,7 +101,11 @@ func newTail(f *Feed, out sink) *tail {
 			newest: f.position, reached: f.position, final: f.position,
 		})
 	}
-	add(pollEvery, pollEvery, []string{f.name})
+	idle := pollEvery
+	if isEventFeed(f.name) {
+		idle = eventIdle
+	}
+	add(pollEvery, idle, []string{f.name})
 	if len(f.shared) > 0 {
 		add(sharedEvery, sharedIdle, f.shared)
 	}

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -32,6 +34,9 @@ func (s *Store) OnWrite(f func(feeds []string)) {
 	defer s.nudges.mu.Unlock()
 	s.nudges.told = f
 }
+
+// Feeds implements state.Waker.
+func (s *Store) Feeds(id peer.ID) []string { return append(sharedFeeds(), id.String()) }
 
 // Wake implements state.Waker.
 func (s *Store) Wake(feeds ...string) { s.nudges.wake(feeds) }

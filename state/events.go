@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
@@ -21,6 +22,9 @@ func EventShard(c api.Cid) int {
 	}
 	return int(key[len(key)-1]) % EventShards
 }
+
+// EventFeedName is what a Waker calls the feed of a shard.
+func EventFeedName(shard int) string { return "events/" + strconv.Itoa(shard) }
 
 // EventKind is what an Event tells of.
 type EventKind int8
@@ -144,7 +148,8 @@ type Events interface {
 	// the first error of f. It does not touch the feed. Of a pin it tells the truth of now, as a
 	// rule once; what its writer may yet write it leaves out. Of the time in which rows
 	// may still appear it tells what is there: only what an EventFeed has passed is
-	// complete. It returns ErrEventsGone if after is too long ago.
+	// complete. A zero after is as long ago as there are events. It returns ErrEventsGone
+	// if some are not kept any more that are later than after.
 	ReadEvents(ctx context.Context, shard int, after, upTo time.Time, f func([]Event) error) error
 	// TryLease takes the right to do one named thing, or keeps it for ttl more, and
 	// returns false while another holder has it. The epoch is another, larger one each
@@ -174,7 +179,9 @@ type EventFeed interface {
 	// process.
 	//
 	// Errors of the database do not end Consume. It ends before ctx does only when another
-	// process has taken the feed; its error then says so. It must be called once.
+	// process has taken the feed, or with ErrEventsGone when events have run out before they
+	// were read, as handle has failed for so long; a feed that is opened then begins after
+	// them. It must be called once.
 	Consume(ctx context.Context, handle func(ctx context.Context, events []Event, through time.Time) error) error
 }
 
@@ -182,8 +189,10 @@ type EventFeed interface {
 // that. Feeds are read by time as well: what is lost is seen later.
 type Waker interface {
 	// OnWrite sets what is called after a write with the names of the feeds that have a
-	// change for it. It must not block.
+	// change for it, nil for nothing. It must not block.
 	OnWrite(func(feeds []string))
+	// Feeds are the names of the feeds that a peer reads.
+	Feeds(id peer.ID) []string
 	// Wake lets the readers of feeds in this process look at once.
 	Wake(feeds ...string)
 	// SetWoken says that Wake is called for what others write. While it is, feeds are
