@@ -1,0 +1,35 @@
+package relay
+
+import "sync/atomic"
+
+// Stats is what a Relay has done since it was made.
+type Stats struct {
+	// Usable is whether the streams could be used when they were looked at last, Refused
+	// how often they could not.
+	Usable  bool
+	Refused uint64
+	// Shards is how many it has now.
+	Shards int
+	// Published are the events that the stream has acknowledged, Replayed those that were
+	// told again.
+	Published, Replayed uint64
+	// Malformed are the events that cannot be told, Failures the batches that could not
+	// be published and were tried again.
+	Malformed, Failures uint64
+}
+
+type counters struct {
+	isUsable                                          atomic.Bool
+	held                                              atomic.Int64
+	refused, published, replayed, malformed, failures atomic.Uint64
+}
+
+// Stats returns what the Relay has done. It may be called at any time.
+func (r *Relay) Stats() Stats {
+	s := &r.stats
+	return Stats{
+		Usable: s.isUsable.Load(), Refused: s.refused.Load(), Shards: int(s.held.Load()),
+		Published: s.published.Load(), Replayed: s.replayed.Load(),
+		Malformed: s.malformed.Load(), Failures: s.failures.Load(),
+	}
+}
