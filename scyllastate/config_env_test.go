@@ -52,7 +52,7 @@ func TestConfigEnv(t *testing.T) {
 		"zone":                     {"CLUSTER_SCYLLA_ZONE", "rack-2", `"rack-2"`},
 		"trusted_peers":            {"CLUSTER_SCYLLA_TRUSTEDPEERS", testPeer, `["` + testPeer + `"]`},
 	}
-	names := envNames(reflect.TypeFor[configJSON](), envPrefix, "")
+	names := jsonSection().Variables(reflect.TypeFor[configJSON]())
 	for field, name := range names {
 		tc, ok := cases[field]
 		if !ok {

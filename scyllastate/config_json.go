@@ -1,18 +1,14 @@
 package scyllastate
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"reflect"
 	"strings"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/config"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/servicejson"
 )
 
 // configJSON is Config as it is written in service.json. The Go names of the
@@ -55,13 +51,8 @@ type tlsJSON struct {
 func (cfg *Config) LoadJSON(raw []byte) error {
 	defaults := defaultSettings()
 	jcfg := defaults.toJSON()
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(jcfg); err != nil {
-		return explainJSONError(err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("state.scylla: something follows the JSON object: remove it")
+	if err := jsonSection().Decode(raw, jcfg); err != nil {
+		return err
 	}
 	settings, err := jcfg.parse()
 	if err != nil {
@@ -77,6 +68,12 @@ func (cfg *Config) LoadJSON(raw []byte) error {
 // ToJSON returns cfg as it is written in service.json, password included.
 func (cfg *Config) ToJSON() ([]byte, error) {
 	return config.DefaultJSONMarshal(cfg.toJSON())
+}
+
+// ToDisplayJSON returns the configuration as JSON that can be shown: secrets
+// are masked, also where none is set.
+func (cfg *Config) ToDisplayJSON() ([]byte, error) {
+	return servicejson.Display(cfg.toJSON())
 }
 
 func (cfg *Config) toJSON() *configJSON {
@@ -186,37 +183,4 @@ func copyReplication(m map[string]int) map[string]int {
 		out[dc] = n
 	}
 	return out
-}
-
-// explainJSONError puts errors of encoding/json in the words of the file.
-func explainJSONError(err error) error {
-	var typeErr *json.UnmarshalTypeError
-	if errors.As(err, &typeErr) {
-		if typeErr.Field == "" {
-			return fmt.Errorf("state.scylla: a JSON %s instead of an object: write {…}", typeErr.Value)
-		}
-		return badField(typeErr.Field, "a JSON %s instead of %s", typeErr.Value, jsonKind(typeErr.Type))
-	}
-	// encoding/json has no error type for unknown fields.
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return fmt.Errorf("state.scylla: unknown field %s: correct its name or remove it", name)
-	}
-	return fmt.Errorf("state.scylla: not valid JSON: %w", err)
-}
-
-func jsonKind(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Int:
-		return "a whole number"
-	case reflect.Float64:
-		return "a number"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice:
-		return "a list of strings"
-	case reflect.String:
-		return "a string"
-	default:
-		return "an object"
-	}
 }

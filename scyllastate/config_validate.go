@@ -2,7 +2,6 @@ package scyllastate
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"regexp"
@@ -30,18 +29,9 @@ const (
 // maxTTL is the longest time to live that CQL accepts.
 const maxTTL = 20 * 365 * 24 * time.Hour
 
-// fieldError says what is wrong with one field of the configuration.
-type fieldError struct {
-	field   string // as in service.json, "tls.ca_file"
-	problem string
-}
-
-func (e *fieldError) Error() string {
-	return "state.scylla." + e.field + ": " + e.problem
-}
-
+// badField says what is wrong with one field, named as in service.json: "tls.ca_file".
 func badField(field, format string, args ...any) error {
-	return &fieldError{field: field, problem: fmt.Sprintf(format, args...)}
+	return jsonSection().BadField(field, format, args...)
 }
 
 // Validate checks every field by itself. The configuration manager calls it

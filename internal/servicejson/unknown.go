@@ -1,22 +1,23 @@
-package scyllastate
+package servicejson
 
 import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
 )
 
-// refuseUnknownEnv names the variables in the environment env that begin like
-// ours and set nothing: a misspelt CLUSTER_SCYLLA_HOSTS would otherwise leave a
-// peer with the default hosts.
-func refuseUnknownEnv(env []string) error {
-	const prefix = envPrefix + "_"
-	known := slices.Sorted(maps.Values(envNames(reflect.TypeFor[configJSON](), envPrefix, "")))
+// RefuseUnknown names the environment variables that begin like those of a section with
+// the fields of t and set nothing: a misspelt name would otherwise leave a field at
+// its default.
+func (s Section) RefuseUnknown(t reflect.Type) error {
+	prefix := s.EnvPrefix + "_"
+	known := slices.Sorted(maps.Values(s.Variables(t)))
 	var unknown []string
-	for _, kv := range env {
+	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, prefix) && !slices.Contains(known, name) {
 			unknown = append(unknown, name)
@@ -28,7 +29,7 @@ func refuseUnknownEnv(env []string) error {
 	slices.Sort(unknown)
 	problems := make([]string, len(unknown))
 	for i, name := range unknown {
-		advice := "docs/configuration.md lists them all"
+		advice := s.Page + " lists them all"
 		if near := nearestNames(name, known, len(prefix)); len(near) > 0 {
 			advice = "did you mean " + strings.Join(near, " or ") + "?"
 		}

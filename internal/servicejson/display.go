@@ -1,4 +1,4 @@
-package scyllastate
+package servicejson
 
 import (
 	"encoding/json"
@@ -9,18 +9,15 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/config"
 )
 
-// ToDisplayJSON returns the configuration as JSON that can be shown: secrets
-// are masked, also where none is set.
-func (cfg *Config) ToDisplayJSON() ([]byte, error) {
-	return displayJSON(cfg.toJSON())
-}
+// Hidden is what upstream shows in the place of a secret.
+const Hidden = "XXX_hidden_XXX"
 
 // masked is written in the place of a secret.
 type masked struct{}
 
-// MarshalJSON writes the text that upstream shows for hidden fields.
+// MarshalJSON writes Hidden.
 func (masked) MarshalJSON() ([]byte, error) {
-	return []byte(`"XXX_hidden_XXX"`), nil
+	return []byte(`"` + Hidden + `"`), nil
 }
 
 // UnmarshalJSON drops the secret.
@@ -28,10 +25,10 @@ func (*masked) UnmarshalJSON([]byte) error {
 	return nil
 }
 
-// displayJSON writes v as JSON with every field that is tagged hidden:"true"
-// masked, at any depth. Upstream's config.DisplayJSON masks the first level
-// only.
-func displayJSON(v any) ([]byte, error) {
+// Display writes a section as JSON with every field that is tagged hidden:"true"
+// masked, at any depth, also where nothing is set. Upstream's config.DisplayJSON
+// masks the first level only.
+func Display(v any) ([]byte, error) {
 	plain, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("writing the configuration for display: %w", err)
