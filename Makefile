@@ -75,6 +75,13 @@ test-migrate: need-engine need-cc tools build ## migration at length: stock's fo
 	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c 'go test -json -count=1 -p 1 -timeout 60m ./migrate/... && go test -json -count=1 -timeout 60m -run "Migrat|Bulk|Sweep|Live|Pace" ./scyllastate ./internal/e2e' | bin/testreport
 	@bin/cqlserver exec -periodic -- bin/bench -only migrate -out bench/out/migrate.json
 
+.PHONY: test-components
+test-components: need-engine need-cc tools ## events at length: three NATS servers that fail while pins are made, kills at every point of what tells and receives (20 minutes)
+	@go build -o bin/testreport ./internal/cqltest/testreport
+	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c '\
+	go test -json -count=1 -p 1 -timeout 60m ./events/... ./internal/natstest; failed=$$?; \
+	go test -json -count=1 -timeout 60m -run ^TestEvents ./internal/e2e || failed=$$?; exit $$failed' | bin/testreport
+
 .PHONY: model
 model: need-go need-model ## the protocol as a model in TLA+, checked exhaustively, and its mistakes found (10 minutes; MODEL_FLAGS='-run "fence at once" -trace')
 	@go build -o bin/model ./internal/model

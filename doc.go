@@ -16,11 +16,18 @@
 //	peer/role        what takes the place of an IPFS daemon where there is none
 //	events           what is told of the pinset, as it is on the wire
 //	events/bus       NATS as events need it: streams, numbers, replays, wake-ups
+//	events/embedded  a NATS server in the process, for one machine
+//	events/relay     the feeds of events in the database, told on NATS
+//	events/wake      wake-ups of feeds, from process to process
+//	events/consume   receiving events, none missing whatever NATS loses
+//	events/section   what service.json says of events
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	cmd              main packages, one per binary
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
+//	internal/servicejson  what our sections of service.json have in common
+//	internal/configpage  tests make the pages with the fields of a section
 //	internal/cqltest a real CQL server for tests and for the demo
 //	bench            the store beside a bare driver loop, peers beside stock's
 //	internal/e2e     tests of the built binaries with a real Kubo
@@ -36,9 +43,9 @@
 //	internal/docs      tests that the documentation tells the truth
 //
 // Imports point one way: cmd to internal/cli, which wires everything; peer to
-// state; scyllastate to state and internal/scylla; migrate to
+// state; scyllastate to state, internal/scylla and internal/servicejson; migrate to
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
-// to events and NATS. The test in this directory enforces it, and so does depguard in
+// to events, NATS, and state where that is told. The test in this directory enforces it, and so does depguard in
 // .golangci.yml.
 package ipfsclusterscylla

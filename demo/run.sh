@@ -33,6 +33,7 @@ configure() {
   export CLUSTER_IPFSPROXY_LISTENMULTIADDRESS=/ip4/$address/tcp/9095
   export CLUSTER_PINSVCAPI_HTTPLISTENMULTIADDRESS=/ip4/$address/tcp/9097
   export CLUSTER_MDNSINTERVAL=0
+  export CLUSTER_EVENTS_EMBEDDED_ENABLED=true CLUSTER_EVENTS_EMBEDDED_LISTEN=$address:4222
   export CLUSTER_SCYLLA_PORT=9042 CLUSTER_SCYLLA_HOSTS=$CQL_HOSTS
   if [[ $CQL_HOSTS =~ :([0-9]+)$ ]]; then
     CLUSTER_SCYLLA_PORT=${BASH_REMATCH[1]}
@@ -110,6 +111,13 @@ pin_file() {
   "$bin/cqlserver" query "SELECT * FROM $CLUSTER_SCYLLA_KEYSPACE.pins LIMIT 1"
 }
 
+# show_events shows what other programs are told of the pin.
+show_events() {
+  say "ipfs-cluster-service events tail --since 10m --cid $cid --count 2"
+  timeout "$ready_seconds" "$bin/ipfs-cluster-service" events tail --since 10m --cid "$cid" --count 2 ||
+    fail "there were not two events of the pin within $ready_seconds s"
+}
+
 # stop DIR ends what was started from DIR.
 stop() {
   end "$1" peer
@@ -157,6 +165,7 @@ demo() {
   init_peer
   start_peer
   pin_file
+  show_events
   say "done on ${CQL_ENGINE_NAME:-the CQL server at $CQL_HOSTS}; what ran is stopped and removed"
   cat <<'END'
 Next:
@@ -188,6 +197,7 @@ up() {
   init_peer
   start_peer
   pin_file
+  show_events
   cat >"$up_dir/usage" <<END
 
 Kubo, the peer and the CQL server are running. Try:
@@ -195,6 +205,7 @@ Kubo, the peer and the CQL server are running. Try:
   bin/ipfs-cluster-ctl --host $api add LICENSE
   bin/ipfs-cluster-ctl --host $api status
   IPFS_PATH=$IPFS_PATH bin/ipfs pin ls
+  CLUSTER_EVENTS_URLS=nats://$CLUSTER_EVENTS_EMBEDDED_LISTEN bin/ipfs-cluster-service -c $IPFS_CLUSTER_PATH events tail
   bin/cqlserver query 'SELECT * FROM $CLUSTER_SCYLLA_KEYSPACE.pins'
 Logs are in .build/up. What dies is started again by: make up
 Stop all of it, and delete its data, with: make down

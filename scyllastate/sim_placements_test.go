@@ -157,7 +157,7 @@ func (s simPlacements) noted(c api.Cid, was state.Placement, there bool, r simPl
 
 // hasEvent reports whether there is an event of the peer, in a revision that is not zero.
 func (s simPlacements) hasEvent(c api.Cid, kind int8, rev state.Revision) bool {
-	feed := eventFeedName(state.EventShard(c))
+	feed := state.EventFeedName(state.EventShard(c))
 	for slot, rows := range s.sp.w.changes {
 		if slot.feed == feed && slices.ContainsFunc(rows, func(r simChange) bool {
 			return r.kind == kind && r.peer == s.sp.id.String() && bytes.Equal(r.cid, c.Bytes()) && (rev == state.Revision{} || r.rev == gocql.UUID(rev))

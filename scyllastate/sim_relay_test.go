@@ -50,7 +50,7 @@ func (r *simRelay) shards() []int {
 func (r *simRelay) feeds() []string {
 	var out []string
 	for _, shard := range r.shards() {
-		out = append(out, eventFeedName(shard))
+		out = append(out, state.EventFeedName(shard))
 	}
 	return out
 }
@@ -59,7 +59,7 @@ func (r *simRelay) feeds() []string {
 func (r *simRelay) consume(p *process, shard int) {
 	feed, err := p.store.OpenEvents(p.ctx, shard)
 	if err == nil {
-		told := &simPublisher{relay: r, p: p, feed: eventFeedName(shard), revs: make(map[api.Cid]gocql.UUID)}
+		told := &simPublisher{relay: r, p: p, feed: state.EventFeedName(shard), revs: make(map[api.Cid]gocql.UUID)}
 		err = feed.Consume(p.ctx, told.publish)
 	}
 	r.w.mu.Lock()

@@ -10,10 +10,21 @@ import (
 	"testing"
 )
 
-// ourPrefix begins the variables of our section of service.json. Their names
-// are made from those of the fields and stand nowhere in the code: the
-// configuration page has them, which is generated.
-const ourPrefix = "CLUSTER_SCYLLA_"
+// ourPages are the pages with the variables of our sections of service.json, by how
+// these begin. Their names are made from those of the fields and stand nowhere in the
+// code: the pages have them, which are generated.
+func ourPages() map[string]string {
+	return map[string]string{"CLUSTER_SCYLLA_": "docs/configuration.md", "CLUSTER_EVENTS_": "docs/events-configuration.md"}
+}
+
+func isOurs(variable string) bool {
+	for prefix := range ourPages() {
+		if strings.HasPrefix(variable, prefix) {
+			return true
+		}
+	}
+	return false
+}
 
 // variablesIn returns the environment variables in a text, by how they begin.
 func variablesIn(text string) []string {
@@ -56,7 +67,7 @@ func (k known) hasVariable(name string) bool {
 }
 
 // readVariables returns the names in everything that is not documentation, and
-// those of the configuration page.
+// those of the configuration pages.
 func readVariables(t *testing.T, pages []page) map[string]bool {
 	t.Helper()
 	out := make(map[string]bool)
@@ -79,7 +90,7 @@ func readVariables(t *testing.T, pages []page) map[string]bool {
 			return err
 		}
 		for _, v := range variablesIn(string(text)) {
-			if !strings.HasPrefix(v, ourPrefix) {
+			if !isOurs(v) {
 				out[v] = true
 			}
 		}
@@ -88,13 +99,16 @@ func readVariables(t *testing.T, pages []page) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(pages, func(p page) bool { return p.name == "docs/configuration.md" })
-	for _, line := range pages[i].prose {
-		if m := regexp.MustCompile("^\\| `[a-z_.]+` \\| `(" + ourPrefix + "[A-Z0-9_]+)` \\|").FindStringSubmatch(line); m != nil {
-			out[m[1]] = true
+	for prefix, name := range ourPages() {
+		row := regexp.MustCompile("^\\| `[a-z_.]+` \\| `(" + prefix + "[A-Z0-9_]+)` \\|")
+		i := slices.IndexFunc(pages, func(p page) bool { return p.name == name })
+		for _, line := range pages[i].prose {
+			if m := row.FindStringSubmatch(line); m != nil {
+				out[m[1]] = true
+			}
 		}
 	}
-	if !out["CQL_REQUIRED"] || !out[ourPrefix+"HOSTS"] {
+	if !out["CQL_REQUIRED"] || !out["CLUSTER_SCYLLA_HOSTS"] || !out["CLUSTER_EVENTS_URLS"] {
 		t.Fatalf("the environment variables were not found, only %v", out)
 	}
 	return out

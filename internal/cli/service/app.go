@@ -99,6 +99,7 @@ func (cmd *command) app() *cli.App {
 		cmd.daemonCommand(),
 		cmd.stateCommand(),
 		cmd.migrateCommand(),
+		cmd.eventsCommand(),
 		cmd.versionCommand(),
 	}
 	app.Action = func(c *cli.Context) error {

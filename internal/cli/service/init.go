@@ -13,6 +13,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/section"
 )
 
 const (
@@ -35,7 +37,8 @@ func (cmd *command) initCommand() cli.Command {
    nor a datastore section. Name the database with CLUSTER_SCYLLA_HOSTS,
    CLUSTER_SCYLLA_KEYSPACE and so on, or edit the file afterwards. What the
    environment says is written to service.json, passwords included. The
-   database is not contacted.
+   database is not contacted. Events stay off, without a "state.events" section,
+   unless CLUSTER_EVENTS_URLS or CLUSTER_EVENTS_EMBEDDED_ENABLED asks for them.
 
    With --consensus crdt (the default) or --consensus raft each peer keeps the
    pinset itself, as upstream does.
@@ -176,7 +179,11 @@ func (cmd *command) fillConfig(c *cli.Context, cfg *initConfig, peers []ma.Multi
 			return fmt.Errorf("randomizing ports: %w", err)
 		}
 	}
-	if err := cfg.manager.ApplyEnvVars(); err != nil {
+	err := cfg.manager.ApplyEnvVars()
+	if err == nil && cfg.backend == backendScylla {
+		err = section.CheckEnv() // also where events are off
+	}
+	if err != nil {
 		return fmt.Errorf("applying environment variables to configuration: %w", err)
 	}
 	if c.Bool("custom-secret") && cfg.manager.Source == "" {

@@ -182,6 +182,25 @@ func TestInitWritesTheEnvironment(t *testing.T) {
 	}
 }
 
+// TestInitWritesEvents only if the environment asks for them.
+func TestInitWritesEvents(t *testing.T) {
+	t.Setenv("CLUSTER_EVENTS_PREFIX", "other")
+	off, crdt, on := t.TempDir(), t.TempDir(), t.TempDir()
+	mustRun(t, off, "init", "--state", "scylla")
+	t.Setenv("CLUSTER_EVENTS_EMBEDDED_ENABLED", "true")
+	mustRun(t, crdt, "init", "--consensus", "crdt")
+	mustRun(t, on, "init", "--state", "scylla")
+	for _, folder := range []string{off, crdt} {
+		if strings.Contains(readFile(t, folder, "service.json"), `"events"`) {
+			t.Errorf("events are written: %s", readFile(t, folder, "service.json"))
+		}
+	}
+	s := readSettings(t, on)
+	if s.at("state.events.embedded.enabled") != true || s.at("state.events.prefix") != "other" {
+		t.Errorf("state.events is %v", s.at("state.events"))
+	}
+}
+
 func TestInitPromptsBeforeItOverwrites(t *testing.T) {
 	t.Parallel()
 	const question = "The configuration file will be overwritten. Continue? [y/n]: "

@@ -17,6 +17,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/pintracker/stateless"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/section"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
@@ -80,6 +81,9 @@ func newScyllaInitConfig() *initConfig {
 		{config.Observations, cfgs.Tracing},
 	} {
 		manager.RegisterComponent(c.section, c.component)
+	}
+	if section.AskedByEnv() {
+		manager.RegisterComponent(config.State, &section.Config{})
 	}
 	return &initConfig{manager: manager, configs: cfgs, backend: backendScylla, scylla: scylla}
 }

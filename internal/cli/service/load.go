@@ -11,6 +11,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/config"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/section"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
@@ -25,6 +26,7 @@ const (
 type peerConfig struct {
 	*cmdutils.ConfigHelper
 	scylla  *scyllastate.Config
+	events  *section.Config // nil while events are off
 	backend string
 }
 
@@ -34,7 +36,9 @@ func (cmd *command) loadConfig() (*peerConfig, error) {
 	helper := cmdutils.NewConfigHelper(cmd.configPath, cmd.identityPath, "", "")
 	cfg := &peerConfig{ConfigHelper: helper, scylla: &scyllastate.Config{}}
 	helper.Manager().RegisterComponent(config.State, &scyllastate.Section{Config: cfg.scylla})
-	if err := cfg.load(cmd.configPath); err != nil {
+	events := &section.Section{}
+	helper.Manager().RegisterComponent(config.State, events)
+	if err := cfg.load(cmd.configPath, events); err != nil {
 		helper.Manager().Shutdown()
 		return nil, fmt.Errorf("loading configurations: %w", err)
 	}
@@ -45,7 +49,7 @@ func (cmd *command) loadConfig() (*peerConfig, error) {
 // make none. That takes a second, for which nobody has to wait.
 func (cfg *peerConfig) release() { go cfg.Manager().Shutdown() }
 
-func (cfg *peerConfig) load(path string) error {
+func (cfg *peerConfig) load(path string, events *section.Section) error {
 	if err := cfg.LoadConfigFromDisk(); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("there is no %s: run \"%s init\" first, or name another folder with --config", path, programName)
@@ -62,10 +66,17 @@ func (cfg *peerConfig) load(path string) error {
 	cfg.backend = backend
 	cfg.scylla.Secret = cfg.Configs().Cluster.Secret
 	if backend != backendScylla {
+		if cfg.Manager().IsLoadedFromJSON(config.State, events.ConfigKey()) {
+			return fmt.Errorf("%s: state.events is there, but events are told from the database, and the pinset is in consensus.%s: remove it", path, backend)
+		}
 		return nil
 	}
 	// The configuration manager validates before it applies the environment.
-	return cfg.scylla.ValidateAll()
+	if err := cfg.scylla.ValidateAll(); err != nil {
+		return err
+	}
+	cfg.events, err = events.Complete()
+	return err
 }
 
 // chooseBackend tells where the pinset is, by the sections of the loaded file.

@@ -117,6 +117,75 @@ func TestForeignEnvironment(t *testing.T) {
 	checkRefused(t, run(t, t.TempDir(), "", "init", "--state", "scylla"), "applying environment variables to configuration: "+want)
 }
 
+// TestEvents: what the daemon gets of state.events, and what is shown and saved of it.
+func TestEvents(t *testing.T) {
+	const url = "nats://u:geheim@nats1:4222"
+	load := func(t *testing.T, fields any, want string) {
+		t.Helper()
+		p := sharedPeer(t, map[string]map[string]any{"state": {"events": fields}})
+		shown, err := p.cfg.Manager().ToDisplayJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved, err := p.cfg.Manager().ToJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(shown), "geheim") {
+			t.Errorf("a password is shown:\n%s", shown)
+		}
+		if want == "" {
+			if p.cfg.events != nil || !strings.Contains(string(shown), `"events": null`) || !strings.Contains(string(saved), `"events": null`) {
+				t.Errorf("events are off, and are %+v, shown as\n%s\nand saved as\n%s", p.cfg.events, shown, saved)
+			}
+			return
+		}
+		if p.cfg.events == nil || strings.Join(p.cfg.events.URLs, " ") != want ||
+			!strings.Contains(string(shown), "XXX_hidden_XXX@nats1") || !strings.Contains(string(saved), want) {
+			t.Errorf("events are %+v, shown as\n%s\nand saved as\n%s", p.cfg.events, shown, saved)
+		}
+	}
+	load(t, nil, "")
+	load(t, map[string]any{"urls": []string{url}}, url)
+	t.Setenv("CLUSTER_EVENTS_URLS", url)
+	load(t, nil, url)
+}
+
+// TestBadEvents refuses bad sections and variables before anything is started.
+func TestBadEvents(t *testing.T) {
+	refused := func(fields map[string]any, want string) {
+		t.Helper()
+		folder := initWith(t, map[string]map[string]any{"state": {"events": fields}})
+		checkRefused(t, run(t, folder, "", "daemon"), "loading configurations: "+filepath.Join(folder, "service.json")+": "+want)
+	}
+	refused(map[string]any{"url": "nats://nats1"},
+		`state.events: unknown field "url": correct its name or remove it`)
+	refused(map[string]any{"urls": []string{"nats://nats1"}, "embedded": map[string]any{"enabled": true}},
+		`state.events.urls: is set, but the server of embedded.enabled is the only one: remove urls, or set embedded.enabled to false to use them`)
+
+	crdt := t.TempDir()
+	mustRun(t, crdt, "init", "--consensus", "crdt")
+	s := readSettings(t, crdt)
+	s["state"] = map[string]any{"events": map[string]any{}}
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(crdt, "service.json"), string(text))
+	file := filepath.Join(crdt, "service.json")
+	checkRefused(t, run(t, crdt, "", "state", "crdt", "info"), "loading configurations: "+file+
+		": state.events is there, but events are told from the database, and the pinset is in consensus.crdt: remove it")
+
+	scylla := initWith(t, nil)
+	const unknown = "environment variable CLUSTER_EVENTS_URL: there is no such setting; did you mean CLUSTER_EVENTS_URLS?"
+	t.Setenv("CLUSTER_EVENTS_URL", "nats://nats1")
+	checkRefused(t, run(t, scylla, "", "daemon"), "loading configurations: "+unknown)
+	checkRefused(t, run(t, t.TempDir(), "", "init", "--state", "scylla"), "applying environment variables to configuration: "+unknown)
+	foreign := t.TempDir()
+	mustRun(t, foreign, "init", "--consensus", "crdt")
+	mustRun(t, foreign, "state", "crdt", "info")
+}
+
 func TestDaemonWithoutInit(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "missing")
 	checkRefused(t, run(t, folder, "", "daemon"),

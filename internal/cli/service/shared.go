@@ -35,11 +35,16 @@ const never = 100 * 365 * 24 * time.Hour
 func (p *clusterPeer) joinShared() error {
 	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
 	defer stop()
+	p.cfg.scylla.Events = p.cfg.events != nil
 	store, err := connect(ctx, p.cfg.scylla, scyllastate.Open)
 	if err != nil {
 		return err
 	}
 	p.closeLater(store.Close)
+	p.store = store
+	if err := p.connectEvents(ctx); err != nil {
+		return err
+	}
 	instance, err := p.instance()
 	if err != nil {
 		return err
@@ -53,6 +58,11 @@ func (p *clusterPeer) joinShared() error {
 		return nameSignal(ctx, err)
 	}
 	p.closeLater(p.shared.Close)
+	if p.cfg.events != nil {
+		if err := p.cfg.events.CheckPeers(p.shared.Others() + 1); err != nil {
+			return err
+		}
+	}
 	p.datastore = inmem.New() // for the DHT, whose records may get lost
 	p.closeLater(p.datastore.Close)
 	return nil

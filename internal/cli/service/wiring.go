@@ -25,9 +25,11 @@ import (
 	"go.opencensus.io/tag"
 	"go.uber.org/multierr"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
 	sharedpeer "github.com/ipfs-cluster/ipfs-cluster-scylla/peer"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/pinsvc"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
 // clusterPeer is a peer while it is put together, and all that must be closed
@@ -42,6 +44,8 @@ type clusterPeer struct {
 
 	datastore ds.Datastore
 	shared    *sharedpeer.Peer // nil for other backends
+	store     *scyllastate.Store
+	bus       *bus.Bus // nil without events
 	host      host.Host
 	pubsub    *pubsub.PubSub
 	dht       *dual.DHT
@@ -127,6 +131,7 @@ func (p *clusterPeer) start(ctx context.Context) error {
 	}
 	if p.shared != nil {
 		p.shared.Start(clusterHost, allocator)
+		return p.runEvents(p.store)
 	}
 	return nil
 }

@@ -1,0 +1,99 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli"
+	"go.uber.org/multierr"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
+)
+
+// busTimeout is how long a command waits for a NATS server.
+const busTimeout = 15 * time.Second
+
+func (cmd *command) eventsCommand() cli.Command {
+	return cli.Command{
+		Name:         "events",
+		Usage:        "Shows and repeats the events of the cluster",
+		OnUsageError: usageError,
+		Description: `
+   A cluster whose peers have the section "events" beside "scylla" in
+   service.json tells what becomes of its pins and peers on NATS JetStream.
+   These commands read that section and its environment variables, and may run
+   beside a daemon.
+`,
+		Subcommands: []cli.Command{
+			cmd.eventsTailCommand(),
+			cmd.eventsStatusCommand(),
+			cmd.eventsReplayCommand(),
+			cmd.deadLettersCommand(),
+		},
+		Action: groupAction,
+	}
+}
+
+// withBus reads the configuration, connects to NATS and calls f, whose context a signal
+// ends.
+func (cmd *command) withBus(f func(ctx context.Context, cfg *peerConfig, b *bus.Bus) error) (err error) {
+	cfg, err := cmd.loadConfig()
+	if err != nil {
+		return err
+	}
+	cfg.release()
+	if cfg.events == nil {
+		return fmt.Errorf("%s has no events: add \"events\": {} beside \"scylla\" in its section \"state\", or set CLUSTER_EVENTS_URLS, see docs/receiving-events.md", cmd.configPath)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
+	defer stop()
+	b, err := bus.Connect(cfg.busConfig())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		err = multierr.Append(err, b.Close(closing))
+	}()
+	if err := connected(ctx, b); err != nil {
+		return nameSignal(ctx, err)
+	}
+	if err := f(ctx, cfg, b); err != nil {
+		return nameSignal(ctx, err)
+	}
+	return nil
+}
+
+// connected waits until b has a connection.
+func connected(ctx context.Context, b *bus.Bus) error {
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
+	for b.Err() != nil {
+		select {
+		case <-ctx.Done():
+			if err := b.Err(); err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("%w: no server of %s has answered within %s", err, strings.Join(b.URLs(), ", "), busTimeout)
+			}
+			return context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// timeOrAge reads a time, or how long ago it is.
+func timeOrAge(flag, text string) (time.Time, error) {
+	if age, err := time.ParseDuration(text); err == nil && age >= 0 {
+		return time.Now().Add(-age), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading --%s: %q is neither an age, such as 90m, nor a time, such as 2026-01-31T12:00:00Z", flag, text)
+	}
+	return t, nil
+}
