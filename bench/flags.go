@@ -18,7 +18,9 @@ type command struct {
 }
 
 // parts are what -only can name.
-func parts() []string { return []string{"peer", "peers", "own", "store", "expiry", "migrate"} }
+func parts() []string {
+	return []string{"peer", "peers", "own", "store", "events", "relay", "wake", "expiry", "migrate"}
+}
 
 // parse reads the command line. An error matches flag.ErrHelp if help was asked for.
 func parse(args []string) (*command, error) {

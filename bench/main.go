@@ -6,11 +6,14 @@
 //     first pin, and its memory after two recover intervals.
 //   - Each operation of the store, beside a bare driver loop that sends the
 //     very same statements.
+//   - The write of a pin in a keyspace with events beside one without.
 //   - Clusters of peers beside clusters of stock's with crdt: pins by the REST API,
 //     how fast they are acknowledged and made, and what of the processors they take.
 //   - What a peer that holds many pins needs to list them and to compare them with
 //     IPFS.
 //   - How late pins are removed that run out at a high rate.
+//   - How fast a relay tells events, beside a bare publisher, and how soon a peer is
+//     woken for a pin.
 //   - A migration from the folder of a crdt peer, beside a bare driver loop
 //     that writes the same rows, its memory, and how long its check takes.
 //
@@ -53,6 +56,10 @@ type settings struct {
 	Migrated       int // pins in the folder that is migrated
 	MigratedTurn   int // of a turn beside the bare driver
 	MigratedRounds int
+
+	Told       int // events of a turn
+	TellRounds int
+	Woken      int // pins of which a peer is woken
 }
 
 func defaults() settings {
@@ -61,6 +68,7 @@ func defaults() settings {
 		Rounds: 30, Ops: 640, SingleOps: 60, Clients: 64, Listed: 20_000, Expiring: 5 * time.Minute,
 		Peers: []int{1, 4, 8}, ClusterPins: 3000, ClusterRounds: 1, Own: 300_000,
 		Migrated: 1_000_000, MigratedTurn: 1 << 17, MigratedRounds: 5,
+		Told: 10_000, TellRounds: 5, Woken: 500,
 	}
 }
 
@@ -71,6 +79,7 @@ func quick() settings {
 		Rounds: 2, Ops: 200, SingleOps: 20, Clients: 64, Listed: 2000, Expiring: 5 * time.Second,
 		Peers: []int{1, 2}, ClusterPins: 200, ClusterRounds: 1, Own: 5000,
 		Migrated: 10_000, MigratedTurn: 4000, MigratedRounds: 2,
+		Told: 1000, TellRounds: 2, Woken: 20,
 	}
 }
 
@@ -115,7 +124,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		{"peers", func() ([]table, error) { return measurePeers(ctx, db, c.service, c.stock, set) }},
 		{"own", func() ([]table, error) { return measureOwn(ctx, db, set) }},
 		{"store", func() ([]table, error) { return measureStore(ctx, db, set) }},
+		{"events", func() ([]table, error) { return measureEvents(ctx, db, set) }},
 		{"migrate", func() ([]table, error) { return measureMigrate(ctx, db, c.service, set) }},
+		{"relay", func() ([]table, error) { return measureRelay(ctx, db, set) }},
+		{"wake", func() ([]table, error) { return measureWake(ctx, db, set) }},
 		{"expiry", func() ([]table, error) { return measureExpiry(ctx, db, set) }},
 	} {
 		if c.only != "" && c.only != part.name {

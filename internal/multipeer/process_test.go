@@ -101,7 +101,7 @@ func (p *process) join(ctx context.Context, n *node, rejoin bool) error {
 	if err := trackerCfg.Default(); err != nil {
 		return err
 	}
-	p.shared, err = sharedpeer.Join(ctx, sharedpeer.Options{
+	opts := sharedpeer.Options{
 		Store: p.store, ID: n.id, Instance: n.name, Name: n.name, Role: role.Full, Rejoin: rejoin,
 		PingInterval: n.w.ping, RecoverInterval: n.w.recover, StopFor: n.w.hour,
 		Repin: func() bool {
@@ -109,8 +109,11 @@ func (p *process) join(ctx context.Context, n *node, rejoin bool) error {
 			return n.w.repin.Load()
 		},
 		TrustAll: true, Tracker: trackerCfg, Lost: func(err error) { p.lost <- err },
-	})
-	if err != nil {
+	}
+	if !store.EventsSince().IsZero() {
+		opts.Events = store
+	}
+	if p.shared, err = sharedpeer.Join(ctx, opts); err != nil {
 		return err
 	}
 	p.closeLater(p.shared.Close)

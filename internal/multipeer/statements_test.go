@@ -21,6 +21,10 @@ import (
 // the request until both copies are noted with their sizes.
 const mostStatements = 9
 
+// eventsPerPin is how many more it costs with events: one that the pin is written, and
+// one that it is made for each of two copies.
+const eventsPerPin = 3
+
 // looksAtRest is how often a peer looks at its own feed in a second when nothing wakes it.
 const looksAtRest = 4
 
@@ -36,12 +40,37 @@ func TestStatementsPerPin(t *testing.T) {
 	if long(t, "400 pins, not 20,000, and 16 at the same time, not 64") {
 		ahead, pins = 64, 20_000
 	}
-	w, nodes := worldOfFour(t)
-	work := w.costOfPins(nodes, 2, pins, ahead)
-	if work > mostStatements*pins {
-		t.Errorf("%d statements for %d pins, want at most %d each", work, pins, mostStatements)
+	w, nodes := worldOfFour(t, false)
+	checkCost(t, w.costOfPins(nodes, 2, pins, ahead), pins, 0)
+}
+
+// TestStatementsPerPinWithEvents is TestStatementsPerPin in a keyspace with events.
+func TestStatementsPerPinWithEvents(t *testing.T) {
+	const pins, ahead = 400, 16
+	w, nodes := worldOfFour(t, true)
+	checkCost(t, w.costOfPins(nodes, 2, pins, ahead), pins, eventsPerPin)
+	rows := 0
+	iter := w.sql.Query("SELECT feed FROM " + w.conf.Keyspace + ".changes").Iter()
+	for feed := ""; iter.Scan(&feed); {
+		if strings.HasPrefix(feed, "events/") {
+			rows++
+		}
 	}
-	if least := 7 * pins; work < least {
+	must(t, iter.Close())
+	// That a peer has come, and the first pins, which all hold. A write that was fenced,
+	// or a row that was appended again, has more.
+	if least := pins*eventsPerPin + len(nodes)*(1+1+len(nodes)); rows < least || rows > least+pins/4 {
+		t.Errorf("%d rows of events, want %d", rows, least)
+	}
+}
+
+// checkCost checks the statements of so many pins, with so many more for each.
+func checkCost(t *testing.T, work, pins, more int) {
+	t.Helper()
+	if most := (mostStatements + more) * pins; work > most {
+		t.Errorf("%d statements for %d pins, want at most %d", work, pins, most)
+	}
+	if least := (7 + more) * pins; work < least {
 		t.Errorf("only %d statements for %d pins: this test does not see them", work, pins)
 	}
 }
@@ -51,7 +80,7 @@ func TestStatementsPerPin(t *testing.T) {
 func TestStatementsByCopies(t *testing.T) {
 	longOnly(t, "it measures 6,000 pins; TestStatementsPerPin has two copies of fewer")
 	const pins, ahead = 3000, 16
-	w, nodes := worldOfFour(t)
+	w, nodes := worldOfFour(t, false)
 	for copies := 1; copies <= 2; copies++ {
 		got, want := float64(w.costOfPins(nodes, copies, pins, ahead))/pins, scale.PerPin+scale.PerHolder*float64(copies)
 		if t.Logf("%d copies: %.2f statements a pin, reckoned with %.2f", copies, got, want); math.Abs(got-want) > want/10 {
@@ -60,9 +89,10 @@ func TestStatementsByCopies(t *testing.T) {
 	}
 }
 
-// worldOfFour is one of four peers that have pinned before.
-func worldOfFour(t *testing.T) (*world, []*node) {
+// worldOfFour is one of four peers that have pinned before, with events or without.
+func worldOfFour(t *testing.T, events bool) (*world, []*node) {
 	w := newWorld(t)
+	w.conf.Events = events
 	w.ping = 3 * time.Second
 	w.size = func(context.Context, api.Cid) (int64, error) { return 1234, nil }
 	nodes := w.newNodes(4)
