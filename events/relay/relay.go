@@ -94,14 +94,13 @@ func (r *Relay) watch(ctx context.Context, begin func()) {
 			return
 		}
 		r.stats.isUsable.Store(err == nil)
-		switch {
-		case err == nil:
+		if err == nil {
 			if said != "" {
 				logger.Info("the streams of events can be used now")
 			}
 			said = ""
 			begin()
-		default:
+		} else {
 			r.stats.refused.Add(1)
 			if err.Error() != said {
 				logger.Warnf("events are not told from here, and wait in the database: %s", err)
