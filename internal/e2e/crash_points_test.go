@@ -156,11 +156,9 @@ func crashPassed(position time.Time) crashKey {
 }
 `
 
-// buildCrashing builds the service with all crash points.
-func buildCrashing(t *testing.T) string {
-	t.Helper()
-	var edits []overlay.Edit
-	added := make(map[string]string)
+// crashEdits are those that put all crash points into the code.
+func crashEdits() (edits []overlay.Edit, added map[string]string) {
+	added = make(map[string]string)
 	for _, p := range crashPoints {
 		call := fmt.Sprintf("crashAt(%s, %s)", strconv.Quote(p.name), p.cid)
 		text := p.anchor + "\n" + call
@@ -171,11 +169,7 @@ func buildCrashing(t *testing.T) string {
 		dir := path.Dir(p.file)
 		added[dir+"/crash_points.go"] = fmt.Sprintf(crashSource, path.Base(dir))
 	}
-	program, err := overlay.Program(t.Context(), "../..", "./cmd/ipfs-cluster-service", t.TempDir(), edits, added)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return program
+	return edits, added
 }
 
 // arms is the file that says where a process is to be killed, and the one that

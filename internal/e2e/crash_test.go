@@ -102,7 +102,8 @@ func newCrashing(t *testing.T, n int) *crashing {
 	t.Helper()
 	server := cqltest.Start(t)
 	db := on(t, server)
-	c := &crashing{t: t, program: buildCrashing(t), db: db, session: server.Session(t)}
+	program, _ := buildCrashing(t)
+	c := &crashing{t: t, program: program, db: db, session: server.Session(t)}
 	kubos := []*ipfs{startKubo(t), startKubo(t)}
 	for _, k := range kubos {
 		c.fresh = k.addBlocks(t, t.Name(), n)

@@ -4,9 +4,9 @@
 //
 // The tests build the programs, the service with the race detector. When
 // E2E_BIN names a folder that holds ipfs-cluster-service, ipfs-cluster-ctl and
-// ipfs (which is Kubo), they take those. TestCrashMatrix always builds a service
-// of its own, with places in it at which it can be killed; it tests a slice of
-// the matrix unless TEST_LONG=1.
+// ipfs (which is Kubo), they take those. TestCrashMatrix and TestEventsCrashMatrix
+// always build a service of their own, with places in it at which it can be killed;
+// they test a slice of their matrix unless TEST_LONG=1.
 //
 // Nothing listens outside loopback, all files are in folders of the tests, and
 // no process outlives the test process.
