@@ -205,7 +205,7 @@ Kubo, the peer and the CQL server are running. Try:
   bin/ipfs-cluster-ctl --host $api add LICENSE
   bin/ipfs-cluster-ctl --host $api status
   IPFS_PATH=$IPFS_PATH bin/ipfs pin ls
-  CLUSTER_EVENTS_URLS=nats://$CLUSTER_EVENTS_EMBEDDED_LISTEN bin/ipfs-cluster-service -c $IPFS_CLUSTER_PATH events tail
+  bin/ipfs-cluster-service -c $IPFS_CLUSTER_PATH events tail
   bin/cqlserver query 'SELECT * FROM $CLUSTER_SCYLLA_KEYSPACE.pins'
 Logs are in .build/up. What dies is started again by: make up
 Stop all of it, and delete its data, with: make down

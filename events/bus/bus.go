@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
@@ -40,6 +41,11 @@ type Bus struct {
 	mu       sync.Mutex
 	refusal  error     // the last one of a right
 	refusedT time.Time // when
+	// said is when an error that came by itself was logged last, by its text.
+	said map[string]time.Time
+	// sleeps is set while wake-ups are refused on this connection; slept has a value then.
+	sleeps atomic.Bool
+	slept  chan struct{}
 }
 
 // Connect makes a Bus. It does not wait for a server: a Bus connects, and connects again,
@@ -53,15 +59,18 @@ func Connect(cfg Config) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bus{cfg: cfg, id: nats.NewInbox(), closed: make(chan struct{})}
+	b := &Bus{cfg: cfg, id: nats.NewInbox(), said: make(map[string]time.Time), slept: make(chan struct{}, 1), closed: make(chan struct{})}
 	options = append(options,
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(reconnectWait), nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(maxPings),
 		// What is published without a connection fails at once, and does not arrive
 		// later, behind what was published in its place.
 		nats.ReconnectBufSize(-1),
-		nats.ConnectHandler(func(c *nats.Conn) { logger.Infof("connected to NATS at %s", c.ConnectedUrlRedacted()) }),
-		nats.ReconnectHandler(func(c *nats.Conn) { logger.Infof("connected to NATS again, at %s", c.ConnectedUrlRedacted()) }),
+		nats.ConnectHandler(func(c *nats.Conn) { logger.Infof("connected to NATS at %s", shownURL(c.ConnectedUrl())) }),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			b.sleeps.Store(false)
+			logger.Infof("connected to NATS again, at %s", shownURL(c.ConnectedUrl()))
+		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				logger.Warnf("lost the connection to NATS: %s", err)
@@ -82,13 +91,34 @@ func Connect(cfg Config) (*Bus, error) {
 	return b, nil
 }
 
+const (
+	// sayEvery is how often one text of an error is logged that comes by itself: what is
+	// refused is refused each time.
+	sayEvery = time.Minute
+	maxSaid  = 1000
+)
+
 // asyncError notes that a right is missing: the request that needed it times out.
 func (b *Bus) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
-	if errors.Is(err, nats.ErrPermissionViolation) {
-		b.mu.Lock()
-		b.refusal, b.refusedT = err, time.Now()
-		b.mu.Unlock()
+	now, text := time.Now(), err.Error()
+	if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(text, b.cfg.Prefix+".wake.") && !b.sleeps.Swap(true) {
+		select {
+		case b.slept <- struct{}{}:
+		default: // who watches has not seen the last one yet
+		}
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		b.refusal, b.refusedT = err, now
+	}
+	if now.Sub(b.said[text]) < sayEvery {
+		return
+	}
+	if len(b.said) >= maxSaid {
+		clear(b.said)
+	}
+	b.said[text] = now
 	logger.Warnf("NATS: %s", err)
 }
 
@@ -123,13 +153,19 @@ func (b *Bus) Err() error {
 func (b *Bus) URLs() []string {
 	shown := make([]string, len(b.cfg.URLs))
 	for i, text := range b.cfg.URLs {
-		if u, err := url.Parse(text); err == nil {
-			u.User = nil
-			text = u.String()
-		}
-		shown[i] = text
+		shown[i] = shownURL(text)
 	}
 	return shown
+}
+
+// shownURL is a URL that may be shown: a user, a password or a token is not in it.
+func shownURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return "a server whose URL cannot be read"
+	}
+	u.User = nil
+	return u.String()
 }
 
 // JetStream returns the client that the Bus uses.

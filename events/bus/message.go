@@ -34,6 +34,11 @@ const (
 	letterHeader   = "Ics-Letter"
 )
 
+// Headers are the names of the headers that a message of the stream may have from us.
+func Headers() []string {
+	return []string{KindHeader, EpochHeader, NumberHeader, replayHeader, consumerHeader, letterHeader}
+}
+
 // maxReplay bounds the name of a replay, in bytes.
 const maxReplay = 64
 

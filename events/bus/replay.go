@@ -21,6 +21,9 @@ var (
 	ErrNoRelay = errors.New("no relay answers")
 	// ErrRefused says that a relay cannot replay what was asked for, and why.
 	ErrRefused = errors.New("the relay refuses")
+	// ErrGone says that the database does not have all of that time any more, and that there
+	// is no use in asking again.
+	ErrGone = errors.New("events of that time are not kept any more")
 )
 
 // replayRequest asks for what a feed has after From and until To.
@@ -33,11 +36,12 @@ type replayRequest struct {
 type replayAnswer struct {
 	Replay string `json:"replay,omitempty"`
 	Error  string `json:"error,omitempty"`
+	Gone   bool   `json:"gone,omitzero"`
 }
 
 // AskReplay asks the relay of a shard to tell again what its feed has after from and until
 // to, and returns the name that the messages will have. They come in the stream, to all
-// consumers. An error matches ErrNoRelay or ErrRefused if one of these is the reason.
+// consumers. An error matches ErrNoRelay, ErrRefused or ErrGone if one of these is the reason.
 func (b *Bus) AskReplay(ctx context.Context, shard int, from, to time.Time) (string, error) {
 	data, err := json.Marshal(replayRequest{From: from.UTC(), To: to.UTC()})
 	if err != nil {
@@ -58,6 +62,8 @@ func (b *Bus) AskReplay(ctx context.Context, shard int, from, to time.Time) (str
 		return "", fmt.Errorf("reading the answer for a replay of shard %d: %w", shard, err)
 	}
 	switch {
+	case answer.Gone:
+		return "", fmt.Errorf("asking for a replay of shard %d: %w: %.500s", shard, ErrGone, answer.Error)
 	case answer.Error != "":
 		return "", fmt.Errorf("asking for a replay of shard %d: %w: %.500s", shard, ErrRefused, answer.Error)
 	case answer.Replay == "" || len(answer.Replay) > maxReplay:
@@ -79,7 +85,7 @@ func (b *Bus) AnswerReplays(shard int, answer func(from, to time.Time) (string, 
 			a.Replay, err = answer(request.From, request.To)
 		}
 		if err != nil {
-			a = replayAnswer{Error: err.Error()}
+			a = replayAnswer{Error: err.Error(), Gone: errors.Is(err, ErrGone)}
 		}
 		data, err := json.Marshal(a)
 		if err == nil {

@@ -59,7 +59,7 @@ type SyncReport struct {
 // Report looks at the servers and the streams. What cannot be seen is an error, beside what
 // can.
 func (b *Bus) Report(ctx context.Context) (Report, error) {
-	report := Report{Server: b.conn.ConnectedUrlRedacted(), Version: b.conn.ConnectedServerVersion()}
+	report := Report{Server: shownURL(b.conn.ConnectedUrl()), Version: b.conn.ConnectedServerVersion()}
 	for _, u := range b.cfg.MonitorURLs {
 		report.Sync = append(report.Sync, syncOf(ctx, u))
 	}
@@ -132,7 +132,7 @@ func (b *Bus) reportConsumers(ctx context.Context, report *Report) error {
 
 // syncOf reads how the server with a URL of monitoring writes to disk.
 func syncOf(ctx context.Context, monitorURL string) SyncReport {
-	report := SyncReport{URL: monitorURL}
+	report := SyncReport{URL: shownURL(monitorURL)}
 	ctx, cancel := context.WithTimeout(ctx, monitorTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(monitorURL, "/")+"/varz", http.NoBody)

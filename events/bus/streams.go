@@ -51,11 +51,35 @@ func (b *Bus) CheckMark(what string, metadata map[string]string) error {
 // there are servers now. Errors match ErrNotOurs, ErrNoJetStream, ErrNoStorage or
 // ErrNoRights where one of these is the reason.
 func (b *Bus) Ensure(ctx context.Context) error {
+	if got := b.conn.MaxPayload(); b.conn.IsConnected() && got < maxMessage {
+		return fmt.Errorf("the NATS server takes messages of %d bytes, and events need %d: raise its max_payload: %w", got, maxMessage, ErrNoStorage)
+	}
 	for _, cfg := range []jetstream.StreamConfig{
 		{Name: b.Stream(), Description: "events of an ipfs-cluster", Subjects: []string{b.Subjects()}},
 		{Name: b.DeadStream(), Description: "events that consumers of an ipfs-cluster could not handle", Subjects: []string{b.DeadSubject("*")}},
 	} {
 		if err := b.ensure(ctx, cfg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Find looks whether the streams are there and ours, and changes nothing. Errors are those of
+// Ensure.
+func (b *Bus) Find(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	start := time.Now()
+	for _, name := range []string{b.Stream(), b.DeadStream()} {
+		stream, err := b.js.Stream(ctx, name)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			return fmt.Errorf("there is no stream %s: no peer with events has made it yet: %w", name, err)
+		case err != nil:
+			return b.explain(err, start, "looking for the stream %s", name)
+		}
+		if err := b.CheckMark("the stream "+name, stream.CachedInfo().Config.Metadata); err != nil {
 			return err
 		}
 	}

@@ -213,3 +213,15 @@ func TestConfigIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestSmallMessages: a server that takes smaller messages than events may be is refused by
+// name, before one of them holds up a shard.
+func TestSmallMessages(t *testing.T) {
+	cluster := natstest.StartWith(t, 1, natstest.Options{Configure: func(o *server.Options) { o.MaxPayload = 64 << 10 }})
+	b := connect(t, cluster, nil)
+	for deadline := time.Now().Add(time.Minute); b.Err() != nil && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	}
+	if err := b.Ensure(t.Context()); !errors.Is(err, bus.ErrNoStorage) || !strings.Contains(err.Error(), "max_payload") {
+		t.Errorf("the streams are made on it: %v", err)
+	}
+}

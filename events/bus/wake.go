@@ -44,16 +44,17 @@ func (b *Bus) OnWake(feeds []string, wake func(feed string)) (stop func() error,
 	return stop, nil
 }
 
-// WatchConnection calls f with whether there is a connection: at once, and when that
-// changes, until ctx ends.
-func (b *Bus) WatchConnection(ctx context.Context, f func(connected bool)) {
+// WatchWakes calls f with whether wake-ups can be carried, as there is a connection and the
+// right: at once, and when that changes, until ctx ends.
+func (b *Bus) WatchWakes(ctx context.Context, f func(carried bool)) {
 	changed := b.conn.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
 	defer b.conn.RemoveStatusListener(changed)
 	for {
-		f(b.conn.IsConnected())
+		f(b.conn.IsConnected() && !b.sleeps.Load())
 		select {
 		case <-ctx.Done():
 			return
+		case <-b.slept:
 		case _, open := <-changed:
 			if !open { // the Bus was closed
 				f(false)

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
 )
 
 // Reason is why an event was put aside.
@@ -30,8 +31,6 @@ const (
 	errorHeader   = "Ics-Error"
 	subjectHeader = "Ics-Subject"
 	sizeHeader    = "Ics-Size"
-	// ours is what the headers of a message begin with that are put aside with it.
-	ours = "Ics-"
 	// maxDeadError bounds the text of an error, in bytes.
 	maxDeadError = 2 << 10
 )
@@ -53,9 +52,9 @@ func (c *Consumer) bury(ctx context.Context, msg jetstream.Msg, why error) error
 		return fmt.Errorf("reading where a message is from: %w", err)
 	}
 	dead := &nats.Msg{Subject: c.opts.Bus.DeadSubject(c.opts.Name), Data: msg.Data(), Header: make(nats.Header)}
-	for name, values := range msg.Headers() {
-		if strings.HasPrefix(name, ours) {
-			dead.Header[name] = values
+	for _, name := range bus.Headers() {
+		if value := headerText(msg.Headers().Get(name)); value != "" {
+			dead.Header.Set(name, value)
 		}
 	}
 	dead.Header.Set(reasonHeader, string(reason))
@@ -71,7 +70,7 @@ func (c *Consumer) bury(ctx context.Context, msg jetstream.Msg, why error) error
 		defer cancel()
 		ack, err := c.opts.Bus.JetStream().PublishMsg(ctx, dead, jetstream.WithMsgID(id), jetstream.WithExpectStream(c.opts.Bus.DeadStream()))
 		if err != nil {
-			err = errors.Join(err, c.opts.Bus.Ensure(ctx)) // it may be missing
+			err = errors.Join(err, c.opts.Bus.Find(ctx)) // which may say why
 		}
 		return ack, err
 	})

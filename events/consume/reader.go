@@ -36,12 +36,13 @@ type reader struct {
 	said string
 }
 
-// open makes the stream and the consumer if they are missing.
+// open looks for the stream, which whoever tells events makes, and makes the consumer if it
+// is missing.
 func (r *reader) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*requestTimeout)
 	defer cancel()
 	b := r.c.opts.Bus
-	if err := b.Ensure(ctx); err != nil {
+	if err := b.Find(ctx); err != nil {
 		return err
 	}
 	stream, err := b.JetStream().Stream(ctx, b.Stream())

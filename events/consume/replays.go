@@ -19,6 +19,8 @@ type ask struct {
 	sent int
 	// names are those of the replays that it has promised for what is asked for now.
 	names []string
+	// gone is until when what is missing is not kept any more.
+	gone time.Time
 	// next is when to ask again, and wait the pause before, which grows: each request for
 	// the same makes more work for a relay that is slow.
 	next time.Time
@@ -47,10 +49,13 @@ func (r *run) askAll(ctx context.Context) {
 	now := time.Now()
 	for i, s := range r.state.Shards {
 		a := &r.shards[i].ask
-		if len(s.Missing) == 0 || a.sent != 0 || now.Before(a.next) {
+		if a.sent != 0 || now.Before(a.next) {
 			continue
 		}
-		iv, again := s.ask()
+		iv, again, ok := s.ask(a.gone)
+		if !ok {
+			continue
+		}
 		if !again {
 			a.names, a.wait = nil, 0
 		}
@@ -78,9 +83,14 @@ func (r *run) answered(got answer) {
 	if got.err != nil {
 		a.wait = min(max(2*a.wait, time.Second), r.opts.AskAgain)
 		a.next = time.Now().Add(a.wait)
-		if errors.Is(got.err, bus.ErrRefused) {
-			logger.Errorf("consumer %s cannot get what it has missed: %s", r.opts.Name, got.err)
-		} else {
+		switch s := r.state.Shards[got.shard]; {
+		case errors.Is(got.err, bus.ErrGone) && s.asked != nil:
+			if a.gone.IsZero() {
+				logger.Errorf("consumer %s has missed events of shard %d after %s that nobody can tell any more, and goes on with later ones: %s", r.opts.Name, got.shard, s.asked.From.Format(time.RFC3339), got.err)
+			}
+			a.gone, a.next, a.wait = s.asked.To, time.Time{}, 0
+			s.asked = nil
+		default:
 			logger.Debugf("consumer %s: %s", r.opts.Name, got.err)
 		}
 		return

@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events"
@@ -159,15 +160,23 @@ func (s *shard) miss(iv interval) {
 }
 
 // ask returns what to ask a relay for, and whether that was asked for before and may
-// still be told. There must be something Missing.
-func (s *shard) ask() (iv interval, again bool) {
-	iv = s.Missing[0]
+// still be told. What was missed until gone nobody can tell any more. It returns false if
+// nothing else is Missing.
+func (s *shard) ask(gone time.Time) (iv interval, again, ok bool) {
+	i := slices.IndexFunc(s.Missing, func(m interval) bool { return m.To.After(gone) })
+	if i < 0 {
+		return interval{}, false, false
+	}
+	iv = s.Missing[i]
+	if !gone.IsZero() {
+		iv.From = later(iv.From, gone)
+	}
 	if end := iv.From.Add(maxReplay); !iv.From.IsZero() && iv.To.After(end) {
 		iv.To = end
 	}
 	again = s.asked != nil && *s.asked == iv
 	s.asked = &iv
-	return iv, again
+	return iv, again, true
 }
 
 // replayed notes that a time has been told again, by a relay that began to read after it

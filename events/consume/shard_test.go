@@ -182,7 +182,7 @@ func TestNothingIsMissedUnnoticed(t *testing.T) {
 				if len(s.Missing) == 0 {
 					return
 				}
-				iv, _ := s.ask()
+				iv, _, _ := s.ask(time.Time{})
 				replay = nil
 				for _, row := range f.rows {
 					if at(row).After(iv.From) && !at(row).After(iv.To) {

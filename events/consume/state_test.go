@@ -38,7 +38,7 @@ func FuzzParseState(f *testing.F) {
 		}
 		for i, sh := range again.Shards {
 			for n := len(sh.Missing); n > 0 && sh.Missing[0].To.Sub(sh.Missing[0].From) < 100*maxReplay; {
-				sh.ask()
+				sh.ask(time.Time{})
 				if !sh.replayed(*sh.asked) {
 					t.Fatalf("what was asked for is not taken off: shard %d, %+v", i, sh)
 				}
@@ -64,7 +64,7 @@ func TestReplayOfLess(t *testing.T) {
 		{interval{From: at(10), To: at(20).Add(-time.Nanosecond)}, false},
 	} {
 		s := shard{Missing: []interval{asked}}
-		s.ask()
+		s.ask(time.Time{})
 		if got := s.replayed(test.told); got != test.want || got != (len(s.Missing) == 0) {
 			t.Errorf("told %+v: %v, and %v is missing", test.told, got, s.Missing)
 		}
@@ -78,7 +78,7 @@ func TestAsksLessOften(t *testing.T) {
 	r.state = newState(at(1))
 	s, a := r.state.Shards[0], &r.shards[0].ask
 	s.Missing = []interval{{From: at(1), To: at(2)}}
-	s.ask()
+	s.ask(time.Time{})
 	for i, want := range []time.Duration{1, 2, 4, 8, 16, 16} {
 		a.sent = i + 1
 		r.answered(answer{sent: i + 1, name: "r"})

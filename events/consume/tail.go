@@ -34,6 +34,7 @@ func Tail(ctx context.Context, b *bus.Bus, since time.Time, f func(e events.Even
 		return fmt.Errorf("reading the stream %s: %w", b.Stream(), err)
 	}
 	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Stop)() // it waits for a stream that is gone
 	for {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		switch {
@@ -41,8 +42,11 @@ func Tail(ctx context.Context, b *bus.Bus, since time.Time, f func(e events.Even
 			return context.Cause(ctx)
 		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
 			return fmt.Errorf("reading the stream %s: %w", b.Stream(), err)
-		case err != nil:
-			continue // an outage: the iterator goes on
+		case err != nil: // an outage: the iterator goes on
+			if !pause(ctx, firstPause) {
+				return context.Cause(ctx)
+			}
+			continue
 		}
 		if !tailOne(b, m.Subject(), m.Headers(), m.Data(), f) {
 			return nil

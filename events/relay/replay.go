@@ -9,11 +9,17 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
+
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // maxWaiting is how many replays of a shard may wait.
 const maxWaiting = 16
+
+// maxAsked is how long a time may be that is asked for at once: what is told again must not
+// push out of the stream what nobody has read.
+const maxAsked = time.Hour
 
 // checkTime is how long it may take to find whether a replay can be promised: less than who
 // asks waits.
@@ -46,6 +52,9 @@ func (r *replays) answer(from, to time.Time) (string, error) {
 	if !to.After(from) {
 		return "", fmt.Errorf("there is no time after %s and until %s", from.Format(time.RFC3339Nano), to.Format(time.RFC3339Nano))
 	}
+	if !from.IsZero() && to.Sub(from) > maxAsked {
+		return "", fmt.Errorf("that is more than %s: ask for a part of it", maxAsked)
+	}
 	if err := r.check(from); err != nil {
 		return "", err
 	}
@@ -72,7 +81,15 @@ func (r *replays) answer(from, to time.Time) (string, error) {
 func (r *replays) check(from time.Time) error {
 	ctx, cancel := context.WithTimeout(r.ctx, checkTime)
 	defer cancel()
-	return r.turn.opts.Events.ReadEvents(ctx, r.turn.shard, from, from, func([]state.Event) error { return nil })
+	err := r.turn.opts.Events.ReadEvents(ctx, r.turn.shard, from, from, func([]state.Event) error { return nil })
+	switch {
+	case errors.Is(err, state.ErrEventsGone):
+		return fmt.Errorf("%w: %s is too long ago", bus.ErrGone, from.Format(time.RFC3339))
+	case err != nil:
+		logger.Debugf("a replay of shard %d cannot be promised: %s", r.turn.shard, err)
+		return errors.New("the database does not answer now")
+	}
+	return nil
 }
 
 // run tells replays until the turn ends. One that fails is asked for again.

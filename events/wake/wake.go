@@ -54,7 +54,7 @@ func (w *Waker) Listen(feeds ...string) (stop func(), err error) {
 }
 
 // Run tells others of what this process writes, until ctx ends. The feeds of this process,
-// which are given, it has looked at less often while there is a connection.
+// which are given, it has looked at less often while that can be done.
 func (w *Waker) Run(ctx context.Context, feeds ...string) error {
 	stop, err := w.Listen(feeds...)
 	if err != nil {
@@ -66,7 +66,7 @@ func (w *Waker) Run(ctx context.Context, feeds ...string) error {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		w.bus.WatchConnection(ctx, w.feed.SetWoken)
+		w.bus.WatchWakes(ctx, w.feed.SetWoken)
 		w.feed.SetWoken(false)
 	}()
 	defer func() { <-watched }()

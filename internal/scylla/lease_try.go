@@ -22,12 +22,14 @@ func (db *DB) TryLease(ctx context.Context, name, holder string, ttl time.Durati
 	if !mine && now.until.After(time.Now()) {
 		return 0, false, nil
 	}
-	epoch = 1
+	// Also in a keyspace that was made anew, or comes from a backup, an epoch is larger than
+	// those before.
+	epoch = time.Now().UnixMilli()
 	switch {
 	case mine:
 		epoch = *now.epoch // also if it has run out: nobody has taken it
 	case now.epoch != nil:
-		epoch = *now.epoch + 1
+		epoch = max(epoch, *now.epoch+1)
 	}
 	held, err = l.write(ctx, holder, epoch, time.Now().Add(ttl), now.epoch)
 	switch {

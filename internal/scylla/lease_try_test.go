@@ -10,20 +10,28 @@ import (
 func TestTryLease(t *testing.T) {
 	db := openDB(t, testConfig(t))
 	change(t, db, leasesTable)
-	try := func(what, holder string, ttl time.Duration, epoch int64) {
+	epochs := []int64{0} // by their numbers, of which the next is larger
+	try := func(what, holder string, ttl time.Duration, n int) {
 		t.Helper()
 		got, held, err := db.TryLease(t.Context(), "x", holder, ttl)
-		if err != nil || held != (epoch > 0) || got != epoch {
-			t.Errorf("%s: %s has it %t at epoch %d, %v; want epoch %d", what, holder, held, got, err, epoch)
+		if n == len(epochs) && got > epochs[n-1] {
+			epochs = append(epochs, got)
+		}
+		if err != nil || held != (n > 0) || n >= len(epochs) || got != epochs[n] {
+			t.Errorf("%s: %s has it %t at epoch %d, %v; want number %d of %d", what, holder, held, got, err, n, epochs)
 		}
 	}
-	free := func(holder string, epoch int64) {
+	before := time.Now().UnixMilli()
+	free := func(holder string, n int) {
 		t.Helper()
-		if err := db.FreeLease(t.Context(), "x", holder, epoch); err != nil {
+		if err := db.FreeLease(t.Context(), "x", holder, epochs[n]); err != nil {
 			t.Error(err)
 		}
 	}
 	try("it is free", "one", time.Hour, 1)
+	if epochs[1] < before {
+		t.Errorf("the first epoch is %d: that of a keyspace of before may be larger", epochs[1])
+	}
 	try("it is held", "two", time.Hour, 0)
 	try("it is prolonged", "one", time.Hour, 1)
 	free("two", 1)

@@ -27,8 +27,8 @@ func (cmd *command) eventsTailCommand() cli.Command {
    docs/events.md for what is in them. Several --type, --cid or --owner show
    what matches one of each.
 
-   It is made to watch. What has to see every event is a consumer: see
-   docs/events-howto.md.
+   It is for watching. A program that must see every event needs a consumer:
+   docs/receiving-events.md.
 
    Examples:
      events tail
