@@ -303,8 +303,19 @@ func TestReadEvents(t *testing.T) {
 	if err := s.ReadEvents(t.Context(), shard, began, time.Now(), func([]state.Event) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("the error of f became %v", err)
 	}
-	if err := s.ReadEvents(t.Context(), shard, time.Now().Add(-feedTTL-time.Minute), time.Now(), func([]state.Event) error { return nil }); !errors.Is(err, state.ErrEventsGone) {
+	// There were none before they were turned on, so that all of them are there.
+	longAgo := time.Now().Add(-feedTTL - time.Minute)
+	for _, after := range []time.Time{{}, longAgo} {
+		if got := read(after, time.Now()); len(got) != 2 {
+			t.Errorf("after %s: %v", after, got)
+		}
+	}
+	s.eventsSince = longAgo
+	if err := s.ReadEvents(t.Context(), shard, longAgo, time.Now(), func([]state.Event) error { return nil }); !errors.Is(err, state.ErrEventsGone) {
 		t.Errorf("events of last week: %v", err)
+	}
+	if got := read(time.Time{}, time.Now()); len(got) != 2 {
+		t.Errorf("all that there are: %v", got)
 	}
 	at, err := s.tables.readCursor(t.Context(), state.EventFeedName(shard), eventConsumer)
 	if err != nil || !at.position.IsZero() {

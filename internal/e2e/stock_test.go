@@ -25,6 +25,7 @@ type addition struct {
 
 // additions are all of them.
 var additions = []addition{
+	{"", "events", "what becomes of pins and peers, told on NATS; see docs/receiving-events.md"},
 	{"", "migrate", "brings the pinset of another cluster in, and back; see docs/migration.md"},
 	{"init", "--state value", "the choice that this project adds; --consensus keeps its values"},
 	{"daemon", `--role value (default: "full") [$CLUSTER_ROLE]`, "peers of a shared pinset need not all hold pins; see docs/roles.md"},
