@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -63,7 +64,7 @@ func (b *Bus) AskReplay(ctx context.Context, shard int, from, to time.Time) (str
 	}
 	switch {
 	case answer.Gone:
-		return "", fmt.Errorf("asking for a replay of shard %d: %w: %.500s", shard, ErrGone, answer.Error)
+		return "", fmt.Errorf("asking for a replay of shard %d: %w: %.500s", shard, ErrGone, strings.TrimPrefix(answer.Error, ErrGone.Error()+": "))
 	case answer.Error != "":
 		return "", fmt.Errorf("asking for a replay of shard %d: %w: %.500s", shard, ErrRefused, answer.Error)
 	case answer.Replay == "" || len(answer.Replay) > maxReplay:

@@ -280,8 +280,11 @@ func TestReplays(t *testing.T) {
 	f.mu.Lock()
 	f.gone = timeOf(rows[1])
 	f.mu.Unlock()
-	if _, err := ask(timeOf(rows[0]), timeOf(rows[2])); !errors.Is(err, bus.ErrRefused) {
+	if _, err := ask(timeOf(rows[0]), timeOf(rows[2])); !errors.Is(err, bus.ErrGone) {
 		t.Errorf("asked for what is gone: %v", err)
+	}
+	if _, err := ask(timeOf(rows[1]), timeOf(rows[1]).Add(time.Hour+time.Minute)); !errors.Is(err, bus.ErrRefused) {
+		t.Errorf("asked for more than an hour: %v", err)
 	}
 	if _, err := ask(time.Time{}, timeOf(rows[2])); err != nil {
 		t.Errorf("asked for all that there is: %v", err)

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"fmt"
+	"go/version"
 	"net/netip"
 	"net/url"
 	"os/exec"
@@ -262,7 +263,8 @@ func TestDockerfile(t *testing.T) {
 	d := readDockerfile(t)
 	if goVersion := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(read(t, "go.mod")); goVersion == nil {
 		t.Error("go.mod names no Go version")
-	} else if !strings.HasPrefix(d.from[0], "golang:"+goVersion[1]+".") {
+	} else if built, _, _ := strings.Cut(strings.TrimPrefix(d.from[0], "golang:"), "-"); version.Lang("go"+built) != version.Lang("go"+goVersion[1]) ||
+		version.Compare("go"+built, "go"+goVersion[1]) < 0 {
 		t.Errorf("built by %s, go.mod wants Go %s", d.from[0], goVersion[1])
 	}
 	if len(d.packages) == 0 {
