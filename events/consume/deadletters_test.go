@@ -222,6 +222,7 @@ func TestRetryIsLost(t *testing.T) {
 	c.stop()
 	must(t, consume.RetryDeadLetter(t.Context(), b, 1))
 	must(t, b.JetStream().DeleteStream(t.Context(), b.Stream()))
+	must(t, b.Ensure(t.Context())) // as relays do
 	start(t, connect(t, cluster), "c", m, &tb, nil)
 	eventually(t, func() string {
 		// Until there is a stream again; copies are dropped.
@@ -251,7 +252,13 @@ func TestPutAsideBeforeAcknowledged(t *testing.T) {
 	must(t, b.JetStream().DeleteStream(t.Context(), b.DeadStream()))
 	tell(t, p, "bad")
 	truth = tell(t, p, "good")
-	eventually(t, func() string { return tb.differs(truth) })
+	eventually(t, func() string {
+		said := tb.differs(truth)
+		if said != "" {
+			must(t, b.Ensure(t.Context())) // as relays do
+		}
+		return said
+	})
 	if letter, err := consume.GetDeadLetter(t.Context(), b, 1); err != nil || letter.Reason != consume.Failed || c.Stats().Dead != 1 {
 		t.Errorf("the dead letter is %+v: %v", letter, err)
 	}
