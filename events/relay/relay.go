@@ -125,7 +125,7 @@ func (r *Relay) keep(ctx context.Context, shard int) {
 		if !r.stats.isUsable.Load() {
 			continue
 		}
-		t := &turn{Relay: r, shard: shard, holder: fmt.Sprintf("%s/%d", r.opts.Holder, n)}
+		t := &turn{Relay: r, shard: shard, mine: mine, holder: fmt.Sprintf("%s/%d", r.opts.Holder, n)}
 		err := t.run(ctx)
 		switch {
 		case err == nil || ctx.Err() != nil:

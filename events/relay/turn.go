@@ -34,7 +34,10 @@ type turn struct {
 	*Relay
 	shard  int
 	holder string
-	epoch  int64
+	// mine is whether the shard was rather for this relay than for others when it was
+	// tried for.
+	mine  bool
+	epoch int64
 
 	publisher *bus.Publisher
 	// manifested is when it was told how far the events are told, upTo how far.
@@ -113,7 +116,7 @@ func (t *turn) tell(ctx context.Context, feed state.EventFeed) error {
 // another relay. It should once when it has become another's: if that does not take it, this
 // relay does so again, and keeps it.
 func (t *turn) renew(ctx context.Context) {
-	wasMine, _ := t.opts.Mine(t.shard)
+	wasMine := t.mine
 	ticker := time.NewTicker(t.opts.LeaseTTL / 3)
 	defer ticker.Stop()
 	for {
