@@ -42,7 +42,8 @@ type Feed struct {
 	name  string
 	// consumer is who reads it: whose cursor it has.
 	consumer string
-	// start is where a cursor begins that was never there, zero for now.
+	// start is where a cursor begins that was never there. Zero means shortly before it is
+	// taken.
 	start time.Time
 	// lost says what became of changes that are not kept any more, for the log, and spare
 	// how far after the oldest that is kept it begins then.

@@ -91,6 +91,9 @@ func (p *Publisher) Manifest(ctx context.Context) error {
 // Through returns how far the events are told in the stream.
 func (p *Publisher) Through() time.Time { return p.through }
 
+// Latest returns the latest time among the events that are in the stream.
+func (p *Publisher) Latest() time.Time { return p.latest }
+
 // announce tells consumers what the next number follows, if they do not know: at the
 // beginning, and when numbers are left out. It makes the streams if they are missing.
 func (p *Publisher) announce(ctx context.Context) error {

@@ -81,13 +81,12 @@ func (b *Bus) Report(ctx context.Context) (Report, error) {
 func (b *Bus) reportStream(ctx context.Context, name string) (StreamReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	start := time.Now()
-	stream, err := b.js.Stream(ctx, name)
+	stream, err := b.look(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return StreamReport{}, fmt.Errorf("there is no stream %s", name)
 	}
 	if err != nil {
-		return StreamReport{}, b.explain(err, start, "looking for the stream %s", name)
+		return StreamReport{}, err
 	}
 	info := stream.CachedInfo()
 	return StreamReport{
@@ -102,9 +101,9 @@ func (b *Bus) reportConsumers(ctx context.Context, report *Report) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	start := time.Now()
-	stream, err := b.js.Stream(ctx, b.Stream())
+	stream, err := b.look(ctx, b.Stream())
 	if err != nil {
-		return b.explain(err, start, "looking for the stream %s", b.Stream())
+		return err
 	}
 	list := stream.ListConsumers(ctx)
 	for info := range list.Info() {
@@ -115,9 +114,9 @@ func (b *Bus) reportConsumers(ctx context.Context, report *Report) error {
 	if err := list.Err(); err != nil {
 		return b.explain(err, start, "listing the consumers of the stream %s", b.Stream())
 	}
-	dead, err := b.js.Stream(ctx, b.DeadStream())
+	dead, err := b.look(ctx, b.DeadStream())
 	if err != nil {
-		return b.explain(err, start, "looking for the stream %s", b.DeadStream())
+		return err
 	}
 	info, err := dead.Info(ctx, jetstream.WithSubjectFilter(b.DeadSubject("*")))
 	if err != nil {

@@ -65,37 +65,46 @@ func (b *Bus) Ensure(ctx context.Context) error {
 	return nil
 }
 
-// Find looks whether the streams are there and ours, and changes nothing. Errors are those of
-// Ensure.
-func (b *Bus) Find(ctx context.Context) error {
+// Find returns the stream of events if both streams are there and ours, and changes nothing.
+// Errors are those of Ensure.
+func (b *Bus) Find(ctx context.Context) (events jetstream.Stream, err error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	start := time.Now()
-	for _, name := range []string{b.Stream(), b.DeadStream()} {
-		stream, err := b.js.Stream(ctx, name)
-		switch {
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			return fmt.Errorf("there is no stream %s: no peer with events has made it yet: %w", name, err)
-		case err != nil:
-			return b.explain(err, start, "looking for the stream %s", name)
+	for _, name := range []string{b.DeadStream(), b.Stream()} {
+		events, err = b.look(ctx, name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil, fmt.Errorf("there is no stream %s: no peer with events has made it yet: %w", name, err)
 		}
-		if err := b.CheckMark("the stream "+name, stream.CachedInfo().Config.Metadata); err != nil {
-			return err
+		if err == nil {
+			err = b.CheckMark("the stream "+name, events.CachedInfo().Config.Metadata)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return events, nil
+}
+
+// look returns a stream, whoever's it is. The error matches jetstream.ErrStreamNotFound
+// where that is the reason.
+func (b *Bus) look(ctx context.Context, name string) (jetstream.Stream, error) {
+	start := time.Now()
+	stream, err := b.js.Stream(ctx, name)
+	if err != nil {
+		return nil, b.explain(err, start, "looking for the stream %s", name)
+	}
+	return stream, nil
 }
 
 func (b *Bus) ensure(ctx context.Context, ours jetstream.StreamConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	start := time.Now()
-	stream, err := b.js.Stream(ctx, ours.Name)
+	stream, err := b.look(ctx, ours.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return b.create(ctx, b.limit(ours))
 	case err != nil:
-		return b.explain(err, start, "looking for the stream %s", ours.Name)
+		return err
 	}
 	there := stream.CachedInfo().Config
 	if err := b.CheckMark("the stream "+ours.Name, there.Metadata); err != nil {

@@ -70,7 +70,8 @@ func (c *Consumer) bury(ctx context.Context, msg jetstream.Msg, why error) error
 		defer cancel()
 		ack, err := c.opts.Bus.JetStream().PublishMsg(ctx, dead, jetstream.WithMsgID(id), jetstream.WithExpectStream(c.opts.Bus.DeadStream()))
 		if err != nil {
-			err = errors.Join(err, c.opts.Bus.Find(ctx)) // which may say why
+			_, why := c.opts.Bus.Find(ctx)
+			err = errors.Join(err, why)
 		}
 		return ack, err
 	})

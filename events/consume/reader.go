@@ -41,13 +41,9 @@ type reader struct {
 func (r *reader) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*requestTimeout)
 	defer cancel()
-	b := r.c.opts.Bus
-	if err := b.Find(ctx); err != nil {
-		return err
-	}
-	stream, err := b.JetStream().Stream(ctx, b.Stream())
+	stream, err := r.c.opts.Bus.Find(ctx)
 	if err != nil {
-		return fmt.Errorf("looking for the stream %s: %w", b.Stream(), err)
+		return err
 	}
 	r.stream, r.made = stream, stream.CachedInfo().Created
 	if err := r.ensure(ctx); err != nil {

@@ -118,8 +118,8 @@ func (r *Relay) watch(ctx context.Context, begin func()) {
 // epoch, and an epoch has one publisher.
 func (r *Relay) keep(ctx context.Context, shard int) {
 	for n := 1; ; n++ {
-		mine, _ := r.opts.Mine(shard)
-		if (n > 1 || !mine) && !pause(ctx, r.wait(shard)) || ctx.Err() != nil {
+		mine, relays := r.opts.Mine(shard)
+		if (n > 1 || !mine) && !pause(ctx, r.wait(mine, relays)) || ctx.Err() != nil {
 			return
 		}
 		if !r.stats.isUsable.Load() {
@@ -139,9 +139,9 @@ func (r *Relay) keep(ctx context.Context, shard int) {
 
 // wait is how long a shard is left alone before it is tried for. One that is rather for
 // others is taken when they do not: by one of many, so that it costs no more with each.
-func (r *Relay) wait(shard int) time.Duration {
+func (r *Relay) wait(mine bool, relays int) time.Duration {
 	every := r.opts.LeaseTTL / 5
-	if mine, relays := r.opts.Mine(shard); !mine {
+	if !mine {
 		every = r.opts.LeaseTTL * time.Duration(max(1, relays/4))
 	}
 	return every/2 + rand.N(every) //nolint:gosec // not for security

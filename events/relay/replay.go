@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
-
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
@@ -42,19 +41,15 @@ type turn struct {
 	publisher *bus.Publisher
 	// manifested is when it was told how far the events are told, upTo how far.
 	manifested, upTo time.Time
-	// latest is the time of the last event.
-	latest time.Time
 	// failing is since when nothing could be published, zero while it can.
 	failing time.Time
 	end     context.CancelCauseFunc
 }
 
-func leaseName(shard int) string { return "events/" + strconv.Itoa(shard) }
-
 // run takes the shard, if it is free, and tells its events until ctx ends or somebody else
 // is to do so.
 func (t *turn) run(ctx context.Context) (err error) {
-	epoch, held, err := t.opts.Events.TryLease(ctx, leaseName(t.shard), t.holder, t.opts.LeaseTTL)
+	epoch, held, err := t.opts.Events.TryLease(ctx, state.EventFeedName(t.shard), t.holder, t.opts.LeaseTTL)
 	if err != nil || !held {
 		return err
 	}
@@ -66,7 +61,7 @@ func (t *turn) run(ctx context.Context) (err error) {
 	}
 	// Whoever has taken the lease since has another epoch, and may have opened the feed
 	// before this turn has: then it must not be read here under the older one.
-	switch now, held, err := t.opts.Events.TryLease(ctx, leaseName(t.shard), t.holder, t.opts.LeaseTTL); {
+	switch now, held, err := t.opts.Events.TryLease(ctx, state.EventFeedName(t.shard), t.holder, t.opts.LeaseTTL); {
 	case err != nil:
 		return err
 	case !held || now != epoch:
@@ -82,7 +77,7 @@ func (t *turn) run(ctx context.Context) (err error) {
 func (t *turn) free(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), freeTime)
 	defer cancel()
-	if err := t.opts.Events.FreeLease(ctx, leaseName(t.shard), t.holder, t.epoch); err != nil {
+	if err := t.opts.Events.FreeLease(ctx, state.EventFeedName(t.shard), t.holder, t.epoch); err != nil {
 		logger.Debugf("the lease of shard %d runs out by itself: %s", t.shard, err)
 	}
 }
@@ -131,7 +126,7 @@ func (t *turn) renew(ctx context.Context) {
 			return
 		}
 		wasMine = mine
-		epoch, held, err := t.opts.Events.TryLease(ctx, leaseName(t.shard), t.holder, t.opts.LeaseTTL)
+		epoch, held, err := t.opts.Events.TryLease(ctx, state.EventFeedName(t.shard), t.holder, t.opts.LeaseTTL)
 		switch {
 		case err != nil:
 			logger.Debugf("keeping the lease of shard %d: %s", t.shard, err)
@@ -152,25 +147,20 @@ func (t *turn) publish(ctx context.Context, facts []state.Event, through time.Ti
 	if len(batch) > 0 || through.After(t.publisher.Through()) {
 		if err := t.publisher.Publish(ctx, batch, through); err != nil {
 			t.fails(err)
-			return told{err}
+			return said{err}
 		}
 	}
 	t.failing = time.Time{}
 	t.stats.published.Add(uint64(len(batch)))
-	for _, m := range batch {
-		if m.At.After(t.latest) {
-			t.latest = m.At
-		}
-	}
 	t.manifest(ctx)
 	return nil
 }
 
-// told is an error that the relay has told of: who tries again need not.
-type told struct{ error }
+// said is an error that the relay has logged: who tries again need not.
+type said struct{ error }
 
-func (t told) Unavailable() bool { return true }
-func (t told) Unwrap() error     { return t.error }
+func (s said) Unavailable() bool { return true }
+func (s said) Unwrap() error     { return s.error }
 
 // fails ends the turn when nothing could be published for long: another relay may be able
 // to.
@@ -189,7 +179,7 @@ func (t *turn) fails(err error) {
 // the next one says more.
 func (t *turn) manifest(ctx context.Context) {
 	every := manifestIdle
-	if t.upTo.Before(t.latest) {
+	if t.upTo.Before(t.publisher.Latest()) {
 		every = manifestEvery
 	}
 	if time.Since(t.manifested) < every {

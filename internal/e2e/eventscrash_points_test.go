@@ -67,7 +67,7 @@ var eventPoints = []eventPoint{
 	{"batch: stored", publisherFile, "p.stored = p.last\n\tif through.After(p.through)", before, "for _, m := range batch {\n\tcrashServer(\"server, \"+NAME, crashID(m.ID))\n\tcrashAt(NAME, crashID(m.ID))\n}"},
 	{"batch: published, the cursor is not saved", turnFile, "t.failing = time.Time{}", after, "for _, f := range facts {\n\tcrashAt(NAME, f.Cid)\n}"},
 	{"batch: seen", tellFile, "e.handed, e.handedAt = through, time.Now()", after, "for _, f := range events {\n\tcrashSeen(f.Cid)\n}"},
-	{"manifest: published", turnFile, "t.manifested, t.upTo = time.Now(), t.publisher.Through()", before, "if t.upTo.Before(t.latest) {\n\tcrashAt(NAME, crashShard(t.shard))\n}"},
+	{"manifest: published", turnFile, "t.manifested, t.upTo = time.Now(), t.publisher.Through()", before, "if t.upTo.Before(t.publisher.Latest()) {\n\tcrashAt(NAME, crashShard(t.shard))\n}"},
 	{"events: before the cursor passes", feedFile, "err := f.save(ctx, position)", before, "if f.consumer == eventConsumer {\n\tcrashAt(NAME, crashPassed(position))\n}"},
 	{"events: after the cursor passed", feedFile, "t.out.saved()", after, "if f.consumer == eventConsumer {\n\tcrashAt(NAME, crashPassed(position))\n}"},
 	{"replay: in the middle", againFile, "return r.bus.explain(err, start, \"replaying shard %d\", r.header.Shard)\n\t}", after, "crashServer(\"server, \"+NAME, crashShard(r.header.Shard))\ncrashAt(NAME, crashShard(r.header.Shard))"},

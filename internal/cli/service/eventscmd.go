@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/urfave/cli"
 	"go.uber.org/multierr"
 
@@ -84,6 +85,27 @@ func connected(ctx context.Context, b *bus.Bus) error {
 		}
 	}
 	return nil
+}
+
+// noArguments refuses what follows a command that takes nothing but flags.
+func noArguments(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return fmt.Errorf("reading the arguments: %q is not one, see %s --help", c.Args().First(), strings.TrimPrefix(c.Command.HelpName, programName+" "))
+	}
+	return nil
+}
+
+// decodeCIDs reads the CIDs of --cid, which may be lists.
+func decodeCIDs(lists []string) ([]api.Cid, error) {
+	var cids []api.Cid
+	for _, text := range fields(lists) {
+		c, err := api.DecodeCid(text)
+		if err != nil {
+			return nil, fmt.Errorf("reading --cid: %q is not a CID: %w", text, err)
+		}
+		cids = append(cids, c)
+	}
+	return cids, nil
 }
 
 // timeOrAge reads a time, or how long ago it is.

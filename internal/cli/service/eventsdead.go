@@ -113,8 +113,8 @@ func (cmd *command) printJSON(v any, indent string) error {
 }
 
 func (cmd *command) deadLettersList(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return fmt.Errorf("reading the arguments: %q is not one, see events dead-letters list --help", c.Args().First())
+	if err := noArguments(c); err != nil {
+		return err
 	}
 	return cmd.withBus(func(ctx context.Context, _ *peerConfig, b *bus.Bus) error {
 		table := tabwriter.NewWriter(cmd.stdout, 0, 0, 2, ' ', 0)

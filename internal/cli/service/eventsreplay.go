@@ -48,9 +48,9 @@ func (cmd *command) eventsReplayCommand() cli.Command {
 }
 
 func (cmd *command) eventsReplay(c *cli.Context) error {
-	cids, all, text := fields(c.StringSlice("cid")), c.Bool("all"), c.String("since")
+	texts, all, text := fields(c.StringSlice("cid")), c.Bool("all"), c.String("since")
 	wanted := 0
-	for _, set := range []bool{len(cids) > 0, all, text != ""} {
+	for _, set := range []bool{len(texts) > 0, all, text != ""} {
 		if set {
 			wanted++
 		}
@@ -65,13 +65,9 @@ func (cmd *command) eventsReplay(c *cli.Context) error {
 			return err
 		}
 	}
-	var decoded []api.Cid
-	for _, text := range cids {
-		one, err := api.DecodeCid(text)
-		if err != nil {
-			return fmt.Errorf("reading --cid: %q is not a CID: %w", text, err)
-		}
-		decoded = append(decoded, one)
+	cids, err := decodeCIDs(texts)
+	if err != nil {
+		return err
 	}
 	return cmd.withBus(func(ctx context.Context, cfg *peerConfig, b *bus.Bus) error {
 		return withStore(cfg.scylla, scyllastate.OpenExisting, func(ctx context.Context, store *scyllastate.Store) error {
@@ -86,8 +82,8 @@ func (cmd *command) eventsReplay(c *cli.Context) error {
 			switch {
 			case all:
 				err = r.all(ctx)
-			case len(decoded) > 0:
-				err = r.cids(ctx, decoded)
+			case len(cids) > 0:
+				err = r.cids(ctx, cids)
 			default:
 				err = r.since(ctx, since)
 			}

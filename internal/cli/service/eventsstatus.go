@@ -53,8 +53,8 @@ type syncJSON struct {
 }
 
 func (cmd *command) eventsStatus(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return fmt.Errorf("reading the arguments: %q is not one, see events status --help", c.Args().First())
+	if err := noArguments(c); err != nil {
+		return err
 	}
 	return cmd.withBus(func(ctx context.Context, cfg *peerConfig, b *bus.Bus) error {
 		seen, unseen := b.Report(ctx)

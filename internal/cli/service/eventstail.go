@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events"
@@ -47,8 +46,8 @@ func (cmd *command) eventsTailCommand() cli.Command {
 }
 
 func (cmd *command) eventsTail(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return fmt.Errorf("reading the arguments: %q is not one, see events tail --help", c.Args().First())
+	if err := noArguments(c); err != nil {
+		return err
 	}
 	filter, err := newEventFilter(c.StringSlice("type"), c.StringSlice("cid"), c.StringSlice("owner"))
 	if err != nil {
@@ -108,11 +107,11 @@ func newEventFilter(kinds, cids, owners []string) (eventFilter, error) {
 		}
 		f.kinds = append(f.kinds, kind)
 	}
-	for _, text := range fields(cids) {
-		c, err := api.DecodeCid(text)
-		if err != nil {
-			return f, fmt.Errorf("reading --cid: %q is not a CID: %w", text, err)
-		}
+	wanted, err := decodeCIDs(cids)
+	if err != nil {
+		return f, err
+	}
+	for _, c := range wanted {
 		f.cids = append(f.cids, c.String())
 	}
 	f.owners = owners
