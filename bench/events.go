@@ -24,12 +24,16 @@ func measureEvents(ctx context.Context, srv *server, set settings) (tables []tab
 		if err != nil {
 			return nil, err
 		}
-		conf.Events = side == 0
 		l := &load{set: set, holders: holders}
 		if l.store, err = scyllastate.Open(ctx, conf); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, l.store.Close()) }()
+		if side == 0 {
+			if err := l.store.StartEvents(ctx); err != nil {
+				return nil, err
+			}
+		}
 		if l.db, err = srv.session(ctx, conf); err != nil { // asks how many requests there were
 			return nil, err
 		}

@@ -68,12 +68,14 @@ func tellOn(ctx context.Context, srv *server, set settings, sync time.Duration) 
 	if err != nil {
 		return out, err
 	}
-	conf.Events = true
 	store, err := scyllastate.Open(ctx, conf)
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if err := store.StartEvents(ctx); err != nil {
+		return out, err
+	}
 	bench := &relayBench{store: store, bus: b}
 	for round := -1; round < set.TellRounds; round++ { // the first warms up
 		if err := bench.write(ctx, set.Told); err != nil {

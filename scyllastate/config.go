@@ -149,9 +149,6 @@ type Config struct {
 	// not part of this section: whoever opens a Store sets it, to what
 	// cluster.secret holds. The database gets a keyed hash of it only.
 	Secret []byte
-	// Events lets the keyspace have events, from the first Store with it on and for
-	// all. It is not part of this section either: there is a section for events.
-	Events bool
 }
 
 // TLSConfig says how connections to the database are encrypted. The
@@ -206,9 +203,10 @@ func defaultSettings() Config {
 }
 
 // set replaces all settings but keeps the Saver, whose channel the
-// configuration manager already listens on, and what is not part of the section.
+// configuration manager already listens on, and Secret, which is
+// not part of the section.
 func (cfg *Config) set(settings Config) {
-	settings.Saver, settings.Secret, settings.Events = cfg.Saver, cfg.Secret, cfg.Events
+	settings.Saver, settings.Secret = cfg.Saver, cfg.Secret
 	*cfg = settings
 }
 

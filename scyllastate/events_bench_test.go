@@ -15,9 +15,7 @@ import (
 // BenchmarkReadEvents is how many events a second the feeds hand on that are far behind,
 // to somebody who does nothing with them: the pins were written before.
 func BenchmarkReadEvents(b *testing.B) {
-	conf := testConfig(b)
-	conf.Events = true
-	s := openStore(b, conf)
+	s := withEvents(b, openStore(b, testConfig(b)))
 	var writing errgroup.Group
 	writing.SetLimit(writers)
 	for i := range b.N {

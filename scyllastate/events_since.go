@@ -15,28 +15,22 @@ import (
 // first peer that is configured to have events, and each process reads it when it
 // starts.
 
-// settleEvents returns since when the keyspace has events, zero if it has none. It has
-// from now on if this process wants them, and is not a tool that only looks.
-func settleEvents(ctx context.Context, db *scylla.DB, wanted, tool bool) (time.Time, error) {
-	for range 3 { // the second time it is there, whoever wrote it
-		since, err := readEventsSince(ctx, db)
-		switch {
-		case err != nil:
-			return time.Time{}, err
-		case since.IsZero() && (!wanted || tool):
-			return time.Time{}, nil
-		case since.IsZero():
-			if err := startEvents(ctx, db); err != nil {
-				return time.Time{}, err
-			}
-			continue
-		case !wanted:
-			logger.Warnf("the keyspace %s has events since %s: this process writes theirs, although it is not configured to have any",
-				db.Keyspace, since.UTC().Format(time.RFC3339))
-		}
-		return since, nil
+// StartEvents lets the keyspace have events from now on, if it has none yet, and this
+// store write them. It must be called before anything else of the store is: the peer of
+// a refused start must not have turned events on, so that Open does not do it.
+func (s *Store) StartEvents(ctx context.Context) error {
+	if !s.eventsSince.IsZero() {
+		return nil
 	}
-	return time.Time{}, fmt.Errorf("storing in the keyspace %s that it has events: it is not to be seen", db.Keyspace)
+	if err := startEvents(ctx, s.db); err != nil {
+		return err
+	}
+	since, err := readEventsSince(ctx, s.db) // whoever wrote it
+	if err == nil && since.IsZero() {
+		err = fmt.Errorf("storing in the keyspace %s that it has events: it is not there after", s.db.Keyspace)
+	}
+	s.eventsSince = since
+	return err
 }
 
 // readEventsSince returns what is stored, zero when nothing is.
@@ -47,8 +41,9 @@ func readEventsSince(ctx context.Context, db *scylla.DB) (since time.Time, err e
 	return since, nil
 }
 
-// startEvents stores that there are events from now on, if there are none. Only an error
-// says what became of it: the caller reads what is stored now.
+// startEvents stores that there are events from now on, if there are none. When it
+// returns no error it may have been refused by the database even so: the caller reads
+// what is stored now.
 func startEvents(ctx context.Context, db *scylla.DB) error {
 	applied, _, err := db.CAS(ctx, scylla.Bind(writeEventsSince, time.Now(), ownerRow))
 	switch {

@@ -2,58 +2,45 @@ package scyllastate
 
 import (
 	"errors"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gocql/gocql"
-	logging "github.com/ipfs/go-log/v2"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
-// withEventsOn is a configuration that has events.
-func withEventsOn(conf *Config) *Config {
-	c := *conf
-	c.Events = true
-	return &c
+// withEvents lets the keyspace of s have events.
+func withEvents(tb testing.TB, s *Store) *Store {
+	tb.Helper()
+	if err := s.StartEvents(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	return s
 }
 
-// TestEventsAreOfTheKeyspace shows that a keyspace has no events until the first store
-// with them opens it, that every store that is opened then has them since that moment,
-// and that one that is not configured so says it.
+// TestEventsAreOfTheKeyspace shows that a keyspace has no events until one store starts
+// them, and that every store that is opened then has them since that moment.
 func TestEventsAreOfTheKeyspace(t *testing.T) {
 	conf := testConfig(t)
-	warnings(t)
 	before := time.Now().Add(-time.Second)
-	var without *Store
-	if told := logtest.During(t, logging.LevelWarn, func() { without = openStore(t, conf) }); strings.Contains(told, "events") {
-		t.Errorf("a store without events says:\n%s", told)
+	for range 2 { // opening starts none
+		if since := openStore(t, conf).EventsSince(); !since.IsZero() {
+			t.Fatalf("a new keyspace has events since %s", since)
+		}
 	}
-	if since := without.EventsSince(); !since.IsZero() {
-		t.Fatalf("a new keyspace has events since %s", since)
-	}
-	since := openStore(t, withEventsOn(conf)).EventsSince()
+	since := withEvents(t, openStore(t, conf)).EventsSince()
 	if since.Before(before) || since.After(time.Now()) {
 		t.Fatalf("it has events since %s", since)
 	}
-	if told := logtest.During(t, logging.LevelWarn, func() {
-		if again := openStore(t, withEventsOn(conf)).EventsSince(); !again.Equal(since) {
-			t.Errorf("the next store has events since %s, not %s", again, since)
-		}
-	}); strings.Contains(told, "events") {
-		t.Errorf("a store that is to have events says:\n%s", told)
+	other := openStore(t, conf)
+	if got := other.EventsSince(); !got.Equal(since) {
+		t.Errorf("the next store has events since %s, not %s", got, since)
 	}
-	told := logtest.During(t, logging.LevelWarn, func() {
-		if other := openStore(t, conf).EventsSince(); !other.Equal(since) {
-			t.Errorf("a store that is configured without has events since %s", other)
-		}
-	})
-	if want := "this process writes theirs, although it is not configured to have any"; strings.Count(told, want) != 1 {
-		t.Errorf("the log lacks %q:\n%s", want, told)
+	if got := withEvents(t, other).EventsSince(); !got.Equal(since) {
+		t.Errorf("when it starts them they are since %s, not %s", got, since)
 	}
 	tool, err := OpenExisting(t.Context(), conf)
 	must(t, err)
@@ -63,28 +50,26 @@ func TestEventsAreOfTheKeyspace(t *testing.T) {
 	}
 }
 
-// TestEventsAtOnce lets stores make events at the same moment.
+// TestEventsAtOnce lets stores start events at the same moment.
 func TestEventsAtOnce(t *testing.T) {
-	conf := withEventsOn(testConfig(t))
-	got := make([]time.Time, 4)
+	conf := testConfig(t)
+	stores, got := make([]*Store, 4), make([]time.Time, 4)
+	for i := range stores {
+		stores[i] = openStore(t, conf)
+	}
 	var wg sync.WaitGroup
-	for i := range got {
+	for i, s := range stores {
 		wg.Go(func() {
-			s, err := Open(t.Context(), conf)
-			if err != nil {
+			if err := s.StartEvents(t.Context()); err != nil {
 				t.Error(err)
-				return
 			}
 			got[i] = s.EventsSince()
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
 		})
 	}
 	wg.Wait()
-	for _, since := range got[1:] {
-		if !since.Equal(got[0]) {
-			t.Errorf("they have events since %v", got)
+	for _, since := range got {
+		if since.IsZero() || !since.Equal(got[0]) {
+			t.Fatalf("they have events since %v", got)
 		}
 	}
 }

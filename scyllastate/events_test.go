@@ -24,7 +24,7 @@ import (
 // not expect: it is longer than that of openQuick.
 func openEventful(t *testing.T, conf *Config) *Store {
 	t.Helper()
-	return openLimited(t, withEventsOn(conf), limits{writeDeadline: 3 * time.Second, clockSkew: 100 * time.Millisecond})
+	return withEvents(t, openLimited(t, conf, limits{writeDeadline: 3 * time.Second, clockSkew: 100 * time.Millisecond}))
 }
 
 // listener remembers the events of a shard.
@@ -367,9 +367,10 @@ func TestWhatEventsCost(t *testing.T) {
 		"on":  {true, map[string]int{a.String(): 2, b.String(): 2, state.EventFeedName(state.EventShard(pin.Cid)): 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conf := testConfig(t)
-			conf.Events = tt.on
-			s := openStore(t, conf)
+			s := newTestStore(t)
+			if tt.on {
+				withEvents(t, s)
+			}
 			c := &costTables{tables: s.tables, appended: make(map[string]int)}
 			s.tables, s.intents.tables = c, c
 			must(t, s.Add(t.Context(), pin))

@@ -146,7 +146,7 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 				return err
 			}
 			s.conf.UnpinGrace = grace
-			if s.eventsSince, err = settleEvents(ctx, db, conf.Events, opts.existing); err != nil {
+			if s.eventsSince, err = readEventsSince(ctx, db); err != nil {
 				return err
 			}
 		}

@@ -46,7 +46,7 @@ func newSystem(t *testing.T) *system {
 	s := &system{t: t, nats: natstest.Start(t, 3)}
 	must(t, s.conf.Default())
 	s.conf.Hosts, s.conf.Port, s.conf.Keyspace = server.Hosts(), server.Port(), server.Emptied(t)
-	s.conf.Secret, s.conf.Events = []byte("the secret of the cluster under test"), true
+	s.conf.Secret = []byte("the secret of the cluster under test")
 	var err error
 	s.holder, err = peer.Decode("12D3KooWQiK1sYbGNnD9XtWF1sP95cawwwNy3d2WUwtP71McwUfZ")
 	must(t, err)
@@ -60,6 +60,7 @@ func (s *system) open() *scyllastate.Store {
 	store, err := scyllastate.Open(s.t.Context(), &conf)
 	must(s.t, err)
 	s.t.Cleanup(func() { _ = store.Close() })
+	must(s.t, store.StartEvents(s.t.Context()))
 	return store
 }
 

@@ -207,3 +207,41 @@ func TestEventsOfTwoPeers(t *testing.T) {
 	checkRefused(t, run(t, group[1].service(t, own, "daemon")), "state.events.embedded.enabled", "for a cluster of one peer", "has 2", "allow_many_peers")
 	group[0].stop(t)
 }
+
+// TestRefusedStartHasNoEvents: a peer that is refused has not turned on the events of the
+// others, which would be for good.
+func TestRefusedStartHasNoEvents(t *testing.T) {
+	t.Parallel()
+	server := cqltest.Start(t)
+	db, session := on(t, server), server.Session(t)
+	group := newGroup(t, db, []*ipfs{nil, nil}, nil)
+	group[0].launch(t, group[0].service(t, nil, "daemon", "--role", "api"))
+	eventually(t, readyTimeout, "the first peer is ready", func() error { return group[0].daemon.logged(t, readyLine, 1) })
+	embedded, listen := tell(t)
+	busy, err := net.Listen("tcp", listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkRefused(t, run(t, group[1].service(t, embedded, "daemon", "--role", "api")), "starting the NATS server", "cannot listen on "+listen)
+	if err := busy.Close(); err != nil {
+		t.Fatal(err)
+	}
+	noFile := map[string]string{"CLUSTER_EVENTS_URLS": "nats://" + listen, "CLUSTER_EVENTS_CREDENTIALSFILE": "missing.creds"}
+	checkRefused(t, run(t, group[1].service(t, noFile, "daemon", "--role", "api")), "missing.creds")
+	checkRefused(t, run(t, group[1].service(t, embedded, "daemon", "--role", "api")), "for a cluster of one peer", "has 2")
+	var since *time.Time
+	if err := session.Query("SELECT events_since FROM " + db.keyspace + ".cluster").Scan(&since); err != nil {
+		t.Fatal(err)
+	}
+	if since != nil {
+		t.Errorf("the keyspace has events since %s", since)
+	}
+	var peers int
+	if err := session.Query("SELECT COUNT(*) FROM " + db.keyspace + ".peers").Scan(&peers); err != nil {
+		t.Fatal(err)
+	}
+	if peers != 1 {
+		t.Errorf("there are %d peers", peers)
+	}
+	group[0].stop(t)
+}

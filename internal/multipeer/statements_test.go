@@ -92,7 +92,9 @@ func TestStatementsByCopies(t *testing.T) {
 // worldOfFour is one of four peers that have pinned before, with events or without.
 func worldOfFour(t *testing.T, events bool) (*world, []*node) {
 	w := newWorld(t)
-	w.conf.Events = events
+	if events {
+		w.startEvents()
+	}
 	w.ping = 3 * time.Second
 	w.size = func(context.Context, api.Cid) (int64, error) { return 1234, nil }
 	nodes := w.newNodes(4)

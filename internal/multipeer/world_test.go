@@ -70,14 +70,29 @@ func newWorld(t *testing.T) *world {
 // a day before there was a pinset, which is tested elsewhere.
 func (w *world) prepare() {
 	w.t.Helper()
-	conf := w.conf
-	conf.Port = w.server.Port()
-	store, err := scyllastate.Open(w.t.Context(), &conf)
-	must(w.t, err)
+	store := w.open()
 	for shard := range state.ExpiryShards {
 		must(w.t, store.SetDuePosition(w.t.Context(), shard, time.Now().Add(-time.Minute)))
 	}
 	must(w.t, store.Close())
+}
+
+// startEvents lets the keyspace have events.
+func (w *world) startEvents() {
+	w.t.Helper()
+	store := w.open()
+	must(w.t, store.StartEvents(w.t.Context()))
+	must(w.t, store.Close())
+}
+
+// open opens a store of no peer, which the caller closes.
+func (w *world) open() *scyllastate.Store {
+	w.t.Helper()
+	conf := w.conf
+	conf.Port = w.server.Port()
+	store, err := scyllastate.Open(w.t.Context(), &conf)
+	must(w.t, err)
+	return store
 }
 
 // newPeers makes a world in which so many peers run.

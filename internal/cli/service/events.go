@@ -55,6 +55,41 @@ func (p *clusterPeer) connectEvents(ctx context.Context) error {
 	return nil
 }
 
+// startEvents lets the keyspace have events if this peer is to have them. Nothing that refuses
+// a start comes after it: they are of all peers, and for good.
+func (p *clusterPeer) startEvents(ctx context.Context, store *scyllastate.Store) error {
+	if p.cfg.events == nil {
+		if since := store.EventsSince(); !since.IsZero() {
+			logger.Warnf("the keyspace %s has events since %s: this process writes theirs, although it is not configured to have any",
+				p.cfg.scylla.Keyspace, since.UTC().Format(time.RFC3339))
+		}
+		return nil
+	}
+	if err := p.cfg.events.CheckPeers(p.shared.Others() + 1); err != nil { // one that starts just now
+		return err
+	}
+	return store.StartEvents(ctx)
+}
+
+// checkAlone refuses a NATS server in the process of a peer that has others, before the peer
+// becomes one of them.
+func (p *clusterPeer) checkAlone(ctx context.Context, store *scyllastate.Store) error {
+	if p.cfg.events == nil {
+		return nil
+	}
+	members, err := store.ListMembers(ctx)
+	if err != nil {
+		return fmt.Errorf("events: counting the peers: %w", err)
+	}
+	peers := 1
+	for _, m := range members {
+		if m.ID != p.cfg.Identity().ID && m.Removed.IsZero() {
+			peers++
+		}
+	}
+	return p.cfg.events.CheckPeers(peers)
+}
+
 // closeIn gives what is closed its time.
 func closeIn(end func(context.Context) error) func() error {
 	return func() error {

@@ -35,14 +35,16 @@ const never = 100 * 365 * 24 * time.Hour
 func (p *clusterPeer) joinShared() error {
 	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
 	defer stop()
-	p.cfg.scylla.Events = p.cfg.events != nil
+	if err := p.connectEvents(ctx); err != nil {
+		return err
+	}
 	store, err := connect(ctx, p.cfg.scylla, scyllastate.Open)
 	if err != nil {
 		return err
 	}
 	p.closeLater(store.Close)
 	p.store = store
-	if err := p.connectEvents(ctx); err != nil {
+	if err := p.checkAlone(ctx, store); err != nil {
 		return err
 	}
 	instance, err := p.instance()
@@ -50,7 +52,7 @@ func (p *clusterPeer) joinShared() error {
 		return err
 	}
 	opts := p.joinOptions(store, instance)
-	if !store.EventsSince().IsZero() {
+	if p.cfg.events != nil || !store.EventsSince().IsZero() {
 		opts.Events = store
 	}
 	p.shared, err = peer.Join(ctx, opts)
@@ -58,10 +60,8 @@ func (p *clusterPeer) joinShared() error {
 		return nameSignal(ctx, err)
 	}
 	p.closeLater(p.shared.Close)
-	if p.cfg.events != nil {
-		if err := p.cfg.events.CheckPeers(p.shared.Others() + 1); err != nil {
-			return err
-		}
+	if err := p.startEvents(ctx, store); err != nil {
+		return err
 	}
 	p.datastore = inmem.New() // for the DHT, whose records may get lost
 	p.closeLater(p.datastore.Close)
