@@ -21,6 +21,10 @@
 //	events/wake      wake-ups of feeds, from process to process
 //	events/consume   receiving events, none missing whatever NATS loses
 //	events/section   what service.json says of events
+//	auth/principal   who a request comes from, whatever proved it
+//	auth/recent      what a store answered in the last seconds
+//	auth/jwt         bearer tokens of OIDC issuers
+//	auth/apikey      keys that the gateway hands out
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	cmd              main packages, one per binary
@@ -47,5 +51,7 @@
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
 // to events, NATS, and state where that is told. The test in this directory enforces it, and so does depguard in
+// state only; events to nothing but the standard library; auth to none of the
+// others. The test in this directory enforces it, and so does depguard in
 // .golangci.yml.
 package ipfsclusterscylla
