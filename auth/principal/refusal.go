@@ -11,6 +11,8 @@ type Refusal struct {
 	// Details may be told to the client. They hold no secret, nothing of keys, and
 	// nothing that only an owner of the credential should learn unless it was proved.
 	Details string
+	// Malformed says that what was sent cannot be read as a credential of its kind.
+	Malformed bool
 	// Err is why, for the record of the audit. May be nil.
 	Err error
 }
@@ -24,6 +26,11 @@ func (r *Refusal) Unwrap() error { return r.Err }
 // Refuse returns a *Refusal that tells the client details, because of err, which may be
 // nil.
 func Refuse(details string, err error) error { return &Refusal{Details: details, Err: err} }
+
+// RefuseMalformed is Refuse for what cannot be read.
+func RefuseMalformed(details string, err error) error {
+	return &Refusal{Details: details, Malformed: true, Err: err}
+}
 
 // Unavailable says that a credential cannot be checked now, since something that is
 // needed for it does not answer. Nobody knows whether it is good. Never taken for a

@@ -113,10 +113,8 @@ func (a *Answers[V]) ask(ctx context.Context, key string) (answer[V], error) {
 	}
 	if got.ok {
 		a.found.Add(key, got)
-		a.missing.Remove(key)
 	} else {
 		a.missing.Add(key, got)
-		a.found.Remove(key)
 	}
 	return got, nil
 }
