@@ -134,7 +134,7 @@ func TestPrincipal(t *testing.T) {
 		p, err := s.v.Verify(t.Context(), s.token.Text(), home)
 		want := principal.Principal{
 			ID: "p1", Tenant: "t1", Roles: []string{"pin-user"}, Scopes: []string{"pins:create", "pins:read"},
-			Method: principal.APIKey, Credential: s.token.ID, Expires: s.key.Expires,
+			Method: principal.MethodAPIKey, Credential: s.token.ID, Expires: s.key.Expires,
 		}
 		if p.Groups = nil; err != nil || !reflect.DeepEqual(p, want) {
 			t.Errorf("got %+v, %v", p, err)

@@ -120,6 +120,6 @@ func (k Key) allows(address netip.Addr) bool {
 func (k Key) principal() principal.Principal {
 	return principal.Principal{
 		ID: k.Owner, Tenant: k.Tenant, Roles: principal.Set(k.Roles), Groups: principal.Set(k.Groups), Scopes: principal.Set(k.Scopes),
-		Method: principal.APIKey, Credential: k.ID, Expires: k.Expires,
+		Method: principal.MethodAPIKey, Credential: k.ID, Expires: k.Expires,
 	}
 }

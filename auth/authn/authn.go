@@ -126,12 +126,12 @@ func (a *Authenticator) find(r *http.Request) (credential, error) {
 		all = append(all, credential{method: kind(text), text: text})
 	}
 	if a.config.Signatures != nil && (len(r.Header["Signature"]) > 0 || len(r.Header["Signature-Input"]) > 0) {
-		all = append(all, credential{method: principal.DID})
+		all = append(all, credential{method: principal.MethodDID})
 	}
 	if a.config.Cookie != "" {
 		for _, cookie := range r.CookiesNamed(a.config.Cookie) {
 			if cookie.Value != "" {
-				all = append(all, credential{method: principal.Session, text: cookie.Value, cookie: true})
+				all = append(all, credential{method: principal.MethodSession, text: cookie.Value, cookie: true})
 			}
 		}
 	}
@@ -150,12 +150,12 @@ func (a *Authenticator) find(r *http.Request) (credential, error) {
 // its own kind only.
 func kind(text string) principal.Method {
 	if strings.HasPrefix(text, apikey.Prefix) {
-		return principal.APIKey
+		return principal.MethodAPIKey
 	}
 	if header, err := jwt.Header(text); err == nil && header["typ"] == session.Type {
-		return principal.Session
+		return principal.MethodSession
 	}
-	return principal.JWT
+	return principal.MethodJWT
 }
 
 func (a *Authenticator) verify(r *http.Request, found credential) (principal.Principal, error) {
@@ -164,18 +164,18 @@ func (a *Authenticator) verify(r *http.Request, found credential) (principal.Pri
 	switch {
 	case found.cookie && a.origin.Check(r) != nil:
 		return p, errOrigin
-	case found.method == principal.APIKey && a.config.Keys != nil:
+	case found.method == principal.MethodAPIKey && a.config.Keys != nil:
 		return a.config.Keys.Verify(r.Context(), found.text, a.config.Address(r))
-	case found.method == principal.Session && a.config.Sessions != nil:
+	case found.method == principal.MethodSession && a.config.Sessions != nil:
 		return a.config.Sessions.Verify(r.Context(), found.text)
-	case found.method == principal.JWT && a.config.Tokens != nil:
+	case found.method == principal.MethodJWT && a.config.Tokens != nil:
 		if p, err = a.config.Tokens.Verify(r.Context(), found.text); err == nil {
 			return a.config.Owners.OfToken(r.Context(), p)
 		}
-	case found.method == principal.DID && a.config.Signatures != nil:
+	case found.method == principal.MethodDID && a.config.Signatures != nil:
 		var did string
 		if did, err = a.config.Signatures.Verify(r); err == nil {
-			return a.config.Owners.OfProof(r.Context(), principal.DID, did)
+			return a.config.Owners.OfProof(r.Context(), principal.MethodDID, did)
 		}
 	}
 	return principal.Principal{}, err

@@ -83,7 +83,7 @@ type gate struct {
 func newGate(t *testing.T) *gate {
 	t.Helper()
 	g := &gate{
-		tokens: &room{method: principal.JWT}, sessions: &room{method: principal.Session}, keys: &keys{room{method: principal.APIKey}},
+		tokens: &room{method: principal.MethodJWT}, sessions: &room{method: principal.MethodSession}, keys: &keys{room{method: principal.MethodAPIKey}},
 		signatures: &signatures{did: "did:key:zAlice"},
 		directory:  &directory{owners: map[string]principal.Principal{"did:key:zAlice": {ID: "alice", Tenant: "t1", Roles: []string{"pin-user"}}}},
 	}
@@ -129,17 +129,17 @@ func TestRequests(t *testing.T) {
 		reason    string
 		challenge string
 	}{
-		{name: "a token", headers: []string{"Authorization", "Bearer " + aJWT}, method: principal.JWT},
-		{name: "an opaque token", headers: []string{"Authorization", "Bearer opaque"}, method: principal.JWT},
-		{name: "a session", headers: []string{"Authorization", "Bearer " + aSession}, method: principal.Session},
-		{name: "a key", headers: []string{"Authorization", "Bearer " + aKey}, method: principal.APIKey},
-		{name: "bearer", headers: []string{"Authorization", "bearer " + aKey}, method: principal.APIKey},
-		{name: "BEARER", headers: []string{"authorization", "BEARER  " + aKey}, method: principal.APIKey},
-		{name: "padding", headers: []string{"Authorization", "Bearer abc=="}, method: principal.JWT},
-		{name: "a signature", headers: []string{"Signature", "sig=:AA==:", "Signature-Input", "sig=()"}, method: principal.DID},
-		{name: "half a signature", headers: []string{"Signature-Input", "sig=()"}, method: principal.DID},
-		{name: "a cookie", headers: []string{"Cookie", "__Host-pin=abc"}, method: principal.Session},
-		{name: "a cookie of a page of ours", headers: []string{"Cookie", "__Host-pin=abc", "Sec-Fetch-Site", "same-origin"}, method: principal.Session},
+		{name: "a token", headers: []string{"Authorization", "Bearer " + aJWT}, method: principal.MethodJWT},
+		{name: "an opaque token", headers: []string{"Authorization", "Bearer opaque"}, method: principal.MethodJWT},
+		{name: "a session", headers: []string{"Authorization", "Bearer " + aSession}, method: principal.MethodSession},
+		{name: "a key", headers: []string{"Authorization", "Bearer " + aKey}, method: principal.MethodAPIKey},
+		{name: "bearer", headers: []string{"Authorization", "bearer " + aKey}, method: principal.MethodAPIKey},
+		{name: "BEARER", headers: []string{"authorization", "BEARER  " + aKey}, method: principal.MethodAPIKey},
+		{name: "padding", headers: []string{"Authorization", "Bearer abc=="}, method: principal.MethodJWT},
+		{name: "a signature", headers: []string{"Signature", "sig=:AA==:", "Signature-Input", "sig=()"}, method: principal.MethodDID},
+		{name: "half a signature", headers: []string{"Signature-Input", "sig=()"}, method: principal.MethodDID},
+		{name: "a cookie", headers: []string{"Cookie", "__Host-pin=abc"}, method: principal.MethodSession},
+		{name: "a cookie of a page of ours", headers: []string{"Cookie", "__Host-pin=abc", "Sec-Fetch-Site", "same-origin"}, method: principal.MethodSession},
 
 		{name: "nothing", status: 401, reason: Unauthorized, challenge: noError},
 		{name: "who one says one is", headers: []string{"X-Forwarded-User", "alice", "X-Auth-Request-User", "alice", "X-Tenant", "t1", "Remote-User", "alice"}, status: 401, reason: Unauthorized, challenge: noError},
@@ -234,8 +234,8 @@ func TestAnswers(t *testing.T) {
 		g := newGate(t)
 		g.tokens.err, g.keys.err, g.sessions.err, g.signatures.err = test.err, test.err, test.err, test.err
 		for method, headers := range map[principal.Method][]string{
-			principal.JWT: {"Authorization", "Bearer " + aJWT}, principal.APIKey: {"Authorization", "Bearer " + aKey},
-			principal.Session: {"Cookie", "__Host-pin=a"}, principal.DID: {"Signature", "a"},
+			principal.MethodJWT: {"Authorization", "Bearer " + aJWT}, principal.MethodAPIKey: {"Authorization", "Bearer " + aKey},
+			principal.MethodSession: {"Cookie", "__Host-pin=a"}, principal.MethodDID: {"Signature", "a"},
 		} {
 			_, err := g.Authenticate(request(headers...))
 			var e *Error
@@ -291,7 +291,7 @@ func TestOwners(t *testing.T) {
 		g := newGate(t)
 		signed, token := []string{"Signature", "x"}, []string{"Authorization", "Bearer " + aJWT}
 		p, err := g.Authenticate(request(signed...))
-		want := principal.Principal{ID: "alice", Tenant: "t1", Roles: []string{"pin-user"}, Method: principal.DID, Credential: "did:key:zAlice", Subject: "did:key:zAlice"}
+		want := principal.Principal{ID: "alice", Tenant: "t1", Roles: []string{"pin-user"}, Method: principal.MethodDID, Credential: "did:key:zAlice", Subject: "did:key:zAlice"}
 		if err != nil || !reflect.DeepEqual(p, want) {
 			t.Errorf("by a DID: %+v, %v", p, err)
 		}
@@ -301,7 +301,7 @@ func TestOwners(t *testing.T) {
 		// The same principal with another credential.
 		g.directory.owners["iss#jwt"] = principal.Principal{ID: "alice", Tenant: "t1", Roles: []string{"pin-admin"}}
 		time.Sleep(time.Second)
-		if p, err = g.Authenticate(request(token...)); err != nil || p.ID != "alice" || p.Method != principal.JWT || p.Roles != nil {
+		if p, err = g.Authenticate(request(token...)); err != nil || p.ID != "alice" || p.Method != principal.MethodJWT || p.Roles != nil {
 			t.Errorf("a token of alice: %+v, %v", p, err)
 		}
 		g.directory.owners["iss#jwt"] = principal.Principal{ID: "alice", Tenant: "t2"}

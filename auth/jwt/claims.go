@@ -13,7 +13,7 @@ import (
 // principal returns whose the claims of a token are at a moment, and when the token was
 // issued. An error is a *principal.Refusal.
 func (i Issuer) principal(claims map[string]any, now time.Time) (principal.Principal, time.Time, error) {
-	p := principal.Principal{Method: principal.JWT, Issuer: i.URL}
+	p := principal.Principal{Method: principal.MethodJWT, Issuer: i.URL}
 	var issued time.Time
 	for _, step := range []func() error{
 		func() error { return i.checkAudience(claims) },

@@ -19,7 +19,7 @@ func TestPrincipals(t *testing.T) {
 	p, err := r.verifier.Verify(t.Context(), draftOf(keycloakClaims(r.a.url, now)).sign())
 	if want := (principal.Principal{
 		ID: r.a.url + "#8a6f", Tenant: "t1", Roles: []string{"pin-admin", "pin-user"}, Groups: []string{"/ops"}, Scopes: []string{"pins:create", "pins:read"},
-		Method: principal.JWT, Credential: "jti-1", Issuer: r.a.url, Subject: "8a6f", Expires: expires,
+		Method: principal.MethodJWT, Credential: "jti-1", Issuer: r.a.url, Subject: "8a6f", Expires: expires,
 	}); err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("Keycloak's is\n%+v, not\n%+v, %v", p, want, err)
 	}
@@ -37,7 +37,7 @@ func TestDenylist(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := r.denylist.asked[0]
-	if want := (principal.Token{Issuer: r.a.url, ID: "jti-1", Session: "s-1", Principal: r.a.url + "#8a6f", Issued: asked.Issued}); asked != want || asked.Issued.IsZero() {
+	if want := (principal.Token{Issuer: r.a.url, ID: "jti-1", SessionID: "s-1", Principal: r.a.url + "#8a6f", Issued: asked.Issued}); asked != want || asked.Issued.IsZero() {
 		t.Errorf("asked for %+v, not %+v", asked, want)
 	}
 	if _, err := r.verifier.Verify(t.Context(), good.with("iat", nil).sign()); err != nil || !r.denylist.asked[1].Issued.IsZero() {

@@ -21,11 +21,11 @@ type Method string
 
 // The methods.
 const (
-	JWT     Method = "jwt"     // a token of an OIDC issuer
-	APIKey  Method = "apikey"  // a key that this gateway handed out
-	DID     Method = "did"     // a signature by the key of a did:key
-	SIWE    Method = "siwe"    // a text signed by a wallet
-	Session Method = "session" // a token of this gateway, after one of the others
+	MethodJWT     Method = "jwt"     // a token of an OIDC issuer
+	MethodAPIKey  Method = "apikey"  // a key that this gateway handed out
+	MethodDID     Method = "did"     // a signature by the key of a did:key
+	MethodSIWE    Method = "siwe"    // a text signed by a wallet
+	MethodSession Method = "session" // a token of this gateway, after one of the others
 )
 
 // Limits of what a principal may hold. They bound what reaches policies and audit
@@ -61,7 +61,7 @@ type Principal struct {
 // nil. Whoever makes a principal calls it last.
 func (p Principal) Check() error {
 	switch p.Method {
-	case JWT, APIKey, DID, SIWE, Session:
+	case MethodJWT, MethodAPIKey, MethodDID, MethodSIWE, MethodSession:
 	default:
 		return fmt.Errorf("method %.20q is unknown", p.Method)
 	}

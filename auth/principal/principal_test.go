@@ -9,7 +9,7 @@ import (
 )
 
 func good() Principal {
-	return Principal{ID: "p1", Tenant: "t1", Roles: []string{"pin-user"}, Method: JWT, Credential: "jti-1"}
+	return Principal{ID: "p1", Tenant: "t1", Roles: []string{"pin-user"}, Method: MethodJWT, Credential: "jti-1"}
 }
 
 func TestCheck(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 type Token struct {
 	Issuer    string
 	ID        string // the claim jti; may be empty
-	Session   string // the claim sid; may be empty
+	SessionID string // the claim sid; may be empty
 	Principal string // the id of the principal
 	// Issued is the claim iat. Zero if the token does not say, so that it is from before
 	// whatever moment a principal's tokens are good from.

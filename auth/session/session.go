@@ -101,7 +101,7 @@ func (s *Sessions) Issue(p principal.Principal) (string, time.Time, error) {
 	switch err := p.Check(); {
 	case err != nil:
 		return "", time.Time{}, fmt.Errorf("session: %w", err)
-	case p.Method == principal.Session:
+	case p.Method == principal.MethodSession:
 		return "", time.Time{}, errors.New("a session cannot be made from a session")
 	case !expires.After(now):
 		return "", time.Time{}, errors.New("session: the credential ends now")
@@ -150,7 +150,7 @@ func (s *Sessions) Verify(ctx context.Context, token string) (principal.Principa
 	}
 	p := principal.Principal{
 		ID: c.Principal, Tenant: c.Tenant, Roles: c.Roles, Groups: c.Groups, Scopes: c.Scopes,
-		Method: principal.Session, Via: c.Via, Credential: c.Credential, Issuer: c.VouchedBy, Subject: c.VouchedFor, Expires: expires,
+		Method: principal.MethodSession, Via: c.Via, Credential: c.Credential, Issuer: c.VouchedBy, Subject: c.VouchedFor, Expires: expires,
 	}
 	if err := p.Check(); err != nil {
 		return principal.Principal{}, principal.Refuse(invalid, err)
@@ -158,7 +158,7 @@ func (s *Sessions) Verify(ctx context.Context, token string) (principal.Principa
 	if s.config.Denylist == nil {
 		return p, nil
 	}
-	denied, err := s.config.Denylist.Denied(ctx, principal.Token{Issuer: c.Issuer, ID: c.ID, Session: c.ID, Principal: p.ID, Issued: issued})
+	denied, err := s.config.Denylist.Denied(ctx, principal.Token{Issuer: c.Issuer, ID: c.ID, SessionID: c.ID, Principal: p.ID, Issued: issued})
 	switch {
 	case err != nil:
 		return principal.Principal{}, principal.CannotCheck(time.Second, fmt.Errorf("denylist: %w", err))

@@ -26,7 +26,7 @@ func key(id string, seed byte) Key {
 func alice() principal.Principal {
 	return principal.Principal{
 		ID: "p1", Tenant: "t1", Roles: []string{"pin-user"}, Groups: []string{"ops"}, Scopes: []string{"pins:read"},
-		Method: principal.SIWE, Credential: "did:pkh:eip155:1:0xab", Issuer: "i", Subject: "s",
+		Method: principal.MethodSIWE, Credential: "did:pkh:eip155:1:0xab", Issuer: "i", Subject: "s",
 	}
 }
 
@@ -79,7 +79,7 @@ func TestSession(t *testing.T) {
 			t.Fatal(expires, err)
 		}
 		want := alice()
-		want.Method, want.Via, want.Expires = principal.Session, principal.SIWE, expires.UTC()
+		want.Method, want.Via, want.Expires = principal.MethodSession, principal.MethodSIWE, expires.UTC()
 		if p, err := s.Verify(t.Context(), token); err != nil || !reflect.DeepEqual(p, want) {
 			t.Errorf("got %+v, %v; not %+v", p, err, want)
 		}
@@ -211,7 +211,7 @@ func TestForged(t *testing.T) {
 		ours := key("k1", 1).Private
 		const header = `{"alg":"EdDSA","kid":"k1","typ":"pin-session+jwt"}`
 		now := time.Now().Unix()
-		good := claims{Issuer: gateway, Audience: gateway, ID: "j", Issued: now, Expires: now + 60, Principal: "p1", Tenant: "t1", Via: principal.DID, Credential: "c"}
+		good := claims{Issuer: gateway, Audience: gateway, ID: "j", Issued: now, Expires: now + 60, Principal: "p1", Tenant: "t1", Via: principal.MethodDID, Credential: "c"}
 		payload := func(change func(*claims)) string {
 			c := good
 			change(&c)
