@@ -25,6 +25,8 @@
 //	auth/recent      what a store answered in the last seconds
 //	auth/jwt         bearer tokens of OIDC issuers
 //	auth/apikey      keys that the gateway hands out
+//	auth/did         logins and signed requests with the key of a did:key
+//	auth/siwe        logins with the key of an Ethereum address
 //	auth/session     the gateway's own tokens, after a login
 //	auth/authn       who an HTTP request comes from, and what it is told if nobody
 //	migrate          pins moving in: plan, run, comparison

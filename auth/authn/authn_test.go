@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/apikey"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/did"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/jwt"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/principal"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/recent"
@@ -26,6 +27,8 @@ var (
 	_ Tokens = (*jwt.Verifier)(nil)
 	_ Tokens = (*session.Sessions)(nil)
 	_ Keys   = (*apikey.Verifier)(nil)
+
+	_ Signatures = (*did.Signatures)(nil)
 )
 
 // room stands for all rooms: it says who a credential is of by what it is.

@@ -232,6 +232,7 @@ func TestForged(t *testing.T) {
 			"HS256":            {forge(`{"alg":"HS256","kid":"k1","typ":"pin-session+jwt"}`, same, ours), invalid},
 			"unknown kid":      {forge(`{"alg":"EdDSA","kid":"k2","typ":"pin-session+jwt"}`, same, ours), invalid},
 			"crit":             {forge(`{"alg":"EdDSA","kid":"k1","typ":"pin-session+jwt","crit":["b64"],"b64":false}`, same, ours), invalid},
+			"more":             {forge(`{"alg":"EdDSA","kid":"k1","typ":"pin-session+jwt","x":1}`, same, ours), invalid},
 			"no JSON":          {forge(header, "x", ours), invalid},
 			"empty":            {"", invalid},
 			"another issuer":   {forge(header, payload(func(c *claims) { c.Issuer = "x" }), ours), "session is of another gateway"},
