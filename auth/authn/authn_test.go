@@ -375,7 +375,7 @@ func FuzzBearer(f *testing.F) {
 		token, err := bearer([]string{value})
 		if err != nil {
 			var refusal *principal.Refusal
-			if !errors.Is(err, errNone) && !(errors.As(err, &refusal) && refusal.Malformed) {
+			if malformed := errors.As(err, &refusal) && refusal.Malformed; !malformed && !errors.Is(err, errNone) {
 				t.Fatalf("%q: %v", value, err)
 			}
 			return

@@ -47,12 +47,12 @@ func parseInput(h http.Header) (input, error) {
 	member, _ := described.Get(in.name)
 	list, ok := member.(httpsfv.InnerList)
 	if !ok {
-		return input{}, errors.New("Signature-Input is not a list of components")
+		return input{}, errors.New("the header Signature-Input is not a list of components")
 	}
 	member, _ = signatures.Get(in.name)
 	item, _ := member.(httpsfv.Item)
 	if in.signature, ok = item.Value.([]byte); !ok || len(in.signature) != signatureLen {
-		return input{}, fmt.Errorf("Signature is not %d bytes", signatureLen)
+		return input{}, fmt.Errorf("the header Signature is not %d bytes", signatureLen)
 	}
 	for _, component := range list.Items {
 		name, ok := component.Value.(string)
@@ -74,11 +74,11 @@ func parseInput(h http.Header) (input, error) {
 func dictionary(h http.Header, name string) (*httpsfv.Dictionary, error) {
 	values := h.Values(name)
 	if len(values) != 1 || len(values[0]) > maxHeader {
-		return nil, fmt.Errorf("%s must be there once, with at most %d bytes", name, maxHeader)
+		return nil, fmt.Errorf("the header %s must be there once, with at most %d bytes", name, maxHeader)
 	}
 	read, err := httpsfv.UnmarshalDictionary(values)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a dictionary", name)
+		return nil, fmt.Errorf("the header %s is not a dictionary", name)
 	}
 	return read, nil
 }

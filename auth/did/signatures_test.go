@@ -174,6 +174,7 @@ func TestSignedRefuses(t *testing.T) {
 			"two labels": {after: func(r *http.Request) {
 				in := r.Header.Get("Signature-Input")
 				r.Header.Set("Signature-Input", in+", sig2="+in[4:])
+				r.Header.Set("Signature", r.Header.Get("Signature")+", sig2=:AA==:")
 			}, want: "one label"},
 			"labels differ":     {after: func(r *http.Request) { r.Header.Set("Signature", "x"+r.Header.Get("Signature")) }, want: "one label"},
 			"no signature":      {after: func(r *http.Request) { r.Header.Del("Signature") }, want: "there once"},
@@ -391,8 +392,7 @@ func TestAnotherImplementation(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := io.ReadAll(response.Body)
-			response.Body.Close()
-			if string(got) != all[name].DID+" "+body || err != nil {
+			if err := errors.Join(err, response.Body.Close()); string(got) != all[name].DID+" "+body || err != nil {
 				t.Errorf("%s %s: %s, %v", name, method, got, err)
 			}
 		}

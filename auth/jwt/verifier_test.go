@@ -117,6 +117,8 @@ func TestConfigurationIsRefused(t *testing.T) {
 		"http":               func(i *Issuer) { i.URL = "http://id.example" },
 		"not absolute":       func(i *Issuer) { i.URL = "id.example" },
 		"fragment":           func(i *Issuer) { i.URL = "https://id.example#x" },
+		"empty fragment":     func(i *Issuer) { i.URL = "https://id.example#" },
+		"query":              func(i *Issuer) { i.URL = "https://id.example?x" },
 		"user":               func(i *Issuer) { i.URL = "https://a@id.example" },
 		"another scheme":     func(i *Issuer) { i.URL, i.AllowHTTP = "file:///id", true },
 		"http keys":          func(i *Issuer) { i.JWKS = "http://id.example/jwks" },

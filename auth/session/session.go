@@ -13,7 +13,6 @@ package session
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -185,5 +184,5 @@ func (s *Sessions) signed(token string) ([]byte, error) {
 	if !ok {
 		return nil, errors.New("the key is not in the ring, or no longer")
 	}
-	return jws.Verify(ed25519.PublicKey(key))
+	return jws.Verify(key)
 }

@@ -223,7 +223,7 @@ func TestRefuses(t *testing.T) {
 			"address in upper":    {func(m *Message) { m.Address = "0x" + strings.ToUpper(m.Address[2:]) }, "checksum"},
 			"statement with HTML": {func(m *Message) { m.Statement = "<b>" }, "characters"},
 			"two lines":           {func(m *Message) { m.Statement = "a\nb" }, "empty line"},
-			"short nonce":         {func(m *Message) { m.Nonce = "short" }, "nonce"},
+			"short nonce":         {func(m *Message) { m.Nonce = "short" }, "8 or more"},
 			"nonce of another":    {func(m *Message) { m.Nonce = "notOneOfOurs" }, unknownNonce},
 		} {
 			m := says(w, n.Nonce)
@@ -249,7 +249,7 @@ func TestRefuses(t *testing.T) {
 			"of another":       {text, other.sign(text), notOf},
 			"high S":           {text, "0x" + flipped, notOf},
 			"V is 29":          {text, good[:130] + "1d", notOf},
-			"V is 31":          {text, good[:130] + "1f", notOf},
+			"V says more":      {text, good[:130] + map[string]string{"1b": "1f", "1c": "20"}[good[130:]], notOf},
 			"V of the other":   {text, good[:130] + map[string]string{"1b": "1c", "1c": "1b"}[good[130:]], notOf},
 			"zero":             {text, "0x" + strings.Repeat("0", 130), notOf},
 			"ones":             {text, "0x" + strings.Repeat("f", 128) + "1b", notOf},
@@ -327,7 +327,7 @@ func TestParseRefuses(t *testing.T) {
 		"no empty line":         {m.Address + "\n", m.Address},
 		"a resource more":       {"y", "y\nx"},
 	} {
-		changed := strings.Replace(text, change[0], change[1], -1)
+		changed := strings.ReplaceAll(text, change[0], change[1])
 		if changed == text {
 			t.Errorf("%s changes nothing", name)
 		}
