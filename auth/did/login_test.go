@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -240,6 +241,34 @@ func twice(one signer) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	input := encode([]byte(`{"typ":"`+LoginType+`","alg":"EdDSA"}`)) + "." + encode([]byte(`{"iss":"`+one.DID+`","sub":"`+one.DID+`","aud":"x","aud":"`+gateway+`"}`))
 	return input + "." + encode(one.sign([]byte(input)))
+}
+
+// Answers that another implementation signed: testdata/made.mjs, with did-jwt 9.0.1 of
+// npm.
+func TestAnswersOfAnotherImplementation(t *testing.T) {
+	read, err := os.ReadFile("testdata/answers.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []struct{ Alg, DID, JWS string }
+	if err := json.Unmarshal(read, &all); err != nil || len(all) != 3 {
+		t.Fatal(len(all), err)
+	}
+	synctest.Test(t, func(t *testing.T) { // in the year 2000, in which they are good
+		store := newMemory()
+		login, err := NewLogin(gateway, store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range all {
+			if err := store.Put(t.Context(), "made-elsewhere", one.DID, time.Now().Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if did, err := login.Verify(t.Context(), one.JWS); err != nil || did != one.DID {
+				t.Errorf("%s: %q, %v", one.Alg, did, err)
+			}
+		}
+	})
 }
 
 func FuzzLogin(f *testing.F) {
