@@ -68,6 +68,8 @@ var rooms = []room{
 		why: "who a request comes from, in words that every other room of auth knows"},
 	{name: "auth/recent", ours: []string{}, only: []string{"github.com/hashicorp/golang-lru/v2", "golang.org/x/sync/singleflight"},
 		why: "it remembers answers, whatever they are about"},
+	{name: "auth/denylist", ours: []string{"auth/principal", "auth/recent"}, only: []string{},
+		why: "it remembers what a store says, and knows no store"},
 	{name: "auth/jwt", ours: []string{"auth/principal"}, only: []string{"github.com/go-jose/go-jose/v4/..."},
 		why: "one kind of credential knows neither the others nor a store"},
 	{name: "auth/apikey", ours: []string{"auth/principal", "auth/recent"}, only: []string{"github.com/hashicorp/golang-lru/v2"},

@@ -23,6 +23,7 @@
 //	events/section   what service.json says of events
 //	auth/principal   who a request comes from, whatever proved it
 //	auth/recent      what a store answered in the last seconds
+//	auth/denylist    which tokens were revoked before their time
 //	auth/jwt         bearer tokens of OIDC issuers
 //	auth/apikey      keys that the gateway hands out
 //	auth/did         logins and signed requests with the key of a did:key
