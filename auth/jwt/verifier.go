@@ -76,7 +76,10 @@ func New(issuers []Issuer, client *http.Client, denylist principal.Denylist) (*V
 	if len(issuers) == 0 {
 		problems = append(problems, errors.New("there is no issuer"))
 	}
-	return v, errors.Join(problems...)
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // Verify returns whose the token is. An error is a *principal.Refusal or a

@@ -67,7 +67,10 @@ func New(config Config) (*Sessions, error) {
 		return nil, fmt.Errorf("a session of %v is not between a second and %v", config.Lifetime, MaxLifetime)
 	}
 	keys, err := newRing(config.Keys)
-	return &Sessions{config: config, keys: keys}, err
+	if err != nil {
+		return nil, err
+	}
+	return &Sessions{config: config, keys: keys}, nil
 }
 
 // claims are what a token says.
