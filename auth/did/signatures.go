@@ -107,9 +107,9 @@ func hasBody(r *http.Request) bool {
 
 // checkBody compares the body with the header Content-Digest (RFC 9530).
 func (s *Signatures) checkBody(r *http.Request) error {
-	digests, err := httpsfv.UnmarshalDictionary(r.Header.Values(digestName))
+	digests, err := dictionary(r.Header, "Content-Digest")
 	if err != nil {
-		return errors.New("the header Content-Digest cannot be read")
+		return err
 	}
 	var body []byte
 	if r.Body != nil {

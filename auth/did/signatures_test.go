@@ -180,6 +180,8 @@ func TestSignedRefuses(t *testing.T) {
 			"no signature":      {after: func(r *http.Request) { r.Header.Del("Signature") }, want: "there once"},
 			"no input":          {after: func(r *http.Request) { r.Header.Del("Signature-Input") }, want: "there once"},
 			"a long header":     {after: func(r *http.Request) { r.Header.Set("Signature-Input", strings.Repeat("a", maxHeader+1)) }, want: "at most"},
+			"a display string":  {after: func(r *http.Request) { r.Header.Set("Signature-Input", "sig=%0") }, want: "not a dictionary"},
+			"digest displayed":  {before: func(s *signed) { s.headers.Set("Content-Digest", `sha-256=%"%`) }, want: "not a dictionary"},
 			"not a dictionary":  {after: func(r *http.Request) { r.Header.Set("Signature", "sig=:") }, want: "not a dictionary"},
 			"signature a text":  {after: func(r *http.Request) { r.Header.Set("Signature", `sig="x"`) }, want: "64 bytes"},
 			"signature a list":  {after: func(r *http.Request) { r.Header.Set("Signature", `sig=("x")`) }, want: "64 bytes"},
@@ -211,7 +213,7 @@ func TestSignedRefuses(t *testing.T) {
 			"md5":               {before: func(s *signed) { s.headers.Set("Content-Digest", "md5=:AAAA:") }, want: "neither"},
 			"a digest differs":  {before: func(s *signed) { s.headers.Set("Content-Digest", digest(s.body)+", sha-512=:AAAA:") }, want: "sha-512 differs"},
 			"digest a text":     {before: func(s *signed) { s.headers.Set("Content-Digest", `sha-256="x"`) }, want: "differs"},
-			"digest unreadable": {before: func(s *signed) { s.headers.Set("Content-Digest", `;`) }, want: "cannot be read"},
+			"digest unreadable": {before: func(s *signed) { s.headers.Set("Content-Digest", `;`) }, want: "not a dictionary"},
 			"two types": {before: func(s *signed) {
 				s.components = append(s.components, "content-type")
 				s.headers.Add("Content-Type", "text/plain")
