@@ -30,6 +30,9 @@
 //	auth/siwe        logins with the key of an Ethereum address
 //	auth/session     the gateway's own tokens, after a login
 //	auth/authn       who an HTTP request comes from, and what it is told if nobody
+//	auth/authz       who may do what: policies in Cedar
+//	auth/routes      the gateway's routes, and what each asks for
+//	auth/audit       records of what was asked and what came of it
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	cmd              main packages, one per binary
@@ -58,5 +61,7 @@
 // to events, NATS, and state where that is told. The test in this directory enforces it, and so does depguard in
 // state only; events to nothing but the standard library; auth to none of the
 // others. The test in this directory enforces it, and so does depguard in
+// to events, NATS, and state where that is told; the rooms of auth to no other room,
+// as yet. The test in this directory enforces it, and so does depguard in
 // .golangci.yml.
 package ipfsclusterscylla

@@ -6,6 +6,7 @@ replace github.com/gocql/gocql => github.com/scylladb/gocql v1.19.0
 
 require (
 	github.com/boltdb/bolt v1.3.1
+	github.com/cedar-policy/cedar-go v1.9.2
 	github.com/cheggaaa/pb/v3 v3.1.7
 	github.com/cloudevents/sdk-go/v2 v2.16.2
 	github.com/cockroachdb/pebble/v2 v2.1.5
@@ -51,6 +52,8 @@ require (
 	google.golang.org/protobuf v1.36.11
 	pgregory.net/rapid v1.3.0
 )
+
+require github.com/go-json-experiment/json v1.27.2 // indirect
 
 require (
 	github.com/go-jose/go-jose/v4 v4.1.9
