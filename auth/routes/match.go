@@ -18,10 +18,10 @@ const (
 )
 
 var (
-	// ErrNotFound: there is no such path (404).
+	// ErrNotFound is that there is no such path (404).
 	ErrNotFound = errors.New("no such route")
-	// ErrMalformed: the request could mean one thing here and another behind (400). It
-	// is wrapped with what is wrong.
+	// ErrMalformed is that the request could mean one thing here and another behind
+	// (400). It is wrapped with what is wrong.
 	ErrMalformed = errors.New("malformed request")
 )
 

@@ -31,6 +31,7 @@ const (
 // Object is what a route does something to, which the decision is about.
 type Object string
 
+// The kinds of objects.
 const (
 	NoObject      Object = ""
 	PinObject     Object = "pin"

@@ -1,0 +1,119 @@
+package audit
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// segment is one file of a writer: <writer>.<number of its first record>.jsonl
+type segment struct {
+	path   string
+	writer string
+	first  int64
+}
+
+const segmentExt = ".jsonl"
+
+func segmentPath(dir, writer string, first int64) string {
+	return filepath.Join(dir, fmt.Sprintf("%s.%016d%s", writer, first, segmentExt))
+}
+
+// segments returns the files of all writers in a directory, by writer and number. Other
+// files are left alone.
+func segments(dir string) ([]segment, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit records: %w", err)
+	}
+	var found []segment
+	for _, entry := range entries {
+		base, ok := strings.CutSuffix(entry.Name(), segmentExt)
+		writer, number, dot := strings.Cut(base, ".")
+		first, err := strconv.ParseInt(number, 10, 64)
+		if !ok || !dot || err != nil || len(number) != 16 || first < 1 || checkWriter(writer) != nil {
+			continue
+		}
+		found = append(found, segment{filepath.Join(dir, entry.Name()), writer, first})
+	}
+	slices.SortFunc(found, func(a, b segment) int {
+		if a.writer != b.writer {
+			return strings.Compare(a.writer, b.writer)
+		}
+		return int(a.first - b.first)
+	})
+	return found, nil
+}
+
+// segmentsOf returns those of one writer.
+func segmentsOf(dir, writer string) ([]segment, error) {
+	all, err := segments(dir)
+	return slices.DeleteFunc(all, func(s segment) bool { return s.writer != writer }), err
+}
+
+var (
+	errTorn = errors.New("the last line is not complete")
+	errLong = fmt.Errorf("a line has more than %d bytes", MaxLine)
+)
+
+// readLines calls line with each line of a file without its end, its number from 1 and
+// the offset where it begins. A last line without an end is errTorn.
+func readLines(path string, line func(text []byte, number int, offset int64) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	reader := bufio.NewReaderSize(f, MaxLine)
+	offset := int64(0)
+	for number := 1; ; number++ {
+		text, err := reader.ReadSlice('\n')
+		switch {
+		case errors.Is(err, io.EOF) && len(text) == 0:
+			return nil
+		case errors.Is(err, io.EOF):
+			return errTorn
+		case errors.Is(err, bufio.ErrBufferFull):
+			return errLong
+		case err != nil:
+			return err
+		}
+		if err := line(text[:len(text)-1], number, offset); err != nil {
+			return err
+		}
+		offset += int64(len(text))
+	}
+}
+
+// end is where a chain goes on.
+type end struct {
+	seq    int64
+	hash   hash
+	offset int64 // how much of the file is good
+}
+
+// endOf reads a segment as far as it is a chain and returns its end, which is after's
+// without a record, and why the rest is not, nil if there is none.
+func endOf(s segment, after end) (end, error) {
+	at := end{after.seq, after.hash, 0}
+	err := readLines(s.path, func(text []byte, number int, offset int64) error {
+		e, err := parseLine(text)
+		switch {
+		case err != nil:
+			return fmt.Errorf("line %d: %w", number, err)
+		case e.hash != e.sum || e.record.Writer != s.writer:
+			return fmt.Errorf("line %d is not as it was written", number)
+		case number == 1 && e.record.Seq != s.first, number > 1 && (e.record.Seq != at.seq+1 || e.prev != at.hash):
+			return fmt.Errorf("line %d does not follow the one before", number)
+		}
+		at = end{e.record.Seq, e.hash, offset + int64(len(text)) + 1}
+		return nil
+	})
+	return at, err
+}
