@@ -110,6 +110,9 @@ func toOCSF(f Found) ocsfEvent {
 func (e *ocsfEvent) authentication(f Found) {
 	e.ClassUID, e.CategoryUID, e.ActivityID = 3002, 3, 1 // logon
 	a := f.Attempts
+	if a == nil {
+		a = new(Attempts)
+	}
 	e.Status, e.Count = a.Reason, a.Count
 	e.User = &ocsfUser{UID: a.Credential}
 	e.Unmapped = map[string]any{"network": a.Network, "method": a.Method, "since": a.Since}

@@ -228,6 +228,23 @@ func TestTornLine(t *testing.T) {
 	}
 }
 
+// A disk may have written the end of a batch and not what is before it.
+func TestHoleInLastBatch(t *testing.T) {
+	dir := t.TempDir()
+	f := openFile(t, FileOptions{Dir: dir})
+	fill(t, f, 4)
+	closeFile(t, f)
+	path := files(t, dir)[0].path
+	lines := readAll(t, path)
+	writeAll(t, path, slices.Delete(lines, 6, 7))
+	f = openFile(t, FileOptions{Dir: dir})
+	fill(t, f, 1)
+	closeFile(t, f)
+	if w := mustBeIntact(t, dir, nil).Writers[0]; w.Dropped != 1 || w.Last != 6+4 {
+		t.Errorf("%+v", w)
+	}
+}
+
 // More than a crash leaves is not cut off: somebody must look at it.
 func TestNotACrash(t *testing.T) {
 	dir := t.TempDir()

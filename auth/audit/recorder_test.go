@@ -21,6 +21,9 @@ type memory struct {
 }
 
 func (m *memory) Append(ctx context.Context, r Record) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	hang, err := m.hang, m.err
 	if !hang && err == nil {

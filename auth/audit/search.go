@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,7 +43,7 @@ type Found struct {
 // could not be read. It believes the files: Verify tells whether they are as they were
 // written. An intent without outcome is Unknown, also while it is still being done.
 func Search(dir string, q Query) (found []Found, unread int, err error) {
-	if q.Limit == 0 {
+	if q.Limit <= 0 {
 		q.Limit = 1000
 	}
 	all, err := segments(dir)
@@ -148,7 +149,7 @@ func (s *search) shorten(limit int) {
 		if c := strings.Compare(a.Writer, b.Writer); c != 0 {
 			return c
 		}
-		return int(a.Seq - b.Seq)
+		return cmp.Compare(a.Seq, b.Seq)
 	})
 	if extra := len(s.found) - limit; extra > 0 {
 		s.found = slices.Delete(s.found, 0, extra)

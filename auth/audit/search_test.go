@@ -142,6 +142,9 @@ func TestExport(t *testing.T) {
 	if uid := events[0]["actor"].(map[string]any)["user"].(map[string]any)["uid"]; uid != "alice" {
 		t.Errorf("the user is %v", uid)
 	}
+	if err := Export(&text, []Found{{}}, OCSF); err != nil {
+		t.Errorf("what is empty: %v", err)
+	}
 	if Export(&text, found, "xml") == nil {
 		t.Error("a format that there is not")
 	}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ func segments(dir string) ([]segment, error) {
 		if a.writer != b.writer {
 			return strings.Compare(a.writer, b.writer)
 		}
-		return int(a.first - b.first)
+		return cmp.Compare(a.first, b.first)
 	})
 	return found, nil
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,6 +178,16 @@ func TestSealRefuses(t *testing.T) {
 	}
 	if _, err := New(Options{Own: Folder(filepath.Join(dir, "none"))}); err == nil {
 		t.Error("an authorizer without its folder")
+	}
+}
+
+func TestNotAFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, ownName), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Folder(dir).Seal(false); err == nil || !strings.Contains(err.Error(), "is not a file") {
+		t.Errorf("a pipe: %v", err)
 	}
 }
 

@@ -67,6 +67,42 @@ func (c caseResource) resource() (Resource, error) {
 	return found[0], nil
 }
 
+// ParseRequest reads a request from JSON, for a command line: principal, action, and
+// resource as in a file of tests, and a context, which may be left out.
+func ParseRequest(text []byte) (Request, error) {
+	var parsed struct {
+		Principal Principal    `json:"principal"`
+		Action    string       `json:"action"`
+		Resource  caseResource `json:"resource"`
+		Context   *Context     `json:"context"`
+	}
+	if err := decodeStrictly(text, &parsed); err != nil {
+		return Request{}, err
+	}
+	resource, err := parsed.Resource.resource()
+	if err != nil {
+		return Request{}, err
+	}
+	r := Request{parsed.Principal, parsed.Action, resource, calmContext()}
+	if parsed.Context != nil {
+		r.Context = *parsed.Context
+	}
+	return r, nil
+}
+
+// decodeStrictly reads exactly one JSON object without fields that are not known.
+func decodeStrictly(text []byte, to any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(to); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the JSON object")
+	}
+	return nil
+}
+
 // calmContext is an ordinary request, when nothing is special.
 func calmContext() Context {
 	return Context{IP: netip.AddrFrom4([4]byte{192, 0, 2, 1}), Time: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), TLS: true}
@@ -74,13 +110,8 @@ func calmContext() Context {
 
 func parseCases(f File) ([]Case, error) {
 	var parsed casesFile
-	dec := json.NewDecoder(bytes.NewReader(f.Text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&parsed); err != nil {
+	if err := decodeStrictly(f.Text, &parsed); err != nil {
 		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON object")
 	}
 	cases := make([]Case, 0, len(parsed.Cases))
 	for _, c := range parsed.Cases {

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,19 @@ func TestExplain(t *testing.T) {
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+}
+
+func TestParseRequest(t *testing.T) {
+	r, err := ParseRequest([]byte(`{"principal": {"id": "ursula", "tenant": "t1", "roles": ["user"], "method": "jwt", "scopes": ["*"]},
+		"action": "pins:delete", "resource": {"pin": {"id": "r1", "tenant": "t1", "owner": "ursula"}}}`))
+	if err != nil || !reflect.DeepEqual(r, deleteHers()) {
+		t.Errorf("%+v %v", r, err)
+	}
+	for _, text := range []string{``, `{}`, `{"resource": {"tenant": "t1"}} {}`, `{"who": 1, "resource": {"tenant": "t1"}}`, `{"resource": {}}`} {
+		if _, err := ParseRequest([]byte(text)); err == nil {
+			t.Errorf("%s is a request", text)
 		}
 	}
 }

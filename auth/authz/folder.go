@@ -138,6 +138,12 @@ func parseManifest(text []byte) (map[string][sha256.Size]byte, error) {
 }
 
 func readBounded(name string, limit int) ([]byte, error) {
+	// A pipe would keep whoever opens it.
+	if info, err := os.Stat(name); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err

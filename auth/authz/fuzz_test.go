@@ -33,6 +33,24 @@ func FuzzNewSet(f *testing.F) {
 	})
 }
 
+// FuzzParseRequest: what is read can be decided, and without a tenant it is denied.
+func FuzzParseRequest(f *testing.F) {
+	f.Add([]byte(`{"principal": {"id": "u", "tenant": "t1", "roles": ["user"], "scopes": ["*"]}, "action": "pins:delete", "resource": {"pin": {"id": "r", "tenant": "t1", "owner": "u", "size": 7, "meta": {"a": "b"}}}}`))
+	f.Add([]byte(`{"principal": {"id": "u"}, "action": "pins:list", "resource": {"tenant": "t1"}, "context": {"ip": "fe80::1%eth0", "time": "9999-12-31T23:59:59.999999999+14:00"}}`))
+	f.Add([]byte(`{"action": "admin:cluster-read", "resource": {"cluster": true}}`))
+	s := newSet(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := ParseRequest(text)
+		if err != nil {
+			return
+		}
+		if d := s.Decide(r); d.Allowed && (r.Principal.Tenant == "" || r.Principal.ID == "" || len(r.Principal.Scopes) == 0) {
+			t.Fatalf("%s is allowed: %+v", text, d)
+		}
+		s.Explain(r)
+	})
+}
+
 // FuzzManifest: what is read has the names and sums of its lines, and no more.
 func FuzzManifest(f *testing.F) {
 	f.Add([]byte("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a.cedar\n"))
