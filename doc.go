@@ -58,10 +58,7 @@
 // state; scyllastate to state, internal/scylla and internal/servicejson; migrate to
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
-// to events, NATS, and state where that is told. The test in this directory enforces it, and so does depguard in
-// state only; events to nothing but the standard library; auth to none of the
-// others. The test in this directory enforces it, and so does depguard in
-// to events, NATS, and state where that is told; the rooms of auth to no other room,
-// as yet. The test in this directory enforces it, and so does depguard in
-// .golangci.yml.
+// to events, NATS, and state where that is told; the rooms of auth to no room outside
+// it but internal/scylla and events. The test in this directory enforces it, and so does
+// depguard in .golangci.yml.
 package ipfsclusterscylla
