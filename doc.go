@@ -32,6 +32,7 @@
 //	auth/authn       who an HTTP request comes from, and what it is told if nobody
 //	auth/authz       who may do what: policies in Cedar
 //	auth/routes      the gateway's routes, and what each asks for
+//	auth/door        a request's way from its credential to its record
 //	auth/audit       records of what was asked and what came of it
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
