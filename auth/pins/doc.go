@@ -1,0 +1,2 @@
+// Package pins holds what tenants asked to be pinned.
+package pins
