@@ -89,6 +89,8 @@ var rooms = []room{
 		why: "a table, and nothing that serves it"},
 	{name: "auth/door", ours: []string{"auth/principal", "auth/authn", "auth/authz", "auth/routes", "auth/audit"}, only: []string{"github.com/ipfs/go-log/v2"},
 		why: "it leads requests, and serves none"},
+	{name: "auth/psa", ours: []string{"auth/authz", "auth/door", "auth/pins", "auth/routes"}, only: []string{"github.com/ipfs/go-cid"},
+		why: "an API reads and writes HTTP; what it says is done is done elsewhere"},
 	{name: "auth/audit", ours: []string{}, only: []string{"github.com/go-json-experiment/json/jsontext"},
 		why: "what is recorded does not depend on what it is recorded of"},
 	{name: "auth/keyspace/...", ours: []string{"internal/scylla", "auth/keyspace/schema"}, only: []string{"github.com/gocql/gocql"},
