@@ -292,5 +292,14 @@ func (a *answer) Write(text []byte) (int, error) {
 	return a.ResponseWriter.Write(text)
 }
 
-// Unwrap lets http.ResponseController flush and set deadlines.
+// FlushError sends what there is, which begins the answer.
+func (a *answer) FlushError() error {
+	err := http.NewResponseController(a.ResponseWriter).Flush()
+	if err == nil && a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return err
+}
+
+// Unwrap lets http.ResponseController set deadlines.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -2,11 +2,11 @@ package psa
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authz"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pinapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/routes"
 )
@@ -70,7 +70,7 @@ func (a *API) list(w http.ResponseWriter, c *door.Call) error {
 	}
 	page, err := a.config.Pins.List(c.Request.Context(), c.Principal.Tenant, query)
 	if err != nil {
-		return problem(err)
+		return pinapi.Problem(err)
 	}
 	out := results{Count: page.Count, Results: make([]pinStatus, len(page.Results))}
 	for i, r := range page.Results {
@@ -86,10 +86,10 @@ func (a *API) add(w http.ResponseWriter, c *door.Call) error {
 		return err
 	}
 	var made pins.Request
-	err = c.Do(http.StatusAccepted, []door.Step{{Action: c.Route.Action, Resource: newPin(wanted)}}, func(ctx context.Context) (string, error) {
+	err = c.Do(http.StatusAccepted, []door.Step{{Action: c.Route.Action, Resource: pinapi.Wanted(wanted)}}, func(ctx context.Context) (string, error) {
 		var err error
 		made, err = a.config.Pins.Create(ctx, wanted)
-		return made.ID, problem(err)
+		return made.ID, pinapi.Problem(err)
 	})
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (a *API) add(w http.ResponseWriter, c *door.Call) error {
 // find returns the request that the path names.
 func (a *API) find(c *door.Call) (pins.Request, error) {
 	found, err := a.config.Pins.Get(c.Request.Context(), c.Principal.Tenant, c.Route.Vars["requestID"])
-	return found, problem(err)
+	return found, pinapi.Problem(err)
 }
 
 func (a *API) get(w http.ResponseWriter, c *door.Call) error {
@@ -109,7 +109,7 @@ func (a *API) get(w http.ResponseWriter, c *door.Call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Allow(pinOf(found)); err != nil {
+	if err := c.Allow(pinapi.Made(found)); err != nil {
 		return err
 	}
 	door.WriteJSON(w, http.StatusOK, contentType, a.statusOf(found))
@@ -126,12 +126,12 @@ func (a *API) replace(w http.ResponseWriter, c *door.Call) error {
 	if err != nil {
 		return err
 	}
-	steps := []door.Step{{Action: c.Route.Action, Resource: pinOf(old)}, {Action: "pins:create", Resource: newPin(wanted)}}
+	steps := []door.Step{{Action: c.Route.Action, Resource: pinapi.Made(old)}, {Action: "pins:create", Resource: pinapi.Wanted(wanted)}}
 	var made pins.Request
 	err = c.Do(http.StatusAccepted, steps, func(ctx context.Context) (string, error) {
 		var err error
 		made, err = a.config.Pins.Replace(ctx, c.Principal.Tenant, old.ID, wanted)
-		return made.ID, problem(err)
+		return made.ID, pinapi.Problem(err)
 	})
 	if err != nil {
 		return err
@@ -145,50 +145,14 @@ func (a *API) remove(w http.ResponseWriter, c *door.Call) error {
 	if err != nil {
 		return err
 	}
-	err = c.Do(http.StatusAccepted, []door.Step{{Action: c.Route.Action, Resource: pinOf(old)}}, func(ctx context.Context) (string, error) {
-		return "", problem(a.config.Pins.Remove(ctx, c.Principal.Tenant, old.ID))
+	err = c.Do(http.StatusAccepted, []door.Step{{Action: c.Route.Action, Resource: pinapi.Made(old)}}, func(ctx context.Context) (string, error) {
+		return "", pinapi.Problem(a.config.Pins.Remove(ctx, c.Principal.Tenant, old.ID))
 	})
 	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusAccepted)
 	return nil
-}
-
-// problem turns an error of package pins into what a client is told.
-func problem(err error) error {
-	var invalid *pins.InvalidError
-	var quota *pins.QuotaError
-	var broad *pins.TooBroadError
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, pins.ErrNotFound):
-		return door.Missing()
-	case errors.As(err, &invalid):
-		return door.Invalid("%s", invalid)
-	case errors.As(err, &quota):
-		return &door.Problem{Status: http.StatusConflict, Reason: door.InsufficientFunds, Details: quota.Error() + ": remove pins, or ask for a larger quota"}
-	case errors.As(err, &broad):
-		return door.Invalid("%s", broad)
-	}
-	return door.Unavailable(err)
-}
-
-// newPin is what is decided about before a request is made.
-func newPin(n pins.NewRequest) authz.Pin {
-	return authz.Pin{Tenant: n.Tenant, Owner: n.Owner, CID: n.CID, Name: n.Name, Region: n.Region, ReplMin: n.ReplMin, ReplMax: n.ReplMax, Meta: n.Meta}
-}
-
-// pinOf is a request that there is, as decisions are about it.
-func pinOf(r pins.Request) authz.Pin {
-	pin := authz.Pin{
-		ID: r.ID, Tenant: r.Tenant, Owner: r.Owner, CID: r.CID, Name: r.Name, Region: r.Region, ReplMin: r.ReplMin, ReplMax: r.ReplMax, Meta: r.Meta,
-	}
-	if r.Size > 0 {
-		pin.Size = &r.Size
-	}
-	return pin
 }
 
 // statusOf is a request as the specification has it.

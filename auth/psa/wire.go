@@ -14,9 +14,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ipfs/go-cid"
-
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pinapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 )
 
@@ -96,27 +95,14 @@ func decodePin(text []byte) (pins.NewRequest, error) {
 	if p.CID == "" {
 		return pins.NewRequest{}, door.Invalid("the pin has no cid")
 	}
-	decoded, err := cid.Decode(p.CID)
+	canonical, err := pinapi.CID(p.CID)
 	if err != nil {
-		return pins.NewRequest{}, door.Invalid("the cid %.100q is not one: %s", p.CID, err)
+		return pins.NewRequest{}, err
 	}
-	for _, key := range slices.Sorted(maps.Keys(p.Meta)) {
-		if Reserved(key) {
-			return pins.NewRequest{}, door.Invalid("the entry %.100q in meta is the gateway's own: use another name", key)
-		}
+	if err := pinapi.CheckMeta(p.Meta); err != nil {
+		return pins.NewRequest{}, err
 	}
-	// Policies see the text of a CID: each has one.
-	return pins.NewRequest{CID: decoded.String(), Name: p.Name, Origins: p.Origins, Meta: p.Meta}, nil
-}
-
-// Reserved tells whether an entry of metadata is the gateway's own, so that no client may
-// set it.
-func Reserved(key string) bool {
-	switch strings.ToLower(key) {
-	case "gateway", "owner", "tenant":
-		return true
-	}
-	return strings.HasPrefix(key, "_")
+	return pins.NewRequest{CID: canonical, Name: p.Name, Origins: p.Origins, Meta: p.Meta}, nil
 }
 
 // parseQuery reads the filters of a list.

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/ipfs/go-cid"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pinapi"
 )
 
 func FuzzDecodePin(f *testing.F) {
@@ -22,7 +24,7 @@ func FuzzDecodePin(f *testing.F) {
 			t.Errorf("the cid %q is not canonical: %v", n.CID, err)
 		}
 		for key := range n.Meta {
-			if Reserved(key) {
+			if pinapi.Reserved(key) {
 				t.Errorf("the entry %q passed", key)
 			}
 		}
