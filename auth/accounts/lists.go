@@ -92,9 +92,9 @@ func page[T any](ctx context.Context, s *Store, list, after string, limit int, r
 func (s *Store) entries(ctx context.Context, list, after string, limit int) ([]entry, error) {
 	statement := scylla.Bind(selectFirst, list, limit)
 	if after != "" {
-		last, err := gocql.ParseUUID(after)
-		if err != nil || last.Version() != 1 {
-			return nil, invalid("after", "it is not what a page has returned")
+		last, err := parseAfter(after)
+		if err != nil {
+			return nil, err
 		}
 		statement = scylla.Bind(selectAfter, list, last, limit)
 	}
@@ -104,4 +104,13 @@ func (s *Store) entries(ctx context.Context, list, after string, limit int) ([]e
 		out = append(out, e)
 	}
 	return out, wrap(rows.Close(), "reading the list %s", list)
+}
+
+// parseAfter reads what a page has returned as Next.
+func parseAfter(text string) (gocql.UUID, error) {
+	last, err := gocql.ParseUUID(text)
+	if err != nil || last.Version() != 1 || last.String() != text {
+		return gocql.UUID{}, invalid("after", "it is not what a page has returned")
+	}
+	return last, nil
 }
