@@ -40,6 +40,7 @@
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
 //	internal/servicejson  what our sections of service.json have in common
+//	internal/nearest which name somebody meant who wrote another
 //	internal/configpage  tests make the pages with the fields of a section
 //	internal/cqltest a real CQL server for tests and for the demo
 //	bench            the store beside a bare driver loop, peers beside stock's
