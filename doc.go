@@ -34,6 +34,8 @@
 //	auth/routes      the gateway's routes, and what each asks for
 //	auth/door        a request's way from its credential to its record
 //	auth/audit       records of what was asked and what came of it
+//	auth/keyspace    the gateway's own keyspace: connection and schema
+//	auth/accounts    tenants, keys, credentials and what was revoked, in CQL
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	cmd              main packages, one per binary

@@ -147,12 +147,17 @@ type applied struct {
 
 // CheckSchema compares what was applied with the files of this binary. It
 // returns the files that are missing. It is an error when a file was changed
-// after it was applied, and when the schema is so new that it refuses this
-// binary.
+// after it was applied, when the schema is so new that it refuses this binary, and
+// when the keyspace is that of another program.
 func (db *DB) CheckSchema(ctx context.Context, files []Migration) ([]Migration, error) {
 	done, err := db.history(ctx)
 	if err != nil {
 		return nil, err
+	}
+	for _, f := range files {
+		if a, ok := done[f.Version]; ok && a.name != f.Name {
+			return nil, &PermanentError{Text: fmt.Sprintf("the keyspace %s has the tables of another program: schema file %s was applied to it, where this one has %s; use another keyspace", db.Keyspace, a.name, f.Name)}
+		}
 	}
 	for version, a := range done {
 		if a.minBinary > len(files) {

@@ -125,6 +125,11 @@ func TestCheckSchema(t *testing.T) {
 	if !Permanent(err) || !strings.Contains(text(err), "0001_first.cql differs") {
 		t.Errorf("a changed file: %v", err)
 	}
+	other := map[string]string{"0001_other.cql": firstFile}
+	_, err = db.CheckSchema(t.Context(), migrations(t, other))
+	if !Permanent(err) || !strings.Contains(text(err), "has the tables of another program: schema file 0001_first.cql was applied to it, where this one has 0001_other.cql") {
+		t.Errorf("another program: %v", err)
+	}
 }
 
 // TestLease shows that one holder keeps another waiting, that a lease that ran
