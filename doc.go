@@ -36,6 +36,8 @@
 //	auth/audit       records of what was asked and what came of it
 //	auth/keyspace    the gateway's own keyspace: connection and schema
 //	auth/accounts    tenants, keys, credentials and what was revoked, in CQL
+//	auth/config      what the gateway is told: one file, variables, files of secrets
+//	auth/forwarded   where a request comes from that proxies have passed on
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	cmd              main packages, one per binary
@@ -63,6 +65,6 @@
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
 // to events, NATS, and state where that is told; the rooms of auth to no room outside
-// it but internal/scylla and events. The test in this directory enforces it, and so does
+// it but internal/scylla, internal/nearest and events. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla
