@@ -26,7 +26,7 @@ type Config struct {
 	// addresses of this machine. Port 0 is a free one.
 	Listen string `json:"listen"`
 	// PublicURL is how clients reach it: "https://" and a host, with a port if it is not 443.
-	// "http://" is for loopback only. Signatures and logins are for this URL and no other,
+	// "http://" is for loopback only. Signatures and logins are for it and nothing else,
 	// whatever a request says of its host.
 	PublicURL string `json:"public_url"`
 	// TLS is what it encrypts connections with.
@@ -76,11 +76,11 @@ type Config struct {
 
 // TLS is a certificate and its key.
 type TLS struct {
-	// CertFile is a certificate for the host of PublicURL, with those between it and its
-	// authority, in PEM format. It is set together with TLS.KeyFile or not at all. Without it
-	// a proxy of TrustedProxies encrypts connections, or they do not leave this machine.
+	// CertFile is a file with a certificate for the host of PublicURL and those between it and
+	// its authority, in PEM format. It is set together with TLS.KeyFile or not at all. Without
+	// it a proxy of TrustedProxies encrypts connections, or they do not leave this machine.
 	CertFile string `json:"cert_file,omitempty"`
-	// KeyFile is the key of that certificate, in PEM format.
+	// KeyFile is a file with the key of that certificate, in PEM format.
 	KeyFile string `json:"key_file,omitempty"`
 }
 
@@ -131,7 +131,8 @@ type Issuer struct {
 	// AnyTenant lets its tokens name any tenant, "system" included, whose principals run the
 	// cluster. For an issuer that is trusted with all of them.
 	AnyTenant bool `json:"any_tenant,omitempty"`
-	// RolesClaims are where a token has roles, written as TenantClaim is. All that are there count.
+	// RolesClaims are where a token has roles, each written as TenantClaim is. All that are
+	// there count.
 	RolesClaims []string `json:"roles_claims,omitempty"`
 	// GroupsClaims are where a token has groups.
 	GroupsClaims []string `json:"groups_claims,omitempty"`
@@ -146,7 +147,8 @@ type Issuer struct {
 	// MaxAge is the age of keys at which they are of no use, as the issuer has not answered
 	// for so long. 0 means 1h.
 	MaxAge Duration `json:"max_age,omitempty"`
-	// AllowHTTP lets its URLs be "http://". Only with Test: who is between is then the issuer.
+	// AllowHTTP takes "http://" for it and its keys. Only with Test: who is between could say
+	// who anybody is.
 	AllowHTTP bool `json:"allow_http,omitempty"`
 }
 
@@ -210,7 +212,8 @@ type Policies struct {
 	// which "pin-gateway policy seal" writes; or the name of one such file. Empty means that
 	// there are none but those of the gateway.
 	Folder string `json:"folder,omitempty"`
-	// WithoutRoles leaves out the roles of the gateway: who may do what is then said in Folder.
+	// WithoutRoles leaves out the roles of the gateway: who may do what is then said in
+	// Policies.Folder.
 	WithoutRoles bool `json:"without_roles"`
 	// ReloadEvery is how often it is looked whether they have changed.
 	ReloadEvery Duration `json:"reload_every"`
@@ -226,8 +229,8 @@ type Audit struct {
 	// KeyFile is a file with the key that signs checkpoints, as "openssl genpkey -algorithm
 	// ed25519" writes.
 	KeyFile string `json:"key_file,omitempty"`
-	// Table has records in a table of Database, too. What is changed needs Folder or Table to
-	// take the record of it; one is enough.
+	// Table has records in a table of the database, too. Nothing is changed unless Audit.Folder
+	// or the table has the record of it; one is enough.
 	Table bool `json:"table"`
 	// RecordReads has reads recorded, too, that are allowed. Denials always are.
 	RecordReads bool `json:"record_reads"`
@@ -263,15 +266,15 @@ type Events struct {
 	Prefix string `json:"prefix,omitempty"`
 	// CredentialsFile is a file of NATS credentials, with a JWT and a seed.
 	CredentialsFile string `json:"credentials_file,omitempty"`
-	// NKeyFile is a file with the seed of an NKey, in place of CredentialsFile.
+	// NKeyFile is a file with the seed of an NKey, in place of Events.CredentialsFile.
 	NKeyFile string `json:"nkey_file,omitempty"`
 	// CAFile is a file with the certificates of the authorities that are accepted, in PEM
 	// format. Empty means those of the operating system.
 	CAFile string `json:"ca_file,omitempty"`
-	// CertFile is the gateway's own certificate, in PEM format. It is set together with
-	// Events.KeyFile or not at all.
+	// CertFile is a file with the gateway's own certificate, in PEM format. It is set together
+	// with Events.KeyFile or not at all.
 	CertFile string `json:"cert_file,omitempty"`
-	// KeyFile is the key of that certificate, in PEM format.
+	// KeyFile is a file with the key of that certificate, in PEM format.
 	KeyFile string `json:"key_file,omitempty"`
 }
 

@@ -63,13 +63,13 @@ type Config struct {
 type TLS struct {
 	// Enabled turns encryption on.
 	Enabled bool `json:"enabled"`
-	// CAFile has the certificates of the authorities that are accepted, in PEM format.
+	// CAFile is a file with the certificates of the authorities that are accepted, in PEM format.
 	// Empty means those of the operating system.
 	CAFile string `json:"ca_file,omitempty"`
-	// CertFile is the gateway's own certificate, in PEM format. It is set together with
+	// CertFile is a file with the gateway's own certificate, in PEM format. It is set together with
 	// KeyFile or not at all.
 	CertFile string `json:"cert_file,omitempty"`
-	// KeyFile is the key of that certificate, in PEM format.
+	// KeyFile is a file with the key of that certificate, in PEM format.
 	KeyFile string `json:"key_file,omitempty"`
 	// ServerName is the name that the certificates of the servers must carry. Empty means
 	// the name or address that is dialled.
