@@ -282,7 +282,7 @@ type Events struct {
 // complete.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", Environment: Live,
+		Listen: "127.0.0.1:9098", PublicURL: "http://127.0.0.1:9098", Environment: Live,
 		Name: "pin-gateway", Realm: "ipfs-pinning", TrustedProxies: []string{},
 		Database: keyspace.Default(),
 		Peers:    Peers{URLs: []string{"http://127.0.0.1:9094"}},

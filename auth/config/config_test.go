@@ -25,7 +25,7 @@ func must(t *testing.T, err error) {
 func TestAllAtOnce(t *testing.T) {
 	_, err := Parse([]byte(`{"listen": "x", "environment": "y", "audit": {"folder": "f"}}`), "", []string{"PIN_GATEWAY_PEERS_URLS=z"})
 	want := `5 settings are wrong:
-  listen "x" is not an address and a port: write it as in 127.0.0.1:8080
+  listen "x" is not an address and a port: write it as in 127.0.0.1:9098
   environment "y" is unknown: use "live" or "test"
   peers.urls[0] (PIN_GATEWAY_PEERS_URLS) is not a URL: write it as in http://host:port
   issuers is empty, and there is nothing else by which anybody could come: set issuers, api_keys, did or siwe

@@ -16,6 +16,9 @@ const Prefix = "PIN_GATEWAY_"
 // FileVariable has the name of the file, in place of the flag --config.
 const FileVariable = Prefix + "CONFIG"
 
+// LevelVariable has the levels of what is logged, in place of the flag --loglevel.
+const LevelVariable = Prefix + "LOGLEVEL"
+
 // Variables returns the names of the environment variables, by the paths of their fields.
 func Variables() map[string]string {
 	names := make(map[string]string)
@@ -48,7 +51,7 @@ func (c *Config) applyEnv(environ []string) (set map[string]string, problems Pro
 	values := make(map[string]string)
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, Prefix) && name != FileVariable && !ofKubernetes(name) {
+		if strings.HasPrefix(name, Prefix) && name != FileVariable && name != LevelVariable && !ofKubernetes(name) {
 			values[name] = value
 		}
 	}

@@ -36,7 +36,7 @@ func (c Config) validate() Problems {
 // checkPlace checks where it listens and how it is reached.
 func (c Config) checkPlace(p *Problems) {
 	if _, port, err := net.SplitHostPort(c.Listen); err != nil {
-		p.add("listen", "%.100q is not an address and a port: write it as in 127.0.0.1:8080", c.Listen)
+		p.add("listen", "%.100q is not an address and a port: write it as in 127.0.0.1:9098", c.Listen)
 	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		p.add("listen", "%.100q has no port: use 0 to 65535", c.Listen)
 	}

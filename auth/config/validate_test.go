@@ -33,7 +33,7 @@ func good() Config {
 func TestValidate(t *testing.T) {
 	must(t, good().Validate())
 	for want, change := range map[string]func(*Config){
-		`listen "here" is not an address and a port: write it as in 127.0.0.1:8080`: func(c *Config) { c.Listen = "here" },
+		`listen "here" is not an address and a port: write it as in 127.0.0.1:9098`: func(c *Config) { c.Listen = "here" },
 		`listen "here:http" has no port: use 0 to 65535`:                            func(c *Config) { c.Listen = "here:http" },
 		`listen ":65536" has no port: use 0 to 65535`:                               func(c *Config) { c.Listen = ":65536" },
 
@@ -128,7 +128,7 @@ func TestEncryption(t *testing.T) {
 		{"0.0.0.0:8080", Live, TLS{}, nil, false},
 		{"[::]:8080", Live, TLS{}, nil, false},
 		{"pins.example.com:8080", Live, TLS{}, nil, false},
-		{"127.0.0.1:8080", Live, TLS{}, nil, true},
+		{"127.0.0.1:9098", Live, TLS{}, nil, true},
 		{"[::1]:8080", Live, TLS{}, nil, true},
 		{"localhost:8080", Live, TLS{}, nil, true},
 		{":8080", Live, TLS{"c", "k"}, nil, true},

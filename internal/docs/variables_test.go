@@ -109,7 +109,7 @@ func readVariables(t *testing.T, pages []page) map[string]bool {
 			}
 		}
 	}
-	out["PIN_GATEWAY_CONFIG"] = true // names the file, and is of no field
+	out["PIN_GATEWAY_CONFIG"], out["PIN_GATEWAY_LOGLEVEL"] = true, true // of flags, and of no field
 	if !out["CQL_REQUIRED"] || !out["CLUSTER_SCYLLA_HOSTS"] || !out["CLUSTER_EVENTS_URLS"] || !out["PIN_GATEWAY_LISTEN"] {
 		t.Fatalf("the environment variables were not found, only %v", out)
 	}
