@@ -94,9 +94,10 @@ bench: need-engine bin-cqlserver build ## readiness, memory, clusters beside sto
 	@bin/cqlserver exec -periodic -- bin/bench $(BENCH_FLAGS)
 
 .PHONY: build
-build: need-go ## bin/ipfs-cluster-service
-	@echo "building bin/ipfs-cluster-service (minutes the first time)"
+build: need-go ## bin/ipfs-cluster-service and bin/pin-gateway
+	@echo "building bin/ipfs-cluster-service and bin/pin-gateway (minutes the first time)"
 	@go build -o bin/ipfs-cluster-service ./cmd/ipfs-cluster-service
+	@go build -o bin/pin-gateway ./cmd/pin-gateway
 
 .PHONY: check
 check: need-go ## format, vet, lint, import rules, documentation, go.mod, shell syntax
@@ -109,6 +110,7 @@ check: need-go ## format, vet, lint, import rules, documentation, go.mod, shell 
 	@go test -count=1 . ./internal/docs
 	@go test -count=1 -run 'TestConfigurationPage|TestUndocumentedField' ./scyllastate
 	@go test -count=1 -run 'TestEventsPage|TestUndocumentedField|TestGolden' ./events
+	@go test -count=1 -run '^TestPage$$' ./auth/config
 	@echo "golangci-lint (minutes the first time)"
 	@cd tools/lint && go build -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@bin/golangci-lint run ./...

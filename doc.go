@@ -39,12 +39,15 @@
 //	auth/audit       records of what was asked and what came of it
 //	auth/keyspace    the gateway's own keyspace: connection and schema
 //	auth/accounts    tenants, keys, credentials and what was revoked, in CQL
+//	auth/config      what the gateway is told: one file, variables, files of secrets
+//	auth/forwarded   where a request comes from that proxies have passed on
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	cmd              main packages, one per binary
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
 //	internal/servicejson  what our sections of service.json have in common
+//	internal/nearest which name somebody meant who wrote another
 //	internal/configpage  tests make the pages with the fields of a section
 //	internal/cqltest a real CQL server for tests and for the demo
 //	bench            the store beside a bare driver loop, peers beside stock's
@@ -65,6 +68,6 @@
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
 // to events, NATS, and state where that is told; the rooms of auth to no room outside
-// it but internal/scylla and events. The test in this directory enforces it, and so does
+// it but internal/scylla, internal/nearest and events. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla

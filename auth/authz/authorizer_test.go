@@ -103,7 +103,7 @@ func remove(t *testing.T, dir, name string) {
 // sealAnyway writes the manifest as sha256sum would, without looking at the policies.
 func sealAnyway(t *testing.T, dir string) {
 	t.Helper()
-	files, err := Folder(dir).files()
+	files, err := Folder(dir).Files()
 	if err != nil {
 		t.Fatal(err)
 	}

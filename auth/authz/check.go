@@ -17,7 +17,7 @@ type Report struct {
 // Check reads policies as a gateway would, whether or not they are sealed. The error
 // has all that is wrong with them.
 func Check(folder Folder, withoutRoles bool) (Report, error) {
-	files, err := folder.files()
+	files, err := folder.Files()
 	if err != nil {
 		return Report{}, err
 	}

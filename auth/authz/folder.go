@@ -37,7 +37,7 @@ func (p Folder) Read() ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.manifest(), err)
 	}
-	files, err := p.files()
+	files, err := p.Files()
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (p Folder) Read() ([]File, error) {
 // Seal checks the files as NewSet does and writes the manifest of what it has read, at
 // once and durably.
 func (p Folder) Seal(withoutRoles bool) error {
-	files, err := p.files()
+	files, err := p.Files()
 	if err != nil {
 		return err
 	}
@@ -83,8 +83,9 @@ func (p Folder) manifest() string {
 	return filepath.Join(string(p), ManifestName)
 }
 
-// files reads what is there, whatever the manifest says. They are sorted by name.
-func (p Folder) files() ([]File, error) {
+// Files returns what is there, whatever the manifest says, sorted by name: for looking at
+// policies that are still worked on. No gateway takes them.
+func (p Folder) Files() ([]File, error) {
 	dir := string(p)
 	wanted := func(name string) bool {
 		return strings.HasSuffix(name, policyExt) || strings.HasSuffix(name, casesExt)

@@ -39,16 +39,20 @@ type Config struct {
 	// made. Empty means one in each rack of a data centre with two or three racks, else
 	// three, or as many as it has nodes.
 	Replication map[string]int `json:"replication,omitempty"`
-	// Username is the role, and PasswordFile the file with its password, both or none. A
-	// line break at the end of the file does not belong to the password.
-	Username     string `json:"username,omitempty"`
+	// Username is the role. It is set together with PasswordFile or not at all.
+	Username string `json:"username,omitempty"`
+	// PasswordFile is a file with the password of the role. A line break at its end does
+	// not belong to the password.
 	PasswordFile string `json:"password_file,omitempty"`
-	TLS          TLS    `json:"tls"`
-	// RequestTimeout bounds one request with all its attempts, 5 seconds to 5 minutes.
+	// TLS says how connections are encrypted.
+	TLS TLS `json:"tls"`
+	// RequestTimeout is how long one request may take with all its attempts, 5s to 5m.
 	RequestTimeout Duration `json:"request_timeout"`
-	// ConnectTimeout is how long Open waits for the database. 0 waits for ever.
+	// ConnectTimeout is how long a start waits for the database. 0 waits for ever.
 	ConnectTimeout Duration `json:"connect_timeout,omitempty"`
-	// Schema is SchemaApply or SchemaVerify.
+	// Schema is SchemaApply, which makes the keyspace and the tables that are missing, or
+	// SchemaVerify, which refuses to start when something is missing, for a role without
+	// rights on the schema.
 	Schema string `json:"schema"`
 	// Folder is where names of files start that are not absolute. Empty means the working
 	// directory.
@@ -57,13 +61,16 @@ type Config struct {
 
 // TLS says how connections are encrypted. The certificate of the server is always verified.
 type TLS struct {
+	// Enabled turns encryption on.
 	Enabled bool `json:"enabled"`
-	// CAFile has the certificates of the authorities that are accepted, in PEM format.
+	// CAFile is a file with the certificates of the authorities that are accepted, in PEM format.
 	// Empty means those of the operating system.
 	CAFile string `json:"ca_file,omitempty"`
-	// CertFile and KeyFile are the client's own certificate and its key, both or none.
+	// CertFile is a file with the gateway's own certificate, in PEM format. It is set together with
+	// KeyFile or not at all.
 	CertFile string `json:"cert_file,omitempty"`
-	KeyFile  string `json:"key_file,omitempty"`
+	// KeyFile is a file with the key of that certificate, in PEM format.
+	KeyFile string `json:"key_file,omitempty"`
 	// ServerName is the name that the certificates of the servers must carry. Empty means
 	// the name or address that is dialled.
 	ServerName string `json:"server_name,omitempty"`

@@ -77,13 +77,19 @@ func addNames(names map[string]string, t reflect.Type, path, outer string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.Type.Kind() == reflect.Struct {
+		if key == "-" {
+			continue
+		}
+		if isSection(f.Type) {
 			addNames(names, f.Type, path+key+".", outer+f.Name+".")
 			continue
 		}
 		names[outer+f.Name] = path + key
 		if _, taken := names[f.Name]; !taken {
 			names[f.Name] = path + key
+		}
+		if f.Type.Kind() == reflect.Slice && isSection(f.Type.Elem()) {
+			addNames(names, f.Type.Elem(), path+key+"[].", outer+f.Name+".")
 		}
 	}
 }

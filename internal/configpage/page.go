@@ -5,6 +5,7 @@ package configpage
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,12 @@ type Source struct {
 	// string constants in File, become what is written in service.json.
 	Written, Documented reflect.Type
 	File                string
+	// Files are those with the structs of other packages that are among the fields, by
+	// import path.
+	Files map[string]string
+	// Variables are the environment variables by the paths of their fields. Nil means those of
+	// Section.
+	Variables map[string]string
 	// Defaults is the JSON of a section with default values.
 	Defaults []byte
 }
@@ -77,45 +84,92 @@ func (s Source) make(tmpl string) ([]byte, error) {
 // Row is one row of the table of fields.
 type Row struct{ Field, Variable, Default, Meaning string }
 
-// rows returns a row without default for each field of service.json.
+// rows returns a row without default for each field of service.json. A list of objects has
+// one, and one for each field of its elements, which have no variable.
 func (s Source) rows(code []byte) ([]Row, error) {
-	comments, err := readComments(s.File, code)
+	all, err := s.comments(code)
 	if err != nil {
 		return nil, err
 	}
-	addNames(comments.names, s.Written, "", "")
-	variables := s.Section.Variables(s.Written)
+	variables := s.Variables
+	if variables == nil {
+		variables = s.Section.Variables(s.Written)
+	}
 	var rows []Row
 	var walk func(written, documented reflect.Type, path string) error
 	walk = func(written, documented reflect.Type, path string) error {
 		for i := range written.NumField() {
 			f := written.Field(i)
 			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if key == "-" {
+				continue
+			}
 			twin, ok := documented.FieldByName(f.Name)
 			if !ok {
 				return fmt.Errorf("field %s of service.json is not in %s", path+key, documented.Name())
 			}
-			if f.Type.Kind() == reflect.Struct {
+			if isSection(f.Type) {
 				if err := walk(f.Type, twin.Type, path+key+"."); err != nil {
 					return err
 				}
 				continue
 			}
-			meaning := comments.meaning(documented.Name(), f.Name)
+			c, ok := all[documented.PkgPath()]
+			switch {
+			case !ok:
+				c = all[""]
+			case len(c.names) == 0: // its fields are named from here
+				addNames(c.names, written, path, "")
+			}
+			meaning := c.meaning(documented.Name(), f.Name)
 			if meaning == "" {
 				return fmt.Errorf("an undocumented config field: %s.%s (%s) has no doc comment in %s", documented.Name(), f.Name, path+key, s.File)
 			}
 			rows = append(rows, Row{Field: path + key, Variable: variables[path+key], Meaning: meaning})
+			if f.Type.Kind() == reflect.Slice && isSection(f.Type.Elem()) {
+				if err := walk(f.Type.Elem(), twin.Type.Elem(), path+key+"[]."); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	}
 	return rows, walk(s.Written, s.Documented, "")
 }
 
+// comments returns those of File as those of "", and those of Files by import path.
+func (s Source) comments(code []byte) (map[string]comments, error) {
+	names := make(map[string]string)
+	addNames(names, s.Written, "", "")
+	c, err := readComments(s.File, code)
+	if err != nil {
+		return nil, err
+	}
+	c.names = names
+	all := map[string]comments{"": c}
+	for path, file := range s.Files {
+		if code, err = os.ReadFile(file); err != nil {
+			return nil, err
+		}
+		if all[path], err = readComments(file, code); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// isSection tells a struct with fields from one that is one value, as a time.
+func isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
 // defaultOf returns the default value of a field as Markdown, empty if the field is
 // left out.
 func (s Source) defaultOf(path string) (string, error) {
 	raw := json.RawMessage(s.Defaults)
+	if strings.Contains(path, "[]") { // of the elements of a list
+		return "", nil
+	}
 	for _, key := range strings.Split(path, ".") {
 		var m map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &m); err != nil {

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/servicejson"
 )
@@ -88,5 +89,66 @@ func TestCheck(t *testing.T) {
 	write(source.File, strings.Replace(code, "// Port is here.", "", 1))
 	if err := source.Check(page, tmpl, true); err == nil || !strings.Contains(err.Error(), "documented.Port (port) has no doc comment") {
 		t.Errorf("a field without a comment: %v", err)
+	}
+}
+
+type withParts struct {
+	Parts []part      `json:"parts"`
+	Other logSettings `json:"other"`
+	Until time.Time   `json:"until,omitzero"`
+	Dir   string      `json:"-"`
+}
+
+type part struct {
+	File string `json:"file"`
+}
+
+// logSettings stands for a struct of another package.
+type logSettings struct {
+	Level string `json:"level"`
+}
+
+// TestParts: the elements of a list have rows, a time is one value, and other packages have
+// files of their own.
+func TestParts(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config.go")
+	if err := os.WriteFile(file, []byte(`package p
+type withParts struct {
+	// Parts are what it has, see File.
+	Parts []part
+	// Until is its end.
+	Until time.Time
+}
+type part struct {
+	// File is its place.
+	File string
+}
+type logSettings struct {
+	// Level is how much it says.
+	Level string
+}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source := Source{
+		Written: reflect.TypeFor[withParts](), Documented: reflect.TypeFor[withParts](), File: file,
+		Variables: map[string]string{"parts": "X_PARTS", "until": "X_UNTIL", "other.level": "X_LEVEL"}, Defaults: []byte(`{"parts": [], "other": {"level": "info"}}`),
+	}
+	tmpl := filepath.Join(dir, "page.tmpl")
+	if err := os.WriteFile(tmpl, []byte("{{range .}}{{.Field}}={{.Variable}}={{.Default}}={{.Meaning}}\n{{end}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "parts=X_PARTS=`[]`=what it has, see `parts[].file`.\nparts[].file===its place.\nother.level=X_LEVEL=`\"info\"`=how much it says.\nuntil=X_UNTIL==its end.\n"
+	if got, err := source.make(tmpl); err != nil || string(got) != want {
+		t.Errorf("the page is\n%s\nwant\n%s, %v", got, want, err)
+	}
+	// Where Files has the package, File does not matter.
+	source.Files = map[string]string{reflect.TypeFor[withParts]().PkgPath(): file}
+	source.File = filepath.Join(dir, "empty.go")
+	if err := os.WriteFile(source.File, []byte("package p"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := source.make(tmpl); err != nil || string(got) != want {
+		t.Errorf("from another file the page is\n%s\nwant\n%s, %v", got, want, err)
 	}
 }

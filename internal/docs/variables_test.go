@@ -10,11 +10,12 @@ import (
 	"testing"
 )
 
-// ourPages are the pages with the variables of our sections of service.json, by how
-// these begin. Their names are made from those of the fields and stand nowhere in the
+// ourPages are the pages with the variables of our configurations, by how these begin. Their names are made from those of the fields and stand nowhere in the
 // code: the pages have them, which are generated.
 func ourPages() map[string]string {
-	return map[string]string{"CLUSTER_SCYLLA_": "docs/configuration.md", "CLUSTER_EVENTS_": "docs/events-configuration.md"}
+	return map[string]string{
+		"CLUSTER_SCYLLA_": "docs/configuration.md", "CLUSTER_EVENTS_": "docs/events-configuration.md", "PIN_GATEWAY_": "docs/gateway-configuration.md",
+	}
 }
 
 func isOurs(variable string) bool {
@@ -33,7 +34,7 @@ func variablesIn(text string) []string {
 	})
 	return slices.DeleteFunc(words, func(word string) bool {
 		return word != strings.ToUpper(word) || !slices.ContainsFunc(
-			[]string{"IPFS_CLUSTER_", "CLUSTER_", "CQL_", "DEMO_", "E2E_", "BENCH_"},
+			[]string{"IPFS_CLUSTER_", "CLUSTER_", "PIN_GATEWAY_", "CQL_", "DEMO_", "E2E_", "BENCH_"},
 			func(prefix string) bool { return strings.HasPrefix(word, prefix) })
 	})
 }
@@ -108,7 +109,8 @@ func readVariables(t *testing.T, pages []page) map[string]bool {
 			}
 		}
 	}
-	if !out["CQL_REQUIRED"] || !out["CLUSTER_SCYLLA_HOSTS"] || !out["CLUSTER_EVENTS_URLS"] {
+	out["PIN_GATEWAY_CONFIG"], out["PIN_GATEWAY_LOGLEVEL"] = true, true // of flags, and of no field
+	if !out["CQL_REQUIRED"] || !out["CLUSTER_SCYLLA_HOSTS"] || !out["CLUSTER_EVENTS_URLS"] || !out["PIN_GATEWAY_LISTEN"] {
 		t.Fatalf("the environment variables were not found, only %v", out)
 	}
 	return out

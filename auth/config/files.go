@@ -1,0 +1,232 @@
+package config
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/apikey"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/session"
+)
+
+// Files is what is in the files that a configuration names. Printing it shows nothing of it.
+type Files struct {
+	// Certificate is that of TLS, nil without one.
+	Certificate *tls.Certificate
+	// PeerCAs are those of Peers.CAFile, nil for those of the operating system.
+	PeerCAs      *x509.CertPool
+	PeerPassword string
+	// Peppers are those of APIKeys, nil without any.
+	Peppers     *apikey.Peppers
+	SessionKeys []session.Key
+	AuditKey    ed25519.PrivateKey
+}
+
+// Format writes nothing of what is in the files, whatever the verb.
+func (Files) Format(f fmt.State, _ rune) { fmt.Fprint(f, "the files of a configuration") }
+
+// Read reads the files of a configuration that is valid. The error is Problems, with all
+// files that cannot be used. Those of Database and Events are read by who connects to them;
+// it is only looked whether they are there.
+func (c Config) Read() (Files, error) {
+	r := &reader{config: c}
+	f := Files{AuditKey: r.privateKey("audit.key_file", c.Audit.KeyFile)}
+	if c.TLS.CertFile != "" {
+		f.Certificate = r.certificate()
+	}
+	if c.Peers.CAFile != "" {
+		f.PeerCAs = r.authorities("peers.ca_file", c.Peers.CAFile)
+	}
+	if c.Peers.PasswordFile != "" {
+		f.PeerPassword = r.password("peers.password_file", c.Peers.PasswordFile)
+	}
+	if c.Database.PasswordFile != "" {
+		r.password("database.password_file", c.Database.PasswordFile)
+	}
+	f.Peppers = r.peppers()
+	for i, key := range c.Sessions.Keys {
+		f.SessionKeys = append(f.SessionKeys, session.Key{
+			ID: key.ID, From: key.From, Until: key.Until,
+			Private: r.privateKey(fmt.Sprintf("sessions.keys[%d].file", i), key.File),
+		})
+	}
+	for _, other := range []struct {
+		field, file string
+		secret      bool
+	}{
+		{"database.tls.ca_file", c.Database.TLS.CAFile, false}, {"database.tls.cert_file", c.Database.TLS.CertFile, false},
+		{"database.tls.key_file", c.Database.TLS.KeyFile, true},
+		{"events.credentials_file", c.Events.CredentialsFile, true}, {"events.nkey_file", c.Events.NKeyFile, true},
+		{"events.ca_file", c.Events.CAFile, false}, {"events.cert_file", c.Events.CertFile, false}, {"events.key_file", c.Events.KeyFile, true},
+	} {
+		if other.file != "" {
+			r.read(other.field, other.file, other.secret)
+		}
+	}
+	if err := r.problems.err(); err != nil {
+		return Files{}, err
+	}
+	return f, nil
+}
+
+// maxSecret bounds a file, in bytes.
+const maxSecret = 1 << 20
+
+// reader reads files and notes those that cannot be used. No error has anything of what is
+// in them.
+type reader struct {
+	config   Config
+	problems Problems
+}
+
+// read returns what is in a file, nil if it cannot be used.
+func (r *reader) read(field, name string, secret bool) []byte {
+	name = r.config.Resolve(name)
+	f, err := os.Open(name)
+	if errors.Is(err, os.ErrNotExist) {
+		r.problems.add(field, "names %s, which does not exist: correct the name, or make the file", name)
+		return nil
+	}
+	if err != nil {
+		r.problems.add(field, "cannot be read: %v", err)
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		r.problems.add(field, "names %s, which is not a file: name one", name)
+		return nil
+	}
+	if secret && r.config.Environment == Live && info.Mode().Perm()&0o007 != 0 {
+		r.problems.add(field, "names %s, which everybody on this machine may use (mode %04o): chmod o= %s", name, info.Mode().Perm(), name)
+		return nil
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	switch {
+	case err != nil:
+		r.problems.add(field, "cannot be read: %v", err)
+	case len(text) == 0:
+		r.problems.add(field, "names %s, which is empty: fill it", name)
+	case len(text) > maxSecret:
+		r.problems.add(field, "names %s, which has more than %d bytes: it is another file", name, maxSecret)
+	default:
+		return text
+	}
+	return nil
+}
+
+// password returns what is in a file but a line break at its end.
+func (r *reader) password(field, name string) string {
+	text := r.read(field, name, true)
+	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if text != nil && (password == "" || strings.ContainsAny(password, "\r\n\x00")) {
+		r.problems.add(field, "names %s, which is not one line with a password: write it there", r.config.Resolve(name))
+	}
+	return password
+}
+
+// privateKey reads a key of Ed25519 in PEM format (PKCS #8).
+func (r *reader) privateKey(field, name string) ed25519.PrivateKey {
+	text := r.read(field, name, true)
+	if text == nil {
+		return nil
+	}
+	if block, rest := pem.Decode(text); block != nil && block.Type == "PRIVATE KEY" && len(bytes.TrimSpace(rest)) == 0 {
+		if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+			if key, ok := key.(ed25519.PrivateKey); ok {
+				return key
+			}
+		}
+	}
+	r.problems.add(field, "names %s, which is not a key of Ed25519: make one with openssl genpkey -algorithm ed25519", r.config.Resolve(name))
+	return nil
+}
+
+func (r *reader) certificate() *tls.Certificate {
+	cert, key := r.read("tls.cert_file", r.config.TLS.CertFile, false), r.read("tls.key_file", r.config.TLS.KeyFile, true)
+	if cert == nil || key == nil {
+		return nil
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		r.problems.add("tls.cert_file", "and tls.key_file cannot be used together: %v", err)
+		return nil
+	}
+	return &pair
+}
+
+func (r *reader) authorities(field, name string) *x509.CertPool {
+	text := r.read(field, name, false)
+	pool := x509.NewCertPool()
+	if text != nil && !pool.AppendCertsFromPEM(text) {
+		r.problems.add(field, "names %s, which has no certificate in PEM format: name another", r.config.Resolve(name))
+	}
+	return pool
+}
+
+// peppers returns nil if there are none, or one cannot be used.
+func (r *reader) peppers() *apikey.Peppers {
+	values := make(map[int][]byte)
+	for i, pepper := range r.config.APIKeys.Peppers {
+		field := fmt.Sprintf("api_keys.peppers[%d].file", i)
+		text := r.read(field, pepper.File, true)
+		value, err := hex.DecodeString(string(bytes.TrimSpace(text)))
+		if text != nil && (err != nil || len(value) < pepperSize) {
+			r.problems.add(field, "names %s, which has not %d or more hexadecimal digits: make one with openssl rand -hex %d", r.config.Resolve(pepper.File), 2*pepperSize, pepperSize)
+			continue
+		}
+		if text != nil {
+			values[pepper.Version] = value
+		}
+	}
+	if len(values) < len(r.config.APIKeys.Peppers) || len(values) == 0 {
+		return nil
+	}
+	peppers, err := apikey.NewPeppers(r.config.APIKeys.currentPepper(), values)
+	if err != nil {
+		r.problems.add("api_keys.peppers", "cannot be used: %v", err)
+		return nil
+	}
+	return &peppers
+}
+
+// pepperSize is how many bytes a pepper has at least.
+const pepperSize = 32
+
+// AuditWriter returns the name of this instance in audit records: Audit.Writer, or the
+// name of the host with what such a name must not have replaced by dashes.
+func (c Config) AuditWriter() (string, error) {
+	if c.Audit.Writer != "" {
+		return c.Audit.Writer, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("naming the writer of audit records: %w, set audit.writer", err)
+	}
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(host))
+	if name = strings.TrimLeft(name, "-"); len(name) > 64 {
+		name = name[:64]
+	}
+	if !isWriter(name) {
+		return "", fmt.Errorf("naming the writer of audit records: the name of the host, %.100q, is none: set audit.writer", host)
+	}
+	return name, nil
+}
+
+// isWriter tells whether a text can be the name of a writer of audit records.
+func isWriter(name string) bool {
+	return name != "" && len(name) <= 64 && name[0] != '-' && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}

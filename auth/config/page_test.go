@@ -1,0 +1,26 @@
+package config
+
+import (
+	"flag"
+	"reflect"
+	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/configpage"
+)
+
+//go:generate go test -run=^TestPage$ -update
+
+var update = flag.Bool("update", false, "write docs/gateway-configuration.md")
+
+// TestPage shows that the page of documentation is what the code says. With -update it
+// writes the page.
+func TestPage(t *testing.T) {
+	defaults, err := Default().JSON()
+	must(t, err)
+	must(t, configpage.Source{
+		Written: reflect.TypeFor[Config](), Documented: reflect.TypeFor[Config](), File: "config.go",
+		Files:     map[string]string{reflect.TypeFor[keyspace.Config]().PkgPath(): "../keyspace/config.go"},
+		Variables: Variables(), Defaults: defaults,
+	}.Check("../../docs/gateway-configuration.md", "testdata/gateway-configuration.md.tmpl", *update))
+}

@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+)
+
+func (cmd *command) serveCommand() cli.Command {
+	return cli.Command{
+		Name:         "serve",
+		Usage:        "runs the gateway",
+		ArgsUsage:    " ",
+		OnUsageError: usageError,
+		Description: `
+   Runs until SIGTERM or SIGINT: then it takes no more connections, says at
+   /health that it is ending, and gives what it has begun 20 seconds. A second
+   signal ends it at once.
+`,
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			cfg, err := cmd.loadConfig()
+			if err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			defer context.AfterFunc(ctx, stop)()
+			return serve(ctx, cfg)
+		},
+	}
+}
+
+// serve runs the gateway until ctx ends, and then until what was begun is answered.
+func serve(ctx context.Context, cfg config.Config) error {
+	files, err := cfg.Read()
+	if err != nil {
+		return fmt.Errorf("reading the files of the configuration: %w", err)
+	}
+	// The rooms are opened here, and closed when the server has ended: requests that are
+	// being answered then need them. As yet there is nothing behind the door.
+	apis := http.NotFoundHandler()
+
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", cfg.Listen, err)
+	}
+	server := newServer(apis, files.Certificate)
+	logger.Infof("serving %s on %s", cfg.PublicURL, listener.Addr())
+	if err := server.run(ctx, listener); err != nil {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}

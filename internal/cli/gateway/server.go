@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+)
+
+// The bounds of a connection. Bodies and answers may take long, as uploads do: their routes
+// bound them.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+	// drainTimeout is how long requests have that were begun when the end came: less than the
+	// 30 s that Kubernetes gives by default.
+	drainTimeout = 20 * time.Second
+)
+
+// server answers /health, and leaves all else to a handler.
+type server struct {
+	http     *http.Server
+	drain    time.Duration
+	draining atomic.Bool
+}
+
+// newServer returns a server whose connections are encrypted if there is a certificate.
+func newServer(apis http.Handler, certificate *tls.Certificate) *server {
+	s := &server{drain: drainTimeout}
+	s.http = &http.Server{
+		// Not a mux: it redirects paths that are not clean, also those of the APIs.
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/health" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+				s.health(w, r)
+				return
+			}
+			apis.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		// What clients do wrong while connecting.
+		ErrorLog: slog.NewLogLogger(logging.SlogHandler(), slog.LevelDebug),
+	}
+	if certificate != nil {
+		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12}
+	}
+	return s
+}
+
+// health tells whether the process takes requests. It tells nothing else, as everybody may ask.
+func (s *server) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	status := "ok"
+	if s.draining.Load() {
+		status = "ending"
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	if _, err := io.WriteString(w, `{"status":"`+status+`"}`+"\n"); err != nil {
+		logger.Debugf("answering /health: %s", err)
+	}
+}
+
+// run serves connections until ctx ends, and then answers what was begun. It returns an error
+// if it has ended by itself, or has cut off requests that took longer than the drain. It
+// closes the listener.
+func (s *server) run(ctx context.Context, listener net.Listener) error {
+	ended := make(chan error, 1)
+	go func() {
+		if s.http.TLSConfig != nil {
+			ended <- s.http.ServeTLS(listener, "", "")
+		} else {
+			ended <- s.http.Serve(listener)
+		}
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	logger.Info("ending: no more connections are taken")
+	s.draining.Store(true)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
+	defer cancel()
+	err := s.http.Shutdown(limited)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.Join(fmt.Errorf("requests that took longer than %s were cut off", s.drain), s.http.Close())
+	}
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
