@@ -54,10 +54,10 @@ type Login struct {
 
 // New returns logins.
 func New(config Config) (*Login, error) {
-	u, err := url.Parse(config.Gateway)
+	err := checkGateway(config.Gateway)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("%.200q is not the URL of a gateway, without a path", config.Gateway)
+	case err != nil:
+		return nil, err
 	case config.Door == nil || config.Sessions == nil || config.Revocations == nil:
 		return nil, errors.New("logins need a door, sessions and revocations")
 	case !strings.HasPrefix(config.Cookie, "__Host-") || config.Cookie == flowCookie || config.Cookie == handleCookie:
@@ -66,7 +66,7 @@ func New(config Config) (*Login, error) {
 		return nil, errors.New("logins with DIDs and wallets need to know whose these are")
 	}
 	l := &Login{config: config, origin: http.NewCrossOriginProtection()}
-	if err := l.origin.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+	if err := l.origin.AddTrustedOrigin(config.Gateway); err != nil {
 		return nil, fmt.Errorf("the gateway's origin: %w", err)
 	}
 	l.handler, err = config.Door.Handler(door.API{Name: "login", Table: routes.Login(), Form: door.ProblemJSON, Serve: map[string]door.Serve{
@@ -79,6 +79,15 @@ func New(config Config) (*Login, error) {
 		"Logout":       l.serve(true, principal.MethodSession, l.logout),
 	}})
 	return l, err
+}
+
+// checkGateway returns an error for what is not the URL of a gateway: an origin.
+func checkGateway(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != text || u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("%.200q is not the URL of a gateway, without a path", text)
+	}
+	return nil
 }
 
 // Handler returns what serves the routes of routes.Login.

@@ -46,7 +46,7 @@ type OIDC struct {
 // redirects refused and at most 5 seconds for each; nil means http.DefaultClient.
 func NewOIDC(gateway string, providers []Provider, tokens authn.Tokens, owners *authn.Owners, states States, client *http.Client) (*OIDC, error) {
 	o := &OIDC{providers: make(map[string]*provider), tokens: tokens, owners: owners, states: states}
-	var problems []error
+	problems := []error{checkGateway(gateway)}
 	for _, p := range providers {
 		if err := p.check(); err != nil {
 			problems = append(problems, fmt.Errorf("login at %.200q: %w", p.Issuer.URL, err))

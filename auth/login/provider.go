@@ -143,7 +143,7 @@ func (p *provider) discover(ctx context.Context) (*discovered, error) {
 func (p *provider) ask(ctx context.Context) (*discovered, error) {
 	found, err := oidc.NewProvider(ctx, p.Issuer.URL)
 	if err != nil {
-		return nil, err
+		return nil, brief(err)
 	}
 	var more struct {
 		JWKS    string   `json:"jwks_uri"`
@@ -171,6 +171,10 @@ func (p *provider) ask(ctx context.Context) (*discovered, error) {
 		keys: oidc.NewRemoteKeySet(ctx, more.JWKS),
 	}, nil
 }
+
+// brief returns an error with the beginning of its text: go-oidc repeats all that an issuer
+// sent, which may be a page.
+func brief(err error) error { return errors.New(fmt.Sprintf("%.300s", err.Error())) }
 
 // authorize is where a browser logs in.
 func (p *provider) authorize(known *discovered, state string, f flow) string {
@@ -262,7 +266,7 @@ type watched struct {
 func (w *watched) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	payload, err := w.keys.VerifySignature(ctx, token)
 	if cause := errors.Unwrap(err); cause != nil {
-		w.down = cause // of what is wrong with a token there is no cause
+		w.down = brief(cause) // of what is wrong with a token there is no cause
 	}
 	return payload, err
 }
