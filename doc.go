@@ -33,6 +33,7 @@
 //	auth/authz       who may do what: policies in Cedar
 //	auth/routes      the gateway's routes, and what each asks for
 //	auth/door        a request's way from its credential to its record
+//	auth/login       logins: a proof is exchanged for a session
 //	auth/audit       records of what was asked and what came of it
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from

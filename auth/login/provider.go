@@ -47,6 +47,9 @@ type Provider struct {
 	Audience string
 }
 
+// Format writes where one logs in, whatever the verb: not the secret.
+func (p Provider) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "login at %s", p.Issuer.URL) }
+
 // check returns all that is wrong with what the room jwt does not check.
 func (p Provider) check() error {
 	var problems []error
@@ -174,7 +177,7 @@ func (p *provider) ask(ctx context.Context) (*discovered, error) {
 
 // brief returns an error with the beginning of its text: go-oidc repeats all that an issuer
 // sent, which may be a page.
-func brief(err error) error { return errors.New(fmt.Sprintf("%.300s", err.Error())) }
+func brief(err error) error { return fmt.Errorf("%.300s", err.Error()) }
 
 // authorize is where a browser logs in.
 func (p *provider) authorize(known *discovered, state string, f flow) string {
