@@ -54,13 +54,18 @@ func (c *Call) Allow(resource authz.Resource) error {
 // on record before do is called, and what came of it after. do is called with a context
 // that does not end when the client leaves, and returns the id of what it made, if it
 // made something. The status is what the client is told of a success.
-func (c *Call) Do(status int, steps []Step, do func(ctx context.Context) (made string, err error)) (err error) {
+func (c *Call) Do(status int, steps []Step, do func(ctx context.Context) (made string, err error)) error {
 	decision, err := c.decide(steps)
 	if err != nil {
 		return err
 	}
+	return c.perform(status, decision, recorded(steps), do)
+}
+
+// perform does what was decided, with the intent on record before and the outcome after.
+func (c *Call) perform(status int, decision audit.Decision, resource audit.Resource, do func(ctx context.Context) (made string, err error)) error {
 	ctx := context.WithoutCancel(c.Request.Context())
-	pending, err := c.door.config.Recorder.Begin(ctx, c.event(decision, recorded(steps)))
+	pending, err := c.door.config.Recorder.Begin(ctx, c.event(decision, resource))
 	if err != nil {
 		return auditFailed(err)
 	}

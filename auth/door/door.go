@@ -210,6 +210,12 @@ func (d *Door) admit(c *Call) error {
 		return d.failed(c, err)
 	}
 	c.Principal = p
+	return d.let(c)
+}
+
+// let tells whether the principal of a call may ask now.
+func (d *Door) let(c *Call) error {
+	p := c.Principal
 	active, err := d.config.Tenants.Active(c.Request.Context(), p.Tenant)
 	switch {
 	case err != nil:

@@ -107,6 +107,19 @@ func (p *Problem) setHeaders(h http.Header) {
 // Content-Type are set, and id is that of the request.
 type Form func(w http.ResponseWriter, p *Problem, id string)
 
+// ProblemJSON is the Form of the APIs that are our own (RFC 9457). The member reason has the
+// same code as in the other APIs, and the type is made of it.
+func ProblemJSON(w http.ResponseWriter, p *Problem, id string) {
+	WriteJSON(w, p.Status, "application/problem+json", struct {
+		Type      string `json:"type"`
+		Title     string `json:"title"`
+		Status    int    `json:"status"`
+		Detail    string `json:"detail,omitempty"`
+		Reason    string `json:"reason"`
+		RequestID string `json:"requestId"`
+	}{"urn:pin-gateway:" + p.Reason, http.StatusText(p.Status), p.Status, p.Details, p.Reason, id})
+}
+
 // WriteJSON answers with a value as JSON.
 func WriteJSON(w http.ResponseWriter, status int, contentType string, value any) {
 	text, err := json.Marshal(value)

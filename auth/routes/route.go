@@ -128,3 +128,17 @@ func Pinning() *Table {
 		{Name: "Health", Method: "GET", Pattern: "/health", Class: Open, Object: NoObject, Does: Serve},
 	})
 }
+
+// Login returns the routes by which a client exchanges a proof for a session, and ends one.
+// They are open: who asks has yet to prove who it is, or wants to be nobody again.
+func Login() *Table {
+	return newTable([]Route{
+		{Name: "DIDChallenge", Method: "POST", Pattern: "/auth/did/challenge", Class: Open, Object: NoObject, Does: Serve},
+		{Name: "DIDToken", Method: "POST", Pattern: "/auth/did/token", Class: Open, Object: NoObject, Does: Serve},
+		{Name: "SIWENonce", Method: "GET", Pattern: "/auth/siwe/nonce", Class: Open, Object: NoObject, Does: Serve},
+		{Name: "SIWEVerify", Method: "POST", Pattern: "/auth/siwe/verify", Class: Open, Object: NoObject, Does: Serve},
+		{Name: "OIDCLogin", Method: "GET", Pattern: "/auth/oidc/login", Class: Open, Object: NoObject, Does: Serve},
+		{Name: "OIDCCallback", Method: "GET", Pattern: "/auth/oidc/callback", Class: Open, Object: NoObject, Does: Serve},
+		{Name: "Logout", Method: "POST", Pattern: "/auth/logout", Class: Open, Object: NoObject, Does: Serve},
+	})
+}

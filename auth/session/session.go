@@ -132,35 +132,11 @@ const invalid = "session is not valid"
 // Verify returns whose the session is. An error is a *principal.Refusal or a
 // *principal.Unavailable.
 func (s *Sessions) Verify(ctx context.Context, token string) (principal.Principal, error) {
-	payload, err := s.signed(token)
-	if err != nil {
-		return principal.Principal{}, principal.Refuse(invalid, err)
+	p, names, err := s.Read(token)
+	if err != nil || s.config.Denylist == nil {
+		return p, err
 	}
-	var c claims
-	if err := json.Unmarshal(payload, &c); err != nil {
-		return principal.Principal{}, principal.Refuse(invalid, err)
-	}
-	now := time.Now()
-	issued, expires := time.Unix(c.Issued, 0).UTC(), time.Unix(c.Expires, 0).UTC()
-	switch {
-	case c.Issuer != s.config.Gateway || c.Audience != s.config.Gateway || c.ID == "":
-		return principal.Principal{}, principal.Refuse("session is of another gateway", nil)
-	case issued.After(now.Add(skew)) || expires.After(issued.Add(MaxLifetime)):
-		return principal.Principal{}, principal.Refuse("session has impossible times", nil)
-	case !now.Before(expires):
-		return principal.Principal{}, principal.Refuse("session expired", nil)
-	}
-	p := principal.Principal{
-		ID: c.Principal, Tenant: c.Tenant, Roles: c.Roles, Groups: c.Groups, Scopes: c.Scopes,
-		Method: principal.MethodSession, Via: c.Via, Credential: c.Credential, Issuer: c.VouchedBy, Subject: c.VouchedFor, Expires: expires,
-	}
-	if err := p.Check(); err != nil {
-		return principal.Principal{}, principal.Refuse(invalid, err)
-	}
-	if s.config.Denylist == nil {
-		return p, nil
-	}
-	denied, err := s.config.Denylist.Denied(ctx, principal.Token{Issuer: c.Issuer, ID: c.ID, SessionID: c.ID, Principal: p.ID, Issued: issued})
+	denied, err := s.config.Denylist.Denied(ctx, names)
 	switch {
 	case err != nil:
 		return principal.Principal{}, principal.CannotCheck(time.Second, fmt.Errorf("denylist: %w", err))
@@ -168,6 +144,37 @@ func (s *Sessions) Verify(ctx context.Context, token string) (principal.Principa
 		return principal.Principal{}, principal.Refuse("session was revoked", nil)
 	}
 	return p, nil
+}
+
+// Read is Verify without the denylist: for who ends a session. It also returns what the
+// denylist knows the session by. An error is a *principal.Refusal.
+func (s *Sessions) Read(token string) (principal.Principal, principal.Token, error) {
+	payload, err := s.signed(token)
+	if err != nil {
+		return principal.Principal{}, principal.Token{}, principal.Refuse(invalid, err)
+	}
+	var c claims
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return principal.Principal{}, principal.Token{}, principal.Refuse(invalid, err)
+	}
+	now := time.Now()
+	issued, expires := time.Unix(c.Issued, 0).UTC(), time.Unix(c.Expires, 0).UTC()
+	switch {
+	case c.Issuer != s.config.Gateway || c.Audience != s.config.Gateway || c.ID == "":
+		return principal.Principal{}, principal.Token{}, principal.Refuse("session is of another gateway", nil)
+	case issued.After(now.Add(skew)) || expires.After(issued.Add(MaxLifetime)):
+		return principal.Principal{}, principal.Token{}, principal.Refuse("session has impossible times", nil)
+	case !now.Before(expires):
+		return principal.Principal{}, principal.Token{}, principal.Refuse("session expired", nil)
+	}
+	p := principal.Principal{
+		ID: c.Principal, Tenant: c.Tenant, Roles: c.Roles, Groups: c.Groups, Scopes: c.Scopes,
+		Method: principal.MethodSession, Via: c.Via, Credential: c.Credential, Issuer: c.VouchedBy, Subject: c.VouchedFor, Expires: expires,
+	}
+	if err := p.Check(); err != nil {
+		return principal.Principal{}, principal.Token{}, principal.Refuse(invalid, err)
+	}
+	return p, principal.Token{Issuer: c.Issuer, ID: c.ID, SessionID: c.ID, Principal: p.ID, Issued: issued}, nil
 }
 
 // signed returns the claims of a token that a key of the ring has signed.

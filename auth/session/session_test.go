@@ -191,6 +191,9 @@ func TestDenylist(t *testing.T) {
 		if got := says(t, s, token); got != "session was revoked" {
 			t.Errorf("got %q", got)
 		}
+		if p, names, err := s.Read(token); err != nil || p.ID != "p1" || names != d.asked {
+			t.Errorf("read is a session of %+v, %+v, %v", p, names, err)
+		}
 		d.err = errors.New("down")
 		if got := says(t, s, token); got != "unavailable" {
 			t.Errorf("got %q", got)

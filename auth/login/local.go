@@ -1,0 +1,38 @@
+package login
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// maxReturn bounds the path to return to, in bytes.
+const maxReturn = 512
+
+// local returns an error for what is not, whoever reads it, a path of this gateway with a
+// query or without: a browser takes a backslash for a slash and leaves out tabs and line
+// breaks, and a program on the way may read escapes. It is strict, since our own pages are
+// all that is returned to.
+func local(path string) error {
+	u, err := url.Parse(path)
+	switch {
+	case path == "" || path[0] != '/':
+		return errors.New("it does not begin with a slash")
+	case len(path) > maxReturn:
+		return errors.New("it is too long")
+	case strings.ContainsFunc(path, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`\#"<>`, c) }):
+		return errors.New("it has a character that a path does not have")
+	case err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "":
+		return errors.New("it is not a path")
+	case u.RawPath != "" || strings.Contains(path[:strings.IndexByte(path+"?", '?')], "%"):
+		return errors.New("its path has an escape")
+	case strings.Contains(u.Path, "//") || strings.Contains(u.Path+"/", "/./") || strings.Contains(u.Path+"/", "/../"):
+		return errors.New("its path has two slashes or a segment of dots")
+	case strings.HasPrefix(u.Path, "/auth/"):
+		return errors.New("a login does not lead to another")
+	}
+	if _, err := url.ParseQuery(u.RawQuery); err != nil {
+		return errors.New("its query is not one")
+	}
+	return nil
+}
