@@ -107,7 +107,7 @@ func fetch(ctx context.Context, dir string) error {
 	}
 	f, err := os.Open(filepath.Join(dir, archive))
 	if err != nil {
-		return fmt.Errorf("Maven fetched no Keycloak: %w", err)
+		return fmt.Errorf("no Keycloak from Maven: %w", err)
 	}
 	defer f.Close()
 	sum := sha256.New()

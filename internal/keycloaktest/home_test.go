@@ -76,7 +76,7 @@ func TestFailedFetchLeavesNothing(t *testing.T) {
 	for want, mvn := range map[string]string{
 		"no route to repository": "echo half >" + archive + "; echo no route to repository; exit 1\n",
 		"has the SHA-256":        "echo another >" + archive + "\n",
-		"fetched no Keycloak":    "exit 0\n",
+		"no Keycloak from Maven": "exit 0\n",
 	} {
 		cache, bin := t.TempDir(), t.TempDir()
 		script(t, bin, "mvn", mvn)
