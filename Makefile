@@ -63,7 +63,7 @@ test-upstream: need-engine bin-cqlserver ## upstream's own tests on our store an
 .PHONY: test-cluster
 test-cluster: need-engine need-cc need-npm tools ## the long tests: 110,000 simulated schedules, many peers, every crash, nodes that hang and move, a database that is killed, the store behind a ScyllaDB face (2 hours)
 	@go build -o bin/testreport ./internal/cqltest/testreport
-	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c '\
+	@TEST_LONG=1 CQL_REQUIRED=1 NODE_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c '\
 	go test -json -count=1 -p 1 -timeout 150m ./scyllastate ./peer/reconcile ./internal/scylla ./internal/cqltest/... ./internal/multipeer ./internal/e2e; failed=$$?; \
 	case $$CQL_ENGINE_NAME in *Cassandra*) CQL_FACE=scylla go test -json -count=1 -p 1 -timeout 60m -skip ^TestSimulation \
 	./internal/scylla ./scyllastate ./state/statetest || failed=$$?;; esac; exit $$failed' | bin/testreport
@@ -81,6 +81,13 @@ test-components: need-engine need-cc tools ## events at length: three NATS serve
 	@TEST_LONG=1 CQL_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c '\
 	go test -json -count=1 -p 1 -timeout 60m ./events/... ./internal/natstest; failed=$$?; \
 	go test -json -count=1 -timeout 60m -run ^TestEvents ./internal/e2e || failed=$$?; exit $$failed' | bin/testreport
+
+.PHONY: test-gateway
+test-gateway: need-engine need-cc need-keycloak need-npm tools ## the gateway at length: a real Keycloak whose keys change, the compliance suite of the Pinning Services API (15 minutes)
+	@go build -o bin/testreport ./internal/cqltest/testreport
+	@TEST_LONG=1 CQL_REQUIRED=1 KEYCLOAK_REQUIRED=1 NODE_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c '\
+	go test -json -count=1 -p 1 -timeout 60m ./auth/... ./internal/keycloaktest ./internal/pinningsuite; failed=$$?; \
+	go test -json -count=1 -timeout 60m -run ^TestGateway ./internal/e2e || failed=$$?; exit $$failed' | bin/testreport
 
 .PHONY: model
 model: need-go need-model ## the protocol as a model in TLA+, checked exhaustively, and its mistakes found (10 minutes; MODEL_FLAGS='-run "fence at once" -trace')
@@ -138,6 +145,6 @@ tools: bin-cqlserver
 bin-cqlserver: need-go
 	@go build -o bin/cqlserver ./internal/cqltest/cqlserver
 
-.PHONY: need-go need-cc need-engine need-npm need-model
-need-go need-cc need-engine need-npm need-model: need-%:
+.PHONY: need-go need-cc need-engine need-npm need-model need-keycloak
+need-go need-cc need-engine need-npm need-model need-keycloak: need-%:
 	@demo/need $*

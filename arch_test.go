@@ -141,6 +141,10 @@ var rooms = []room{
 		why: "it shows what others log, whatever that is"},
 	{name: "internal/natstest", ours: []string{}, only: []string{"github.com/nats-io/nats-server/v2/..."},
 		why: "a server for tests knows nothing of what is tested"},
+	{name: "internal/keycloaktest", ours: []string{"internal/cqltest/child"}, only: []string{},
+		why: "an issuer for tests knows nothing of who trusts it"},
+	{name: "internal/pinningsuite", ours: []string{"internal/cqltest/child"}, only: []string{},
+		why: "it runs a program from outside, on any server"},
 	{name: "internal/model", ours: []string{"internal/cqltest/child"}, only: []string{},
 		why: "it checks models with a program from outside"},
 	{name: "internal/docs", only: []string{}, why: "tests of the documentation"},
@@ -156,7 +160,8 @@ var rooms = []room{
 }
 
 // importTesting are the rooms whose packages are for tests.
-var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/natstest"}
+var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/natstest",
+	"internal/keycloaktest", "internal/pinningsuite"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {
@@ -316,6 +321,11 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"/auth/accounts", "net/http", true},
 		{"/auth/login", module + "/auth/siwe", true},
 		{"/auth/login", module + "/internal/scylla", false},
+		{"/internal/keycloaktest", "testing", true},
+		{"/internal/keycloaktest", module + "/auth/jwt", false},
+		{"/internal/pinningsuite", module + "/internal/cqltest/child", true},
+		{"/internal/pinningsuite", module + "/internal/e2e", false},
+		{"/auth/jwt", module + "/internal/keycloaktest", false},
 		{"/internal/scylla", module + "/scyllastate", false},
 		{"/internal/scylla", upstream + "/api", false},
 		{"/internal/cqltest", "testing", true},

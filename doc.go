@@ -58,6 +58,8 @@
 //	internal/consumer  tests of a module outside that imports this one
 //	internal/multipeer tests of many peers in one process
 //	internal/natstest  real NATS servers for tests
+//	internal/keycloaktest  a real Keycloak for tests
+//	internal/pinningsuite  tests run the compliance suite of the Pinning Services API
 //	internal/overlay   tests build the code with planted bugs or crashes
 //	internal/simtest   tests run simulations by seeds, also with planted bugs
 //	internal/logtest   tests see what is logged

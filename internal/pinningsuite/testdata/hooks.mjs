@@ -1,5 +1,5 @@
 // What the suite takes from outside, as variables of the environment: where the
-// specification is, where reports go, and where IPFS is.
+// specification is, where reports go, and where IPFS is, if that is told.
 const changes = {
   'utils/constants.js': [
     [/^const specLocation = .*$/m, 'const specLocation = process.env.COMPLIANCE_SPEC;'],
@@ -8,10 +8,12 @@ const changes = {
   // The suite makes up CIDs. Their blocks must be somewhere to be pinned.
   'utils/getInlineCid.js': [
     [/^( *)return cid\.toString\(\);$/m, `
-        const form = new FormData();
-        form.append('data', new Blob([bytes]));
-        const put = await fetch(process.env.COMPLIANCE_IPFS + 'block/put?cid-codec=raw', { method: 'POST', body: form });
-        if (!put.ok) { throw new Error('block/put: ' + put.status); }
+        if (process.env.COMPLIANCE_IPFS) {
+          const form = new FormData();
+          form.append('data', new Blob([bytes]));
+          const put = await fetch(process.env.COMPLIANCE_IPFS + 'block/put?cid-codec=raw', { method: 'POST', body: form });
+          if (!put.ok) { throw new Error('block/put: ' + put.status); }
+        }
         return cid.toString();`]
   ]
 }
