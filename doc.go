@@ -33,6 +33,8 @@
 //	auth/authz       who may do what: policies in Cedar
 //	auth/routes      the gateway's routes, and what each asks for
 //	auth/audit       records of what was asked and what came of it
+//	auth/peerapi     what the gateway asks the peers, through their REST API
+//	auth/limits      how often one may ask, and whose turn it is
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	cmd              main packages, one per binary

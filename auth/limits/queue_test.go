@@ -23,6 +23,9 @@ func newQueue(t *testing.T, perTenant, total int) *Queue[string] {
 // pop pops what waits, as tenant/item.
 func pop(t *testing.T, q *Queue[string]) string {
 	t.Helper()
+	if q.Len() == 0 {
+		t.Fatal("nothing waits")
+	}
 	tenant, item, err := q.Pop(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +105,13 @@ func TestQueueHasAnItemOnce(t *testing.T) {
 	q.Push("a", "1")
 	if first, second := pop(t, q), pop(t, q); first != "b/1" || second != "a/1" || q.Len() != 0 {
 		t.Error(first, second, q.Len())
+	}
+	q.Push("a", "1")
+	q.Push("a", "2")
+	pop(t, q)
+	q.Push("a", "1") // behind the other one
+	if first, second := pop(t, q), pop(t, q); first != "a/2" || second != "a/1" {
+		t.Error(first, second)
 	}
 }
 
