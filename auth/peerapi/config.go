@@ -61,6 +61,9 @@ func New(config Config) (*Client, error) {
 	if (config.User == "") != (config.PasswordFile == "") {
 		return nil, errors.New("the user and the file with the password go together")
 	}
+	if strings.Contains(config.User, ":") {
+		return nil, fmt.Errorf("the user %q has a colon, which basic authentication has no way to send", config.User)
+	}
 	c := &Client{config: config}
 	if config.PasswordFile != "" {
 		text, err := readFile(config.PasswordFile)

@@ -65,14 +65,23 @@ type peerJSON struct {
 	Error     string    `json:"error"`
 }
 
-// holds tells whether a peer is to hold the CID, by what it says. A word that is not
-// known is one of a later version, and says nothing else.
+// holds tells whether a peer is to hold the CID, by what it says. "undefined" and words
+// that are not known, of a later version, say nothing else.
 func (p peerJSON) holds() bool {
 	switch p.Status {
 	case "remote", "sharded", "unpinned", "unpin_queued", "unpinning", "unpin_error":
 		return false
 	}
 	return true
+}
+
+// known tells whether what a peer that holds the CID says is one of upstream's words.
+func (p peerJSON) known() bool {
+	switch p.Status {
+	case "pinned", "pinning", "pin_queued", "unexpectedly_unpinned", "pin_error", "cluster_error":
+		return true
+	}
+	return false
 }
 
 // absent tells whether the entry stands for a peer that cannot be asked, because it is
@@ -96,7 +105,7 @@ func (i infoJSON) status() Status {
 			continue
 		}
 		ids = append(ids, id)
-		if !p.absent() {
+		if !p.absent() && p.known() {
 			said[p.Status] = true
 		}
 		corrupt = corrupt || strings.Contains(p.Error, "the stored pin of "+i.Cid+" is corrupt")
