@@ -91,7 +91,7 @@ var rooms = []room{
 		why: "it leads requests, and serves none"},
 	{name: "auth/pinapi", ours: []string{"auth/authz", "auth/door", "auth/pins"}, only: []string{"github.com/ipfs/go-cid"},
 		why: "it stands between requests and what is said of them"},
-	{name: "auth/native", ours: []string{"auth/authz", "auth/door", "auth/pinapi", "auth/pins", "auth/routes"}, only: []string{},
+	{name: "auth/native", ours: []string{"auth/authz", "auth/door", "auth/peerapi", "auth/pinapi", "auth/pins", "auth/routes"}, only: []string{},
 		why: "an API reads and writes HTTP; what it says is done is done elsewhere"},
 	{name: "auth/psa", ours: []string{"auth/authz", "auth/door", "auth/pinapi", "auth/pins", "auth/routes"}, only: []string{},
 		why: "an API reads and writes HTTP; what it says is done is done elsewhere"},

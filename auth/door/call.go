@@ -25,6 +25,10 @@ type Call struct {
 	// ID names the request, for the client, the log and the records.
 	ID string
 
+	// Answered is the status of an answer that is not the gateway's own, for the record. What
+	// serves a call sets it in Do.
+	Answered int
+
 	door    *Door
 	api     *API
 	problem *Problem
@@ -83,6 +87,12 @@ func (c *Call) perform(status int, decision audit.Decision, resource audit.Resou
 		return err
 	}
 	result = audit.Result{Verdict: audit.Success, Status: status, ResourceID: made}
+	if c.Answered != 0 {
+		result.Status = c.Answered
+	}
+	if result.Status >= http.StatusBadRequest {
+		result.Verdict = audit.Failure
+	}
 	return nil
 }
 

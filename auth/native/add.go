@@ -1,28 +1,24 @@
 package native
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/peerapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pinapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/routes"
 )
 
 // addOptions are the parameters that say how content is added, not how it is pinned.
 var addOptions = []string{"layout", "chunker", "raw-leaves", "hidden", "wrap-with-directory", "progress", "cid-version", "hash", "stream-channels", "nocopy", "format"}
-
-// maxLine bounds a line of a peer's answer, in bytes.
-const maxLine = 64 << 10
 
 // add sends content to a peer, which does not pin it, and then makes a request for its
 // root: so that there is no moment at which the cluster has a pin that nobody owns.
@@ -79,66 +75,54 @@ func (a *API) add(w http.ResponseWriter, c *door.Call) error {
 	return out.flush()
 }
 
-// maxAdded bounds how many files are added at once.
-const maxAdded = 100_000
-
 // send gives the content of a request to a peer and returns what that says of it, and the
 // root, which it says last. It ends when the client leaves: nothing is pinned yet.
 func (a *API) send(c *door.Call, query url.Values) (added []json.RawMessage, root string, err error) {
-	answer, err := a.ask(c.Request.Context(), Message{
-		Method: http.MethodPost, Path: "/add", Query: query.Encode(), Header: routes.Outbound(c.Request.Header), Body: c.Request.Body,
+	answer, err := a.ask(c.Request.Context(), peerapi.Request{
+		Method: http.MethodPost, Path: "/add", Query: query, Allowed: slices.Collect(maps.Keys(query)), Header: routes.Outbound(c.Request.Header),
+		Body: c.Request.Body, Length: c.Request.ContentLength,
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, "", err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
+	case answer.status != http.StatusOK:
 		return nil, "", refused(answer)
 	}
-	lines := bufio.NewScanner(answer.Body)
-	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 {
-			continue
+	decoder := json.NewDecoder(&answer.body)
+	for {
+		var line json.RawMessage
+		err := decoder.Decode(&line)
+		if errors.Is(err, io.EOF) {
+			break
 		}
 		var of struct {
 			CID string `json:"cid"`
 		}
-		if err := json.Unmarshal(line, &of); err != nil {
-			return nil, "", unreachable(fmt.Errorf("reading what a peer says of what is added: %w", err))
+		if err == nil {
+			err = json.Unmarshal(line, &of)
+		}
+		if err != nil {
+			return nil, "", unusable(fmt.Errorf("reading what a peer says of what is added: %w", err))
 		}
 		if of.CID != "" {
 			root = of.CID
 		}
-		if added = append(added, bytes.Clone(line)); len(added) > maxAdded {
-			return nil, "", door.Invalid("more than %d files are added at once: add the folders one by one", maxAdded)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, "", unreachable(fmt.Errorf("reading what a peer says of what is added: %w", err))
-	}
-	if err := streamError(answer); err != nil {
-		return nil, "", unreachable(err)
+		added = append(added, line)
 	}
 	if root, err = pinapi.CID(root); err != nil {
-		return nil, "", unreachable(errors.New("a peer did not say what was added"))
+		return nil, "", unusable(errors.New("a peer did not say what was added"))
 	}
 	return added, root, nil
 }
 
 // refused is the Problem of content that a peer did not take.
-func refused(answer *http.Response) error {
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
-	if err != nil || answer.StatusCode >= http.StatusInternalServerError && answer.StatusCode != http.StatusInternalServerError {
-		return unreachable(fmt.Errorf("adding: a peer answered %s", answer.Status))
-	}
+func refused(answer *answer) error {
 	var of upstreamError
-	if json.Unmarshal(text, &of) != nil || of.Message == "" {
-		of.Message = strings.TrimSpace(string(text))
+	if json.Unmarshal(answer.body.Bytes(), &of) != nil || of.Message == "" {
+		of.Message = answer.body.String()
 	}
-	if answer.StatusCode >= http.StatusInternalServerError {
-		return unreachable(fmt.Errorf("adding: a peer answered %s: %s", answer.Status, of.Message))
+	if answer.status >= http.StatusInternalServerError {
+		return unusable(fmt.Errorf("adding: a peer answered %d: %.500s", answer.status, of.Message))
 	}
 	return door.Invalid("the content was not taken: %.500s", of.Message)
 }

@@ -3,12 +3,14 @@ package native
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authz"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/peerapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/routes"
 )
@@ -24,19 +26,9 @@ type Pins interface {
 	Remove(ctx context.Context, tenant, id string) error
 }
 
-// Message is a request to the REST API of a peer.
-type Message struct {
-	Method, Path, Query string
-	// Header is sent as it is, but for the credentials, which are the gateway's.
-	Header http.Header
-	Body   io.Reader // may be nil
-}
-
-// Peer is the REST API of the cluster.
+// Peer is the REST API of the cluster. peerapi.Client is.
 type Peer interface {
-	// Do returns the answer of a peer, whatever its status. The caller closes its body. An
-	// error wraps context.DeadlineExceeded if the peer was too slow.
-	Do(ctx context.Context, m Message) (*http.Response, error)
+	Forward(ctx context.Context, w http.ResponseWriter, r peerapi.Request) (status int, err error)
 }
 
 // API answers the routes of routes.Native.
@@ -81,84 +73,46 @@ const maxBody = 64 << 10
 
 // proxy sends the request of an operator on.
 func (a *API) proxy(w http.ResponseWriter, c *door.Call) error {
-	message := Message{
-		Method: c.Request.Method, Path: c.Request.URL.Path, Query: c.Request.URL.RawQuery,
-		Header: routes.Outbound(c.Request.Header), Body: http.MaxBytesReader(w, c.Request.Body, maxBody),
+	query, err := url.ParseQuery(c.Request.URL.RawQuery)
+	if err != nil {
+		return door.Invalid("the query cannot be read: %s", err)
+	}
+	request := peerapi.Request{
+		Method: c.Request.Method, Path: c.Request.URL.Path, Query: query, Allowed: slices.Collect(maps.Keys(query)), Header: routes.Outbound(c.Request.Header),
 	}
 	if !c.Route.Mutates() {
 		if err := c.Allow(authz.Cluster{}); err != nil {
 			return err
 		}
-		answer, err := a.ask(c.Request.Context(), message)
-		if err != nil {
-			return err
-		}
-		return copyAnswer(w, answer)
+		_, err := a.peer.Forward(c.Request.Context(), w, request)
+		return problem(err)
 	}
-	var answer *http.Response
-	err := c.Do(http.StatusOK, []door.Step{{Action: c.Route.Action, Resource: authz.Cluster{}}}, func(ctx context.Context) (string, error) {
+	if c.Request.ContentLength != 0 {
+		request.Body, request.Length = http.MaxBytesReader(w, c.Request.Body, maxBody), c.Request.ContentLength
+	}
+	return c.Do(http.StatusOK, []door.Step{{Action: c.Route.Action, Resource: authz.Cluster{}}}, func(ctx context.Context) (string, error) {
 		var err error
-		answer, err = a.ask(ctx, message)
-		return "", err
+		c.Answered, err = a.peer.Forward(ctx, w, request)
+		return "", problem(err)
 	})
-	if err != nil {
-		return err
-	}
-	return copyAnswer(w, answer)
 }
 
-// copyAnswer hands on what a peer has answered.
-func copyAnswer(w http.ResponseWriter, answer *http.Response) error {
-	defer func() { _ = answer.Body.Close() }()
-	for _, name := range []string{"Content-Type", "Cache-Control", "Retry-After", "X-Chunked-Output"} {
-		if value := answer.Header.Get(name); value != "" {
-			w.Header().Set(name, value)
-		}
-	}
-	w.WriteHeader(answer.StatusCode)
-	flusher := http.NewResponseController(w)
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := answer.Body.Read(buffer)
-		if _, failed := w.Write(buffer[:n]); failed != nil {
-			return fmt.Errorf("handing on an answer: %w", failed)
-		}
-		if n > 0 {
-			_ = flusher.Flush() // one that cannot flush sends it later
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return streamError(answer)
-		case err != nil:
-			return fmt.Errorf("reading the answer of a peer: %w", err)
-		}
-	}
-}
-
-// streamError is what upstream says in the trailer of an answer that had begun.
-func streamError(answer *http.Response) error {
-	if text := answer.Trailer.Get("X-Stream-Error"); text != "" {
-		return fmt.Errorf("the peer could not end its answer: %.500s", text)
-	}
-	return nil
-}
-
-// ask returns an answer of a peer. One that did not come is a Problem.
-func (a *API) ask(ctx context.Context, m Message) (*http.Response, error) {
-	answer, err := a.peer.Do(ctx, m)
+// problem turns an error of package peerapi into what a client is told.
+func problem(err error) error {
+	var unreachable *peerapi.Unreachable
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, &door.Problem{
+	case err == nil:
+		return nil
+	case errors.As(err, &unreachable) && unreachable.Timeout():
+		return &door.Problem{
 			Status: http.StatusGatewayTimeout, Reason: door.UpstreamTimeout, Details: "no peer of the cluster has answered in time: try again", RetryAfter: retryAfter, Err: err,
 		}
-	case err != nil:
-		return nil, unreachable(err)
 	}
-	return answer, nil
+	return unusable(err)
 }
 
-// unreachable is the Problem of an answer of a peer that cannot be had or used.
-func unreachable(err error) *door.Problem {
+// unusable is the Problem of an answer of a peer that cannot be had or used.
+func unusable(err error) *door.Problem {
 	return &door.Problem{
 		Status: http.StatusBadGateway, Reason: door.UpstreamUnavailable, Details: "the cluster does not answer as it should: try again", RetryAfter: retryAfter, Err: err,
 	}

@@ -8,7 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +20,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authz"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/native"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/peerapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/principal"
 )
@@ -85,42 +86,57 @@ func (m *memoryPins) Remove(_ context.Context, tenant, id string) error {
 
 // fakePeer answers like a peer, by a function.
 type fakePeer struct {
-	asked  []native.Message
-	body   string // of the last message
-	answer func(native.Message) (*http.Response, error)
+	asked  []peerapi.Request
+	body   string // of the last request
+	answer func(peerapi.Request) (said, error)
 }
 
-func (f *fakePeer) Do(_ context.Context, m native.Message) (*http.Response, error) {
-	f.asked = append(f.asked, m)
-	if m.Body != nil {
-		text, err := io.ReadAll(m.Body)
+// said is an answer: late is what upstream says in a trailer.
+type said struct {
+	status     int
+	body, late string
+}
+
+func (f *fakePeer) Forward(_ context.Context, w http.ResponseWriter, r peerapi.Request) (int, error) {
+	f.asked = append(f.asked, r)
+	if r.Body != nil {
+		text, err := io.ReadAll(r.Body)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		f.body = string(text)
 	}
-	return f.answer(m)
+	out, err := f.answer(r)
+	if err != nil {
+		return 0, err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(out.status)
+	if _, err := io.WriteString(w, out.body); err != nil {
+		return out.status, err
+	}
+	if out.late != "" {
+		w.Header().Set("X-Stream-Error", out.late)
+	}
+	return out.status, nil
 }
 
-func answer(status int, body string) (*http.Response, error) {
-	return &http.Response{
-		StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{"Content-Type": {"application/json"}}, Trailer: http.Header{},
-		Body: io.NopCloser(strings.NewReader(body)),
-	}, nil
+func says(status int, body string) func(peerapi.Request) (said, error) {
+	return func(peerapi.Request) (said, error) { return said{status: status, body: body}, nil }
+}
+
+func fails(err error) func(peerapi.Request) (said, error) {
+	return func(peerapi.Request) (said, error) { return said{}, &peerapi.Unreachable{Peer: "p", Err: err} }
 }
 
 // statuses answers what a peer says of CIDs: all are pinned, with a name that is the
 // cluster's.
-func statuses(m native.Message) (*http.Response, error) {
-	query, err := url.ParseQuery(m.Query)
-	if err != nil {
-		return nil, err
-	}
+func statuses(r peerapi.Request) (said, error) {
 	var out strings.Builder
-	for cid := range strings.SplitSeq(query.Get("cids"), ",") {
+	for cid := range strings.SplitSeq(r.Query.Get("cids"), ",") {
 		fmt.Fprintf(&out, `{"cid":%q,"name":"the cluster's","metadata":{"gateway":"x"},"allocations":[],"peer_map":{"12D3KooWQiK1sYbGNnD9XtWF1sP95cawwwNy3d2WUwtP71McwUfZ":{"peername":"p","status":"pinned","timestamp":"2026-01-01T00:00:00Z","error":"","attempt_count":0,"priority_pin":false}}}`+"\n", cid)
 	}
-	return answer(200, out.String())
+	return said{status: 200, body: out.String()}, nil
 }
 
 // everybody is the user of the token: role, tenant.
@@ -268,21 +284,21 @@ func TestNeverShorter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	trailer := func(m native.Message) (*http.Response, error) {
-		out, err := statuses(m)
-		out.Trailer.Set("X-Stream-Error", "the database is down")
+	trailer := func(r peerapi.Request) (said, error) {
+		out, err := statuses(r)
+		out.late = "the database is down"
 		return out, err
 	}
 	for name, test := range map[string]struct {
-		answer func(native.Message) (*http.Response, error)
+		answer func(peerapi.Request) (said, error)
 		status int
 	}{
-		"no peer":    {func(native.Message) (*http.Response, error) { return nil, errors.New("connection refused") }, 502},
-		"slow":       {func(native.Message) (*http.Response, error) { return nil, fmt.Errorf("x: %w", context.DeadlineExceeded) }, 504},
-		"500":        {func(native.Message) (*http.Response, error) { return answer(500, `{"code":500}`) }, 502},
-		"empty":      {func(native.Message) (*http.Response, error) { return answer(200, "") }, 502},
-		"cut":        {func(native.Message) (*http.Response, error) { return answer(200, `{"cid":"`) }, 502},
-		"another":    {func(native.Message) (*http.Response, error) { return answer(200, `{"cid":"bafkqaaa"}`) }, 502},
+		"no peer":    {fails(errors.New("connection refused")), 502},
+		"slow":       {fails(os.ErrDeadlineExceeded), 504},
+		"500":        {says(500, `{"code":500}`), 502},
+		"empty":      {says(200, ""), 502},
+		"cut":        {says(200, `{"cid":"`), 502},
+		"another":    {says(200, `{"cid":"bafkqaaa"}`), 502},
 		"in trailer": {trailer, 502},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -294,13 +310,12 @@ func TestNeverShorter(t *testing.T) {
 			}
 		})
 	}
-	w.answer = statuses
 	calls := 0
-	w.answer = func(m native.Message) (*http.Response, error) {
+	w.answer = func(r peerapi.Request) (said, error) {
 		if calls++; calls > 1 {
-			return nil, errors.New("connection refused")
+			return said{}, errors.New("connection refused")
 		}
-		return statuses(m)
+		return statuses(r)
 	}
 	if status, text := w.ask(t, "user@t1", "GET", "/pins", ""); status != 0 || text == "" {
 		t.Errorf("a list whose second page fails: %d %q", status, text)
@@ -346,15 +361,12 @@ func TestBadInput(t *testing.T) {
 func TestAdd(t *testing.T) {
 	w := newWorld(t)
 	lines := `{"name":"a","cid":"` + cidV0 + `","size":1}` + "\n" + `{"name":"","cid":"` + cidV1 + `","size":2}` + "\n"
-	w.answer = func(native.Message) (*http.Response, error) { return answer(200, lines) }
+	w.answer = says(200, lines)
 	status, text := w.ask(t, "user@t1", "POST", "/add?wrap-with-directory=true&name=n&meta-k=v", "content")
 	if status != 200 || text != lines {
 		t.Errorf("%d %s", status, text)
 	}
-	query, err := url.ParseQuery(w.asked[0].Query)
-	if err != nil {
-		t.Fatal(err)
-	}
+	query := w.asked[0].Query
 	if query.Get("no-pin") != "true" || query.Get("wrap-with-directory") != "true" || query.Has("name") || query.Has("meta-k") || w.body != "content" {
 		t.Errorf("the peer was asked with %v and %q", query, w.body)
 	}
@@ -365,15 +377,11 @@ func TestAdd(t *testing.T) {
 		t.Errorf("as an array: %d %s", status, text)
 	}
 	made := len(w.all)
-	for name, peer := range map[string]func(native.Message) (*http.Response, error){
-		"trailer": func(native.Message) (*http.Response, error) {
-			out, err := answer(200, lines)
-			out.Trailer.Set("X-Stream-Error", "no space")
-			return out, err
-		},
-		"nothing": func(native.Message) (*http.Response, error) { return answer(200, "") },
-		"refused": func(native.Message) (*http.Response, error) { return answer(400, `{"code":400,"message":"no file"}`) },
-		"down":    func(native.Message) (*http.Response, error) { return nil, errors.New("connection refused") },
+	for name, peer := range map[string]func(peerapi.Request) (said, error){
+		"trailer": func(peerapi.Request) (said, error) { return said{200, lines, "no space"}, nil },
+		"nothing": says(200, ""),
+		"refused": says(400, `{"code":400,"message":"no file"}`),
+		"down":    fails(errors.New("connection refused")),
 	} {
 		w.answer = peer
 		if status, text = w.ask(t, "user@t1", "POST", "/add", "content"); status < 400 || len(w.all) != made {
@@ -389,7 +397,7 @@ func TestAdd(t *testing.T) {
 // the credentials of who asks, and for nobody else.
 func TestOperators(t *testing.T) {
 	w := newWorld(t)
-	w.answer = func(native.Message) (*http.Response, error) { return answer(200, `{"id":"p"}`) }
+	w.answer = says(200, `{"id":"p"}`)
 	for _, who := range []string{"user@t1", "admin@t1", "operator@t1", "auditor@system"} {
 		if status, _ := w.ask(t, who, "DELETE", "/peers/p", ""); status != 403 {
 			t.Errorf("%s removes a peer: %d", who, status)
@@ -409,7 +417,7 @@ func TestOperators(t *testing.T) {
 			t.Errorf("%s has the credential of who asked", m.Path)
 		}
 	}
-	if m := w.asked[0]; m.Path != "/monitor/metrics/ping" || m.Query != "x=1" {
+	if m := w.asked[0]; m.Path != "/monitor/metrics/ping" || m.Query.Get("x") != "1" {
 		t.Errorf("asked for %+v", m)
 	}
 }

@@ -15,13 +15,14 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authz"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/peerapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pinapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 )
 
 const (
 	retryAfter = 2 * time.Second
-	// maxAnswer bounds what is read of a peer's answer about maxAsked CIDs, in bytes.
+	// maxAnswer bounds an answer of a peer that is read here, in bytes.
 	maxAnswer = 16 << 20
 	// maxAsked is of how many CIDs a peer is asked at a time.
 	maxAsked = 100
@@ -120,36 +121,33 @@ func (a *API) infos(ctx context.Context, of []pins.Request) (map[string]peerInfo
 	for _, r := range of {
 		wanted[r.CID] = true
 	}
-	query := url.Values{"cids": {strings.Join(slices.Sorted(maps.Keys(wanted)), ",")}}
-	answer, err := a.ask(ctx, Message{Method: http.MethodGet, Path: "/pins", Query: query.Encode()})
+	answer, err := a.ask(ctx, peerapi.Request{
+		Method: http.MethodGet, Path: "/pins", Query: url.Values{"cids": {strings.Join(slices.Sorted(maps.Keys(wanted)), ",")}}, Allowed: []string{"cids"},
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return nil, unreachable(fmt.Errorf("a peer was asked for statuses and answered %s", answer.Status))
+	if answer.status != http.StatusOK {
+		return nil, unusable(fmt.Errorf("a peer was asked for statuses and answered %d: %.500s", answer.status, &answer.body))
 	}
 	infos := make(map[string]peerInfo)
-	decoder := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer))
+	decoder := json.NewDecoder(&answer.body)
 	for {
 		var p peerInfo
 		err := decoder.Decode(&p)
 		switch {
 		case errors.Is(err, io.EOF):
-			if err := streamError(answer); err != nil {
-				return nil, unreachable(err)
-			}
 			// What a peer leaves out is an error, and not a pin that nobody knows.
 			if len(infos) < len(wanted) {
-				return nil, unreachable(fmt.Errorf("a peer was asked for %d CIDs and told of %d", len(wanted), len(infos)))
+				return nil, unusable(fmt.Errorf("a peer was asked for %d CIDs and told of %d", len(wanted), len(infos)))
 			}
 			return infos, nil
 		case err != nil:
-			return nil, unreachable(fmt.Errorf("reading the statuses that a peer sends: %w", err))
+			return nil, unusable(fmt.Errorf("reading the statuses that a peer sends: %w", err))
 		}
 		cid, err := pinapi.CID(p.CID)
 		if err != nil || !wanted[cid] {
-			return nil, unreachable(fmt.Errorf("a peer told of %.100q, which it was not asked for", p.CID))
+			return nil, unusable(fmt.Errorf("a peer told of %.100q, which it was not asked for", p.CID))
 		}
 		infos[cid] = p
 	}
