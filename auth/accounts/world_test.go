@@ -38,7 +38,7 @@ func instances(t *testing.T, n int) []*Service {
 		db, err := keyspace.Open(t.Context(), conf)
 		must(t, err)
 		t.Cleanup(db.Close)
-		all[i], err = NewService(Config{Store: NewStore(db), Env: "live", Peppers: peppers(t)})
+		all[i], err = NewService(Config{Store: NewStore(t.Context(), db), Env: "live", Peppers: peppers(t)})
 		must(t, err)
 	}
 	return all
