@@ -2,7 +2,13 @@ package keyspace
 
 import (
 	"context"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -111,4 +117,51 @@ func openBare(t *testing.T, conf Config) *scylla.DB {
 		t.Fatal(err)
 	}
 	return db
+}
+
+// Each table with a conditional update in a room of the gateway has a first update.
+func TestFirstUpdates(t *testing.T) {
+	table := regexp.MustCompile(`(?:INTO|UPDATE|FROM) (\w+)`)
+	first := make(map[string]bool)
+	for _, s := range firstUpdates() {
+		text := fmt.Sprint(s)
+		if !strings.Contains(text, " IF ") {
+			t.Errorf("%s has no condition", text)
+		}
+		first[table.FindStringSubmatch(text)[1]] = true
+	}
+	files, err := filepath.Glob("../*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conditions := 0
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || strings.HasSuffix(name, "_test.go") {
+				return true
+			}
+			var text string // of all literals of a constant
+			ast.Inspect(spec, func(n ast.Node) bool {
+				if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					text += literal.Value
+				}
+				return true
+			})
+			if m := table.FindStringSubmatch(text); m != nil && strings.Contains(text, " IF ") {
+				conditions++
+				if !first[m[1]] {
+					t.Errorf("firstUpdates has none for the table of %s", text)
+				}
+			}
+			return true
+		})
+	}
+	if conditions < 5 {
+		t.Errorf("%d conditional statements were found", conditions)
+	}
 }
