@@ -149,6 +149,8 @@ var rooms = []room{
 		why: "an issuer for tests knows nothing of who trusts it"},
 	{name: "internal/pinningsuite", ours: []string{"internal/cqltest/child"}, only: []string{},
 		why: "it runs a program from outside, on any server"},
+	{name: "internal/chromium", ours: []string{"internal/cqltest/child"}, only: []string{},
+		why: "it loads pages, whoever serves them"},
 	{name: "internal/model", ours: []string{"internal/cqltest/child"}, only: []string{},
 		why: "it checks models with a program from outside"},
 	{name: "internal/docs", only: []string{}, why: "tests of the documentation"},
@@ -165,7 +167,7 @@ var rooms = []room{
 
 // importTesting are the rooms whose packages are for tests.
 var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/natstest",
-	"internal/keycloaktest", "internal/pinningsuite"}
+	"internal/keycloaktest", "internal/pinningsuite", "internal/chromium"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {
@@ -329,6 +331,7 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"/internal/keycloaktest", module + "/auth/jwt", false},
 		{"/internal/pinningsuite", module + "/internal/cqltest/child", true},
 		{"/internal/pinningsuite", module + "/internal/e2e", false},
+		{"/internal/chromium", "github.com/chromedp/chromedp", false},
 		{"/auth/jwt", module + "/internal/keycloaktest", false},
 		{"/auth/peerapi", upstream + "/api", false},
 		{"/auth/peerapi", module + "/peer/status", false},

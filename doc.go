@@ -61,6 +61,7 @@
 //	internal/multipeer tests of many peers in one process
 //	internal/natstest  real NATS servers for tests
 //	internal/keycloaktest  a real Keycloak for tests
+//	internal/chromium      tests load pages in a browser
 //	internal/pinningsuite  tests run the compliance suite of the Pinning Services API
 //	internal/overlay   tests build the code with planted bugs or crashes
 //	internal/simtest   tests run simulations by seeds, also with planted bugs
