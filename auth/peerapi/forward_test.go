@@ -183,7 +183,7 @@ func TestForwardToTheNextPeer(t *testing.T) {
 				text, _ := io.ReadAll(r.Body)
 				body = string(text)
 			}))},
-			Attempt: 100 * time.Millisecond, Silence: 200 * time.Millisecond,
+			Attempt: 500 * time.Millisecond, Silence: 2 * time.Second,
 		})
 		r := Request{Method: test.method, Path: "/x"}
 		if test.method == "POST" {
@@ -239,7 +239,7 @@ func TestForwardBreaksOff(t *testing.T) {
 		"connection": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"silence":    hangs,
 	} {
-		c := newClient(t, Config{Silence: 200 * time.Millisecond, URLs: []string{fake(t, func(w http.ResponseWriter, r *http.Request) {
+		c := newClient(t, Config{Silence: time.Second, URLs: []string{fake(t, func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintln(w, "a line")
 			_ = http.NewResponseController(w).Flush()
 			end(w, r)
@@ -264,22 +264,30 @@ func TestForwardBreaksOff(t *testing.T) {
 	}
 }
 
-// A client who sends slowly is not a peer that is silent.
+// A client who sends slowly is not a peer that is silent: the time in which it is waited
+// for does not count.
 func TestForwardWaitsForTheClient(t *testing.T) {
-	c := newClient(t, Config{URLs: []string{fake(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })}, Silence: 150 * time.Millisecond})
-	pauses := 0
-	slow := readFunc(func(b []byte) (int, error) {
-		if pauses++; pauses > 4 {
-			return 0, io.EOF
-		}
-		<-time.After(200 * time.Millisecond)
-		return copy(b, "x"), nil
-	})
+	c := newClient(t, Config{URLs: []string{fake(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })}})
 	w := httptest.NewRecorder()
-	status, err := c.Forward(t.Context(), w, Request{Method: "POST", Path: "/add", Body: slow, Length: -1})
+	status, err := c.Forward(t.Context(), w, Request{Method: "POST", Path: "/add", Body: strings.NewReader("xxxx"), Length: -1})
 	if status != 200 || err != nil || w.Body.String() != "xxxx" {
 		t.Error(status, err, w.Body)
 	}
+	silence := &watch{timer: time.AfterFunc(time.Hour, func() {}), limit: time.Hour}
+	body := &bodyReader{watch: silence, in: readFunc(func([]byte) (int, error) {
+		if silence.timer.Stop() {
+			t.Error("it runs while the client is waited for")
+		}
+		return 1, nil
+	})}
+	for range 2 {
+		_, err := body.Read(make([]byte, 1))
+		must(t, err)
+		if !silence.timer.Reset(time.Hour) {
+			t.Error("it does not run while the peer is waited for")
+		}
+	}
+	silence.stop()
 }
 
 type readFunc func([]byte) (int, error)
