@@ -159,10 +159,10 @@ type pinJSON struct {
 }
 
 // read reads the pin of a CID.
-func (p *pinJSON) read(id string) func(*http.Response) error {
-	return func(response *http.Response) error {
+func (p *pinJSON) read(id string) func(answer) error {
+	return func(a answer) error {
 		*p = pinJSON{}
-		if err := readObject(response, p); err != nil {
+		if err := readObject(a, p); err != nil {
 			return err
 		}
 		if !same(p.Cid, id) {
