@@ -90,6 +90,9 @@ func (s *Service) tell(ctx context.Context, tenant string, k key, o observation)
 	if stamp <= r.stamp {
 		return false, nil
 	}
+	if err := s.at("tell: read"); err != nil {
+		return false, err
+	}
 	grown := int64(0)
 	if o.size == 0 {
 		o.size = r.Size

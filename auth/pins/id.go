@@ -47,8 +47,8 @@ func parseID(text string) (key, bool) {
 	if len(text) != ids.EncodedLen(idBytes) {
 		return key{}, false
 	}
-	b, err := ids.DecodeString(text)
-	if err != nil || b[0] != idVersion || int(b[1]) >= levels {
+	b, err := ids.DecodeString(text) // it reads over line breaks
+	if err != nil || len(b) != idBytes || b[0] != idVersion || int(b[1]) >= levels {
 		return key{}, false
 	}
 	k := key{rnd: int64(binary.BigEndian.Uint64(b[8:]))}

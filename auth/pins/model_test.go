@@ -79,9 +79,15 @@ func listAgainstModel(t *testing.T, rnd *rand.Rand) {
 	instances := []*Service{newInstance(db, c, 0), newInstance(db, c, 1500*time.Millisecond)}
 	models := map[string]*model{"t1": {}, "t2": {}}
 	names := []string{"", "Apple", "apple", "Pineapple", "ÄPFEL", "äpfel"}
-	steps := []time.Duration{0, 0, time.Millisecond, 20 * time.Millisecond, time.Second, 40 * time.Second, time.Hour, 20 * 24 * time.Hour}
+	steps := []time.Duration{0, 0, time.Millisecond, time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond, time.Second, time.Second, 10 * time.Second, 40 * time.Second}
 	for range 250 {
 		c.add(steps[rnd.IntN(len(steps))])
+		switch rnd.IntN(80) {
+		case 0:
+			c.add(time.Hour)
+		case 1:
+			c.add(20 * 24 * time.Hour)
+		}
 		s := instances[rnd.IntN(2)]
 		tenant := []string{"t1", "t1", "t1", "t2"}[rnd.IntN(4)]
 		m := models[tenant]
