@@ -39,6 +39,7 @@ const (
 	ctl     = "ipfs-cluster-ctl"
 	kubo    = "ipfs"
 	stock   = "stock/" + service // upstream's
+	gateway = "pin-gateway"
 )
 
 // builds returns the folder of the programs that this process builds, which all
@@ -53,6 +54,7 @@ var sources = map[string]func() error{
 	service: source(service, "../..", "-race", "-gcflags=github.com/boltdb/bolt=-d=checkptr=0", "./cmd/ipfs-cluster-service"),
 	ctl:     source(ctl, "../..", "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-ctl"),
 	kubo:    source(kubo, "../../tools/kubo", "github.com/ipfs/kubo/cmd/ipfs"),
+	gateway: source(gateway, "../..", "-race", "./cmd/pin-gateway"),
 	stock:   source(stock, "../..", "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-service"),
 }
 
