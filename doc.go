@@ -33,6 +33,7 @@
 //	auth/authz       who may do what: policies in Cedar
 //	auth/routes      the gateway's routes, and what each asks for
 //	auth/audit       records of what was asked and what came of it
+//	auth/pins        what tenants asked to be pinned, and what makes the cluster follow
 //	auth/keyspace    the gateway's own keyspace: connection and schema
 //	auth/accounts    tenants, keys, credentials and what was revoked, in CQL
 //	migrate          pins moving in: plan, run, comparison

@@ -9,9 +9,6 @@ import (
 )
 
 const (
-	// settleTime is how long what a peer was asked may take effect after the asking has
-	// ended. A todo row is looked at later than that.
-	settleTime = time.Minute
 	// mostRounds is how often in a row a CID is looked at whose claims or whose pin change
 	// all the time.
 	mostRounds = 8
