@@ -206,3 +206,48 @@ func texts(all []Request) string {
 	}
 	return b.String()
 }
+
+// TestListsWhileStatusesChange: no list of several statuses misses a request that moves from
+// one of them to another, or shows it twice.
+func TestListsWhileStatusesChange(t *testing.T) {
+	const requests, lists = 12, 60
+	db, c := openDB(t), newClock()
+	s := newInstance(db, c, 0)
+	s.slicer.rows = 1000
+	var keys []key
+	for i := range requests {
+		keys = append(keys, keyOf(t, create(t, s, newRequest("t1", i)).ID))
+	}
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			c.add(time.Second)
+			o := observation{begun: c.now(), status: []Status{Queued, Pinning, Failed}[rand.IntN(3)]}
+			if _, err := s.tell(t.Context(), "t1", keys[i%requests], o); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	for i := range lists {
+		for _, wanted := range [][]Status{nil, {Queued, Pinning, Failed}} {
+			page, err := s.List(t.Context(), "t1", Query{Limit: 100, Statuses: wanted})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page.Results) != requests || page.Count != requests {
+				t.Errorf("list %d of %v has %d requests, counts %d", i, wanted, len(page.Results), page.Count)
+			}
+		}
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+}

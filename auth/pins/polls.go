@@ -165,7 +165,7 @@ func (w *Worker) lookAt(ctx context.Context, one poll, st PeerStatus, begun time
 	if err != nil {
 		return false, err
 	}
-	if pin, unpin := w.wants(&c, &st); pin || unpin {
+	if pin, unpin := wants(&c, &st); pin || unpin {
 		since := time.Now()
 		if err := w.service.announce(ctx, todoItem{cid: one.cid}, todoAfter); err != nil {
 			return false, err

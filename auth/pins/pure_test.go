@@ -46,7 +46,7 @@ func TestBounds(t *testing.T) {
 	} {
 		n := newRequest("t1", 1)
 		tt.change(&n)
-		_, err := n.checked()
+		_, err := n.checked(MaxRepl)
 		checkField(t, err, tt.field)
 	}
 	for _, tt := range []struct {

@@ -102,7 +102,7 @@ func (s *Service) Replace(ctx context.Context, tenant, id string, n NewRequest) 
 	if n.Tenant != tenant {
 		return Request{}, invalid("tenant", "is not that of the request")
 	}
-	n, err := n.checked()
+	n, err := n.checked(s.maxRepl)
 	if err != nil {
 		return Request{}, err
 	}

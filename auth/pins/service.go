@@ -1,6 +1,7 @@
 package pins
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,10 @@ type Config struct {
 	// Quota says what a tenant may hold. Each Create and Remove asks it: it must remember
 	// what it was told. Nil means that nobody has a limit.
 	Quota func(ctx context.Context, tenant string) (Quota, error)
+	// MaxRepl is the largest replication a request may ask for, beside -1; 0 means MaxRepl.
+	// More than the cluster has peers would keep a CID from being pinned at all, also for
+	// the other tenants that want it.
+	MaxRepl int
 }
 
 // Service is the requests of all tenants. It is safe for concurrent use, and any number of
@@ -26,6 +31,8 @@ type Config struct {
 type Service struct {
 	db     *scylla.DB
 	limits func(context.Context, string) (Quota, error)
+	// maxRepl is that of Config.
+	maxRepl int
 	slicer *slicer
 	usage  *usage
 	queue  *queue
@@ -61,7 +68,7 @@ var errLate = errors.New("the database took too long: the outcome is open")
 // New returns a service. Close it.
 func New(conf Config) *Service {
 	s := &Service{
-		db: conf.DB, limits: conf.Quota, slicer: newSlicer(), queue: newQueue(queueSize), walkTime: walkMost,
+		db: conf.DB, limits: conf.Quota, maxRepl: cmp.Or(conf.MaxRepl, MaxRepl), slicer: newSlicer(), queue: newQueue(queueSize), walkTime: walkMost,
 		now: time.Now, at: func(string) error { return nil }, wait: wait,
 	}
 	if s.limits == nil {
@@ -88,7 +95,7 @@ func (s *Service) Close(ctx context.Context) error { return s.usage.close(ctx) }
 // Create makes a request. When it returns nil, the request is durable and every instance
 // finds it. Errors: *InvalidError, *QuotaError.
 func (s *Service) Create(ctx context.Context, n NewRequest) (Request, error) {
-	n, err := n.checked()
+	n, err := n.checked(s.maxRepl)
 	if err != nil {
 		return Request{}, err
 	}

@@ -9,9 +9,6 @@ import (
 )
 
 const (
-	// settleTime is how long what a peer was asked may take effect after the asking has
-	// ended. A todo row is looked at later than that.
-	settleTime = time.Minute
 	// mostRounds is how often in a row a CID is looked at whose claims or whose pin change
 	// all the time.
 	mostRounds = 8
@@ -25,6 +22,7 @@ const (
 // returns after it has seen both agree: the claims read, then what the cluster has, then the
 // claims again, with nothing asked of the peer between.
 func (w *Worker) settle(ctx context.Context, cid string) (claims, observation, error) {
+	fits := false // the replication was asked for, or need not be
 	for range mostRounds {
 		begun, at := w.service.now(), time.Now()
 		before, err := w.service.claims(ctx, cid, &w.conf)
@@ -41,7 +39,11 @@ func (w *Worker) settle(ctx context.Context, cid string) (claims, observation, e
 		if time.Since(at) > decideMost {
 			continue
 		}
-		asked, err := w.ask(ctx, cid, &before, &st)
+		pin, unpin := wants(&before, &st)
+		if !pin && !unpin && !fits && w.differs(&before, &st) {
+			pin, fits = true, true // once: what the cluster makes of it is its matter
+		}
+		asked, err := w.ask(ctx, cid, &before, pin, unpin)
 		if err != nil {
 			return claims{}, observation{}, err
 		}
@@ -52,7 +54,7 @@ func (w *Worker) settle(ctx context.Context, cid string) (claims, observation, e
 		if err != nil {
 			return claims{}, observation{}, err
 		}
-		if pin, unpin := w.wants(&after, &st); !pin && !unpin {
+		if pin, unpin := wants(&after, &st); !pin && !unpin && (fits || !w.differs(&after, &st)) {
 			return after, observed(begun, st), nil
 		}
 	}
@@ -61,15 +63,21 @@ func (w *Worker) settle(ctx context.Context, cid string) (claims, observation, e
 
 // wants tells what to ask of the peer. A pin without the gateway's mark is somebody else's:
 // it is neither replaced nor removed, and serves a claim as long as it is there.
-func (w *Worker) wants(c *claims, st *PeerStatus) (pin, unpin bool) {
+func wants(c *claims, st *PeerStatus) (pin, unpin bool) {
 	switch {
 	case st.Present && !st.Ours:
 		return false, false
-	case !c.any():
+	case c.any():
+		return !st.Present, false
+	default:
 		return false, st.Present
 	}
-	differs := st.Present && (changed(c.replMin, st.ReplMin, w.conf.DefaultMin) || changed(c.replMax, st.ReplMax, w.conf.DefaultMax))
-	return !st.Present || differs, false
+}
+
+// differs reports whether the gateway's pin has another replication than is claimed.
+func (w *Worker) differs(c *claims, st *PeerStatus) bool {
+	return c.any() && st.Present && st.Ours &&
+		(changed(c.replMin, st.ReplMin, w.conf.DefaultMin) || changed(c.replMax, st.ReplMax, w.conf.DefaultMax))
 }
 
 // changed reports whether a pin has another replication factor than it is to have. What the
@@ -78,12 +86,14 @@ func changed(want, is, byDefault int) bool {
 	if want == 0 {
 		want = byDefault
 	}
+	if is == 0 {
+		is = byDefault
+	}
 	return want != 0 && want != is
 }
 
 // ask asks the peer for what is to be done, if anything is.
-func (w *Worker) ask(ctx context.Context, cid string, c *claims, st *PeerStatus) (asked bool, err error) {
-	pin, unpin := w.wants(c, st)
+func (w *Worker) ask(ctx context.Context, cid string, c *claims, pin, unpin bool) (asked bool, err error) {
 	switch {
 	case pin:
 		err = w.peer.Pin(ctx, PeerPin{CID: cid, ReplMin: c.replMin, ReplMax: c.replMax, Origins: c.origins})

@@ -219,7 +219,7 @@ func TestRecountMendsLists(t *testing.T) {
 	for _, tt := range []struct {
 		later time.Duration
 		want  int
-	}{{0, 2}, {strayAge, 1}} {
+	}{{0, 2}, {strayAge + time.Second, 1}} {
 		c.add(tt.later)
 		if _, err := s.Recount(t.Context(), "t1"); err != nil {
 			t.Fatal(err)

@@ -36,7 +36,7 @@ func invalid(field, problem string, args ...any) error {
 }
 
 // checked returns n with a canonical CID, or what is wrong with it.
-func (n NewRequest) checked() (NewRequest, error) {
+func (n NewRequest) checked(maxRepl int) (NewRequest, error) {
 	var err error
 	if n.CID, err = canonicalCID(n.CID); err != nil {
 		return n, err
@@ -67,14 +67,14 @@ func (n NewRequest) checked() (NewRequest, error) {
 	if err := checkText("region", n.Region); err != nil {
 		return n, err
 	}
-	return n, n.checkRest()
+	return n, n.checkRest(maxRepl)
 }
 
 // checkRest looks at what clients of the Pinning Services API do not say.
-func (n NewRequest) checkRest() error {
+func (n NewRequest) checkRest(maxRepl int) error {
 	for _, r := range []int{n.ReplMin, n.ReplMax} {
-		if r < -1 || r > MaxRepl {
-			return invalid("replication", "%d is not in -1 to %d", r, MaxRepl)
+		if r < -1 || r > maxRepl {
+			return invalid("replication", "%d is not in -1 to %d", r, maxRepl)
 		}
 	}
 	switch {

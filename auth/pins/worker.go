@@ -15,9 +15,11 @@ const (
 	// settleMost bounds what is done with one CID.
 	settleMost = 30 * time.Second
 	// startMost is how old the todo row may be by which a peer begins to be asked for
-	// something: with settleMost and settleTime it is less than todoAfter, so that the look
+	// something: with settleMost and SettleTime it is less than todoAfter, so that the look
 	// comes after all of it.
 	startMost = 20 * time.Second
+	// spare does not compile if it is not less.
+	spare = uint64(todoAfter - startMost - settleMost - SettleTime)
 	// workers is the default of WorkerConfig.Parallel.
 	workers = 16
 )
