@@ -15,6 +15,11 @@ const (
 	// one is twice as long, up to lastPoll.
 	firstPoll = 250 * time.Millisecond
 	lastPoll  = time.Minute
+	// failedPause is the pause after a CID could not be settled. If peers answer by then, a todo
+	// row is written for each that is tried again.
+	failedPause = 15 * time.Second
+	// failedTries is from which pause polls of it go on.
+	failedTries = 6
 	// pollsMost is how many CIDs are looked at again and again. The others have their todo
 	// rows, and events.
 	pollsMost = 100_000

@@ -82,13 +82,13 @@ func (w *Worker) work(ctx context.Context) {
 			return
 		}
 		if err := w.do(ctx, item); err != nil && ctx.Err() == nil {
-			logger.Debugf("%s is left to a later look: %s", item.cid, err)
+			logger.Debugf("%s is tried again: %s", item.cid, err)
 		}
 	}
 }
 
 // do settles one CID, and has it looked at again until there is a status that stays. What
-// fails the todo row has looked at.
+// fails is tried again after failedPause, and should this process be killed by the todo row.
 func (w *Worker) do(ctx context.Context, item work) error {
 	ctx, cancel := context.WithTimeout(ctx, settleMost)
 	defer cancel()
@@ -102,7 +102,10 @@ func (w *Worker) do(ctx context.Context, item work) error {
 		named = []claimant{{item.tenant, item.key}}
 	}
 	final, err := w.settleAndTell(ctx, item.cid, named)
-	if err == nil && !final {
+	switch {
+	case err != nil:
+		w.polls.add(poll{cid: item.cid, due: time.Now().Add(failedPause), tries: failedTries, named: named})
+	case !final:
 		w.polls.add(poll{cid: item.cid, due: time.Now().Add(firstPoll), named: named})
 	}
 	return err
