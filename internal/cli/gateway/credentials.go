@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli"
 
@@ -44,7 +46,7 @@ func (cmd *command) credentialCommand() cli.Command {
 
 func (cmd *command) credentialAdd(c *cli.Context) error {
 	credential, err := oneArgument(c, "the credential")
-	if err := errors.Join(err, needFlags(c, "tenant", "principal")); err != nil {
+	if err := cmp.Or(err, needFlags(c, "tenant", "principal")); err != nil {
 		return err
 	}
 	by, err := operator()
@@ -62,7 +64,7 @@ func (cmd *command) credentialAdd(c *cli.Context) error {
 
 func (cmd *command) credentialRemove(c *cli.Context) error {
 	credential, err := oneArgument(c, "the credential")
-	if err := errors.Join(err, needFlags(c, "tenant")); err != nil {
+	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
 		return err
 	}
 	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
@@ -70,8 +72,20 @@ func (cmd *command) credentialRemove(c *cli.Context) error {
 	})
 }
 
+// listedCredential is a credential as JSON.
+type listedCredential struct {
+	Credential string    `json:"credential"`
+	Principal  string    `json:"principal"`
+	Tenant     string    `json:"tenant"`
+	Roles      []string  `json:"roles,omitempty"`
+	Groups     []string  `json:"groups,omitempty"`
+	Scopes     []string  `json:"scopes,omitempty"`
+	Added      time.Time `json:"added"`
+	AddedBy    string    `json:"addedBy"`
+}
+
 func (cmd *command) credentialList(c *cli.Context) error {
-	if err := errors.Join(noArguments(c), needFlags(c, "tenant", "principal")); err != nil {
+	if err := cmp.Or(noArguments(c), needFlags(c, "tenant", "principal")); err != nil {
 		return err
 	}
 	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
@@ -80,7 +94,8 @@ func (cmd *command) credentialList(c *cli.Context) error {
 			return s.ListCredentials(ctx, c.String("tenant"), c.String("principal"), after, 0)
 		}
 		err := eachPage(list, func(k accounts.Credential) error {
-			return out.row(k, k.Credential, strings.Join(k.Roles, ","), strings.Join(k.Scopes, ","), moment(k.Added), k.AddedBy)
+			value := listedCredential{k.Credential, k.Principal, k.Tenant, k.Roles, k.Groups, k.Scopes, k.Added, k.AddedBy}
+			return out.row(value, k.Credential, strings.Join(k.Roles, ","), strings.Join(k.Scopes, ","), moment(k.Added), k.AddedBy)
 		})
 		return during(errors.Join(err, out.flush()), "listing credentials")
 	})

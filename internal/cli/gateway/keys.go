@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func (cmd *command) keyCommand() cli.Command {
 
 // grant reads the flags of key create.
 func grant(c *cli.Context) (apikey.Grant, error) {
-	if err := errors.Join(noArguments(c), needFlags(c, "tenant", "owner")); err != nil {
+	if err := cmp.Or(noArguments(c), needFlags(c, "tenant", "owner")); err != nil {
 		return apikey.Grant{}, err
 	}
 	by, err := operator()
@@ -132,7 +133,7 @@ type listedKey struct {
 }
 
 func (cmd *command) keyList(c *cli.Context) error {
-	if err := errors.Join(noArguments(c), needFlags(c, "tenant")); err != nil {
+	if err := cmp.Or(noArguments(c), needFlags(c, "tenant")); err != nil {
 		return err
 	}
 	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
@@ -162,7 +163,7 @@ func keyState(k apikey.Key, now time.Time) string {
 
 func (cmd *command) keyRevoke(c *cli.Context) error {
 	id, err := oneArgument(c, "the key, by its id")
-	if err := errors.Join(err, needFlags(c, "tenant")); err != nil {
+	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
 		return err
 	}
 	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
@@ -172,7 +173,7 @@ func (cmd *command) keyRevoke(c *cli.Context) error {
 
 func (cmd *command) keyRotate(c *cli.Context) error {
 	id, err := oneArgument(c, "the key, by its id")
-	if err := errors.Join(err, needFlags(c, "tenant")); err != nil {
+	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
 		return err
 	}
 	by, err := operator()

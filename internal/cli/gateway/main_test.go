@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 )
 
 // asCommand makes the test binary behave as pin-gateway.
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	os.Exit(m.Run())
+	os.Exit(cqltest.Main(m))
 }
 
 func must(t *testing.T, err error) {
