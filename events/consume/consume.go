@@ -24,6 +24,9 @@ const (
 	DefaultAskAgain = time.Minute
 )
 
+// minTakeover is the shortest Takeover: a request to NATS may take some of it.
+const minTakeover = time.Second
+
 // Options are what a Consumer works with.
 type Options struct {
 	// Bus is the connection to NATS. A Consumer does not close it.
@@ -88,6 +91,8 @@ func New(opts Options) (*Consumer, error) {
 		return nil, errors.New("a consumer needs a bus, a state and a handler")
 	case !regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString(opts.Name):
 		return nil, fmt.Errorf("the name %q cannot be used for a consumer: use at most 64 letters, digits, dashes and underscores", opts.Name)
+	case opts.Takeover != 0 && opts.Takeover < minTakeover:
+		return nil, fmt.Errorf("another process cannot take over after %s: use %s or more, or 0 for %s", opts.Takeover, minTakeover, DefaultTakeover)
 	}
 	for _, o := range []struct {
 		n *int
@@ -97,7 +102,7 @@ func New(opts Options) (*Consumer, error) {
 			*o.n = o.d
 		}
 	}
-	if opts.Takeover <= 0 {
+	if opts.Takeover == 0 {
 		opts.Takeover = DefaultTakeover
 	}
 	if opts.AskAgain <= 0 {

@@ -19,6 +19,9 @@ var logger = logging.Logger("events")
 // DefaultLeaseTTL is the default of Options.LeaseTTL.
 const DefaultLeaseTTL = 15 * time.Second
 
+// minLeaseTTL is the shortest LeaseTTL: a write to the database may take some of it.
+const minLeaseTTL = time.Second
+
 // sayEvery is how often it is said that events cannot be told.
 const sayEvery = time.Minute
 
@@ -58,13 +61,16 @@ func New(opts Options) (*Relay, error) {
 	if opts.Events == nil || opts.Bus == nil || opts.Cluster == "" || opts.Holder == "" {
 		return nil, errors.New("a relay needs events, a bus, and the names of the cluster and of its process")
 	}
+	if opts.LeaseTTL != 0 && opts.LeaseTTL < minLeaseTTL {
+		return nil, fmt.Errorf("a lease of %s cannot be used: use %s or more, or 0 for %s", opts.LeaseTTL, minLeaseTTL, DefaultLeaseTTL)
+	}
 	if opts.Mine == nil {
 		opts.Mine = func(int) (bool, int) { return true, 1 }
 	}
 	if opts.Listen == nil {
 		opts.Listen = func(int) func() { return func() {} }
 	}
-	if opts.LeaseTTL <= 0 {
+	if opts.LeaseTTL == 0 {
 		opts.LeaseTTL = DefaultLeaseTTL
 	}
 	return &Relay{opts: opts}, nil
