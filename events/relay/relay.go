@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	logging "github.com/ipfs/go-log/v2"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
@@ -51,6 +52,8 @@ type Options struct {
 type Relay struct {
 	opts  Options
 	stats counters
+	// passed are rows that cannot be told, and that was said of.
+	passed *lru.Cache[row, struct{}]
 	// mu guards when it was said last that something could not be published.
 	mu   sync.Mutex
 	said time.Time
@@ -73,7 +76,11 @@ func New(opts Options) (*Relay, error) {
 	if opts.LeaseTTL == 0 {
 		opts.LeaseTTL = DefaultLeaseTTL
 	}
-	return &Relay{opts: opts}, nil
+	passed, err := lru.New[row, struct{}](maxPassed)
+	if err != nil {
+		return nil, fmt.Errorf("making the memory of a relay: %w", err)
+	}
+	return &Relay{opts: opts, passed: passed}, nil
 }
 
 // Run tells events until ctx ends, and then leaves its shards to others: what it is
