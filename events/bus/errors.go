@@ -21,6 +21,8 @@ var (
 	// ErrNotOurs says that there is a stream or a consumer of our name that is not
 	// this cluster's.
 	ErrNotOurs = errors.New("not ours")
+	// ErrTooOld says that a server lacks what consumers need of it.
+	ErrTooOld = errors.New("NATS is too old")
 )
 
 // Codes of JetStream's errors that its client has no names for.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
 )
 
 const (
@@ -37,12 +39,15 @@ type reader struct {
 }
 
 // open looks for the stream, which whoever tells events makes, and makes the consumer if it
-// is missing.
+// is missing. A server that is too old for it is refused: the error matches bus.ErrTooOld.
 func (r *reader) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*requestTimeout)
 	defer cancel()
 	stream, err := r.c.opts.Bus.Find(ctx)
 	if err != nil {
+		return err
+	}
+	if err := r.c.opts.Bus.CheckVersion(); err != nil {
 		return err
 	}
 	r.stream, r.made = stream, stream.CachedInfo().Created
@@ -86,7 +91,7 @@ func (r *reader) ensure(ctx context.Context) error {
 		return fmt.Errorf("making %s: %w", what, err)
 	}
 	if made.CachedInfo().Config.PriorityPolicy != jetstream.PriorityPolicyPinned {
-		return fmt.Errorf("making %s: the NATS servers cannot give the messages to one process at a time, which takes version 2.11", what)
+		return fmt.Errorf("making %s: %w: a server cannot give the messages to one process at a time: use %s or later for all", what, bus.ErrTooOld, bus.ConsumerVersion)
 	}
 	r.consumer = made
 	return nil
@@ -162,7 +167,11 @@ func (r *reader) rewind(ctx context.Context, after uint64) (first uint64, err er
 
 // reset has the stream read from a place on.
 func (r *reader) reset(ctx context.Context, seq uint64) error {
-	if _, err := r.stream.ResetConsumerToSequence(ctx, r.c.opts.Name, seq); err != nil {
+	_, err := r.stream.ResetConsumerToSequence(ctx, r.c.opts.Name, seq)
+	if errors.Is(err, context.DeadlineExceeded) { // another server may have to answer than that of this connection
+		return fmt.Errorf("reading the stream again: %w: a NATS before %s does not answer that", err, bus.ConsumerVersion)
+	}
+	if err != nil {
 		return fmt.Errorf("reading the stream again: %w", err)
 	}
 	return nil

@@ -90,7 +90,7 @@ func (cmd *command) eventsStatus(c *cli.Context) error {
 
 func (cmd *command) printReport(r eventsReport, now time.Time) error {
 	table := tabwriter.NewWriter(cmd.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "server\t%s, NATS %s\n", r.Server, r.Version)
+	fmt.Fprintf(table, "server\t%s, NATS %s%s\n", r.Server, r.Version, ageNote(r.Version))
 	for _, s := range r.Sync {
 		switch {
 		case s.Error != "":
@@ -123,6 +123,14 @@ func (cmd *command) printReport(r eventsReport, now time.Time) error {
 		return fmt.Errorf("writing the output: %w", err)
 	}
 	return nil
+}
+
+// ageNote says what a version of NATS is too old for.
+func ageNote(version string) string {
+	if !bus.TooOld(version) {
+		return ""
+	}
+	return ": too old for consumers, which need " + bus.ConsumerVersion + " or later"
 }
 
 // behind returns the oldest of some positions, and how many are not set.
