@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -82,6 +83,8 @@ type Consumer struct {
 	opts  Options
 	told  *lru.Cache[string, events.Version] // the newest version of each key that was handled
 	stats counters
+	// warned is when it was said last that messages were superseded, in nanoseconds.
+	warned atomic.Int64
 }
 
 // New makes a Consumer. It does nothing until Run.
