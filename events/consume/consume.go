@@ -40,7 +40,9 @@ type Options struct {
 	// Handler handles one event. It is never called twice at a time for events of one
 	// shard. An error that matches ErrRefused puts the event aside at once, one that
 	// matches ErrUnavailable has it tried again for ever, and any other until Attempts
-	// have failed. Events of all shards wait meanwhile.
+	// have failed. Events of all shards wait meanwhile. It may take longer than Takeover:
+	// no other process takes over while it runs, nor if it never returns, so it should not
+	// wait for ever. Between two attempts another one may.
 	Handler func(ctx context.Context, e events.Event) error
 	// Since is when a new consumer begins: what was written after that is handed to it,
 	// also when it is not in the stream any more. Zero begins with what is in the stream,
@@ -55,7 +57,7 @@ type Options struct {
 	// newer. 0 means DefaultRemember.
 	Remember int
 	// Takeover is how long a process may be silent before another one takes its place, from
-	// a second on. 0 means DefaultTakeover.
+	// a second on. One whose handler runs is not silent. 0 means DefaultTakeover.
 	Takeover time.Duration
 	// AskAgain is how long a Consumer waits for a replay to go on before it asks again, at
 	// first; then twice as long each time, up to 16 times. 0 means DefaultAskAgain.
@@ -83,6 +85,7 @@ type Consumer struct {
 	opts  Options
 	told  *lru.Cache[string, events.Version] // the newest version of each key that was handled
 	stats counters
+	calls calls
 	// warned is when it was said last that messages were superseded, in nanoseconds.
 	warned atomic.Int64
 }

@@ -22,6 +22,8 @@ const (
 	maxPending = 16 * maxFetch
 	// maxWait is how long a request for messages may wait at the server.
 	maxWait = 2 * time.Second
+	// keepWait is how long a request may wait that asks for no message.
+	keepWait = 10 * time.Millisecond
 	// requestTimeout is how long a request about the consumer may take.
 	requestTimeout = 10 * time.Second
 )
@@ -108,6 +110,21 @@ func (r *reader) fetch(size int) (jetstream.MessageBatch, error) {
 		return nil, fmt.Errorf("receiving as %s: %w", r.c.opts.Name, err)
 	}
 	return batch, nil
+}
+
+// keep has this process stay the one that gets the messages. Only a request for messages tells
+// that it is there: this one gets none, as none is as small as it asks for.
+func (r *reader) keep() error {
+	batch, err := r.consumer.Fetch(1, jetstream.FetchMaxBytes(1), jetstream.FetchMaxWait(keepWait), jetstream.FetchPriorityGroup(group))
+	if err == nil {
+		for range batch.Messages() {
+		}
+		err = batch.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("staying the process that receives as %s: %w", r.c.opts.Name, err)
+	}
+	return nil
 }
 
 // check returns an error if the consumer is not there, or the stream is not the one that

@@ -7,10 +7,7 @@ import (
 	"testing"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
-
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/natstest"
 )
 
@@ -18,7 +15,6 @@ import (
 // is dropped, counted, and said once; and that it is not counted when the stream is read
 // again by another process.
 func TestSuperseded(t *testing.T) {
-	must(t, logging.SetLogLevel("events", "warn"))
 	cluster := natstest.Start(t, 1)
 	b := connect(t, cluster)
 	replaced, now := b.NewPublisher(3, 7, time.Now()), b.NewPublisher(3, 8, time.Now())
@@ -28,17 +24,14 @@ func TestSuperseded(t *testing.T) {
 	must(t, b.NewReplay(3, 7, "r", time.Now(), time.Now()).End(t.Context())) // and this
 	maps.Copy(truth, tell(t, now, "e"))
 
-	said := logtest.Follow(t, logging.LevelWarn)
+	said := warnings(t)
 	var tb table
 	m := &memory{}
 	c := start(t, connect(t, cluster), "c", m, &tb, nil)
 	eventually(t, func() string { return tb.differs(truth) })
-	eventually(t, func() string {
-		if n := c.Stats().Superseded; n != 4 {
-			return fmt.Sprintf("%d messages are superseded, want 4", n)
-		}
-		return ""
-	})
+	if n := c.Stats().Superseded; n != 4 {
+		t.Fatalf("%d messages are superseded, want 4", n)
+	}
 	if len(tb.pins) != len(truth) {
 		t.Errorf("it was handed %d CIDs, want %d", len(tb.pins), len(truth))
 	}

@@ -2,16 +2,12 @@ package consume_test
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
-	logging "github.com/ipfs/go-log/v2"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/logtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/natstest"
 )
 
@@ -19,7 +15,6 @@ import (
 // too old, which is a fake of one, that it says which version it has found and which it needs,
 // and that it goes on when the server is upgraded.
 func TestOldServerIsRefused(t *testing.T) {
-	must(t, logging.SetLogLevel("events", "warn"))
 	cluster := natstest.Start(t, 1)
 	b := connect(t, cluster)
 	truth := tell(t, b.NewPublisher(0, 1, time.Now()), cids(20)...)
@@ -35,7 +30,7 @@ func TestOldServerIsRefused(t *testing.T) {
 		t.Errorf("the check says %v", err)
 	}
 	var tb table
-	said := logtest.Follow(t, logging.LevelWarn)
+	said := warnings(t)
 	start(t, old, "c", &memory{}, &tb, nil)
 	eventually(t, func() string {
 		return lacks(said(), "is NATS 2.12.1, and a consumer needs "+bus.ConsumerVersion+" or later")
@@ -47,12 +42,4 @@ func TestOldServerIsRefused(t *testing.T) {
 	cluster.Cut(0)
 	cluster.Heal(0)
 	eventually(t, func() string { return tb.differs(truth) })
-}
-
-// lacks says that a text is not part of another one, nothing if it is.
-func lacks(text, part string) string {
-	if strings.Contains(text, part) {
-		return ""
-	}
-	return fmt.Sprintf("%q is not in %s", part, text)
 }

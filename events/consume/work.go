@@ -34,6 +34,7 @@ func (r *run) work(ctx context.Context, batch []jetstream.Msg) (after uint64, ag
 	if err != nil {
 		return 0, false, err
 	}
+	stop := r.stay()
 	var handled [events.Shards]int
 	var g errgroup.Group
 	g.SetLimit(r.opts.Workers)
@@ -46,6 +47,7 @@ func (r *run) work(ctx context.Context, batch []jetstream.Msg) (after uint64, ag
 		}
 	}
 	failed := g.Wait()
+	stop()
 	for i, n := range handled {
 		for _, it := range parts[i][:n] {
 			done = append(done, it.msg)
