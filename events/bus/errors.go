@@ -35,9 +35,9 @@ const (
 	codeMaxBytesRequired    jetstream.ErrorCode = 10113
 )
 
-// explain says what was done when err happened, and what kind of error it is. start
-// is when it began.
-func (b *Bus) explain(err error, start time.Time, format string, args ...any) error {
+// Explain says what was done when err happened, and what kind of error it is: one that matches
+// ErrNoJetStream, ErrNoStorage or ErrNoRights where that is the reason. start is when it began.
+func (b *Bus) Explain(err error, start time.Time, format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),

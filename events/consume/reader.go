@@ -75,6 +75,7 @@ func (r *reader) ensure(ctx context.Context) error {
 		PriorityGroups: []string{group},
 		PinnedTTL:      r.c.opts.Takeover,
 	}
+	start := time.Now()
 	there, err := r.stream.Consumer(ctx, r.c.opts.Name)
 	if err == nil {
 		cfg := there.CachedInfo().Config
@@ -86,11 +87,12 @@ func (r *reader) ensure(ctx context.Context) error {
 			return nil
 		}
 	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("looking for %s: %w", what, err)
+		return r.c.opts.Bus.Explain(err, start, "looking for %s", what)
 	}
+	start = time.Now()
 	made, err := r.stream.CreateOrUpdateConsumer(ctx, wanted)
 	if err != nil {
-		return fmt.Errorf("making %s: %w", what, err)
+		return r.c.opts.Bus.Explain(err, start, "making %s", what)
 	}
 	if made.CachedInfo().Config.PriorityPolicy != jetstream.PriorityPolicyPinned {
 		return fmt.Errorf("making %s: %w: a server cannot give the messages to one process at a time: use %s or later for all", what, bus.ErrTooOld, bus.ConsumerVersion)
@@ -134,13 +136,14 @@ func (r *reader) keep() error {
 func (r *reader) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	start := time.Now()
 	consumer, err := r.consumer.Info(ctx)
 	if err != nil {
-		return r.unclear("looking at the consumer", err)
+		return r.unclear(r.c.opts.Bus.Explain(err, start, "looking at the consumer"))
 	}
 	stream, err := r.stream.Info(ctx)
 	if err != nil {
-		return r.unclear("looking at the stream", err)
+		return r.unclear(r.c.opts.Bus.Explain(err, start, "looking at the stream"))
 	}
 	r.said = ""
 	if !stream.Created.Equal(r.made) {
@@ -148,20 +151,20 @@ func (r *reader) check(ctx context.Context) error {
 	}
 	if last := stream.State.LastSeq; consumer.Delivered.Stream > last {
 		logger.Warnf("the stream %s ends at %d, and has lost what consumer %s has read behind that: it reads all of it again", stream.Config.Name, last, r.c.opts.Name)
-		return r.unclear("reading the stream from its beginning", r.reset(ctx, 1))
+		return r.unclear(r.reset(ctx, 1))
 	}
 	return nil
 }
 
 // unclear returns an error only if it says that the stream or the consumer is gone. Of
 // others it says each once.
-func (r *reader) unclear(what string, err error) error {
+func (r *reader) unclear(err error) error {
 	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("%s: %w", what, err)
+		return err
 	}
 	if err != nil && err.Error() != r.said {
 		r.said = err.Error()
-		logger.Warnf("consumer %s may receive nothing now: %s: %s", r.c.opts.Name, what, err)
+		logger.Warnf("consumer %s may receive nothing now: %s", r.c.opts.Name, err)
 	}
 	return nil
 }
@@ -171,33 +174,37 @@ func (r *reader) unclear(what string, err error) error {
 func (r *reader) rewind(ctx context.Context, after uint64) (first uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	start := time.Now()
 	stream, err := r.stream.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("looking at the stream: %w", err)
+		return 0, r.c.opts.Bus.Explain(err, start, "looking at the stream")
 	}
 	consumer, err := r.consumer.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("looking at the consumer: %w", err)
+		return 0, r.c.opts.Bus.Explain(err, start, "looking at the consumer")
 	}
 	return stream.State.FirstSeq, r.reset(ctx, min(after, consumer.AckFloor.Stream)+1)
 }
 
 // reset has the stream read from a place on.
 func (r *reader) reset(ctx context.Context, seq uint64) error {
+	start := time.Now()
 	_, err := r.stream.ResetConsumerToSequence(ctx, r.c.opts.Name, seq)
+	if err == nil {
+		return nil
+	}
+	err = r.c.opts.Bus.Explain(err, start, "reading the stream again")
 	if errors.Is(err, context.DeadlineExceeded) { // another server may have to answer than that of this connection
-		return fmt.Errorf("reading the stream again: %w: a NATS before %s does not answer that", err, bus.ConsumerVersion)
+		return fmt.Errorf("%w: a NATS before %s does not answer that", err, bus.ConsumerVersion)
 	}
-	if err != nil {
-		return fmt.Errorf("reading the stream again: %w", err)
-	}
-	return nil
+	return err
 }
 
 // release lets another process, or this one again, receive at once.
 func (r *reader) release(ctx context.Context) error {
+	start := time.Now()
 	if err := r.stream.UnpinConsumer(ctx, r.c.opts.Name, group); err != nil {
-		return fmt.Errorf("leaving the consumer %s to another process: %w", r.c.opts.Name, err)
+		return r.c.opts.Bus.Explain(err, start, "leaving the consumer %s to another process", r.c.opts.Name)
 	}
 	return nil
 }
