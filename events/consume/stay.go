@@ -43,6 +43,7 @@ func (r *run) stay() (stop func()) {
 			case <-ticker.C:
 			}
 			if r.calls.running.Load() == 0 {
+				since = time.Now()
 				continue
 			}
 			if err := r.reader.keep(); err != nil {
