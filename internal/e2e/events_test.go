@@ -129,6 +129,8 @@ func TestEventsBadInput(t *testing.T) {
 	t.Parallel()
 	p := newPeer(t, nobody(), nil, nil)
 	on := map[string]string{"CLUSTER_EVENTS_URLS": "nats://" + ownAddress() + ":1"}
+	anyPort := map[string]string{"CLUSTER_EVENTS_EMBEDDED_ENABLED": "true", "CLUSTER_EVENTS_EMBEDDED_LISTEN": "127.0.0.1:0"}
+	noPort := []string{"state.events.embedded.listen is 127.0.0.1:0", "127.0.0.1:4222", "restart the peer"}
 	for _, test := range []struct {
 		env  map[string]string
 		args []string
@@ -143,6 +145,9 @@ func TestEventsBadInput(t *testing.T) {
 		{on, []string{"events", "replay", "--all", "--since", "1h"}, []string{"one of --since, --cid and --all"}},
 		{on, []string{"events", "dead-letters", "drop", "x"}, []string{`"x" is not the id of a dead letter`}},
 		{on, []string{"events", "dead-letters", "drop"}, []string{"give the id"}},
+		{anyPort, []string{"events", "tail"}, noPort},
+		{anyPort, []string{"events", "replay", "--since", "1h"}, noPort},
+		{anyPort, []string{"events", "dead-letters", "list"}, noPort},
 		{map[string]string{"CLUSTER_EVENTS_URL": "nats://x"}, []string{"daemon"}, []string{"CLUSTER_EVENTS_URL", "did you mean CLUSTER_EVENTS_URLS?"}},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
