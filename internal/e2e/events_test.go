@@ -44,6 +44,16 @@ func kinds(all []events.Event) (out []string) {
 	return out
 }
 
+// checkSays fails the test unless a text has some parts.
+func checkSays(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("it does not say %q:\n%s", part, text)
+		}
+	}
+}
+
 // TestEvents: a user sees what becomes of a pin, by the commands of the page on events, and
 // again after a restart of everything that told it.
 func TestEvents(t *testing.T) {
@@ -104,12 +114,12 @@ func TestEvents(t *testing.T) {
 	if status.Since.IsZero() || len(status.Told) != 16 || len(status.Streams) != 2 || status.Streams[0].Messages < 5 {
 		t.Errorf("the status is %+v", status)
 	}
-	text := mustRun(t, p.service(t, byURL, "events", "status")).stdout
-	for _, want := range []string{"stream ipfs-cluster-events", "1 replicas", "events  ", "since "} {
-		if !strings.Contains(text, want) {
-			t.Errorf("events status does not say %q:\n%s", want, text)
-		}
-	}
+	checkSays(t, mustRun(t, p.service(t, byURL, "events", "status")).stdout,
+		"stream ipfs-cluster-events", "1 replicas", "events  ", "since ", "rows after that")
+	noDatabase := map[string]string{"CLUSTER_EVENTS_URLS": byURL["CLUSTER_EVENTS_URLS"], "CLUSTER_SCYLLA_PORT": "1", "CLUSTER_SCYLLA_CONNECTTIMEOUT": "1s"}
+	down := run(t, p.service(t, noDatabase, "events", "status"))
+	checkRefused(t, down, "looking at the database: ", "connect_timeout (1s)")
+	checkSays(t, down.stdout, "server ", "stream ipfs-cluster-events", "stream ipfs-cluster-dead")
 	if got := mustRun(t, p.service(t, byURL, "events", "dead-letters", "list")); got.stdout != "" || !strings.Contains(got.stderr, "no dead letters") {
 		t.Errorf("dead-letters list says %q and %q", got.stdout, got.stderr)
 	}
@@ -121,7 +131,19 @@ func TestEvents(t *testing.T) {
 		t.Errorf("after a restart the stream has %v of the first pin", kinds(got))
 	}
 	p.stop(t)
-	checkRefused(t, run(t, p.service(t, map[string]string{"CLUSTER_EVENTS_URLS": "nats://" + listen}, "events", "status")), "not connected to NATS", listen)
+	// Each part of the status is there without the other.
+	down = run(t, p.service(t, byURL, "events", "status"))
+	checkRefused(t, down, "looking at NATS: not connected to NATS", listen)
+	checkSays(t, down.stdout, "events ", "told up to", "rows after that")
+	down = run(t, p.service(t, byURL, "events", "status", "--json"))
+	checkRefused(t, down, "looking at NATS: not connected to NATS")
+	var part struct {
+		Told   []time.Time
+		Errors []string
+	}
+	if err := json.Unmarshal([]byte(down.stdout), &part); err != nil || len(part.Told) != 16 || len(part.Errors) != 1 {
+		t.Errorf("without NATS the status is %s (%v)", down.stdout, err)
+	}
 }
 
 // TestEventsBadInput: what is wrong with what a user says of events is named.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli"
@@ -117,7 +116,7 @@ func (cmd *command) deadLettersList(c *cli.Context) error {
 		return err
 	}
 	return cmd.withBus(func(ctx context.Context, _ *peerConfig, b *bus.Bus) error {
-		table := tabwriter.NewWriter(cmd.stdout, 0, 0, 2, ' ', 0)
+		table := newTable(cmd.stdout)
 		n := 0
 		var failed error
 		err := consume.DeadLetters(ctx, b, c.String("consumer"), 0, func(l consume.DeadLetter) bool {
