@@ -101,16 +101,6 @@ func shown(l consume.DeadLetter) letterJSON {
 	return out
 }
 
-func (cmd *command) printJSON(v any, indent string) error {
-	enc := json.NewEncoder(cmd.stdout)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("writing the output: %w", err)
-	}
-	return nil
-}
-
 func (cmd *command) deadLettersList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
@@ -127,7 +117,7 @@ func (cmd *command) deadLettersList(c *cli.Context) error {
 			if n == 1 {
 				fmt.Fprintln(table, "ID\tCONSUMER\tPUT ASIDE\tREASON\tERROR")
 			}
-			_, failed = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", l.ID, l.Consumer, l.At.UTC().Format(time.RFC3339), l.Reason, oneLine(l.Error))
+			_, failed = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", l.ID, shownText(l.Consumer), l.At.UTC().Format(time.RFC3339), shownText(string(l.Reason)), oneLine(l.Error))
 			return failed == nil
 		})
 		if err = multierr.Combine(err, failed, table.Flush()); err != nil {
@@ -143,10 +133,11 @@ func (cmd *command) deadLettersList(c *cli.Context) error {
 // oneLine cuts a text for a table.
 func oneLine(s string) string {
 	const most = 100
-	if runes := []rune(strings.ReplaceAll(s, "\n", " ")); len(runes) > most {
+	runes := []rune(shownText(strings.ReplaceAll(s, "\n", " ")))
+	if len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}
-	return s
+	return string(runes)
 }
 
 // eachDeadLetter does something with each of those whose IDs are given, at most so many, 0 for

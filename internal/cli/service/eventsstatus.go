@@ -144,7 +144,7 @@ func (r busReport) print(w io.Writer) {
 		fmt.Fprintln(w)
 	}
 	for _, c := range r.Consumers {
-		fmt.Fprintf(w, "consumer %s\t%d messages to come, %d not acknowledged, %d put aside\n", c.Name, c.Pending, c.Unacknowledged, r.Dead[c.Name])
+		fmt.Fprintf(w, "consumer %s\t%d messages to come, %d not acknowledged, %d put aside\n", shownText(c.Name), c.Pending, c.Unacknowledged, r.Dead[c.Name])
 	}
 }
 

@@ -68,12 +68,12 @@ func (cmd *command) eventsTail(c *cli.Context) error {
 		return consume.Tail(ctx, b, since, func(e events.Event, data []byte, err error) bool {
 			switch {
 			case err != nil:
-				fmt.Fprintf(cmd.stderr, "a message that is not an event: %s\n", err)
+				fmt.Fprintf(cmd.stderr, "a message that is not an event: %s\n", shownText(err.Error()))
 				return true
 			case !filter.matches(e):
 				return true
 			}
-			if _, failed = fmt.Fprintf(cmd.stdout, "%s\n", data); failed != nil {
+			if _, failed = fmt.Fprintf(cmd.stdout, "%s\n", shownJSON(data)); failed != nil {
 				return false
 			}
 			left--
