@@ -1,7 +1,9 @@
 package service
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -73,11 +75,12 @@ func (cmd *command) eventsTail(c *cli.Context) error {
 			case !filter.matches(e):
 				return true
 			}
-			if _, failed = fmt.Fprintf(cmd.stdout, "%s\n", shownJSON(data)); failed != nil {
-				return false
+			var line bytes.Buffer // others may have published it on several
+			if failed = json.Compact(&line, data); failed == nil {
+				_, failed = fmt.Fprintf(cmd.stdout, "%s\n", shownJSON(line.Bytes()))
 			}
 			left--
-			return left != 0
+			return left != 0 && failed == nil
 		})
 	})
 	switch {
