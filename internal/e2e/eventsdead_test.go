@@ -201,8 +201,8 @@ func TestDeadLetters(t *testing.T) {
 	}
 
 	// One that is not there does not keep the others.
-	got := run(t, l.service(t, l.vars, "events", "dead-letters", "drop", "999", fmt.Sprint(left["malformed"].ID), fmt.Sprint(left["forged"].ID)))
-	checkRefused(t, got, "dead letter 999", "there is no such dead letter")
+	got := run(t, l.service(t, l.vars, "events", "dead-letters", "drop", "999", "998", fmt.Sprint(left["malformed"].ID), fmt.Sprint(left["forged"].ID)))
+	checkRefused(t, got, "dead letter 999", "dead letter 998", "there is no such dead letter")
 	if want := fmt.Sprintf("%d is removed\n%d is removed\n", left["malformed"].ID, left["forged"].ID); got.stdout != want {
 		t.Errorf("drop says %q, want %q", got.stdout, want)
 	}
@@ -227,6 +227,9 @@ func TestTailOfOwner(t *testing.T) {
 	owned := func(args ...string) (out []string) {
 		t.Helper()
 		for _, e := range told(t, l.peer, l.vars, append([]string{"--since", "1h"}, args...)...) {
+			if e.Claim == nil {
+				t.Fatalf("%q shows %s", args, e.ID())
+			}
 			out = append(out, strings.TrimSuffix(e.Claim.Owner, "@example.org")+" "+e.Type.Kind())
 		}
 		return out

@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -156,13 +155,13 @@ func (cmd *command) eachDeadLetter(most int, do func(context.Context, *bus.Bus, 
 			ids = append(ids, id)
 		}
 		return cmd.withBus(func(ctx context.Context, _ *peerConfig, b *bus.Bus) error {
-			var errs []error
+			var failed error
 			for _, id := range ids {
 				if err := do(ctx, b, id); err != nil {
-					errs = append(errs, err)
+					failed = multierr.Append(failed, err)
 				}
 			}
-			return errors.Join(errs...)
+			return failed
 		})
 	}
 }

@@ -2,8 +2,10 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -85,7 +87,8 @@ func (cmd *command) eventsStatus(c *cli.Context) error {
 			return err
 		})
 		if err != nil {
-			unseen = multierr.Append(unseen, fmt.Errorf("looking at NATS: %w", err))
+			// An error of several is one line.
+			unseen = multierr.Append(unseen, errors.New("looking at NATS: "+strings.ReplaceAll(err.Error(), "\n", "; ")))
 		}
 		for _, err := range multierr.Errors(unseen) {
 			report.Errors = append(report.Errors, err.Error())
