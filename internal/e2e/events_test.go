@@ -58,8 +58,8 @@ func checkSays(t *testing.T, text string, parts ...string) {
 // again after a restart of everything that told it.
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	db, k := on(t, cqltest.Start(t)), startKubo(t)
-	cids := k.addBlocks(t, t.Name(), 2)
+	server, k := cqltest.Start(t), startKubo(t)
+	db, cids := on(t, server), k.addBlocks(t, t.Name(), 3)
 	vars, listen := tell(t)
 	p := newPeer(t, db, k, nil)
 	begin := func() {
@@ -97,6 +97,11 @@ func TestEvents(t *testing.T) {
 	if all := mustRun(t, p.service(t, byURL, "events", "replay", "--all")).stdout; all != "1 events told again\n" {
 		t.Errorf("replay --all says %q", all)
 	}
+	p.mustPin(t, cids[2], nil)
+	corruptRow(t, server.Session(t), db.keyspace, cids[1])
+	all := run(t, p.service(t, byURL, "events", "replay", "--all"))
+	checkRefused(t, all, "telling events again: 1 were told, and 1 could not be read")
+	checkSays(t, all.stderr, "passed over: the stored pin of "+cids[1]+" is corrupt")
 	if got := mustRun(t, p.service(t, byURL, "events", "replay", "--since", "1h")).stdout; !strings.HasSuffix(got, " events told again\n") || strings.HasPrefix(got, "0 ") {
 		t.Errorf("replay --since says %q", got)
 	}
