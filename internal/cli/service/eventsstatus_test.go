@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestEventsStatusMarksOldServers: a server that consumers cannot work with is marked.
@@ -14,10 +13,7 @@ func TestEventsStatusMarksOldServers(t *testing.T) {
 		"2.15.2": "nats://a:4222, NATS 2.15.2\n",
 	} {
 		var out bytes.Buffer
-		cmd := &command{stdout: &out}
-		if err := cmd.printReport(eventsReport{Server: "nats://a:4222", Version: version}, time.Now()); err != nil {
-			t.Fatal(err)
-		}
+		busReport{Server: "nats://a:4222", Version: version}.print(&out)
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it says %s, want %q", out.String(), want)
 		}
