@@ -19,6 +19,9 @@ import (
 const sideBySide = "4"
 
 func TestMain(m *testing.M) {
+	if listen := os.Getenv(asNATS); listen != "" {
+		os.Exit(serveNATS(listen))
+	}
 	if err := flag.Set("test.parallel", sideBySide); err != nil { // the command line comes later
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
