@@ -284,4 +284,3 @@ func TestGatewayOutages(t *testing.T) {
 	d.close(t)
 	p.stop(t)
 }
-
