@@ -33,9 +33,9 @@ type Service struct {
 	limits func(context.Context, string) (Quota, error)
 	// maxRepl is that of Config.
 	maxRepl int
-	slicer *slicer
-	usage  *usage
-	queue  *queue
+	slicer  *slicer
+	usage   *usage
+	queue   *queue
 	// walkTime bounds a search for a page.
 	walkTime time.Duration
 
