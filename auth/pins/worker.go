@@ -18,8 +18,6 @@ const (
 	// something: with settleMost and SettleTime it is less than todoAfter, so that the look
 	// comes after all of it.
 	startMost = 20 * time.Second
-	// spare does not compile if it is not less.
-	spare = uint64(todoAfter - startMost - settleMost - SettleTime)
 	// workers is the default of WorkerConfig.Parallel.
 	workers = 16
 )
