@@ -79,6 +79,7 @@ func firstUpdates() []scylla.Statement {
 		"UPDATE credentials SET principal = 'x' WHERE credential = 'first' IF principal = 'x'",
 		"UPDATE nonces SET client = 'x' WHERE nonce = 'first' IF client = 'x'",
 		"DELETE FROM replays WHERE key = 'first' IF EXISTS",
+		"DELETE FROM audit_records WHERE writer = 'first' AND block = 0 AND seq = 0 IF EXISTS",
 	} {
 		out = append(out, scylla.Bind(text))
 	}
