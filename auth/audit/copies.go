@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
@@ -74,6 +75,33 @@ func (f *FileCopy) PutCheckpoint(_ context.Context, c Checkpoint) error {
 
 // Close closes the file.
 func (f *FileCopy) Close() error { return f.file.Close() }
+
+// tableCopyExt ends the names of files with copies of checkpoints of tables.
+const tableCopyExt = ".table-checkpoints"
+
+// TableCopy returns where a writer has the copies of the checkpoints of its table: among its
+// files.
+func TableCopy(dir, writer string) string { return filepath.Join(dir, writer+tableCopyExt) }
+
+// ReadTableCopies reads the files of TableCopy of all writers in a directory.
+func ReadTableCopies(dir string) ([]Checkpoint, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []Checkpoint
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), tableCopyExt) {
+			continue
+		}
+		more, err := ReadCheckpoints(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	return all, nil
+}
 
 // ReadCheckpoints reads JSON objects, one a line. Empty lines are passed over, and so is an
 // incomplete one at the end, as a crash leaves it.

@@ -43,11 +43,11 @@ type Found struct {
 // could not be read. It believes the files: Verify tells whether they are as they were
 // written. An intent without outcome is Unknown, also while it is still being done.
 func Search(dir string, q Query) (found []Found, unread int, err error) {
-	all, err := segments(dir)
+	all, err := Files(dir)
 	if err != nil {
 		return nil, 0, err
 	}
-	return SearchParts(partsOf(all), q)
+	return SearchParts(all, q)
 }
 
 // SearchParts is Search for records that are elsewhere. The parts are ordered by writer, and

@@ -26,6 +26,13 @@ type Part struct {
 	Lines func(line func(text []byte, number int) error) error
 }
 
+// Files returns the files of all writers in a directory, as VerifyParts and SearchParts take
+// them.
+func Files(dir string) ([]Part, error) {
+	all, err := segments(dir)
+	return partsOf(all), err
+}
+
 // partsOf returns the parts that are files.
 func partsOf(all []segment) []Part {
 	parts := make([]Part, len(all))

@@ -77,11 +77,11 @@ const maxProblems = 1000
 // Verify reads the files of all writers in a directory and compares them with themselves,
 // with the signatures, and with the copies of checkpoints. The error is of reading.
 func Verify(dir string, o VerifyOptions) (Report, error) {
-	all, err := segments(dir)
+	all, err := Files(dir)
 	if err != nil {
 		return Report{}, err
 	}
-	return VerifyParts(partsOf(all), o)
+	return VerifyParts(all, o)
 }
 
 // VerifyParts is Verify for records that are elsewhere. The parts are ordered by writer, and

@@ -79,6 +79,7 @@ func TestValidate(t *testing.T) {
 		`policies.without_roles is true and policies.folder is empty, so that nobody may do anything: set it to false, or name a folder`: func(c *Config) { c.Policies.Folder = "" },
 		`policies.reload_every 1ms cannot be used: use 1s or more`:                                                                       func(c *Config) { c.Policies.ReloadEvery = Duration(time.Millisecond) },
 		`audit.folder is empty and audit.table is false, so that nothing is recorded: set one of them`:                                   func(c *Config) { c.Audit.Folder, c.Audit.Table = "", false },
+		`audit.table_retention -1s cannot be used: use whole seconds up to 175200h0m0s, or 0s to keep records for ever`:                  func(c *Config) { c.Audit.TableRetention = Duration(-time.Second) },
 		`audit.key_file is empty: name a file with a key, which signs checkpoints of the records`:                                        func(c *Config) { c.Audit.KeyFile = "" },
 		`audit.writer "-a" cannot be used: use at most 64 lower-case letters, digits and dashes`:                                         func(c *Config) { c.Audit.Writer = "-a" },
 		`limits.tenant.per_second -1 cannot be used: use a positive number, or 0 for no limit`:                                           func(c *Config) { c.Limits.Tenant.PerSecond = -1 },
