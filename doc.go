@@ -38,6 +38,7 @@
 //	auth/native      ipfs-cluster's REST API as a tenant sees it
 //	auth/login       logins: a proof is exchanged for a session
 //	auth/audit       records of what was asked and what came of it
+//	auth/audittable  those records in a table, and copies of their checkpoints
 //	auth/keyspace    the gateway's own keyspace: connection and schema
 //	auth/accounts    tenants, keys, credentials and what was revoked, in CQL
 //	auth/config      what the gateway is told: one file, variables, files of secrets

@@ -19,7 +19,7 @@ func TestFrozenDatabase(t *testing.T) {
 	conf.Hosts, conf.Port, conf.Keyspace = own.Hosts(), own.Port(), own.Keyspace(t)
 	db := openDB(t, conf)
 	o := options("gw-1")
-	o.leaseTime = leaseTime
+	o.leaseTime, o.writeTime = leaseTime, writeTime
 	table := openTable(t, db, o)
 	r, err := audit.NewRecorder(audit.RecorderOptions{Sinks: []audit.Sink{table}, Timeout: time.Second})
 	must(t, err)

@@ -35,7 +35,7 @@ func takeLease(ctx context.Context, db *scylla.DB, writer string, process gocql.
 		lasts: o.leaseTime, failed: o.LeaseFailed, stopped: make(chan struct{}),
 	}
 	// One that is alive prolongs its lease while this waits.
-	limited, cancel := context.WithTimeoutCause(ctx, l.lasts+l.lasts/2, ErrTaken)
+	limited, cancel := context.WithTimeoutCause(ctx, o.leaseWait, ErrTaken)
 	defer cancel()
 	for {
 		epoch, held, err := db.TryLease(limited, l.name, l.holder, l.lasts)

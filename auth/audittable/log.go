@@ -38,7 +38,8 @@ type tableLog struct {
 	writer  string
 	process gocql.UUID
 	ttl     int
-	isLost  func() bool // the lease
+	limit   time.Duration // of a write
+	isLost  func() bool   // the lease
 	// cas is that of db; tests lose its answers.
 	cas func(context.Context, scylla.Statement) (bool, map[string]any, error)
 
@@ -48,10 +49,10 @@ type tableLog struct {
 
 var _ audit.Log = (*tableLog)(nil)
 
-func newLog(db *scylla.DB, writer string, process gocql.UUID, retention time.Duration, isLost func() bool) *tableLog {
+func newLog(db *scylla.DB, process gocql.UUID, o Options, isLost func() bool) *tableLog {
 	return &tableLog{
-		db: db, writer: writer, process: process, ttl: int(retention / time.Second), isLost: isLost,
-		cas: db.CAS, newest: -1,
+		db: db, writer: o.Chain.Writer, process: process, ttl: int(o.Retention / time.Second), limit: o.writeTime,
+		isLost: isLost, cas: db.CAS, newest: -1,
 	}
 }
 
@@ -66,7 +67,7 @@ func (l *tableLog) Write(text []byte, first int64) error {
 	if l.taken || l.isLost() {
 		return ErrTaken
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), l.limit)
 	defer cancel()
 	block := blockOf(first)
 	if block != l.newest {

@@ -22,7 +22,7 @@ type Options struct {
 	// which case nothing is recorded any more. It may be nil.
 	LeaseFailed func(error)
 
-	leaseTime time.Duration // zero means leaseTime
+	leaseTime, leaseWait, writeTime time.Duration // zero means those below
 }
 
 // ErrTaken is that another process writes records under the same name. A Table that has
@@ -60,12 +60,7 @@ func Open(ctx context.Context, db *scylla.DB, o Options) (*Table, error) {
 	if err := checkRetention(o.Retention); err != nil {
 		return nil, err
 	}
-	if o.leaseTime == 0 {
-		o.leaseTime = leaseTime
-	}
-	if o.LeaseFailed == nil {
-		o.LeaseFailed = func(error) {}
-	}
+	setDefaults(&o)
 	o.Chain.MaxBytes = maxRowBytes
 	process, err := gocql.RandomUUID()
 	if err != nil {
@@ -77,12 +72,27 @@ func Open(ctx context.Context, db *scylla.DB, o Options) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the audit table, as %s: %w", writer, err)
 	}
-	log := newLog(db, writer, process, o.Retention, l.isLost)
+	log := newLog(db, process, o, l.isLost)
 	chain, err := start(ctx, log, o.Chain)
 	if err != nil {
 		return nil, fmt.Errorf("the audit table, as %s: %w", writer, errors.Join(err, l.release()))
 	}
 	return &Table{Chain: chain, lease: l}, nil
+}
+
+func setDefaults(o *Options) {
+	if o.leaseTime == 0 {
+		o.leaseTime = leaseTime
+	}
+	if o.leaseWait == 0 {
+		o.leaseWait = o.leaseTime + o.leaseTime/2
+	}
+	if o.writeTime == 0 {
+		o.writeTime = writeTime
+	}
+	if o.LeaseFailed == nil {
+		o.LeaseFailed = func(error) {}
+	}
 }
 
 func checkRetention(r time.Duration) error {

@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gocql/gocql"
+
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
@@ -69,7 +72,7 @@ func startLog(t *testing.T, db *scylla.DB, writer string, change func(*tableLog)
 }
 
 func newTestLog(db *scylla.DB, writer string) *tableLog {
-	return newLog(db, writer, mustUUID(), 0, func() bool { return false })
+	return newLog(db, gocql.MustRandomUUID(), options(writer), func() bool { return false })
 }
 
 // All records that wait at a moment are one row.
@@ -142,8 +145,11 @@ func TestBlocks(t *testing.T) {
 func TestSecondProcess(t *testing.T) {
 	conf := newKeyspace(t)
 	db, theirs := openDB(t, conf), openDB(t, conf)
-	table := openTable(t, db, options("gw-1"))
-	if _, err := Open(t.Context(), theirs, options("gw-1")); !errors.Is(err, ErrTaken) {
+	o := options("gw-1")
+	o.leaseTime = time.Hour
+	table := openTable(t, db, o)
+	o.leaseWait = time.Second
+	if _, err := Open(t.Context(), theirs, o); !errors.Is(err, ErrTaken) {
 		t.Fatalf("the second: %v", err)
 	}
 	other := openTable(t, theirs, options("gw-2"))
@@ -183,6 +189,22 @@ func TestWakesUpLate(t *testing.T) {
 	}
 }
 
+// The lease is prolonged as long as the table is open.
+func TestLeaseKept(t *testing.T) {
+	db := openDB(t, newKeyspace(t))
+	table := openTable(t, db, options("gw-1"))
+	until := func() (at time.Time) {
+		must(t, db.Session.Query("SELECT until FROM leases WHERE name = 'audit/gw-1'").Scan(&at))
+		return at
+	}
+	first := until()
+	cqltest.WaitFor(t, "a lease that is prolonged", func() bool { return until().After(first) })
+	must(t, table.Close())
+	if !until().Equal(time.Unix(0, 0)) {
+		t.Errorf("after the end it is held until %s", until())
+	}
+}
+
 // A lease that another has taken ends the recording.
 func TestLeaseLost(t *testing.T) {
 	db := openDB(t, newKeyspace(t))
@@ -201,6 +223,8 @@ func TestLeaseLost(t *testing.T) {
 		t.Error("the last checkpoint was not written, and nobody is told")
 	}
 }
+
+var errLost = errors.New("the answer was lost")
 
 // losing makes a log lose the answers of its next n conditional updates; applied says whether
 // they work.
@@ -244,6 +268,7 @@ func TestUnknownOutcome(t *testing.T) {
 			db := openDB(t, newKeyspace(t))
 			var lost atomic.Bool
 			chain := startLog(t, db, "gw-1", func(l *tableLog) {
+				l.limit = time.Second
 				cas := l.cas
 				l.cas = func(ctx context.Context, s scylla.Statement) (bool, map[string]any, error) {
 					if !lost.Load() {

@@ -3,7 +3,6 @@ package audittable
 import (
 	"context"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -50,6 +49,7 @@ func newKeyspace(t testing.TB) keyspace.Config {
 	server := cqltest.Start(t)
 	conf := keyspace.Default()
 	conf.Hosts, conf.Port, conf.Keyspace = server.Hosts(), server.Port(), server.Emptied(t)
+	conf.RequestTimeout = keyspace.Duration(time.Minute)
 	return conf
 }
 
@@ -61,9 +61,10 @@ func openDB(t testing.TB, conf keyspace.Config) *scylla.DB {
 	return db
 }
 
-// options are those of a table whose lease is short, as tests wait for it.
+// options are those of a table whose lease is short, as tests wait for it, and that has time
+// on a machine that is busy.
 func options(writer string) Options {
-	return Options{Chain: audit.ChainOptions{Writer: writer, Key: testKey()}, leaseTime: 3 * time.Second}
+	return Options{Chain: audit.ChainOptions{Writer: writer, Key: testKey()}, leaseTime: 3 * time.Second, writeTime: time.Minute}
 }
 
 func openTable(t testing.TB, db *scylla.DB, o Options) *Table {
@@ -176,7 +177,3 @@ func (r row) remove(t testing.TB, db *scylla.DB) {
 	t.Helper()
 	change(t, db, "DELETE FROM audit_records WHERE writer = ? AND block = ? AND seq = ?", r.writer, r.block, r.seq)
 }
-
-var errLost = errors.New("the answer was lost")
-
-func mustUUID() gocql.UUID { return gocql.MustRandomUUID() }
