@@ -192,3 +192,25 @@ func TestFileCopy(t *testing.T) {
 		t.Errorf("what is no checkpoint: %v", err)
 	}
 }
+
+// What EndOf takes for a piece of a chain has as many lines as numbers.
+func FuzzEndOf(f *testing.F) {
+	log := &memoryLog{text: make(map[int64]string)}
+	c, err := StartChain(ChainOptions{Writer: "gw-1", Key: testKey()}, log, End{}, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(int64(1), []byte(log.all()))
+	f.Add(int64(2), []byte(log.text[2]))
+	f.Add(int64(1), []byte("\n"))
+	f.Add(int64(-1), []byte(""))
+	f.Fuzz(func(t *testing.T, first int64, text []byte) {
+		at, err := EndOf("gw-1", first, text)
+		if err == nil && (first < 1 || at.seq != first-1+int64(strings.Count(string(text), "\n")) || text[len(text)-1] != '\n') {
+			t.Errorf("from %d on to %d: %q", first, at.seq, text)
+		}
+	})
+}

@@ -267,8 +267,9 @@ func TestUnknownOutcome(t *testing.T) {
 		t.Run(fmt.Sprint(applied), func(t *testing.T) {
 			db := openDB(t, newKeyspace(t))
 			var lost atomic.Bool
+			var log *tableLog // is touched only while nothing is being written
 			chain := startLog(t, db, "gw-1", func(l *tableLog) {
-				l.limit = time.Second
+				log = l
 				cas := l.cas
 				l.cas = func(ctx context.Context, s scylla.Statement) (bool, map[string]any, error) {
 					if !lost.Load() {
@@ -285,12 +286,14 @@ func TestUnknownOutcome(t *testing.T) {
 			})
 			fill(t, chain, "a", 1)
 			lost.Store(true)
+			log.limit = time.Second
 			for range 2 { // the second finds the first open
 				if err := appendIntent(t.Context(), chain, "unknown"); !errors.Is(err, audit.ErrOpen) {
 					t.Fatal(err)
 				}
 			}
 			lost.Store(false)
+			log.limit = time.Minute
 			fill(t, chain, "b", 1)
 			must(t, chain.Close())
 			if w := mustBeIntact(t, db, nil).Writers[0]; w.Last != 5 { // start, a-0, the first unknown, b-0, checkpoint
