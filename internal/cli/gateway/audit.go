@@ -137,24 +137,28 @@ func (cmd *command) auditVerify(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	records, err := cmd.auditRecords(c)
-	if err != nil {
-		return err
-	}
-	defer records.close()
-	o := audit.VerifyOptions{Keys: keys, Archived: c.Bool("archived"), Every: c.Int64("every"), Expired: records.expired}
+	o := audit.VerifyOptions{Keys: keys, Archived: c.Bool("archived"), Every: c.Int64("every")}
 	if name := c.String("checkpoints"); name != "" {
 		if o.Known, err = audit.ReadCheckpoints(name); err != nil {
 			return fmt.Errorf("reading --checkpoints: %w", err)
 		}
 	}
+	var copies []audit.Checkpoint // read before the records, to which some may be added meanwhile
 	if c.Bool("copies") {
-		copies, err := cmd.auditCopies(c, records)
-		if err != nil {
+		if copies, err = cmd.auditCopies(c); err != nil {
 			return err
 		}
-		o.Known = append(o.Known, copies...)
 	}
+	records, err := cmd.auditRecords(c)
+	if err != nil {
+		return err
+	}
+	defer records.close()
+	o.Expired = records.expired
+	if copies, err = cmd.copiesOf(c, copies, records.parts); err != nil {
+		return err
+	}
+	o.Known = append(o.Known, copies...)
 	report, err := audit.VerifyParts(records.parts, o)
 	if err != nil {
 		return fmt.Errorf("verifying the audit records: %w", err)

@@ -69,9 +69,9 @@ func (cmd *command) auditRecords(c *cli.Context) (*auditRecords, error) {
 	return r, nil
 }
 
-// auditCopies reads the copies of checkpoints of records: those of files are in the database,
-// and those of the table among the files.
-func (cmd *command) auditCopies(c *cli.Context, records *auditRecords) ([]audit.Checkpoint, error) {
+// auditCopies reads the copies of checkpoints: those of files are in the database, and those
+// of the table among the files.
+func (cmd *command) auditCopies(c *cli.Context) ([]audit.Checkpoint, error) {
 	if c.Bool("table") {
 		folder, err := cmd.auditFolder(c)
 		if err != nil {
@@ -94,18 +94,26 @@ func (cmd *command) auditCopies(c *cli.Context, records *auditRecords) ([]audit.
 		return nil, err
 	}
 	defer db.Close()
-	all, err := audittable.ReadCheckpoints(ctx, db)
+	return audittable.ReadCheckpoints(ctx, db)
+}
+
+// copiesOf leaves out the copies of which a folder need not have the records. The database
+// has those of all instances; the files of one are here, or should be.
+func (cmd *command) copiesOf(c *cli.Context, all []audit.Checkpoint, parts []audit.Part) ([]audit.Checkpoint, error) {
+	if c.Bool("table") || len(all) == 0 {
+		return all, nil
+	}
+	cfg, err := cmd.loadConfig()
 	if err != nil {
 		return nil, err
 	}
-	// The database has those of all instances. The files of one are here, or should be.
 	own, err := cfg.AuditWriter()
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(all, func(p audit.Checkpoint) bool {
 		isOurs := c.String("folder") == "" && p.Writer == own
-		return !isOurs && !slices.ContainsFunc(records.parts, func(part audit.Part) bool { return part.Writer == p.Writer })
+		return !isOurs && !slices.ContainsFunc(parts, func(part audit.Part) bool { return part.Writer == p.Writer })
 	}), nil
 }
 
