@@ -64,7 +64,6 @@ func (o *ChainOptions) setDefaults() {
 const (
 	maxBatch      = 1024
 	maxBatchBytes = 4 << 20
-	copyTimeout   = 10 * time.Second
 )
 
 // Log is where the lines of one chain are kept. One goroutine at a time uses it.
@@ -231,28 +230,4 @@ func (c *Chain) collect(first request) []request {
 		}
 	}
 	return batch
-}
-
-// copy is the goroutine that gives checkpoints to the copies.
-func (c *Chain) copy() {
-	defer close(c.copied)
-	for checkpoint := range c.newest {
-		for _, to := range c.options.Copies {
-			ctx, cancel := context.WithTimeout(context.Background(), copyTimeout)
-			err := to.PutCheckpoint(ctx, checkpoint)
-			cancel()
-			if err != nil {
-				c.options.CheckpointFailed(fmt.Errorf("a copy of the checkpoint of %s at %d: %w", checkpoint.Writer, checkpoint.Seq, err))
-			}
-		}
-	}
-}
-
-// sealed hands a checkpoint to copy, in place of one that still waits.
-func (c *Chain) sealed(checkpoint Checkpoint) {
-	select {
-	case <-c.newest:
-	default:
-	}
-	c.newest <- checkpoint
 }
