@@ -40,6 +40,7 @@
 //	auth/gateway     the rooms of auth, put together
 //	auth/audit       records of what was asked and what came of it
 //	auth/pins        what tenants asked to be pinned, and what makes the cluster follow
+//	auth/audittable  those records in a table, and copies of their checkpoints
 //	auth/keyspace    the gateway's own keyspace: connection and schema
 //	auth/accounts    tenants, keys, credentials and what was revoked, in CQL
 //	auth/config      what the gateway is told: one file, variables, files of secrets

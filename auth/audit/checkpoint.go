@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Checkpoint says, signed, that a writer's record Seq had the hash Hash, and so how all
@@ -80,4 +81,31 @@ func (c Checkpoint) Verify(keys []ed25519.PublicKey) error {
 		return nil
 	}
 	return fmt.Errorf("the checkpoint is signed by a key that is not known, %.40q", c.Key)
+}
+
+// copyTimeout is how long one copy of a checkpoint may take.
+const copyTimeout = 10 * time.Second
+
+// copy is the goroutine that gives checkpoints to the copies.
+func (c *Chain) copy() {
+	defer close(c.copied)
+	for checkpoint := range c.newest {
+		for _, to := range c.options.Copies {
+			ctx, cancel := context.WithTimeout(context.Background(), copyTimeout)
+			err := to.PutCheckpoint(ctx, checkpoint)
+			cancel()
+			if err != nil {
+				c.options.CheckpointFailed(fmt.Errorf("a copy of the checkpoint of %s at %d: %w", checkpoint.Writer, checkpoint.Seq, err))
+			}
+		}
+	}
+}
+
+// sealed hands a checkpoint to copy, in place of one that still waits.
+func (c *Chain) sealed(checkpoint Checkpoint) {
+	select {
+	case <-c.newest:
+	default:
+	}
+	c.newest <- checkpoint
 }

@@ -6,10 +6,11 @@
 // (Recorder.Done). Failed authentications have one each until there are many, then
 // counts (Recorder.Failed).
 //
-// A Sink keeps records. File is one: lines of JSON in files of one writer, durable
-// before Append returns. Each line has the hash of the line before it; every so many
-// lines, and every so often, the newest hash is signed (Checkpoint), and the
-// signature is copied to where whoever owns the files does not reach.
+// A Sink keeps records. Chain is one: lines of JSON of one writer, durable before Append
+// returns. Each line has the hash of the line before it; every so many lines, and every
+// so often, the newest hash is signed (Checkpoint), and the signature is copied to where
+// whoever owns the lines does not reach. A Log keeps the lines: File is a Chain in files,
+// and package audittable has one in a table. They are read as Parts.
 //
 // What is promised:
 //

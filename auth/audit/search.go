@@ -43,20 +43,26 @@ type Found struct {
 // could not be read. It believes the files: Verify tells whether they are as they were
 // written. An intent without outcome is Unknown, also while it is still being done.
 func Search(dir string, q Query) (found []Found, unread int, err error) {
-	if q.Limit <= 0 {
-		q.Limit = 1000
-	}
-	all, err := segments(dir)
+	all, err := Files(dir)
 	if err != nil {
 		return nil, 0, err
 	}
+	return SearchParts(all, q)
+}
+
+// SearchParts is Search for records that are elsewhere. The parts are ordered by writer, and
+// those of each as they follow each other.
+func SearchParts(all []Part, q Query) (found []Found, unread int, err error) {
+	if q.Limit <= 0 {
+		q.Limit = 1000
+	}
 	s := &search{query: q}
-	for i, file := range all {
-		if i == 0 || file.writer != all[i-1].writer {
+	for i, part := range all {
+		if i == 0 || part.Writer != all[i-1].Writer {
 			s.unfinished()
 			s.open, s.early = make(map[string]Found), make(map[string]Result)
 		}
-		err := readLines(file.path, func(text []byte, _ int, _ int64) error {
+		err := part.Lines(func(text []byte, _ int) error {
 			e, err := parseLine(text)
 			if err != nil {
 				unread++

@@ -13,6 +13,37 @@ import (
 	"strings"
 )
 
+// Part is a piece of a writer's records that is kept in one place: a file, or a partition of
+// a table.
+type Part struct {
+	Writer string
+	// Name is what problems call it.
+	Name string
+	// First is the number of its first record, or 0 if Lines gives the numbers of records.
+	First int64
+	// Lines calls line with each line without its end, and with its number: of the line, from
+	// 1 on, or of the record by its place. It ends with an error of line.
+	Lines func(line func(text []byte, number int) error) error
+}
+
+// Files returns the files of all writers in a directory, as VerifyParts and SearchParts take
+// them.
+func Files(dir string) ([]Part, error) {
+	all, err := segments(dir)
+	return partsOf(all), err
+}
+
+// partsOf returns the parts that are files.
+func partsOf(all []segment) []Part {
+	parts := make([]Part, len(all))
+	for i, s := range all {
+		parts[i] = Part{Writer: s.writer, Name: filepath.Base(s.path), First: s.first, Lines: func(line func([]byte, int) error) error {
+			return readLines(s.path, func(text []byte, number int, _ int64) error { return line(text, number) })
+		}}
+	}
+	return parts
+}
+
 // segment is one file of a writer: <writer>.<number of its first record>.jsonl
 type segment struct {
 	path   string
@@ -92,29 +123,19 @@ func readLines(path string, line func(text []byte, number int, offset int64) err
 	}
 }
 
-// end is where a chain goes on.
-type end struct {
-	seq    int64
-	hash   hash
-	offset int64 // how much of the file is good
-}
-
-// endOf reads a segment as far as it is a chain and returns its end, which is after's
-// without a record, and why the rest is not, nil if there is none.
-func endOf(s segment, after end) (end, error) {
-	at := end{after.seq, after.hash, 0}
-	err := readLines(s.path, func(text []byte, number int, offset int64) error {
-		e, err := parseLine(text)
-		switch {
-		case err != nil:
-			return fmt.Errorf("line %d: %w", number, err)
-		case e.hash != e.sum || e.record.Writer != s.writer:
-			return fmt.Errorf("line %d is not as it was written", number)
-		case number == 1 && e.record.Seq != s.first, number > 1 && (e.record.Seq != at.seq+1 || e.prev != at.hash):
-			return fmt.Errorf("line %d does not follow the one before", number)
+// endOf reads a segment as far as it is a chain and returns its end, zero without a
+// record, how much of the file that is, and why the rest is not, nil if there is none.
+func endOf(s segment) (at End, size int64, err error) {
+	err = readLines(s.path, func(text []byte, number int, offset int64) error {
+		next, err := at.next(s.writer, text)
+		if err == nil && number == 1 && next.seq != s.first {
+			err = fmt.Errorf("it is record %d, and the name of the file says %d", next.seq, s.first)
 		}
-		at = end{e.record.Seq, e.hash, offset + int64(len(text)) + 1}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", number, err)
+		}
+		at, size = next, offset+int64(len(text))+1
 		return nil
 	})
-	return at, err
+	return at, size, err
 }

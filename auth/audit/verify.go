@@ -4,7 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"time"
 )
 
 // VerifyOptions are the options of Verify.
@@ -17,60 +17,32 @@ type VerifyOptions struct {
 	// Archived: older files of a writer may have been moved away. Then what is left
 	// must begin with a checkpoint.
 	Archived bool
+	// Expired: records from before this moment may be gone. Zero means that none may. A copy of
+	// a later checkpoint, whose record is gone, is a problem also at the beginning of a chain.
+	Expired time.Time
 	// Every is how many records may be without a checkpoint. Zero means any number.
 	Every int64
 }
 
-// Report is what Verify found.
-type Report struct {
-	Writers []WriterReport `json:"writers"`
-	// Problems are what must not be, in the order of the files; at most maxProblems.
-	Problems []Problem `json:"problems"`
+// mayBeGone reports whether a record of this time may have expired.
+func (o *VerifyOptions) mayBeGone(at string) bool {
+	return !o.Expired.IsZero() && at < formatTime(o.Expired)
 }
-
-// WriterReport is what was found of one chain.
-type WriterReport struct {
-	Writer string `json:"writer"`
-	Files  int    `json:"files"`
-	// First and Last are the numbers of the first and the last record.
-	First int64 `json:"first"`
-	Last  int64 `json:"last"`
-	// Sealed is the number of the last record that a checkpoint is of: whoever has the
-	// files could remove those after it.
-	Sealed int64 `json:"sealed"`
-	// Starts is how often the writer started, Dropped how often a crash had left something.
-	Starts  int `json:"starts"`
-	Dropped int `json:"dropped"`
-	// Torn: the last line is not complete, as after a crash, or while it is being written.
-	Torn bool `json:"torn"`
-}
-
-// Problem is something that a writer does not do.
-type Problem struct {
-	Writer string `json:"writer"`
-	File   string `json:"file,omitempty"`
-	Line   int    `json:"line,omitempty"`
-	What   string `json:"what"`
-}
-
-// String implements fmt.Stringer.
-func (p Problem) String() string {
-	if p.File == "" {
-		return p.Writer + ": " + p.What
-	}
-	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.What)
-}
-
-const maxProblems = 1000
 
 // Verify reads the files of all writers in a directory and compares them with themselves,
 // with the signatures, and with the copies of checkpoints. The error is of reading.
 func Verify(dir string, o VerifyOptions) (Report, error) {
-	var report Report
-	all, err := segments(dir)
+	all, err := Files(dir)
 	if err != nil {
-		return report, err
+		return Report{}, err
 	}
+	return VerifyParts(all, o)
+}
+
+// VerifyParts is Verify for records that are elsewhere. The parts are ordered by writer, and
+// those of each as they follow each other.
+func VerifyParts(all []Part, o VerifyOptions) (Report, error) {
+	var report Report
 	known := make(map[string]map[int64]Checkpoint)
 	for _, c := range o.Known {
 		if err := c.Verify(o.Keys); err != nil {
@@ -87,26 +59,25 @@ func Verify(dir string, o VerifyOptions) (Report, error) {
 	}
 	for len(all) > 0 {
 		n := 1
-		for n < len(all) && all[n].writer == all[0].writer {
+		for n < len(all) && all[n].Writer == all[0].Writer {
 			n++
 		}
-		v := &verifier{options: o, report: &report, known: known[all[0].writer], w: WriterReport{Writer: all[0].writer, Files: n}}
+		v := &verifier{options: o, report: &report, known: known[all[0].Writer], w: WriterReport{Writer: all[0].Writer, Files: n}}
 		if err := v.chain(all[:n]); err != nil {
 			return report, err
 		}
-		delete(known, all[0].writer)
+		delete(known, all[0].Writer)
 		all = all[n:]
 	}
-	for writer := range known {
-		report.complain(Problem{Writer: writer, What: "there are checkpoints of it, and no file"})
+	for writer, checkpoints := range known {
+		for _, c := range checkpoints {
+			if !o.mayBeGone(c.Time) {
+				report.complain(Problem{Writer: writer, What: "there are checkpoints of it, and no records"})
+				break
+			}
+		}
 	}
 	return report, nil
-}
-
-func (r *Report) complain(p Problem) {
-	if len(r.Problems) < maxProblems {
-		r.Problems = append(r.Problems, p)
-	}
 }
 
 // verifier goes along one chain.
@@ -116,19 +87,18 @@ type verifier struct {
 	known   map[int64]Checkpoint
 	w       WriterReport
 
-	at       end
+	at       End
 	lost     bool // the line before could not be read
 	unsealed int64
 }
 
-func (v *verifier) chain(files []segment) error {
-	for i, s := range files {
-		name := filepath.Base(s.path)
+func (v *verifier) chain(parts []Part) error {
+	for i, p := range parts {
 		complain := func(line int, format string, args ...any) {
-			v.report.complain(Problem{s.writer, name, line, fmt.Sprintf(format, args...)})
+			v.report.complain(Problem{p.Writer, p.Name, line, fmt.Sprintf(format, args...)})
 		}
 		lines := 0
-		err := readLines(s.path, func(text []byte, number int, _ int64) error {
+		err := p.Lines(func(text []byte, number int) error {
 			lines = number
 			e, err := parseLine(text)
 			if err != nil {
@@ -136,14 +106,20 @@ func (v *verifier) chain(files []segment) error {
 				v.lost = true
 				return nil
 			}
-			if number == 1 && e.record.Seq != s.first {
-				complain(number, "the record has the number %d, and the file the name of %d", e.record.Seq, s.first)
+			if v.w.First == 0 && v.options.mayBeGone(e.record.Time) {
+				return nil
+			}
+			if number == 1 && p.First > 0 && e.record.Seq != p.First {
+				complain(number, "the record has the number %d, and the file the name of %d", e.record.Seq, p.First)
+			}
+			if p.First == 0 && e.record.Seq != int64(number) {
+				complain(number, "the record has the number %d, and the place of %d", e.record.Seq, number)
 			}
 			v.entry(e, func(format string, args ...any) { complain(number, format, args...) })
 			return nil
 		})
 		switch {
-		case errors.Is(err, errTorn) && i == len(files)-1:
+		case errors.Is(err, errTorn) && i == len(parts)-1:
 			v.w.Torn = true
 		case errors.Is(err, errTorn), errors.Is(err, errLong):
 			complain(lines+1, "%v", err)
@@ -153,10 +129,12 @@ func (v *verifier) chain(files []segment) error {
 		}
 	}
 	v.w.Last = v.at.seq
-	for seq := range v.known {
-		if seq > v.at.seq {
+	for seq, c := range v.known {
+		switch {
+		case v.options.mayBeGone(c.Time) && (v.w.First == 0 || seq < v.w.First):
+		case seq > v.at.seq:
 			v.report.complain(Problem{Writer: v.w.Writer, What: fmt.Sprintf("the chain ends at %d, and there is a checkpoint at %d: records were cut off", v.at.seq, seq)})
-		} else {
+		default:
 			v.report.complain(Problem{Writer: v.w.Writer, What: fmt.Sprintf("there is a checkpoint at %d and no such record", seq)})
 		}
 	}
@@ -185,7 +163,7 @@ func (v *verifier) entry(e entry, complain func(string, ...any)) {
 		complain("record %d does not follow the one before, which was another", r.Seq)
 	}
 	v.lost = false
-	v.at = end{seq: r.Seq, hash: e.hash}
+	v.at = End{seq: r.Seq, hash: e.hash}
 	if c, known := v.known[r.Seq]; known {
 		delete(v.known, r.Seq)
 		if c.Hash != e.sum.String() {
@@ -216,7 +194,7 @@ func (v *verifier) first(e entry, complain func(string, ...any)) {
 	switch {
 	case e.record.Seq == 1 && e.prev != (hash{}):
 		complain("the first record follows another")
-	case e.record.Seq == 1:
+	case e.record.Seq == 1, !v.options.Expired.IsZero():
 	case !v.options.Archived:
 		complain("the chain begins at %d: the records before it are missing", e.record.Seq)
 	case e.record.Kind != Sealed:

@@ -187,7 +187,7 @@ func TestVerifyFinds(t *testing.T) {
 			for _, s := range of(t, dir) {
 				remove(t, s.path)
 			}
-		}, copies: true, problem: "there are checkpoints of it, and no file"},
+		}, copies: true, problem: "there are checkpoints of it, and no records"},
 		"two writers' files swapped": {tamper: func(t *testing.T, dir string) {
 			a, b := segmentPath(dir, "gw-1", 1), segmentPath(dir, "gw-2", 1)
 			ta, tb := readAll(t, a), readAll(t, b)

@@ -235,6 +235,9 @@ type Audit struct {
 	// Table has records in a table of the database, too. Nothing is changed unless Audit.Folder
 	// or the table has the record of it; one is enough.
 	Table bool `json:"table"`
+	// TableRetention is how long records are kept in the table, and so are copies of checkpoints
+	// of the files. "0s" keeps them for ever.
+	TableRetention Duration `json:"table_retention"`
 	// RecordReads has reads recorded, too, that are allowed. Denials always are.
 	RecordReads bool `json:"record_reads"`
 }

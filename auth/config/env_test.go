@@ -65,6 +65,7 @@ func TestEnv(t *testing.T) {
 		"AUDIT_WRITER":                {"a", func(c *Config) { c.Audit.Writer = "a" }},
 		"AUDIT_KEY_FILE":              {"a", func(c *Config) { c.Audit.KeyFile = "a" }},
 		"AUDIT_TABLE":                 {"true", func(c *Config) { c.Audit.Table = true }},
+		"AUDIT_TABLE_RETENTION":       {"2160h", func(c *Config) { c.Audit.TableRetention = Duration(2160 * time.Hour) }},
 		"AUDIT_RECORD_READS":          {"true", func(c *Config) { c.Audit.RecordReads = true }},
 		"LIMITS_PRINCIPAL_PER_SECOND": {"0.5", func(c *Config) { c.Limits.Principal.PerSecond = 0.5 }},
 		"LIMITS_PRINCIPAL_BURST":      {"7", func(c *Config) { c.Limits.Principal.Burst = 7 }},

@@ -94,6 +94,7 @@ func TestValidate(t *testing.T) {
 		`events.nkey_file is set beside events.credentials_file: keep one of them`:                                                              func(c *Config) { c.Events.NKeyFile = "seed" },
 		`events.key_file is empty but events.cert_file is set: set both, or none`:                                                               func(c *Config) { c.Events.CertFile = "cert" },
 		`events.prefix "A.b" cannot be used: use at most 32 lower-case letters, digits, dashes and underscores`:                                 func(c *Config) { c.Events.Prefix = "A.b" },
+		`audit.table_retention -1s cannot be used: use whole seconds up to 175200h0m0s, or 0s to keep records for ever`:                         func(c *Config) { c.Audit.TableRetention = Duration(-time.Second) },
 
 		`issuers[0].url is not a URL: write what its tokens have as iss`:                                                                        func(c *Config) { c.Issuers[0].URL = "id" },
 		`issuers[0].url has a user or a password in it: remove it`:                                                                              func(c *Config) { c.Issuers[0].URL = "https://a:b@id" },

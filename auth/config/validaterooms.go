@@ -56,12 +56,18 @@ func (c Config) checkPolicies(p *Problems) {
 	}
 }
 
+// maxRetention is the longest time to live that both engines take: 20 years of 365 days.
+const maxRetention = 20 * 365 * 24 * time.Hour
+
 func (c Config) checkAudit(p *Problems) {
 	if c.Audit.Folder == "" && !c.Audit.Table {
 		p.add("audit.folder", "is empty and audit.table is false, so that nothing is recorded: set one of them")
 	}
 	if c.Audit.KeyFile == "" {
 		p.add("audit.key_file", "is empty: name a file with a key, which signs checkpoints of the records")
+	}
+	if d := time.Duration(c.Audit.TableRetention); d < 0 || d > maxRetention || d%time.Second != 0 {
+		p.add("audit.table_retention", "%s cannot be used: use whole seconds up to %s, or 0s to keep records for ever", d, maxRetention)
 	}
 	if c.Audit.Writer != "" && !isWriter(c.Audit.Writer) {
 		p.add("audit.writer", "%.100q cannot be used: use at most 64 lower-case letters, digits and dashes", c.Audit.Writer)

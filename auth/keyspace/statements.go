@@ -15,6 +15,7 @@ func firstUpdates() []scylla.Statement {
 		"UPDATE credentials SET principal = 'x' WHERE credential = 'first' IF principal = 'x'",
 		"UPDATE nonces SET client = 'x' WHERE nonce = 'first' IF client = 'x'",
 		"DELETE FROM replays WHERE key = 'first' IF EXISTS",
+		"DELETE FROM audit_records WHERE writer = 'first' AND block = 0 AND seq = 0 IF EXISTS",
 		"UPDATE usage SET pins = 0 WHERE tenant = 'first' IF pins = 1",
 		"DELETE FROM freed WHERE tenant = 'first' AND created = 0 AND rnd = 0 IF EXISTS",
 	} {

@@ -1,11 +1,9 @@
 package gateway
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/ed25519"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -18,6 +16,7 @@ import (
 )
 
 func (cmd *command) auditCommand() cli.Command {
+	table := cli.BoolFlag{Name: "table", Usage: "the records in the database, of all instances, in place of those in files"}
 	folder := cli.StringFlag{Name: "folder", Usage: "the `FOLDER` with the records, in place of the one of the configuration"}
 	return cli.Command{
 		Name:         "audit",
@@ -26,7 +25,8 @@ func (cmd *command) auditCommand() cli.Command {
 		Description: `
    These commands read the files of records, of this instance or copied from
    others, also while a gateway writes them. They believe what is in them: run
-   "audit verify" to know whether they are as they were written.
+   "audit verify" to know whether they are as they were written. With --table
+   they read the table of the database that the configuration names, all of it.
 `,
 		Subcommands: []cli.Command{
 			{
@@ -35,13 +35,16 @@ func (cmd *command) auditCommand() cli.Command {
    Compares the records with their hashes and the signed checkpoints among
    them, and names what is not as it was written. The exit code is then 1.
 
-   Whoever can write the files can also remove the newest records, or all of
+   Whoever can write the records can also remove the newest ones, or all of
    one writer. That is found with copies of checkpoints that were kept
-   elsewhere: --checkpoints.
+   elsewhere: with --copies, those of files in the database, and those of the
+   table in the folder; with --checkpoints, those of a file.
 `,
 				Flags: []cli.Flag{
 					folder,
+					table,
 					cli.StringSliceFlag{Name: "key", Usage: "a `FILE` with a key whose checkpoints count, its public half being enough, in place of the one of the configuration; several are possible"},
+					cli.BoolFlag{Name: "copies", Usage: "compares with the copies of checkpoints that the gateway keeps: of files in the database, of the table in the folder"},
 					cli.StringFlag{Name: "checkpoints", Usage: "a `FILE` with copies of checkpoints, as JSON objects one a line"},
 					cli.BoolFlag{Name: "archived", Usage: "older files were moved away: what is left begins with a checkpoint"},
 					cli.Int64Flag{Name: "every", Usage: "how many records there may be without a checkpoint; 0 is any number"},
@@ -59,7 +62,7 @@ func (cmd *command) auditCommand() cli.Command {
      audit search --since 24h --verdict denied
      audit search --tenant acme --action pins:delete --object bafy...
 `,
-				Flags: append(queryFlags(folder),
+				Flags: append(queryFlags(folder, table),
 					cli.IntFlag{Name: "limit", Value: 1000, Usage: "how many, the newest"},
 					cli.BoolFlag{Name: "json", Usage: "one JSON object a line, with all that is known"}),
 				Action: cmd.auditSearch,
@@ -70,28 +73,13 @@ func (cmd *command) auditCommand() cli.Command {
    All events that match are in memory at once: take months one by one, with
    --since and --until.
 `,
-				Flags: append(queryFlags(folder),
+				Flags: append(queryFlags(folder, table),
 					cli.StringFlag{Name: "format", Value: string(audit.JSON), Usage: "json, or ocsf for the Open Cybersecurity Schema Framework"}),
 				Action: cmd.auditExport,
 			},
 		},
 		Action: groupAction,
 	}
-}
-
-// auditFolder reads --folder, and without it the configuration.
-func (cmd *command) auditFolder(c *cli.Context) (string, error) {
-	if folder := c.String("folder"); folder != "" {
-		return folder, nil
-	}
-	cfg, err := cmd.loadConfig()
-	if err != nil {
-		return "", fmt.Errorf("%w; or use --folder", err)
-	}
-	if cfg.Audit.Folder == "" {
-		return "", fmt.Errorf("%s has no audit.folder: use --folder", cmd.configPath)
-	}
-	return cfg.Resolve(cfg.Audit.Folder), nil
 }
 
 // auditKeys reads the files of --key, and without them that of the configuration.
@@ -141,58 +129,44 @@ func parsePublicKey(text []byte) (ed25519.PublicKey, error) {
 	return nil, errors.New("is not a key of Ed25519 in PEM format")
 }
 
-// readCheckpoints reads JSON objects, one a line.
-func readCheckpoints(name string) ([]audit.Checkpoint, error) {
-	if name == "" {
-		return nil, nil
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading --checkpoints: %w", err)
-	}
-	defer f.Close()
-	var all []audit.Checkpoint
-	scanner := bufio.NewScanner(f)
-	for number := 1; scanner.Scan(); number++ {
-		if len(bytes.TrimSpace(scanner.Bytes())) == 0 {
-			continue
-		}
-		var c audit.Checkpoint
-		if err := json.Unmarshal(scanner.Bytes(), &c); err != nil || c.Writer == "" {
-			return nil, fmt.Errorf("reading --checkpoints: line %d of %s is not a checkpoint", number, name)
-		}
-		all = append(all, c)
-	}
-	if err := scanner.Err(); err != nil {
-		return nil, fmt.Errorf("reading --checkpoints: %w", err)
-	}
-	return all, nil
-}
-
 func (cmd *command) auditVerify(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
-		return err
-	}
-	folder, err := cmd.auditFolder(c)
-	if err != nil {
 		return err
 	}
 	keys, err := cmd.auditKeys(c)
 	if err != nil {
 		return err
 	}
-	known, err := readCheckpoints(c.String("checkpoints"))
+	o := audit.VerifyOptions{Keys: keys, Archived: c.Bool("archived"), Every: c.Int64("every")}
+	if name := c.String("checkpoints"); name != "" {
+		if o.Known, err = audit.ReadCheckpoints(name); err != nil {
+			return fmt.Errorf("reading --checkpoints: %w", err)
+		}
+	}
+	var copies []audit.Checkpoint // read before the records, to which some may be added meanwhile
+	if c.Bool("copies") {
+		if copies, err = cmd.auditCopies(c); err != nil {
+			return err
+		}
+	}
+	records, err := cmd.auditRecords(c)
 	if err != nil {
 		return err
 	}
-	report, err := audit.Verify(folder, audit.VerifyOptions{Keys: keys, Known: known, Archived: c.Bool("archived"), Every: c.Int64("every")})
+	defer records.close()
+	o.Expired = records.expired
+	if copies, err = cmd.copiesOf(c, copies, records.parts); err != nil {
+		return err
+	}
+	o.Known = append(o.Known, copies...)
+	report, err := audit.VerifyParts(records.parts, o)
 	if err != nil {
 		return fmt.Errorf("verifying the audit records: %w", err)
 	}
 	if c.Bool("json") {
 		err = cmd.printJSON(report)
 	} else {
-		err = written(cmd.printReport(report, len(known) > 0))
+		err = written(cmd.printReport(report, records.pieces, len(o.Known) > 0))
 	}
 	switch {
 	case err != nil:
@@ -200,16 +174,16 @@ func (cmd *command) auditVerify(c *cli.Context) error {
 	case len(report.Problems) > 0:
 		return fmt.Errorf("verifying the audit records: they are not as they were written, problems above: %d", len(report.Problems))
 	case len(report.Writers) == 0:
-		return fmt.Errorf("verifying the audit records: there are none in %s", folder)
+		return fmt.Errorf("verifying the audit records: there are none in %s", records.where)
 	}
 	return nil
 }
 
 // printReport writes a line for each writer, then one for each problem.
-func (cmd *command) printReport(r audit.Report, copies bool) error {
+func (cmd *command) printReport(r audit.Report, pieces string, copies bool) error {
 	if len(r.Writers) > 0 {
 		w := tabwriter.NewWriter(cmd.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "WRITER\tFILES\tRECORDS\tSEALED UP TO\tSTARTS\tLOST TO CRASHES\tLAST LINE")
+		fmt.Fprintln(w, "WRITER\t"+pieces+"\tRECORDS\tSEALED UP TO\tSTARTS\tLOST TO CRASHES\tLAST LINE")
 		for _, writer := range r.Writers {
 			last := "complete"
 			if writer.Torn {
@@ -227,7 +201,7 @@ func (cmd *command) printReport(r audit.Report, copies bool) error {
 		}
 	}
 	if !copies && len(r.Writers) > 0 {
-		fmt.Fprintln(cmd.stderr, "without --checkpoints it is not noticed if the newest records, or all of a writer, were removed")
+		fmt.Fprintln(cmd.stderr, "without --copies or --checkpoints it is not noticed if the newest records, or all of a writer, were removed")
 	}
 	return nil
 }

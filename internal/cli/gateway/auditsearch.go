@@ -15,9 +15,10 @@ import (
 )
 
 // queryFlags are those that say which events are wanted.
-func queryFlags(folder cli.Flag) []cli.Flag {
+func queryFlags(folder, table cli.Flag) []cli.Flag {
 	return []cli.Flag{
 		folder,
+		table,
 		cli.StringFlag{Name: "since", Usage: "from a `TIME` on, or so long ago"},
 		cli.StringFlag{Name: "until", Usage: "before a `TIME`, or so long ago"},
 		cli.StringFlag{Name: "id", Usage: "the event with this `ID`"},
@@ -59,11 +60,12 @@ func (cmd *command) search(c *cli.Context, limit int, show func([]audit.Found) e
 	if err != nil {
 		return err
 	}
-	folder, err := cmd.auditFolder(c)
+	records, err := cmd.auditRecords(c)
 	if err != nil {
 		return err
 	}
-	found, unread, err := audit.Search(folder, q)
+	defer records.close()
+	found, unread, err := audit.SearchParts(records.parts, q)
 	if err != nil {
 		return fmt.Errorf("searching the audit records: %w", err)
 	}
