@@ -98,6 +98,8 @@ var rooms = []room{
 	{name: "auth/login", ours: []string{"auth/principal", "auth/denylist", "auth/jwt", "auth/did", "auth/siwe", "auth/session", "auth/authn", "auth/routes", "auth/door", "auth/audit"},
 		only: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2", "github.com/go-json-experiment/json"},
 		why:  "it exchanges what the rooms for credentials prove, and knows no store"},
+	{name: "auth/gateway", ours: []string{"auth/...", "events", "events/bus", "events/consume"}, only: []string{"github.com/ipfs/go-log/v2", "golang.org/x/sync/errgroup"},
+		why: "it puts the rooms of auth together, and nothing else"},
 	{name: "auth/audit", ours: []string{}, only: []string{"github.com/go-json-experiment/json/jsontext"},
 		why: "what is recorded does not depend on what it is recorded of"},
 	{name: "auth/keyspace/...", ours: []string{"internal/scylla", "auth/keyspace/schema"}, only: []string{"github.com/gocql/gocql"},
@@ -109,10 +111,14 @@ var rooms = []room{
 		why: "it says what others are told, and starts none of them"},
 	{name: "auth/forwarded", ours: []string{}, only: []string{},
 		why: "headers of HTTP, and nothing of who sends them"},
-	{name: "auth/peerapi", ours: []string{}, only: []string{"github.com/ipfs/go-cid"},
+	{name: "auth/peerapi", ours: []string{}, only: []string{"github.com/ipfs/go-cid", "github.com/multiformats/go-multiaddr"},
 		why: "it meets a peer at its API, with types of its own"},
 	{name: "auth/limits", ours: []string{}, only: []string{"github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/time/rate"},
 		why: "it counts, whatever is counted"},
+	{name: "auth/pins", ours: []string{"internal/scylla"},
+		only: []string{"github.com/gocql/gocql", "github.com/google/uuid", "github.com/hashicorp/golang-lru/v2", "github.com/ipfs/go-cid", "github.com/ipfs/go-log/v2",
+			"github.com/multiformats/go-multiaddr", "golang.org/x/sync/errgroup", "golang.org/x/text/cases"},
+		why: "tables and a worker: it knows no HTTP, no principal and no cluster but its interface Peer"},
 	{name: "migrate", ours: []string{"state", "migrate/source"}, never: append([]string{upstream, upstream + "/cmdutils/..."}, driver...),
 		why: "pins move between any two places"},
 	{name: "migrate/source", ours: []string{"state", "state/snapshot"}, never: append([]string{upstream, upstream + "/cmdutils/..."}, driver...),
@@ -149,6 +155,8 @@ var rooms = []room{
 		why: "an issuer for tests knows nothing of who trusts it"},
 	{name: "internal/pinningsuite", ours: []string{"internal/cqltest/child"}, only: []string{},
 		why: "it runs a program from outside, on any server"},
+	{name: "internal/chromium", ours: []string{"internal/cqltest/child"}, only: []string{},
+		why: "it loads pages, whoever serves them"},
 	{name: "internal/model", ours: []string{"internal/cqltest/child"}, only: []string{},
 		why: "it checks models with a program from outside"},
 	{name: "internal/docs", only: []string{}, why: "tests of the documentation"},
@@ -165,7 +173,7 @@ var rooms = []room{
 
 // importTesting are the rooms whose packages are for tests.
 var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/natstest",
-	"internal/keycloaktest", "internal/pinningsuite"}
+	"internal/keycloaktest", "internal/pinningsuite", "internal/chromium"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {
@@ -329,10 +337,14 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"/internal/keycloaktest", module + "/auth/jwt", false},
 		{"/internal/pinningsuite", module + "/internal/cqltest/child", true},
 		{"/internal/pinningsuite", module + "/internal/e2e", false},
+		{"/internal/chromium", "github.com/chromedp/chromedp", false},
 		{"/auth/jwt", module + "/internal/keycloaktest", false},
 		{"/auth/peerapi", upstream + "/api", false},
 		{"/auth/peerapi", module + "/peer/status", false},
 		{"/auth/limits", module + "/auth/principal", false},
+		{"/auth/pins", module + "/internal/scylla", true},
+		{"/auth/pins", module + "/auth/peerapi", false},
+		{"/auth/pins", module + "/scyllastate", false},
 		{"/internal/scylla", module + "/scyllastate", false},
 		{"/internal/scylla", upstream + "/api", false},
 		{"/internal/cqltest", "testing", true},

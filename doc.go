@@ -37,7 +37,9 @@
 //	auth/pinapi      what both APIs on pins do with a request
 //	auth/native      ipfs-cluster's REST API as a tenant sees it
 //	auth/login       logins: a proof is exchanged for a session
+//	auth/gateway     the rooms of auth, put together
 //	auth/audit       records of what was asked and what came of it
+//	auth/pins        what tenants asked to be pinned, and what makes the cluster follow
 //	auth/keyspace    the gateway's own keyspace: connection and schema
 //	auth/accounts    tenants, keys, credentials and what was revoked, in CQL
 //	auth/config      what the gateway is told: one file, variables, files of secrets
@@ -61,6 +63,7 @@
 //	internal/multipeer tests of many peers in one process
 //	internal/natstest  real NATS servers for tests
 //	internal/keycloaktest  a real Keycloak for tests
+//	internal/chromium      tests load pages in a browser
 //	internal/pinningsuite  tests run the compliance suite of the Pinning Services API
 //	internal/overlay   tests build the code with planted bugs or crashes
 //	internal/simtest   tests run simulations by seeds, also with planted bugs

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/gocql/gocql"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
@@ -20,6 +22,13 @@ const (
 	// eventIdle is how often a feed of events is looked at while nothing comes: there are
 	// many, and nobody waits for what they tell.
 	eventIdle = time.Second
+	// EventsKept is how long the database has the rows of events.
+	EventsKept = feedTTL
+	// maxCounted is how many rows CountEvents counts, maxCountedSlots of how much time,
+	// and countedAtOnce how many partitions it reads at once.
+	maxCounted      = 10_000
+	maxCountedSlots = int64(24 * time.Hour / slotLength)
+	countedAtOnce   = 16
 	// lastSave is how long the cursor may take that is saved when a reader ends.
 	lastSave = 2 * time.Second
 )
@@ -64,6 +73,40 @@ func (s *Store) EventPositions(ctx context.Context) ([]time.Time, error) {
 		positions[shard] = at.position
 	}
 	return positions, nil
+}
+
+// CountEvents counts the rows of a shard's events that are later than after, or all that
+// are kept if that is zero. It stops early where there are many, or much time to look
+// through: more says that there may be others. A relay tells several rows about one CID as
+// one event, and its position stays for a while behind what it has told.
+func (s *Store) CountEvents(ctx context.Context, shard int, after time.Time) (n int, more bool, err error) {
+	if err := s.checkEvents(shard); err != nil {
+		return 0, false, err
+	}
+	now := s.now()
+	if oldest := now.Add(-feedTTL); after.Before(oldest) {
+		after = oldest
+	}
+	if begin := s.eventsSince.Add(-s.lim.window()); after.Before(begin) {
+		after = begin
+	}
+	upTo := now.Add(s.lim.skew())
+	var g errgroup.Group
+	g.SetLimit(countedAtOnce)
+	var counted atomic.Int64
+	first, last := slotOf(after), slotOf(upTo)
+	for slot := first; slot <= min(last, first+maxCountedSlots) && counted.Load() < maxCounted; slot++ {
+		g.Go(func() error {
+			return s.tables.readChanges(ctx, []string{state.EventFeedName(shard)}, slot, after, upTo, func(changeRow) error {
+				counted.Add(1)
+				return nil
+			})
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return 0, false, fmt.Errorf("counting the events of shard %d: %w", shard, err)
+	}
+	return int(counted.Load()), counted.Load() >= maxCounted || last > first+maxCountedSlots, nil
 }
 
 func (s *Store) checkEvents(shard int) error {

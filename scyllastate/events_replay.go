@@ -14,11 +14,11 @@ func (s *Store) ReadEvents(ctx context.Context, shard int, after, upTo time.Time
 	if err := s.checkEvents(shard); err != nil {
 		return err
 	}
-	now := s.now()
+	now, all := s.now(), after.IsZero()
+	if !all && s.runOut(after, now) {
+		return fmt.Errorf("reading events of shard %d after %s: %w", shard, after.Format(time.RFC3339), state.ErrEventsGone)
+	}
 	if oldest := now.Add(-feedTTL); after.Before(oldest) {
-		if !after.IsZero() && s.eventsSince.Before(oldest) {
-			return fmt.Errorf("reading events of shard %d after %s: %w", shard, after.Format(time.RFC3339), state.ErrEventsGone)
-		}
 		after = oldest
 	}
 	if latest := now.Add(s.lim.skew()); upTo.After(latest) {
@@ -35,11 +35,26 @@ func (s *Store) ReadEvents(ctx context.Context, shard int, after, upTo time.Time
 		if err != nil {
 			return fmt.Errorf("reading events of shard %d: %w", shard, err)
 		}
+		// f may take its time, and rows of this slot may have run out before they were read.
+		from := slotStart(slot)
+		if from.Before(after) {
+			from = after
+		}
+		if !all && s.runOut(from, s.now()) {
+			return fmt.Errorf("reading events of shard %d after %s, which took too long: %w", shard, from.Format(time.RFC3339), state.ErrEventsGone)
+		}
 	}
 	if err := r.flush(ctx); err != nil {
 		return fmt.Errorf("reading events of shard %d: %w", shard, err)
 	}
 	return nil
+}
+
+// runOut reports whether the keyspace may have had events that are later than after and are
+// not kept any more.
+func (s *Store) runOut(after, now time.Time) bool {
+	oldest := now.Add(-feedTTL)
+	return after.Before(oldest) && s.eventsSince.Before(oldest)
 }
 
 // replay tells again what rows of a feed of events are about.

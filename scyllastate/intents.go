@@ -325,3 +325,6 @@ func (a *appender) send(batch []*waiter, at time.Time) error {
 
 // slotOf is the partition of a feed that the time falls into.
 func slotOf(t time.Time) int64 { return t.Unix() / int64(slotLength/time.Second) }
+
+// slotStart is the first moment of a partition of a feed.
+func slotStart(slot int64) time.Time { return time.Unix(slot*int64(slotLength/time.Second), 0) }

@@ -149,7 +149,8 @@ type Events interface {
 	// rule once; what its writer may yet write it leaves out. Of the time in which rows
 	// may still appear it tells what is there: only what an EventFeed has passed is
 	// complete. A zero after is as long ago as there are events. It returns ErrEventsGone
-	// if some are not kept any more that are later than after.
+	// if some are not kept any more that are later than after, also when they ran out while it
+	// was reading.
 	ReadEvents(ctx context.Context, shard int, after, upTo time.Time, f func([]Event) error) error
 	// TryLease takes the right to do one named thing, or keeps it for ttl more, and
 	// returns false while another holder has it. The epoch is another, larger one each

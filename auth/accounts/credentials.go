@@ -11,15 +11,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-const (
-	credentialColumns = "credential, made, principal, tenant, roles, groups, scopes, added_by, rev"
-	selectCredential  = "SELECT " + credentialColumns + " FROM credentials WHERE credential = ?"
-	selectCredentials = "SELECT " + credentialColumns + " FROM credentials WHERE credential IN ?"
-	insertCredential  = "INSERT INTO credentials (" + credentialColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
-	updateCredential  = "UPDATE credentials SET roles = ?, groups = ?, scopes = ?, rev = ? WHERE credential = ? IF rev = ?"
-	deleteCredential  = "DELETE FROM credentials WHERE credential = ? IF rev = ?"
-)
-
 // Credential is to whom a credential belongs that does not say so itself: a DID, or the
 // subject of an issuer as jwt.Verifier names it.
 type Credential struct {

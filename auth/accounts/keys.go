@@ -14,16 +14,6 @@ import (
 
 var _ apikey.Store = (*Store)(nil)
 
-const (
-	keyColumns = "id, made, env, tenant, owner, roles, groups, scopes, networks, expires, created_by, digest, pepper, revoked, rotated_from, rev"
-	selectKey  = "SELECT " + keyColumns + " FROM api_keys WHERE id = ?"
-	selectKeys = "SELECT " + keyColumns + " FROM api_keys WHERE id IN ?"
-	insertKey  = "INSERT INTO api_keys (" + keyColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
-	updateKey  = "UPDATE api_keys SET expires = ?, revoked = ?, rev = ? WHERE id = ? IF rev = ?"
-	insertUse  = "INSERT INTO key_uses (id, used) VALUES (?, ?) USING TIMESTAMP ?"
-	selectUses = "SELECT id, used FROM key_uses WHERE id IN ?"
-)
-
 // Key implements apikey.Store.
 func (s *Store) Key(ctx context.Context, id string) (apikey.Key, bool, error) {
 	row, found, err := s.key(ctx, id)

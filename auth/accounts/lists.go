@@ -9,13 +9,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-const (
-	insertEntry = "INSERT INTO lists (list, made, id) VALUES (?, ?, ?) USING TIMESTAMP ?"
-	deleteEntry = "DELETE FROM lists USING TIMESTAMP ? WHERE list = ? AND made = ?"
-	selectFirst = "SELECT made, id FROM lists WHERE list = ? LIMIT ?"
-	selectAfter = "SELECT made, id FROM lists WHERE list = ? AND made < ? LIMIT ?"
-)
-
 // MaxPage is how many a page has at most, and unless told otherwise: ScyllaDB takes no more
 // keys in one statement.
 const MaxPage = 100

@@ -9,13 +9,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-const (
-	insertNonce = "INSERT INTO nonces (nonce, client, until) VALUES (?, ?, ?) USING TTL ? AND TIMESTAMP ?"
-	selectNonce = "SELECT client, until, taken FROM nonces WHERE nonce = ?"
-	takeNonce   = "UPDATE nonces USING TTL ? SET taken = ? WHERE nonce = ? IF client = ? AND taken = null"
-	insertFirst = "INSERT INTO replays (key, first) VALUES (?, ?) IF NOT EXISTS USING TTL ?"
-)
-
 // takenLife is how long it is remembered that a nonce was taken: longer than it is good for
 // and than a write of it can be late.
 const takenLife = 24 * time.Hour

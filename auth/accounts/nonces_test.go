@@ -20,6 +20,11 @@ func TestNonces(t *testing.T) {
 	if client, ok, err := there.DIDNonces().Take(t.Context(), "n"); client != "client" || !ok || err != nil {
 		t.Errorf("taken %q, %t, %v", client, ok, err)
 	}
+	var life, mark int
+	must(t, here.db.Session.Query("SELECT TTL(client), TTL(taken) FROM nonces WHERE nonce = 'did n'").Scan(&life, &mark))
+	if mark < life+3600 { // so that a try of Put which is an hour late finds it
+		t.Errorf("the nonce lives for %d more seconds, the mark for %d", life, mark)
+	}
 	must(t, here.DIDNonces().Put(t.Context(), "n", "client", until)) // a late try of the first one
 	for _, n := range []*Nonces{here.DIDNonces(), there.DIDNonces()} {
 		if _, ok, err := n.Take(t.Context(), "n"); ok || err != nil {

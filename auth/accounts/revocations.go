@@ -12,11 +12,6 @@ import (
 
 var _ denylist.Store = (*Store)(nil)
 
-const (
-	selectRevocation = "SELECT key, before FROM revocations WHERE key = ?"
-	insertRevocation = "INSERT INTO revocations (key, before, revoked_by) VALUES (?, ?, ?) USING TTL ? AND TIMESTAMP ?"
-)
-
 // Revoked implements denylist.Store.
 func (s *Store) Revoked(ctx context.Context, key string) (time.Time, bool, error) {
 	var before *time.Time

@@ -22,7 +22,10 @@ type Store struct {
 }
 
 // NewStore returns a store in the keyspace that package keyspace has opened.
-func NewStore(db *scylla.DB) *Store { return &Store{db: db, cas: db.CAS, write: db.Write} }
+func NewStore(ctx context.Context, db *scylla.DB) *Store {
+	db.Prepare(ctx, hotStatements())
+	return &Store{db: db, cas: db.CAS, write: db.Write}
+}
 
 const (
 	// settleTries is how often a conditional update is sent whose outcome is not known.

@@ -12,14 +12,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-const (
-	tenantColumns = "id, made, name, disabled, max_pins, max_bytes, requests_per_second, rev"
-	selectTenant  = "SELECT " + tenantColumns + " FROM tenants WHERE id = ?"
-	selectTenants = "SELECT " + tenantColumns + " FROM tenants WHERE id IN ?"
-	insertTenant  = "INSERT INTO tenants (" + tenantColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
-	updateTenant  = "UPDATE tenants SET name = ?, disabled = ?, max_pins = ?, max_bytes = ?, requests_per_second = ?, rev = ? WHERE id = ? IF rev = ?"
-)
-
 // Tenant is whose objects there are.
 type Tenant struct {
 	ID, Name string

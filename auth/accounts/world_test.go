@@ -38,7 +38,7 @@ func instances(t *testing.T, n int) []*Service {
 		db, err := keyspace.Open(t.Context(), conf)
 		must(t, err)
 		t.Cleanup(db.Close)
-		all[i], err = NewService(Config{Store: NewStore(db), Env: "live", Peppers: peppers(t)})
+		all[i], err = NewService(Config{Store: NewStore(t.Context(), db), Env: "live", Peppers: peppers(t)})
 		must(t, err)
 	}
 	return all
@@ -95,7 +95,10 @@ func exec(t *testing.T, s *Service, text string, values ...any) {
 func all[T any](t *testing.T, limit int, list func(after string, limit int) (Page[T], error)) []T {
 	t.Helper()
 	var out []T
-	for after, more := "", true; more; more = after != "" {
+	for after, more, pages := "", true, 0; more; more = after != "" {
+		if pages++; pages > 1000 {
+			t.Fatal("the list has no end")
+		}
 		p, err := list(after, limit)
 		must(t, err)
 		if len(p.All) > limit {

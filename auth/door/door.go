@@ -65,9 +65,9 @@ type Config struct {
 	Decider       Decider
 	Recorder      *audit.Recorder
 	Tenants       Tenants
-	// Requests limits principals and tenants, Failures networks whose credentials are
+	// Principals and PerTenant limit requests, Failures networks whose credentials are
 	// refused. Nil means no limit.
-	Requests, Failures Rates
+	Principals, PerTenant, Failures Rates
 	// RecordReads has reads recorded that are allowed. Denials always are.
 	RecordReads bool
 	// Address returns where a request comes from. Nil means the address of the connection.
@@ -223,13 +223,21 @@ func (d *Door) let(c *Call) error {
 	case !active:
 		return c.deny(&Problem{Status: http.StatusForbidden, Reason: authn.Forbidden, Details: "the tenant does not exist or is disabled"},
 			audit.Decision{Reason: "the tenant does not exist or is disabled"}, audit.Resource{})
-	case d.config.Requests == nil:
+	}
+	if err := limit(d.config.Principals, p.Tenant+" "+p.ID); err != nil {
+		return err
+	}
+	return limit(d.config.PerTenant, p.Tenant)
+}
+
+// limit counts a use by a key, and returns the Problem of too many. Nil rates limit
+// nothing.
+func limit(rates Rates, key string) error {
+	if rates == nil {
 		return nil
 	}
-	for _, key := range []string{"principal " + p.Tenant + " " + p.ID, "tenant " + p.Tenant} {
-		if wait, ok := d.config.Requests.Take(key); !ok {
-			return tooOften(wait)
-		}
+	if wait, ok := rates.Take(key); !ok {
+		return tooOften(wait)
 	}
 	return nil
 }

@@ -379,8 +379,8 @@ func (o *often) Take(key string) (time.Duration, bool) {
 
 func TestTooOften(t *testing.T) {
 	w := newWorld(t)
-	requests, failures := new(often), new(often)
-	w.config.Requests, w.config.Failures = requests, failures
+	principals, tenants, failures := new(often), new(often), new(often)
+	w.config.Principals, w.config.PerTenant, w.config.Failures = principals, tenants, failures
 	answer := w.ask("GET", "/pins", "user", nil)
 	w.want(answer, 429, door.RateLimited)
 	if got := answer.Header().Get("Retry-After"); got != "2" {
@@ -388,8 +388,10 @@ func TestTooOften(t *testing.T) {
 	}
 	w.want(w.ask("GET", "/pins", "", nil), 429, door.RateLimited)
 	w.ask("GET", "/pins", "", func(r *http.Request) { r.RemoteAddr = "[2001:db8::1]:99" })
-	if want := []string{"principal t1 alice"}; !slices.Equal(requests.keys, want) {
-		t.Errorf("requests are counted by %q", requests.keys)
+	w.config.Principals = nil
+	w.want(w.ask("GET", "/pins", "user", nil), 429, door.RateLimited)
+	if !slices.Equal(principals.keys, []string{"t1 alice"}) || !slices.Equal(tenants.keys, []string{"t1"}) {
+		t.Errorf("requests are counted by %q and %q", principals.keys, tenants.keys)
 	}
 	if want := []string{"192.0.2.0/24", "2001:db8::/64"}; !slices.Equal(failures.keys, want) {
 		t.Errorf("failures are counted by %q", failures.keys)

@@ -15,15 +15,7 @@ import (
 
 // Limit counts a request by the network that it comes from, whoever asks. It returns the
 // Problem of too many. Nil rates limit nothing.
-func (c *Call) Limit(rates Rates) error {
-	if rates == nil {
-		return nil
-	}
-	if wait, ok := rates.Take(network(c.Address)); !ok {
-		return tooOften(wait)
-	}
-	return nil
-}
+func (c *Call) Limit(rates Rates) error { return limit(rates, network(c.Address)) }
 
 // Refused returns what the client is told of a proof that does not pass: an error of a room
 // for credentials, or an *authn.Error. Unless the proof could not be checked, it is on

@@ -93,7 +93,7 @@ func TestProved(t *testing.T) {
 	prove(lost)
 	w.want(w.ask("GET", "/health", "", nil), 503, authn.DependencyUnavailable)
 	prove(alice)
-	w.config.Requests = new(often)
+	w.config.Principals = new(often)
 	w.want(w.ask("GET", "/health", "", nil), 429, door.RateLimited)
 }
 

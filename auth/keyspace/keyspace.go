@@ -39,9 +39,6 @@ func Open(ctx context.Context, conf Config) (*scylla.DB, error) {
 	})
 }
 
-// selectPinset finds a column of the pinset's table pins that the gateway's does not have.
-const selectPinset = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = 'pins' AND column_name = 'prev'"
-
 // refusePinset returns an error for the keyspace of an ipfs-cluster.
 func refusePinset(ctx context.Context, db *scylla.DB) error {
 	var column string
@@ -67,20 +64,4 @@ func prepare(ctx context.Context, db *scylla.DB, mode string, files []scylla.Mig
 			db.Keyspace, missing[0].Name)}
 	}
 	return err
-}
-
-// firstUpdates are conditional updates that change nothing, one of each table that has some:
-// the first of a table may take long, see scylla.DB.ApplySchema.
-func firstUpdates() []scylla.Statement {
-	var out []scylla.Statement
-	for _, text := range []string{
-		"UPDATE tenants SET name = 'x' WHERE id = 'first' IF name = 'x'",
-		"UPDATE api_keys SET env = 'x' WHERE id = 'first' IF env = 'x'",
-		"UPDATE credentials SET principal = 'x' WHERE credential = 'first' IF principal = 'x'",
-		"UPDATE nonces SET client = 'x' WHERE nonce = 'first' IF client = 'x'",
-		"DELETE FROM replays WHERE key = 'first' IF EXISTS",
-	} {
-		out = append(out, scylla.Bind(text))
-	}
-	return out
 }

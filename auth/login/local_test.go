@@ -23,7 +23,7 @@ func TestLocal(t *testing.T) {
 // that nobody needs.
 var foreign = []string{
 	"", "pins", "evil.example", "https://evil.example", "HTTPS://evil.example", "https:evil.example", "https:/evil.example", "javascript:alert(1)", "data:text/html,x",
-	"//evil.example", "///evil.example", `/\evil.example`, `\/evil.example`, `\\evil.example`, `/\/evil.example`, `/a\b`,
+	"//", "//?x", "//evil.example", "///evil.example", `/\evil.example`, `\/evil.example`, `\\evil.example`, `/\/evil.example`, `/a\b`,
 	"/\t/evil.example", "/\n/evil.example", "\t//evil.example", " //evil.example", "/\r\nSet-Cookie:x=y", "/\x00", "/\x7f", "/ evil",
 	"/%2f/evil.example", "/%2fevil.example", "/%5cevil.example", "/%09/evil.example", "/%", "/a%20b", "//%65vil.example", "/%2e%2e//evil.example",
 	"/..//evil.example", "/.//evil.example", "/a//b", "/a/../b", "/a/..", "/.", "/./", "/pins#//evil.example", "/?q=%", "/?a;b",

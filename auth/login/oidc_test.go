@@ -1,6 +1,7 @@
 package login_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -133,6 +134,18 @@ func TestOIDCOtherBrowser(t *testing.T) {
 	changed[len(changed)/2] ^= 1
 	empty()
 	w.want(w.callback(back, func(r *http.Request) { r.AddCookie(&http.Cookie{Name: flowCookie, Value: string(changed)}) }), 401, authn.InvalidToken)
+
+	// With the same secret, and another path to return to.
+	empty()
+	back = w.begin("/")
+	text := must(base64.RawURLEncoding.DecodeString(w.cookie(flowCookie)))
+	other := strings.Replace(string(text), `"return":"/"`, `"return":"//evil.example"`, 1)
+	if other == string(text) {
+		t.Fatalf("the cookie is %s", text)
+	}
+	empty()
+	elsewhere := &http.Cookie{Name: flowCookie, Value: base64.RawURLEncoding.EncodeToString([]byte(other))}
+	w.want(w.callback(back, func(r *http.Request) { r.AddCookie(elsewhere) }), 401, authn.InvalidToken)
 
 	// A wallet's nonce and handle are no state and no cookie of a login.
 	nonce := w.get("/auth/siwe/nonce").read(t, "nonce")

@@ -18,7 +18,9 @@ import (
 )
 
 // addOptions are the parameters that say how content is added, not how it is pinned.
-var addOptions = []string{"layout", "chunker", "raw-leaves", "hidden", "wrap-with-directory", "progress", "cid-version", "hash", "stream-channels", "nocopy", "format"}
+func addOptions() []string {
+	return []string{"layout", "chunker", "raw-leaves", "hidden", "wrap-with-directory", "progress", "cid-version", "hash", "stream-channels", "nocopy", "format"}
+}
 
 // add sends content to a peer, which does not pin it, and then makes a request for its
 // root: so that there is no moment at which the cluster has a pin that nobody owns.
@@ -29,7 +31,7 @@ func (a *API) add(w http.ResponseWriter, c *door.Call) error {
 	}
 	forward := url.Values{"no-pin": {"true"}}
 	for name := range values {
-		if slices.Contains(addOptions, name) {
+		if slices.Contains(addOptions(), name) {
 			forward.Set(name, values.Get(name))
 			values.Del(name)
 		}

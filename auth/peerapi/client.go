@@ -64,8 +64,11 @@ func (c *Client) note(p *peer, err error) {
 type question struct {
 	method, path, query string
 	// read reads a whole answer, with a status of success.
-	read func(*http.Response) error
+	read func(answer) error
 }
+
+// answer is one with a status of success. Who asked closes it.
+type answer struct{ *http.Response }
 
 // ask asks one peer after the other until one answers. The error is that of all that
 // were asked.
@@ -113,7 +116,7 @@ func (c *Client) askOne(ctx context.Context, p *peer, q question, left int) erro
 	if err := errorOf(p.name, response); err != nil {
 		return err
 	}
-	err = q.read(response)
+	err = q.read(answer{response})
 	switch {
 	case errors.Is(err, errNoAddresses):
 		return fmt.Errorf("peer %s: %w", p.name, err)
@@ -149,8 +152,8 @@ func without(err error) error {
 }
 
 // limited is the body of an answer, and an error instead of the byte behind the limit.
-func limited(response *http.Response) io.Reader {
-	return &limitedReader{in: response.Body, left: maxAnswer}
+func limited(a answer) io.Reader {
+	return &limitedReader{in: a.Body, left: maxAnswer}
 }
 
 type limitedReader struct {
@@ -167,13 +170,16 @@ func (r *limitedReader) Read(b []byte) (int, error) {
 }
 
 // readObject reads an answer that is one JSON object, and nothing after it.
-func readObject(response *http.Response, into any) error {
-	body := json.NewDecoder(limited(response))
+func readObject(a answer, into any) error {
+	body := json.NewDecoder(limited(a))
 	if err := body.Decode(into); err != nil {
 		return broken(err)
 	}
-	if _, err := body.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("there is something behind the answer: %v", err)
+	switch _, err := body.Token(); {
+	case err == nil:
+		return errors.New("there is something behind the answer")
+	case !errors.Is(err, io.EOF):
+		return fmt.Errorf("there is something behind the answer: %w", err)
 	}
 	return nil
 }

@@ -39,8 +39,15 @@ func gateway(t *testing.T, c *Client, allowed ...string) (string, <-chan error) 
 	}), ended
 }
 
+// reply is what a client got.
+type reply struct {
+	status          int
+	header, trailer http.Header
+	length          int64
+}
+
 // send sends a request and returns the answer with its body.
-func send(t *testing.T, method, url, body string, header http.Header) (*http.Response, string, error) {
+func send(t *testing.T, method, url, body string, header http.Header) (reply, string, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	must(t, err)
@@ -49,12 +56,11 @@ func send(t *testing.T, method, url, body string, header http.Header) (*http.Res
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return nil, "", err
+		return reply{}, "", err
 	}
 	defer response.Body.Close()
-	defer http.DefaultClient.CloseIdleConnections()
 	text, err := io.ReadAll(response.Body)
-	return response, string(text), err
+	return reply{response.StatusCode, response.Header, response.Trailer, response.ContentLength}, string(text), err
 }
 
 // Routes of upstream's API that the gateway sends on.
@@ -64,27 +70,27 @@ func TestForwardToUpstream(t *testing.T) {
 	front, _ := gateway(t, c, "local")
 	client := http.Header{"Authorization": {"Bearer of the client"}, "Origin": {"https://example.org"}, "Cookie": {"a=b"}}
 	response, body, err := send(t, "GET", front+"/peers", "", client)
-	if err != nil || response.StatusCode != 200 || strings.Count(body, "\n") != 3 || response.Header.Get("Content-Type") != "application/json" || response.Trailer.Get(streamError) != "" {
+	if err != nil || response.status != 200 || strings.Count(body, "\n") != 3 || response.header.Get("Content-Type") != "application/json" || response.trailer.Get(streamError) != "" {
 		t.Error(response, body, err)
 	}
-	for name := range response.Header {
+	for name := range response.header {
 		if strings.HasPrefix(name, "Access-Control") {
-			t.Errorf("the peer says %s: %q", name, response.Header[name])
+			t.Errorf("the peer says %s: %q", name, response.header[name])
 		}
 	}
 	cluster.err = errors.New("the database is gone")
 	response, _, err = send(t, "GET", front+"/peers", "", client)
-	if err != nil || response.StatusCode != 200 || response.Trailer.Get(streamError) != "the database is gone" {
-		t.Error(response.Trailer, err)
+	if err != nil || response.status != 200 || response.trailer.Get(streamError) != "the database is gone" {
+		t.Error(response.trailer, err)
 	}
 	response, body, err = send(t, "GET", front+"/id", "", client)
-	if err != nil || response.StatusCode != 500 || !strings.Contains(body, "the database is gone") {
+	if err != nil || response.status != 500 || !strings.Contains(body, "the database is gone") {
 		t.Error(response, body, err)
 	}
 	if _, body, err = send(t, "POST", front+"/pins/recover?local=true", "", client); err != nil || !strings.Contains(body, statetest.Cid("local").String()) {
 		t.Error(body, err)
 	}
-	if response, _, err = send(t, "POST", front+"/pins/recover?local=false&local=true&other=x", "", client); err != nil || response.StatusCode != 204 {
+	if response, _, err = send(t, "POST", front+"/pins/recover?local=false&local=true&other=x", "", client); err != nil || response.status != 204 {
 		t.Error(response, err)
 	}
 }
@@ -110,10 +116,10 @@ func TestForwardHeaders(t *testing.T) {
 		"Authorization": {"Bearer of the client"}, "Cookie": {"a=b"}, "X-Forwarded-For": {"1.2.3.4"}, "Connection": {"close"}, "Te": {"trailers"},
 		"Content-Type": {"text/x"}, "Traceparent": {"00-1"},
 	})
-	if err != nil || response.StatusCode != 418 || body != "short" || response.ContentLength != 5 || <-ended != nil {
+	if err != nil || response.status != 418 || body != "short" || response.length != 5 || <-ended != nil {
 		t.Error(response, body, err)
 	}
-	for name := range response.Header {
+	for name := range response.header {
 		switch name {
 		case "Retry-After", "Content-Type", "Content-Length", "Date", "X-Content-Type-Options":
 		default:
@@ -177,7 +183,7 @@ func TestForwardToTheNextPeer(t *testing.T) {
 				text, _ := io.ReadAll(r.Body)
 				body = string(text)
 			}))},
-			Attempt: 100 * time.Millisecond, Silence: 200 * time.Millisecond,
+			Attempt: 500 * time.Millisecond, Silence: 2 * time.Second,
 		})
 		r := Request{Method: test.method, Path: "/x"}
 		if test.method == "POST" {
@@ -233,7 +239,7 @@ func TestForwardBreaksOff(t *testing.T) {
 		"connection": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"silence":    hangs,
 	} {
-		c := newClient(t, Config{Silence: 200 * time.Millisecond, URLs: []string{fake(t, func(w http.ResponseWriter, r *http.Request) {
+		c := newClient(t, Config{Silence: time.Second, URLs: []string{fake(t, func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintln(w, "a line")
 			_ = http.NewResponseController(w).Flush()
 			end(w, r)
@@ -258,22 +264,30 @@ func TestForwardBreaksOff(t *testing.T) {
 	}
 }
 
-// A client who sends slowly is not a peer that is silent.
+// A client who sends slowly is not a peer that is silent: the time in which it is waited
+// for does not count.
 func TestForwardWaitsForTheClient(t *testing.T) {
-	c := newClient(t, Config{URLs: []string{fake(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })}, Silence: 150 * time.Millisecond})
-	pauses := 0
-	slow := readFunc(func(b []byte) (int, error) {
-		if pauses++; pauses > 4 {
-			return 0, io.EOF
-		}
-		<-time.After(200 * time.Millisecond)
-		return copy(b, "x"), nil
-	})
+	c := newClient(t, Config{URLs: []string{fake(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })}})
 	w := httptest.NewRecorder()
-	status, err := c.Forward(t.Context(), w, Request{Method: "POST", Path: "/add", Body: slow, Length: -1})
+	status, err := c.Forward(t.Context(), w, Request{Method: "POST", Path: "/add", Body: strings.NewReader("xxxx"), Length: -1})
 	if status != 200 || err != nil || w.Body.String() != "xxxx" {
 		t.Error(status, err, w.Body)
 	}
+	silence := &watch{timer: time.AfterFunc(time.Hour, func() {}), limit: time.Hour}
+	body := &bodyReader{watch: silence, in: readFunc(func([]byte) (int, error) {
+		if silence.timer.Stop() {
+			t.Error("it runs while the client is waited for")
+		}
+		return 1, nil
+	})}
+	for range 2 {
+		_, err := body.Read(make([]byte, 1))
+		must(t, err)
+		if !silence.timer.Reset(time.Hour) {
+			t.Error("it does not run while the peer is waited for")
+		}
+	}
+	silence.stop()
 }
 
 type readFunc func([]byte) (int, error)

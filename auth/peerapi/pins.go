@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ipfs/go-cid"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Options are how a CID is to be pinned. The pin that there is gets all of them.
@@ -20,6 +22,10 @@ type Options struct {
 	Name             string
 	// Metadata must fit, with the name, into the header of a request: 4 KiB, escaped.
 	Metadata map[string]string
+	// Origins are multiaddresses where the content may be had. Those that upstream does not
+	// take, as they have no ID of a peer, and those for which there is no room are left out:
+	// they only help to find the content.
+	Origins []string
 }
 
 // Allocation is a pin as the cluster has it, whatever its peers have made of it so far.
@@ -120,7 +126,25 @@ func (o Options) query() (string, error) {
 	if len(query) > maxQuery {
 		return "", fmt.Errorf("%w: the name and metadata take %d bytes, more than %d", errInvalid, len(query), maxQuery)
 	}
+	var origins []string
+	for _, text := range o.Origins {
+		if origin, err := ma.NewMultiaddr(text); err != nil || !has(origin, ma.P_P2P) {
+			continue
+		}
+		values.Set("origins", strings.Join(append(origins, text), ","))
+		longer := values.Encode()
+		if len(longer) > maxQuery {
+			break
+		}
+		origins, query = append(origins, text), longer
+	}
 	return query, nil
+}
+
+// has tells whether an address has a protocol.
+func has(address ma.Multiaddr, code int) bool {
+	_, err := address.ValueForProtocol(code)
+	return err == nil
 }
 
 // pinJSON is what is read of upstream's api.Pin.
@@ -135,10 +159,10 @@ type pinJSON struct {
 }
 
 // read reads the pin of a CID.
-func (p *pinJSON) read(id string) func(*http.Response) error {
-	return func(response *http.Response) error {
+func (p *pinJSON) read(id string) func(answer) error {
+	return func(a answer) error {
 		*p = pinJSON{}
-		if err := readObject(response, p); err != nil {
+		if err := readObject(a, p); err != nil {
 			return err
 		}
 		if !same(p.Cid, id) {

@@ -38,8 +38,8 @@ func (c *Client) Status(ctx context.Context, cids []string) (map[string]Status, 
 		batch := wanted[:batchSize(wanted)]
 		wanted = wanted[len(batch):]
 		var got map[string]Status
-		read := func(response *http.Response) (err error) {
-			got, err = readStatus(response, batch)
+		read := func(a answer) (err error) {
+			got, err = readStatus(a, batch)
 			return err
 		}
 		err := c.ask(ctx, question{http.MethodGet, "/pins", "cids=" + strings.Join(batch, ","), read})
@@ -71,9 +71,9 @@ func batchSize(ids []string) int {
 }
 
 // readStatus reads a stream of what the peers do with each of some CIDs.
-func readStatus(response *http.Response, wanted []string) (map[string]Status, error) {
+func readStatus(a answer, wanted []string) (map[string]Status, error) {
 	got := make(map[string]Status, len(wanted))
-	for body := json.NewDecoder(limited(response)); ; {
+	for body := json.NewDecoder(limited(a)); ; {
 		var info infoJSON
 		err := body.Decode(&info)
 		if errors.Is(err, io.EOF) {
@@ -83,7 +83,7 @@ func readStatus(response *http.Response, wanted []string) (map[string]Status, er
 		}
 		got[info.Cid] = info.status()
 	}
-	if said := trailerOf(response); said != "" {
+	if said := trailerOf(a.Response); said != "" {
 		return nil, fmt.Errorf("the answer broke off: %s", said)
 	}
 	for _, id := range wanted {
@@ -106,9 +106,9 @@ func trailerOf(response *http.Response) string {
 
 // Health returns nil if one of the peers answers.
 func (c *Client) Health(ctx context.Context) error {
-	return c.ask(ctx, question{http.MethodGet, "/health", "", func(response *http.Response) error {
-		if response.StatusCode != http.StatusNoContent {
-			return fmt.Errorf("it is not a peer: its health is %s", response.Status)
+	return c.ask(ctx, question{http.MethodGet, "/health", "", func(a answer) error {
+		if a.StatusCode != http.StatusNoContent {
+			return fmt.Errorf("it is not a peer: its health is %s", a.Status)
 		}
 		return nil
 	}})
@@ -122,14 +122,14 @@ var errNoAddresses = errors.New("its IPFS daemon has no addresses")
 // heard of. There are none only with an error.
 func (c *Client) Addresses(ctx context.Context) ([]string, error) {
 	var found []string
-	err := c.ask(ctx, question{http.MethodGet, "/id", "", func(response *http.Response) error {
+	err := c.ask(ctx, question{http.MethodGet, "/id", "", func(a answer) error {
 		var id struct {
 			IPFS struct {
 				Addresses []string `json:"addresses"`
 				Error     string   `json:"error"`
 			} `json:"ipfs"`
 		}
-		if err := readObject(response, &id); err != nil {
+		if err := readObject(a, &id); err != nil {
 			return err
 		}
 		found = infoJSON{Peers: map[string]peerJSON{"": {Addresses: id.IPFS.Addresses}}}.addresses([]string{""})

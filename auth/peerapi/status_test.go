@@ -202,12 +202,13 @@ func TestStatusThatBreaksOff(t *testing.T) {
 	recorded := record(t, url+"/pins?cids="+strings.Join(cids, ","))
 	lines := strings.SplitAfter(recorded, "\n")
 	for name, answer := range map[string]http.HandlerFunc{
-		"no error":      says(200, recorded),
-		"cut":           says(200, recorded[:len(recorded)-20]),
-		"cut at a line": says(200, lines[0]+lines[1]),
-		"nothing":       says(204, ""),
-		"empty":         says(200, ""),
-		"another CID":   says(200, recorded+strings.Replace(lines[0], recorded[8:20], "bafybeiother", 1)),
+		"no error":       says(200, recorded),
+		"cut":            says(200, recorded[:len(recorded)-20]),
+		"cut at a line":  says(200, lines[0]+lines[1]),
+		"nothing":        says(204, ""),
+		"empty":          says(200, ""),
+		"instead of one": says(200, lines[0]+lines[1]+strings.Replace(lines[2], lines[2][8:20], "bafybeiother", 1)),
+		"another CID":    says(200, recorded+strings.Replace(lines[0], recorded[8:20], "bafybeiother", 1)),
 		"error": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Trailer", streamError)
 			_, _ = io.WriteString(w, recorded)

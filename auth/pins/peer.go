@@ -1,13 +1,21 @@
 package pins
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
-// MaxStatus is how many CIDs a Peer is asked for at a time.
-const MaxStatus = 100
+const (
+	// MaxStatus is how many CIDs a Peer is asked for at a time.
+	MaxStatus = 100
+	// SettleTime is how long what a peer was asked may take effect after the asking has
+	// ended.
+	SettleTime = time.Minute
+)
 
 // Peer is the cluster, through whichever of its peers answers. Methods are safe for
 // concurrent use, and bound their time: what one has asked for takes effect within
-// settleTime after it has returned, also if it returned an error, or never. An error means
+// SettleTime after it has returned, also if it returned an error, or never. An error means
 // that the outcome is not known.
 type Peer interface {
 	// Pin makes the cluster hold a CID with the gateway's mark (metadata gateway=<name>). It

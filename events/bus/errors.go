@@ -21,6 +21,8 @@ var (
 	// ErrNotOurs says that there is a stream or a consumer of our name that is not
 	// this cluster's.
 	ErrNotOurs = errors.New("not ours")
+	// ErrTooOld says that a server lacks what consumers need of it.
+	ErrTooOld = errors.New("NATS is too old")
 )
 
 // Codes of JetStream's errors that its client has no names for.
@@ -33,9 +35,9 @@ const (
 	codeMaxBytesRequired    jetstream.ErrorCode = 10113
 )
 
-// explain says what was done when err happened, and what kind of error it is. start
-// is when it began.
-func (b *Bus) explain(err error, start time.Time, format string, args ...any) error {
+// Explain says what was done when err happened, and what kind of error it is: one that matches
+// ErrNoJetStream, ErrNoStorage or ErrNoRights where that is the reason. start is when it began.
+func (b *Bus) Explain(err error, start time.Time, format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),

@@ -55,7 +55,7 @@ func (p *Publisher) Publish(ctx context.Context, batch []Message, through time.T
 	})
 	if err != nil {
 		p.announced = false
-		return p.bus.explain(err, start, "publishing %d events of shard %d", len(batch), p.shard)
+		return p.bus.Explain(err, start, "publishing %d events of shard %d", len(batch), p.shard)
 	}
 	p.stored = p.last
 	if through.After(p.through) {
@@ -123,7 +123,7 @@ func (b *Bus) publish(ctx context.Context, h Header, data []byte, id string) err
 	start := time.Now()
 	_, err := b.js.PublishMsg(ctx, b.message(h, data), jetstream.WithMsgID(id), jetstream.WithExpectStream(b.Stream()))
 	if err != nil {
-		return b.explain(err, start, "publishing a %s of shard %d", h.Kind, h.Shard)
+		return b.Explain(err, start, "publishing a %s of shard %d", h.Kind, h.Shard)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (b *Bus) AskReplay(ctx context.Context, shard int, from, to time.Time) (str
 		return "", fmt.Errorf("asking for a replay of shard %d: %w", shard, ErrNoRelay)
 	}
 	if err != nil {
-		return "", b.explain(err, start, "asking for a replay of shard %d", shard)
+		return "", b.Explain(err, start, "asking for a replay of shard %d", shard)
 	}
 	var answer replayAnswer
 	if err := json.Unmarshal(msg.Data, &answer); err != nil {
@@ -128,7 +128,7 @@ func (r *Replay) Publish(ctx context.Context, batch []Message) error {
 		return r.bus.publishAsync(r.header, m)
 	})
 	if err != nil {
-		return r.bus.explain(err, start, "replaying shard %d", r.header.Shard)
+		return r.bus.Explain(err, start, "replaying shard %d", r.header.Shard)
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func (b *Bus) Again(ctx context.Context, shard int, batch []Message) error {
 			jetstream.WithMsgID(fmt.Sprintf("%s@%s.%d", m.ID, run, n)), jetstream.WithExpectStream(b.Stream()))
 	})
 	if err != nil {
-		return b.explain(err, start, "telling events of shard %d again", shard)
+		return b.Explain(err, start, "telling events of shard %d again", shard)
 	}
 	return nil
 }

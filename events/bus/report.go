@@ -112,7 +112,7 @@ func (b *Bus) reportConsumers(ctx context.Context, report *Report) error {
 		}
 	}
 	if err := list.Err(); err != nil {
-		return b.explain(err, start, "listing the consumers of the stream %s", b.Stream())
+		return b.Explain(err, start, "listing the consumers of the stream %s", b.Stream())
 	}
 	dead, err := b.look(ctx, b.DeadStream())
 	if err != nil {
@@ -120,7 +120,7 @@ func (b *Bus) reportConsumers(ctx context.Context, report *Report) error {
 	}
 	info, err := dead.Info(ctx, jetstream.WithSubjectFilter(b.DeadSubject("*")))
 	if err != nil {
-		return b.explain(err, start, "looking at the stream %s", b.DeadStream())
+		return b.Explain(err, start, "looking at the stream %s", b.DeadStream())
 	}
 	report.Dead = make(map[string]uint64)
 	for subject, n := range info.State.Subjects {

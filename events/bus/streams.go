@@ -91,7 +91,7 @@ func (b *Bus) look(ctx context.Context, name string) (jetstream.Stream, error) {
 	start := time.Now()
 	stream, err := b.js.Stream(ctx, name)
 	if err != nil {
-		return nil, b.explain(err, start, "looking for the stream %s", name)
+		return nil, b.Explain(err, start, "looking for the stream %s", name)
 	}
 	return stream, nil
 }
@@ -162,7 +162,7 @@ func (b *Bus) create(ctx context.Context, cfg jetstream.StreamConfig) error {
 	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
 		return fmt.Errorf("making the stream %s: somebody else makes it: %w", cfg.Name, err)
 	}
-	return b.explain(err, start, "making the stream %s", cfg.Name)
+	return b.Explain(err, start, "making the stream %s", cfg.Name)
 }
 
 // update changes a stream. If it cannot get more copies by itself it keeps those it has.
@@ -177,7 +177,7 @@ func (b *Bus) update(ctx context.Context, there, wanted jetstream.StreamConfig) 
 		_, err = b.js.UpdateStream(ctx, wanted)
 	}
 	if err != nil {
-		return b.explain(err, start, "giving the stream %s its limits", wanted.Name)
+		return b.Explain(err, start, "giving the stream %s its limits", wanted.Name)
 	}
 	logger.Infof("the stream %s has got other limits: %d replicas, %s, %d bytes", wanted.Name, wanted.Replicas, wanted.MaxAge, wanted.MaxBytes)
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -24,6 +25,9 @@ const (
 	DefaultAskAgain = time.Minute
 )
 
+// minTakeover is the shortest Takeover: a request to NATS may take some of it.
+const minTakeover = time.Second
+
 // Options are what a Consumer works with.
 type Options struct {
 	// Bus is the connection to NATS. A Consumer does not close it.
@@ -36,7 +40,9 @@ type Options struct {
 	// Handler handles one event. It is never called twice at a time for events of one
 	// shard. An error that matches ErrRefused puts the event aside at once, one that
 	// matches ErrUnavailable has it tried again for ever, and any other until Attempts
-	// have failed. Events of all shards wait meanwhile.
+	// have failed. Events of all shards wait meanwhile. It may take longer than Takeover:
+	// no other process takes over while it runs, nor if it never returns, so it should not
+	// wait for ever. Between two attempts another one may.
 	Handler func(ctx context.Context, e events.Event) error
 	// Since is when a new consumer begins: what was written after that is handed to it,
 	// also when it is not in the stream any more. Zero begins with what is in the stream,
@@ -51,7 +57,7 @@ type Options struct {
 	// newer. 0 means DefaultRemember.
 	Remember int
 	// Takeover is how long a process may be silent before another one takes its place, from
-	// a second on. 0 means DefaultTakeover.
+	// a second on. One whose handler runs is not silent. 0 means DefaultTakeover.
 	Takeover time.Duration
 	// AskAgain is how long a Consumer waits for a replay to go on before it asks again, at
 	// first; then twice as long each time, up to 16 times. 0 means DefaultAskAgain.
@@ -79,6 +85,9 @@ type Consumer struct {
 	opts  Options
 	told  *lru.Cache[string, events.Version] // the newest version of each key that was handled
 	stats counters
+	calls calls
+	// warned is when it was said last that messages were superseded, in nanoseconds.
+	warned atomic.Int64
 }
 
 // New makes a Consumer. It does nothing until Run.
@@ -88,6 +97,8 @@ func New(opts Options) (*Consumer, error) {
 		return nil, errors.New("a consumer needs a bus, a state and a handler")
 	case !regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString(opts.Name):
 		return nil, fmt.Errorf("the name %q cannot be used for a consumer: use at most 64 letters, digits, dashes and underscores", opts.Name)
+	case opts.Takeover != 0 && opts.Takeover < minTakeover:
+		return nil, fmt.Errorf("another process cannot take over after %s: use %s or more, or 0 for %s", opts.Takeover, minTakeover, DefaultTakeover)
 	}
 	for _, o := range []struct {
 		n *int
@@ -97,7 +108,7 @@ func New(opts Options) (*Consumer, error) {
 			*o.n = o.d
 		}
 	}
-	if opts.Takeover <= 0 {
+	if opts.Takeover == 0 {
 		opts.Takeover = DefaultTakeover
 	}
 	if opts.AskAgain <= 0 {

@@ -93,6 +93,12 @@ func TestConsumerOfSomebodyElse(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	b := connect(t, natstest.Start(t, 1))
 	var tb table
+	for takeover, want := range map[time.Duration]string{0: "", time.Second: "", time.Second - 1: "after 999.999999ms: use 1s or more", -time.Minute: "after -1m0s: use 1s or more"} {
+		_, err := consume.New(consume.Options{Bus: b, Name: "c", State: &memory{}, Handler: tb.handle, Takeover: takeover})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("Takeover %s: %v, want %q", takeover, err, want)
+		}
+	}
 	for _, o := range []consume.Options{
 		{Name: "c", State: &memory{}, Handler: tb.handle}, {Bus: b, Name: "c", Handler: tb.handle}, {Bus: b, Name: "c", State: &memory{}},
 		{Bus: b, State: &memory{}, Handler: tb.handle}, {Bus: b, Name: "a.b", State: &memory{}, Handler: tb.handle},

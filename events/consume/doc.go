@@ -15,8 +15,8 @@
 // guarantee.
 //
 // Any number of processes may consume under one name. One works at a time, and another
-// takes its place when it is silent. For a moment both may work: what was said of
-// handlers covers that.
+// takes its place when it is silent, which it is not while its handler runs. When NATS
+// cannot hear it, both may work for a moment: what was said of handlers covers that.
 //
 // An event that cannot be read or handled is put aside, as a DeadLetter, and the
 // consumer goes on. It may be put aside twice. Outages do not end it.

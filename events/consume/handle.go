@@ -45,7 +45,7 @@ func (c *Consumer) handle(ctx context.Context, msg jetstream.Msg, again bool) er
 func (c *Consumer) attempt(ctx context.Context, e events.Event) error {
 	wait := firstPause
 	for n := 1; ; n++ {
-		err := c.opts.Handler(ctx, e)
+		err := c.call(ctx, e)
 		unavailable := errors.Is(err, ErrUnavailable)
 		if err == nil || errors.Is(err, ErrRefused) || n >= c.opts.Attempts && !unavailable {
 			return err

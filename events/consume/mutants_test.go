@@ -53,6 +53,14 @@ var mutants = []struct {
 		"the stream is not read again", "TestStateSetBack", "*_test.go",
 		overlay.Edit{File: "work.go", Old: `(v == jump || s.Seq == 0) && looked`, New: `s.Seq == 0 && looked`},
 	},
+	{
+		"another process takes over from a slow handler", "TestSlowHandler", "*_test.go",
+		overlay.Edit{File: "stay.go", Old: `err := r.reader.keep()`, New: `err := error(nil)`},
+	},
+	{
+		"messages of an earlier epoch are not counted", "TestSuperseded", "*_test.go",
+		overlay.Edit{File: "superseded.go", Old: `r.stats.superseded.Add(1)`, New: ``},
+	},
 }
 
 // TestPlantedBugsAreFound builds the code with one bug after the other, all of them with

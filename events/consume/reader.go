@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
 )
 
 const (
@@ -20,6 +22,8 @@ const (
 	maxPending = 16 * maxFetch
 	// maxWait is how long a request for messages may wait at the server.
 	maxWait = 2 * time.Second
+	// keepWait is how long a request may wait that asks for no message.
+	keepWait = 10 * time.Millisecond
 	// requestTimeout is how long a request about the consumer may take.
 	requestTimeout = 10 * time.Second
 )
@@ -37,12 +41,15 @@ type reader struct {
 }
 
 // open looks for the stream, which whoever tells events makes, and makes the consumer if it
-// is missing.
+// is missing. A server that is too old for it is refused: the error matches bus.ErrTooOld.
 func (r *reader) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*requestTimeout)
 	defer cancel()
 	stream, err := r.c.opts.Bus.Find(ctx)
 	if err != nil {
+		return err
+	}
+	if err := r.c.opts.Bus.CheckVersion(); err != nil {
 		return err
 	}
 	r.stream, r.made = stream, stream.CachedInfo().Created
@@ -68,6 +75,7 @@ func (r *reader) ensure(ctx context.Context) error {
 		PriorityGroups: []string{group},
 		PinnedTTL:      r.c.opts.Takeover,
 	}
+	start := time.Now()
 	there, err := r.stream.Consumer(ctx, r.c.opts.Name)
 	if err == nil {
 		cfg := there.CachedInfo().Config
@@ -79,14 +87,15 @@ func (r *reader) ensure(ctx context.Context) error {
 			return nil
 		}
 	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("looking for %s: %w", what, err)
+		return r.c.opts.Bus.Explain(err, start, "looking for %s", what)
 	}
+	start = time.Now()
 	made, err := r.stream.CreateOrUpdateConsumer(ctx, wanted)
 	if err != nil {
-		return fmt.Errorf("making %s: %w", what, err)
+		return r.c.opts.Bus.Explain(err, start, "making %s", what)
 	}
 	if made.CachedInfo().Config.PriorityPolicy != jetstream.PriorityPolicyPinned {
-		return fmt.Errorf("making %s: the NATS servers cannot give the messages to one process at a time, which takes version 2.11", what)
+		return fmt.Errorf("making %s: %w: a server cannot give the messages to one process at a time: use %s or later for all", what, bus.ErrTooOld, bus.ConsumerVersion)
 	}
 	r.consumer = made
 	return nil
@@ -105,6 +114,21 @@ func (r *reader) fetch(size int) (jetstream.MessageBatch, error) {
 	return batch, nil
 }
 
+// keep has this process stay the one that gets the messages. Only a request for messages tells
+// that it is there: this one gets none, as none is as small as it asks for.
+func (r *reader) keep() error {
+	batch, err := r.consumer.Fetch(1, jetstream.FetchMaxBytes(1), jetstream.FetchMaxWait(keepWait), jetstream.FetchPriorityGroup(group))
+	if err == nil {
+		for range batch.Messages() {
+		}
+		err = batch.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("staying the process that receives as %s: %w", r.c.opts.Name, err)
+	}
+	return nil
+}
+
 // check returns an error if the consumer is not there, or the stream is not the one that
 // it was. That this cannot be seen now is said, and no error. A consumer that is ahead
 // of the stream, which has lost its end, reads all of it again: nobody knows how much of
@@ -112,13 +136,14 @@ func (r *reader) fetch(size int) (jetstream.MessageBatch, error) {
 func (r *reader) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	start := time.Now()
 	consumer, err := r.consumer.Info(ctx)
 	if err != nil {
-		return r.unclear("looking at the consumer", err)
+		return r.unclear(r.c.opts.Bus.Explain(err, start, "looking at the consumer"))
 	}
 	stream, err := r.stream.Info(ctx)
 	if err != nil {
-		return r.unclear("looking at the stream", err)
+		return r.unclear(r.c.opts.Bus.Explain(err, start, "looking at the stream"))
 	}
 	r.said = ""
 	if !stream.Created.Equal(r.made) {
@@ -126,20 +151,20 @@ func (r *reader) check(ctx context.Context) error {
 	}
 	if last := stream.State.LastSeq; consumer.Delivered.Stream > last {
 		logger.Warnf("the stream %s ends at %d, and has lost what consumer %s has read behind that: it reads all of it again", stream.Config.Name, last, r.c.opts.Name)
-		return r.unclear("reading the stream from its beginning", r.reset(ctx, 1))
+		return r.unclear(r.reset(ctx, 1))
 	}
 	return nil
 }
 
 // unclear returns an error only if it says that the stream or the consumer is gone. Of
 // others it says each once.
-func (r *reader) unclear(what string, err error) error {
+func (r *reader) unclear(err error) error {
 	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("%s: %w", what, err)
+		return err
 	}
 	if err != nil && err.Error() != r.said {
 		r.said = err.Error()
-		logger.Warnf("consumer %s may receive nothing now: %s: %s", r.c.opts.Name, what, err)
+		logger.Warnf("consumer %s may receive nothing now: %s", r.c.opts.Name, err)
 	}
 	return nil
 }
@@ -149,29 +174,37 @@ func (r *reader) unclear(what string, err error) error {
 func (r *reader) rewind(ctx context.Context, after uint64) (first uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	start := time.Now()
 	stream, err := r.stream.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("looking at the stream: %w", err)
+		return 0, r.c.opts.Bus.Explain(err, start, "looking at the stream")
 	}
 	consumer, err := r.consumer.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("looking at the consumer: %w", err)
+		return 0, r.c.opts.Bus.Explain(err, start, "looking at the consumer")
 	}
 	return stream.State.FirstSeq, r.reset(ctx, min(after, consumer.AckFloor.Stream)+1)
 }
 
 // reset has the stream read from a place on.
 func (r *reader) reset(ctx context.Context, seq uint64) error {
-	if _, err := r.stream.ResetConsumerToSequence(ctx, r.c.opts.Name, seq); err != nil {
-		return fmt.Errorf("reading the stream again: %w", err)
+	start := time.Now()
+	_, err := r.stream.ResetConsumerToSequence(ctx, r.c.opts.Name, seq)
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = r.c.opts.Bus.Explain(err, start, "reading the stream again")
+	if errors.Is(err, context.DeadlineExceeded) { // another server may have to answer than that of this connection
+		return fmt.Errorf("%w: a NATS before %s does not answer that", err, bus.ConsumerVersion)
+	}
+	return err
 }
 
 // release lets another process, or this one again, receive at once.
 func (r *reader) release(ctx context.Context) error {
+	start := time.Now()
 	if err := r.stream.UnpinConsumer(ctx, r.c.opts.Name, group); err != nil {
-		return fmt.Errorf("leaving the consumer %s to another process: %w", r.c.opts.Name, err)
+		return r.c.opts.Bus.Explain(err, start, "leaving the consumer %s to another process", r.c.opts.Name)
 	}
 	return nil
 }

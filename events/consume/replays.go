@@ -108,7 +108,7 @@ func (r *run) answered(got answer) {
 // handleReplay handles an event that is told again.
 func (r *run) handleReplay(ctx context.Context, i int, it item) error {
 	h, sr := it.header, &r.shards[i]
-	if h.Epoch < r.state.Shards[i].Epoch {
+	if r.isSuperseded(i, it, h.Epoch) {
 		return nil
 	}
 	p := sr.replay(h.Replay)
@@ -129,9 +129,9 @@ func (r *run) handleReplay(ctx context.Context, i int, it item) error {
 
 // handleReplayed notes the end of a replay. Only one that was asked for counts, as only
 // of that it is known that it was read after what is missing was written.
-func (r *run) handleReplayed(i int, m events.Replayed) {
+func (r *run) handleReplayed(i int, it item, m events.Replayed) {
 	sr := &r.shards[i]
-	if m.Epoch < r.state.Shards[i].Epoch {
+	if r.isSuperseded(i, it, m.Epoch) {
 		return
 	}
 	p := sr.replay(m.Replay)

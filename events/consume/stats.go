@@ -8,6 +8,10 @@ type Stats struct {
 	Handled uint64
 	// Dropped are the events that were not newer than what was handled.
 	Dropped uint64
+	// Superseded are the messages of an earlier epoch than was seen, as of a relay that did
+	// not know yet that another one has its shard. They were dropped. The other one tells
+	// the same events.
+	Superseded uint64
 	// Dead are the events that were put aside, of which Unknown are of types that this
 	// build does not know, and Malformed are none.
 	Dead, Unknown, Malformed uint64
@@ -24,14 +28,14 @@ type Stats struct {
 }
 
 type counters struct {
-	handled, dropped, dead, unknown, malformed, gaps, lookedAgain, late, asked, replays, retries atomic.Uint64
+	handled, dropped, superseded, dead, unknown, malformed, gaps, lookedAgain, late, asked, replays, retries atomic.Uint64
 }
 
 // Stats returns what the Consumer has done. It may be called at any time.
 func (c *Consumer) Stats() Stats {
 	s := &c.stats
 	return Stats{
-		Handled: s.handled.Load(), Dropped: s.dropped.Load(),
+		Handled: s.handled.Load(), Dropped: s.dropped.Load(), Superseded: s.superseded.Load(),
 		Dead: s.dead.Load(), Unknown: s.unknown.Load(), Malformed: s.malformed.Load(),
 		Gaps: s.gaps.Load(), LookedAgain: s.lookedAgain.Load(), Late: s.late.Load(),
 		Asked: s.asked.Load(), Replays: s.replays.Load(), Retries: s.retries.Load(),

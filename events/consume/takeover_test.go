@@ -13,9 +13,9 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/natstest"
 )
 
-// TestTakeover shows that the messages that a process has received and not handled are
-// handled by the one that takes its place: in order, and without a relay that could tell
-// them again.
+// TestTakeover shows that the messages that a process has received and not handled when it
+// is cut off are handled by the one that takes its place: in order, and without a relay that
+// could tell them again.
 func TestTakeover(t *testing.T) {
 	cluster := natstest.Start(t, 1)
 	b := connect(t, cluster)
@@ -26,9 +26,11 @@ func TestTakeover(t *testing.T) {
 	var tb table
 	stuck := make(chan struct{})
 	calls := 0
-	start(t, connect(t, cluster), "c", m, &tb, func(o *consume.Options) {
+	first := connect(t, cluster)
+	start(t, first, "c", m, &tb, func(o *consume.Options) {
 		o.Handler = func(ctx context.Context, e events.Event) error {
 			if calls++; calls == 100 {
+				first.JetStream().Conn().Close()
 				close(stuck)
 				<-t.Context().Done() // it hangs until the end of the test
 				return t.Context().Err()
@@ -44,6 +46,53 @@ func TestTakeover(t *testing.T) {
 	}
 	if tb.older > 0 {
 		t.Errorf("it was handed %d events after newer ones", tb.older)
+	}
+}
+
+// TestSlowHandler shows that no other process is handed anything while a handler takes longer
+// than Takeover, that this is said, and that nothing is handled twice after it.
+func TestSlowHandler(t *testing.T) {
+	cluster := natstest.Start(t, 1)
+	b := connect(t, cluster)
+	truth := tell(t, b.NewPublisher(0, 1, time.Now()), cids(50)...)
+	var slow, other table
+	m := &memory{}
+	said := warnings(t)
+	slowed, release := make(chan struct{}), make(chan struct{})
+	calls := 0
+	start(t, connect(t, cluster), "c", m, &slow, func(o *consume.Options) {
+		o.Handler = func(ctx context.Context, e events.Event) error {
+			if calls++; calls == 10 {
+				close(slowed)
+				<-release
+			}
+			return slow.handle(ctx, e)
+		}
+	})
+	<-slowed
+	heir := start(t, connect(t, cluster), "c", m, &other, nil)
+	eventually(t, func() string { return lacks(said(), "consumer c waits for its handler, which has not returned for") })
+	long := time.NewTimer(2 * takeover) // another process would have taken over long ago
+	defer long.Stop()
+	for waits := true; waits; {
+		select {
+		case <-long.C:
+			waits = false
+		case <-time.After(takeover / 10):
+			waits = other.empty() != ""
+		}
+	}
+	close(release)
+	if other.empty() == "" {
+		t.Fatal("another process was handed events")
+	}
+	eventually(t, func() string { return slow.differs(truth) })
+	eventually(t, func() string { return acknowledged(t, b, "c") })
+	if s := heir.Stats(); s != (consume.Stats{}) {
+		t.Errorf("the other process has done %+v", s)
+	}
+	if slow.again+slow.older > 0 {
+		t.Errorf("%d events were handled again, %d after newer ones", slow.again, slow.older)
 	}
 }
 

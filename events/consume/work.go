@@ -34,6 +34,7 @@ func (r *run) work(ctx context.Context, batch []jetstream.Msg) (after uint64, ag
 	if err != nil {
 		return 0, false, err
 	}
+	stop := r.stay()
 	var handled [events.Shards]int
 	var g errgroup.Group
 	g.SetLimit(r.opts.Workers)
@@ -46,6 +47,7 @@ func (r *run) work(ctx context.Context, batch []jetstream.Msg) (after uint64, ag
 		}
 	}
 	failed := g.Wait()
+	stop()
 	for i, n := range handled {
 		for _, it := range parts[i][:n] {
 			done = append(done, it.msg)
@@ -137,7 +139,7 @@ func (r *run) handleMessage(ctx context.Context, i int, it item) (bool, error) {
 	s := r.state.Shards[i]
 	switch h := it.header; h.Kind {
 	case bus.KindEvent:
-		return r.follow(i, it, s.event(h.Epoch, h.N), func() error {
+		return r.follow(i, it, h.Epoch, s.event(h.Epoch, h.N), func() error {
 			if err := r.handle(ctx, it.msg, false); err != nil {
 				return err
 			}
@@ -149,13 +151,13 @@ func (r *run) handleMessage(ctx context.Context, i int, it item) (bool, error) {
 		if err != nil || m.Shard != i {
 			return false, misplaced(err, m.Shard, i)
 		}
-		return r.follow(i, it, s.manifest(m), func() error { s.takeManifest(m); return nil })
+		return r.follow(i, it, m.Epoch, s.manifest(m), func() error { s.takeManifest(m); return nil })
 	case bus.KindResume:
 		m, err := events.ParseResume(it.msg.Data())
 		if err != nil || m.Shard != i {
 			return false, misplaced(err, m.Shard, i)
 		}
-		return r.follow(i, it, s.resume(m), func() error { s.takeResume(m); return nil })
+		return r.follow(i, it, m.Epoch, s.resume(m), func() error { s.takeResume(m); return nil })
 	case bus.KindReplay:
 		return true, r.handleReplay(ctx, i, it)
 	case bus.KindReplayed:
@@ -163,7 +165,7 @@ func (r *run) handleMessage(ctx context.Context, i int, it item) (bool, error) {
 		if err != nil || m.Shard != i {
 			return false, misplaced(err, m.Shard, i)
 		}
-		r.handleReplayed(i, m)
+		r.handleReplayed(i, it, m)
 		return true, nil
 	case bus.KindAgain:
 		return true, r.handle(ctx, it.msg, true)
@@ -175,13 +177,14 @@ func (r *run) handleMessage(ctx context.Context, i int, it item) (bool, error) {
 	}
 }
 
-// follow takes a message by the verdict on it. After a jump it has the stream read again
+// follow takes a message of an epoch by the verdict on it. After a jump it has the stream read again
 // once; what is not there then is missing. It does so, too, before the first message of a
 // shard in a stream: earlier ones may have been delivered to another process.
-func (r *run) follow(i int, it item, v verdict, take func() error) (bool, error) {
+func (r *run) follow(i int, it item, epoch int64, v verdict, take func() error) (bool, error) {
 	s, looked := r.state.Shards[i], r.shards[i].looked
 	switch {
 	case v == old:
+		r.isSuperseded(i, it, epoch)
 		return true, nil
 	case (v == jump || s.Seq == 0) && looked != s.position():
 		return false, nil

@@ -23,6 +23,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long tests wait for what must come.
 const patience = 5 * time.Minute
 
+// takeover is the Takeover of their consumers.
+const takeover = 3 * time.Second
+
 func must(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
@@ -272,7 +275,7 @@ func start(t *testing.T, b *bus.Bus, name string, m *memory, tb *table, change f
 	t.Helper()
 	opts := consume.Options{
 		Bus: b, Name: name, State: m, Handler: tb.handle,
-		Workers: 4, Takeover: 3 * time.Second, AskAgain: 2 * time.Second,
+		Workers: 4, Takeover: takeover, AskAgain: 2 * time.Second,
 	}
 	if change != nil {
 		change(&opts)

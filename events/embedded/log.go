@@ -10,11 +10,13 @@ import (
 
 var logger = logging.Logger("events")
 
-// serverLog passes what a server logs on to our logger. It keeps why a start failed,
-// which the server tells nobody else, instead of ending the process.
+// serverLog passes what a server logs on to our logger. Where a server would end the
+// process, it keeps the reason while the server starts, which tells it nobody else, and logs
+// it as an error later.
 type serverLog struct {
-	mu    sync.Mutex
-	fatal error // the first one
+	mu      sync.Mutex
+	fatal   error // the first one
+	started bool
 }
 
 // Noticef implements server.Logger. Who wants to know how a server starts and stops
@@ -47,14 +49,18 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fatal == nil {
+	switch {
+	case l.started:
+		logger.Errorf("the NATS server of this process cannot go on: "+format, v...)
+	case l.fatal == nil:
 		l.fatal = err
 	}
 }
 
-// failure returns why the server could not go on, nil if it could.
-func (l *serverLog) failure() error {
+// start ends the start of the server, and returns why that has failed, nil if it has not.
+func (l *serverLog) start() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.started = l.fatal == nil
 	return l.fatal
 }

@@ -91,7 +91,7 @@ func (s *Server) run(ctx context.Context, opts *server.Options) error {
 	log := &serverLog{}
 	nats.SetLogger(log, false, false)
 	nats.Start()
-	if err = s.explain(log.failure()); err == nil && ctx.Err() != nil {
+	if err = s.explain(log.start()); err == nil && ctx.Err() != nil {
 		err = fmt.Errorf("starting NATS in %s: %w", s.folder, context.Cause(ctx))
 	}
 	if err != nil {

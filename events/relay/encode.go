@@ -12,10 +12,10 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
-// encode returns the messages of facts, and how many of them cannot be told: no retry
-// would help.
-func (r *Relay) encode(facts []state.Event) (batch []bus.Message, failed uint64) {
-	batch = make([]bus.Message, 0, len(facts))
+// encode returns the messages of facts, without those that cannot be told: no retry would
+// help.
+func (r *Relay) encode(facts []state.Event) []bus.Message {
+	batch := make([]bus.Message, 0, len(facts))
 	for _, fact := range facts {
 		e, err := Wire(r.opts.Cluster, fact)
 		var data []byte
@@ -23,13 +23,34 @@ func (r *Relay) encode(facts []state.Event) (batch []bus.Message, failed uint64)
 			data, err = e.Encode()
 		}
 		if err != nil {
-			logger.Errorf("passing over an event of %s that cannot be told: %s", about(fact), err)
-			failed++
+			r.passOver(fact, err)
 			continue
 		}
 		batch = append(batch, bus.Message{ID: e.ID(), At: timeOf(fact.At), Data: data})
 	}
-	return batch, failed
+	return batch
+}
+
+// maxPassed is how many rows a Relay remembers that cannot be told. There are none but by a
+// bug.
+const maxPassed = 1 << 10
+
+// row names a row of a feed.
+type row struct {
+	about string
+	kind  state.EventKind
+	at    state.Revision
+}
+
+// passOver counts a fact that cannot be told, and says so: once, however often its row is
+// read by this process, as it is with each retry of its batch and each replay.
+func (r *Relay) passOver(fact state.Event, why error) {
+	passed := row{about(fact), fact.Kind, fact.At}
+	if said, _ := r.passed.ContainsOrAdd(passed, struct{}{}); said {
+		return
+	}
+	r.stats.malformed.Add(1)
+	logger.Errorf("passing over an event of %s that cannot be told: %s", passed.about, why)
 }
 
 func about(fact state.Event) string {

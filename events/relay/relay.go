@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	logging "github.com/ipfs/go-log/v2"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
@@ -18,6 +19,9 @@ var logger = logging.Logger("events")
 
 // DefaultLeaseTTL is the default of Options.LeaseTTL.
 const DefaultLeaseTTL = 15 * time.Second
+
+// minLeaseTTL is the shortest LeaseTTL: a write to the database may take some of it.
+const minLeaseTTL = time.Second
 
 // sayEvery is how often it is said that events cannot be told.
 const sayEvery = time.Minute
@@ -48,6 +52,8 @@ type Options struct {
 type Relay struct {
 	opts  Options
 	stats counters
+	// passed are rows that cannot be told, and that was said of.
+	passed *lru.Cache[row, struct{}]
 	// mu guards when it was said last that something could not be published.
 	mu   sync.Mutex
 	said time.Time
@@ -58,16 +64,23 @@ func New(opts Options) (*Relay, error) {
 	if opts.Events == nil || opts.Bus == nil || opts.Cluster == "" || opts.Holder == "" {
 		return nil, errors.New("a relay needs events, a bus, and the names of the cluster and of its process")
 	}
+	if opts.LeaseTTL != 0 && opts.LeaseTTL < minLeaseTTL {
+		return nil, fmt.Errorf("a lease of %s cannot be used: use %s or more, or 0 for %s", opts.LeaseTTL, minLeaseTTL, DefaultLeaseTTL)
+	}
 	if opts.Mine == nil {
 		opts.Mine = func(int) (bool, int) { return true, 1 }
 	}
 	if opts.Listen == nil {
 		opts.Listen = func(int) func() { return func() {} }
 	}
-	if opts.LeaseTTL <= 0 {
+	if opts.LeaseTTL == 0 {
 		opts.LeaseTTL = DefaultLeaseTTL
 	}
-	return &Relay{opts: opts}, nil
+	passed, err := lru.New[row, struct{}](maxPassed)
+	if err != nil {
+		return nil, fmt.Errorf("making the memory of a relay: %w", err)
+	}
+	return &Relay{opts: opts, passed: passed}, nil
 }
 
 // Run tells events until ctx ends, and then leaves its shards to others: what it is

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -298,5 +299,12 @@ func TestReplays(t *testing.T) {
 func TestNew(t *testing.T) {
 	if _, err := relay.New(relay.Options{Events: newFakeEvents(), Cluster: "test", Holder: "a"}); err == nil {
 		t.Error("a relay without a bus was made")
+	}
+	b := connect(t, natstest.Start(t, 1))
+	for ttl, want := range map[time.Duration]string{0: "", time.Second: "", time.Second - 1: "a lease of 999.999999ms cannot be used: use 1s or more", -time.Minute: "a lease of -1m0s"} {
+		_, err := relay.New(relay.Options{Events: newFakeEvents(), Bus: b, Cluster: "test", Holder: "a", LeaseTTL: ttl})
+		if (err == nil) != (want == "") || !strings.Contains(errText(err), want) {
+			t.Errorf("LeaseTTL %s: %v, want %q", ttl, err, want)
+		}
 	}
 }

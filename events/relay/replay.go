@@ -129,8 +129,7 @@ func (r *replays) tell(ctx context.Context, q request) error {
 	replay := t.opts.Bus.NewReplay(t.shard, t.epoch, q.name, q.from, q.to)
 	told := 0
 	err := t.opts.Events.ReadEvents(ctx, t.shard, q.from, q.to, func(facts []state.Event) error {
-		batch, failed := t.encode(facts)
-		t.stats.malformed.Add(failed)
+		batch := t.encode(facts)
 		told += len(batch)
 		return replay.Publish(ctx, batch)
 	})

@@ -13,7 +13,7 @@ type Stats struct {
 	// Published are the events that the stream has acknowledged, Replayed those that were
 	// told again.
 	Published, Replayed uint64
-	// Malformed are the events that cannot be told, Failures the batches that could not
+	// Malformed are the rows of feeds that cannot be told, each counted once, Failures the batches that could not
 	// be published and were tried again.
 	Malformed, Failures uint64
 }

@@ -142,8 +142,7 @@ func (t *turn) renew(ctx context.Context) {
 func (t *turn) publish(ctx context.Context, facts []state.Event, through time.Time) error {
 	ctx, cancel := drained(ctx)
 	defer cancel()
-	batch, failed := t.encode(facts)
-	t.stats.malformed.Add(failed)
+	batch := t.encode(facts)
 	if len(batch) > 0 || through.After(t.publisher.Through()) {
 		if err := t.publisher.Publish(ctx, batch, through); err != nil {
 			t.fails(err)

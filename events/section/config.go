@@ -89,7 +89,7 @@ type Embedded struct {
 	Enabled bool
 	// Listen is the loopback address on which it listens, and a port: other programs on
 	// this machine connect to it without a password. Port 0 is a free one, another at each
-	// start.
+	// start, which the commands on events do not find.
 	Listen string
 	// MaxBytes is how much it may store, at least the two streams of MaxBytes
 	// each. 0 means as much as these.

@@ -36,6 +36,7 @@ type known struct {
 	targets  map[string]bool // of make
 	binaries map[string]bool // that make builds, as "bin/x"
 	service  *subcommand
+	gateway  *subcommand
 	ctl      *subcommand
 	compose  compose
 	// variables of the environment.
@@ -52,6 +53,7 @@ func readKnown(t *testing.T, pages []page) known {
 		targets:   makeTargets(string(makefile)),
 		binaries:  make(map[string]bool),
 		service:   readService(t),
+		gateway:   readGateway(t),
 		ctl:       readCtl(t),
 		compose:   readCompose(t),
 		variables: readVariables(t, pages),
@@ -123,6 +125,8 @@ func (k known) checkProgram(program string, args []string, strict bool) error {
 		return checkGo(args)
 	case "ipfs-cluster-service":
 		return k.service.check(args)
+	case "pin-gateway":
+		return k.gateway.check(args)
 	case "ipfs-cluster-ctl":
 		return k.ctl.check(args)
 	case "docker":

@@ -3,9 +3,12 @@ package docs
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/gateway"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/service"
 )
 
@@ -18,12 +21,25 @@ type subcommand struct {
 	below map[string]*subcommand
 }
 
-// readService asks the program itself, all the way down.
-func readService(t *testing.T, names ...string) *subcommand {
+// ourProgram is the Main of one of our commands.
+type ourProgram func(args []string, stdin io.Reader, stdout, stderr io.Writer) int
+
+func readService(t *testing.T) *subcommand {
 	t.Helper()
-	args := append(append([]string{"ipfs-cluster-service"}, names...), "--help")
+	return readProgram(t, service.Main, "ipfs-cluster-service")
+}
+
+func readGateway(t *testing.T) *subcommand {
+	t.Helper()
+	return readProgram(t, gateway.Main, "pin-gateway")
+}
+
+// readProgram asks the program itself, all the way down.
+func readProgram(t *testing.T, run ourProgram, program string, names ...string) *subcommand {
+	t.Helper()
+	args := append(append([]string{program}, names...), "--help")
 	var stdout, stderr bytes.Buffer
-	if code := service.Main(args, strings.NewReader(""), &stdout, &stderr); code != 0 {
+	if code := run(args, strings.NewReader(""), &stdout, &stderr); code != 0 {
 		t.Fatalf("%v: exit code %d: %s", args, code, stderr.String())
 	}
 	c := newSubcommand()
@@ -48,11 +64,11 @@ func readService(t *testing.T, names ...string) *subcommand {
 					c.below[name] = &subcommand{}
 					continue
 				}
-				c.below[name] = readService(t, append(names, name)...)
+				c.below[name] = readProgram(t, run, program, append(slices.Clone(names), name)...)
 			}
 		}
 	}
-	if len(names) == 0 && (len(c.below) < 3 || len(c.flags) < 5) {
+	if len(names) == 0 && (len(c.below) < 3 || len(c.flags) < 4) {
 		t.Fatalf("the help of %v was not understood: %+v", args, c)
 	}
 	return c

@@ -44,12 +44,22 @@ func kinds(all []events.Event) (out []string) {
 	return out
 }
 
+// checkSays fails the test unless a text has some parts.
+func checkSays(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("it does not say %q:\n%s", part, text)
+		}
+	}
+}
+
 // TestEvents: a user sees what becomes of a pin, by the commands of the page on events, and
 // again after a restart of everything that told it.
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	db, k := on(t, cqltest.Start(t)), startKubo(t)
-	cids := k.addBlocks(t, t.Name(), 2)
+	server, k := cqltest.Start(t), startKubo(t)
+	db, cids := on(t, server), k.addBlocks(t, t.Name(), 3)
 	vars, listen := tell(t)
 	p := newPeer(t, db, k, nil)
 	begin := func() {
@@ -87,6 +97,11 @@ func TestEvents(t *testing.T) {
 	if all := mustRun(t, p.service(t, byURL, "events", "replay", "--all")).stdout; all != "1 events told again\n" {
 		t.Errorf("replay --all says %q", all)
 	}
+	p.mustPin(t, cids[2], nil)
+	corruptRow(t, server.Session(t), db.keyspace, cids[1])
+	all := run(t, p.service(t, byURL, "events", "replay", "--all"))
+	checkRefused(t, all, "telling events again: 1 were told, and 1 could not be read")
+	checkSays(t, all.stderr, "passed over: the stored pin of "+cids[1]+" is corrupt")
 	if got := mustRun(t, p.service(t, byURL, "events", "replay", "--since", "1h")).stdout; !strings.HasSuffix(got, " events told again\n") || strings.HasPrefix(got, "0 ") {
 		t.Errorf("replay --since says %q", got)
 	}
@@ -104,12 +119,12 @@ func TestEvents(t *testing.T) {
 	if status.Since.IsZero() || len(status.Told) != 16 || len(status.Streams) != 2 || status.Streams[0].Messages < 5 {
 		t.Errorf("the status is %+v", status)
 	}
-	text := mustRun(t, p.service(t, byURL, "events", "status")).stdout
-	for _, want := range []string{"stream ipfs-cluster-events", "1 replicas", "events  ", "since "} {
-		if !strings.Contains(text, want) {
-			t.Errorf("events status does not say %q:\n%s", want, text)
-		}
-	}
+	checkSays(t, mustRun(t, p.service(t, byURL, "events", "status")).stdout,
+		"stream ipfs-cluster-events", "1 replicas", "events  ", "since ", "rows after that")
+	noDatabase := map[string]string{"CLUSTER_EVENTS_URLS": byURL["CLUSTER_EVENTS_URLS"], "CLUSTER_SCYLLA_PORT": "1", "CLUSTER_SCYLLA_CONNECTTIMEOUT": "1s"}
+	down := run(t, p.service(t, noDatabase, "events", "status"))
+	checkRefused(t, down, "looking at the database: ", "connect_timeout (1s)")
+	checkSays(t, down.stdout, "server ", "stream ipfs-cluster-events", "stream ipfs-cluster-dead")
 	if got := mustRun(t, p.service(t, byURL, "events", "dead-letters", "list")); got.stdout != "" || !strings.Contains(got.stderr, "no dead letters") {
 		t.Errorf("dead-letters list says %q and %q", got.stdout, got.stderr)
 	}
@@ -121,7 +136,19 @@ func TestEvents(t *testing.T) {
 		t.Errorf("after a restart the stream has %v of the first pin", kinds(got))
 	}
 	p.stop(t)
-	checkRefused(t, run(t, p.service(t, map[string]string{"CLUSTER_EVENTS_URLS": "nats://" + listen}, "events", "status")), "not connected to NATS", listen)
+	// Each part of the status is there without the other.
+	down = run(t, p.service(t, byURL, "events", "status"))
+	checkRefused(t, down, "looking at NATS: not connected to NATS", listen)
+	checkSays(t, down.stdout, "events ", "told up to", "rows after that")
+	down = run(t, p.service(t, byURL, "events", "status", "--json"))
+	checkRefused(t, down, "looking at NATS: not connected to NATS")
+	var part struct {
+		Told   []time.Time
+		Errors []string
+	}
+	if err := json.Unmarshal([]byte(down.stdout), &part); err != nil || len(part.Told) != 16 || len(part.Errors) != 1 {
+		t.Errorf("without NATS the status is %s (%v)", down.stdout, err)
+	}
 }
 
 // TestEventsBadInput: what is wrong with what a user says of events is named.
@@ -129,6 +156,8 @@ func TestEventsBadInput(t *testing.T) {
 	t.Parallel()
 	p := newPeer(t, nobody(), nil, nil)
 	on := map[string]string{"CLUSTER_EVENTS_URLS": "nats://" + ownAddress() + ":1"}
+	anyPort := map[string]string{"CLUSTER_EVENTS_EMBEDDED_ENABLED": "true", "CLUSTER_EVENTS_EMBEDDED_LISTEN": "127.0.0.1:0"}
+	noPort := []string{"state.events.embedded.listen is 127.0.0.1:0", "127.0.0.1:4222", "restart the peer"}
 	for _, test := range []struct {
 		env  map[string]string
 		args []string
@@ -143,6 +172,9 @@ func TestEventsBadInput(t *testing.T) {
 		{on, []string{"events", "replay", "--all", "--since", "1h"}, []string{"one of --since, --cid and --all"}},
 		{on, []string{"events", "dead-letters", "drop", "x"}, []string{`"x" is not the id of a dead letter`}},
 		{on, []string{"events", "dead-letters", "drop"}, []string{"give the id"}},
+		{anyPort, []string{"events", "tail"}, noPort},
+		{anyPort, []string{"events", "replay", "--since", "1h"}, noPort},
+		{anyPort, []string{"events", "dead-letters", "list"}, noPort},
 		{map[string]string{"CLUSTER_EVENTS_URL": "nats://x"}, []string{"daemon"}, []string{"CLUSTER_EVENTS_URL", "did you mean CLUSTER_EVENTS_URLS?"}},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {

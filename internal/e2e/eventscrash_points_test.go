@@ -70,7 +70,7 @@ var eventPoints = []eventPoint{
 	{"manifest: published", turnFile, "t.manifested, t.upTo = time.Now(), t.publisher.Through()", before, "if t.upTo.Before(t.publisher.Latest()) {\n\tcrashAt(NAME, crashShard(t.shard))\n}"},
 	{"events: before the cursor passes", feedFile, "err := f.save(ctx, position)", before, "if f.consumer == eventConsumer {\n\tcrashAt(NAME, crashPassed(position))\n}"},
 	{"events: after the cursor passed", feedFile, "t.out.saved()", after, "if f.consumer == eventConsumer {\n\tcrashAt(NAME, crashPassed(position))\n}"},
-	{"replay: in the middle", againFile, "return r.bus.explain(err, start, \"replaying shard %d\", r.header.Shard)\n\t}", after, "crashServer(\"server, \"+NAME, crashShard(r.header.Shard))\ncrashAt(NAME, crashShard(r.header.Shard))"},
+	{"replay: in the middle", againFile, "return r.bus.Explain(err, start, \"replaying shard %d\", r.header.Shard)\n\t}", after, "crashServer(\"server, \"+NAME, crashShard(r.header.Shard))\ncrashAt(NAME, crashShard(r.header.Shard))"},
 
 	// The consumer.
 	{"consumer: before the handler", handleFile, "if err := c.attempt(ctx, e); err != nil {", before, "crashAt(NAME, crashText(e.Subject()))"},

@@ -19,6 +19,9 @@ import (
 const sideBySide = "4"
 
 func TestMain(m *testing.M) {
+	if listen := os.Getenv(asNATS); listen != "" {
+		os.Exit(serveNATS(listen))
+	}
 	if err := flag.Set("test.parallel", sideBySide); err != nil { // the command line comes later
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
@@ -39,6 +42,7 @@ const (
 	ctl     = "ipfs-cluster-ctl"
 	kubo    = "ipfs"
 	stock   = "stock/" + service // upstream's
+	gateway = "pin-gateway"
 )
 
 // builds returns the folder of the programs that this process builds, which all
@@ -53,6 +57,7 @@ var sources = map[string]func() error{
 	service: source(service, "../..", "-race", "-gcflags=github.com/boltdb/bolt=-d=checkptr=0", "./cmd/ipfs-cluster-service"),
 	ctl:     source(ctl, "../..", "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-ctl"),
 	kubo:    source(kubo, "../../tools/kubo", "github.com/ipfs/kubo/cmd/ipfs"),
+	gateway: source(gateway, "../..", "-race", "./cmd/pin-gateway"),
 	stock:   source(stock, "../..", "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-service"),
 }
 

@@ -30,6 +30,34 @@ func During(tb testing.TB, level logging.LogLevel, f func()) string {
 	return text.String()
 }
 
+// Follow returns what all loggers of the process have said at a level and above it since the
+// call, until the test ends. A logger that is set to a higher level says less.
+func Follow(tb testing.TB, level logging.LogLevel) (said func() string) {
+	tb.Helper()
+	r := logging.NewPipeReader(logging.PipeFormat(logging.PlaintextOutput), logging.PipeLevel(level))
+	var mu sync.Mutex
+	var text strings.Builder
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for in := bufio.NewReader(r); ; {
+			line, err := in.ReadString('\n')
+			mu.Lock()
+			text.WriteString(line)
+			mu.Unlock()
+			if err != nil {
+				return // closed
+			}
+		}
+	}()
+	tb.Cleanup(func() { _ = r.Close(); <-done })
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return text.String()
+	}
+}
+
 // Lines collects what a logger says at a level and above it until the test ends, and
 // what others say at their levels. The result counts the lines with a text. Both are
 // called in the test's bubble, which is idle when it counts.

@@ -19,6 +19,7 @@ const startTimeout = 2 * time.Minute
 type Cluster struct {
 	options Options
 	nodes   []*node
+	version atomic.Pointer[string] // that servers are said to be of, nil for their own
 }
 
 // Options are what servers differ in from those of other tests.
@@ -69,10 +70,10 @@ func StartWith(tb testing.TB, n int, options Options) *Cluster {
 		c.nodes = append(c.nodes, &node{name: name, dir: filepath.Join(dir, name), routes: make(map[*node]*link)})
 	}
 	for _, nd := range c.nodes {
-		nd.clients = mustLink(tb, &nd.client)
+		nd.clients = mustLink(tb, &nd.client, &c.version)
 		for _, other := range c.nodes {
 			if other != nd {
-				nd.routes[other] = mustLink(tb, &other.route)
+				nd.routes[other] = mustLink(tb, &other.route, new(atomic.Pointer[string]))
 			}
 		}
 	}
@@ -177,6 +178,17 @@ func (c *Cluster) setLinks(i int, cut bool) {
 	}
 }
 
+// SayVersion has all servers tell clients that connect from now on that they are of a version.
+// It is a fake of an old server, good for the check of a version and for nothing else. Empty
+// ends it.
+func (c *Cluster) SayVersion(version string) {
+	if version == "" {
+		c.version.Store(nil)
+		return
+	}
+	c.version.Store(&version)
+}
+
 // Leader returns the server that leads a stream, and waits until there is one.
 func (c *Cluster) Leader(tb testing.TB, stream string) int {
 	tb.Helper()
@@ -225,9 +237,9 @@ func (nd *node) stop() {
 	nd.server = nil
 }
 
-func mustLink(tb testing.TB, target *atomic.Pointer[string]) *link {
+func mustLink(tb testing.TB, target, version *atomic.Pointer[string]) *link {
 	tb.Helper()
-	l, err := newLink(target)
+	l, err := newLink(target, version)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,9 +1,12 @@
 package natstest
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"sync"
 	"sync/atomic"
 )
@@ -12,6 +15,7 @@ import (
 type link struct {
 	listener net.Listener
 	target   *atomic.Pointer[string] // nil while there is no server
+	version  *atomic.Pointer[string] // what the server is said to be, nil for what it says
 	group    sync.WaitGroup
 
 	mu    sync.Mutex
@@ -19,12 +23,12 @@ type link struct {
 	conns map[net.Conn]struct{}
 }
 
-func newLink(target *atomic.Pointer[string]) (*link, error) {
+func newLink(target, version *atomic.Pointer[string]) (*link, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listening for a link: %w", err)
 	}
-	l := &link{listener: listener, target: target, conns: make(map[net.Conn]struct{})}
+	l := &link{listener: listener, target: target, version: version, conns: make(map[net.Conn]struct{})}
 	l.group.Go(l.accept)
 	return l, nil
 }
@@ -64,13 +68,34 @@ func (l *link) pass(in net.Conn) {
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{in, out}, {out, in}} {
 		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1]) // ends when either is closed
+			l.carry(way[0], way[1]) // ends when either is closed
 			_ = in.Close()
 			_ = out.Close()
 		})
 	}
 	both.Wait()
 }
+
+// carry copies one way, with another version in the lines in which a server tells its own.
+func (l *link) carry(to io.Writer, from io.Reader) {
+	version := l.version.Load()
+	if version == nil {
+		_, _ = io.Copy(to, from)
+		return
+	}
+	said := []byte(`"version":"` + *version + `"`)
+	for lines := bufio.NewReader(from); ; {
+		line, err := lines.ReadBytes('\n')
+		if bytes.HasPrefix(line, []byte("INFO {")) {
+			line = saidVersion.ReplaceAllLiteral(line, said)
+		}
+		if _, failed := to.Write(line); err != nil || failed != nil {
+			return
+		}
+	}
+}
+
+var saidVersion = regexp.MustCompile(`"version":"[^"]*"`)
 
 // keep reports whether the link is whole, and notes a connection to close when it is cut.
 func (l *link) keep(c net.Conn) bool {

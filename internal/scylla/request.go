@@ -10,7 +10,7 @@ import (
 )
 
 // Every request of the program goes through the four kinds of this file: Read
-// and Rows, Write and WriteAll, CAS, Scan. They own what a request needs beside
+// and Rows, Write, WriteAll and WriteLogged, CAS, Scan. They own what a request needs beside
 // its statement: how long one attempt and all of them may take, at which
 // consistency, to which host the next attempt goes, and what an error says.
 //
@@ -80,6 +80,18 @@ func (db *DB) Write(ctx context.Context, s Statement) error {
 // WriteAll makes plain writes to one partition in one request. What holds for
 // Write holds for each of them.
 func (db *DB) WriteAll(ctx context.Context, all []Statement) error {
+	return db.writeBatch(ctx, gocql.UnloggedBatch, all)
+}
+
+// WriteLogged makes plain writes to any partitions in one request: if one of them is made,
+// all are, in the end. Others may see some of them before, and after an error some, until
+// the servers have made the rest, or none. What holds for Write holds for each of them. It
+// costs the servers about twice what the writes do.
+func (db *DB) WriteLogged(ctx context.Context, all []Statement) error {
+	return db.writeBatch(ctx, gocql.LoggedBatch, all)
+}
+
+func (db *DB) writeBatch(ctx context.Context, kind gocql.BatchType, all []Statement) error {
 	if len(all) == 1 {
 		return db.Write(ctx, all[0])
 	}
@@ -88,7 +100,7 @@ func (db *DB) WriteAll(ctx context.Context, all []Statement) error {
 		entries[i] = gocql.BatchEntry{Stmt: s.text, Args: s.values, Idempotent: true}
 	}
 	return db.repeat(ctx, func(ctx context.Context, limit time.Duration) error {
-		b := db.Session.Batch(gocql.UnloggedBatch).WithContext(ctx).SetRequestTimeout(limit)
+		b := db.Session.Batch(kind).WithContext(ctx).SetRequestTimeout(limit)
 		b.SetConsistency(gocql.Quorum)
 		b.Entries = entries
 		return b.Exec()

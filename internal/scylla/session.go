@@ -11,8 +11,8 @@ import (
 )
 
 // DB is an open session and what was learnt about the cluster behind it. Its
-// requests are Read, Rows, Write, WriteAll, CAS and Scan. It is safe for
-// concurrent use.
+// requests are Read, Rows, Write, WriteAll, WriteLogged, CAS and Scan. It is safe
+// for concurrent use.
 type DB struct {
 	// Session is the driver's own, for tests and benchmarks: what is sent
 	// through it has none of the limits that requests have.

@@ -117,14 +117,18 @@ func (m *Monitor) observe(rows []state.Member, asked time.Time) news {
 		}
 		moved := !slices.Equal(p.row.Addresses, row.Addresses)
 		dead := !p.deadSince.IsZero()
+		left, process := known && p.row.Removed.IsZero() && !row.Removed.IsZero(), p.row.Incarnation
 		fresh := p.notice(row, now, m.opts.Interval)
 		p.seen = p.seen || known && fresh
 		if row.ID == m.opts.ID {
 			n.lost = m.noticeSelf(p)
 			continue
 		}
-		if dead && fresh {
-			m.note(p, state.EventPeerCame)
+		switch {
+		case left: // the removal has given it another incarnation
+			m.note(p, state.EventPeerLeft, process)
+		case dead && fresh:
+			m.note(p, state.EventPeerCame, p.row.Incarnation)
 		}
 		if fresh || moved && p.live {
 			n.listening = append(n.listening, p.listening())
@@ -189,7 +193,7 @@ func (m *Monitor) judge(p *member, asked, now time.Time) {
 	if !p.row.Removed.IsZero() {
 		return
 	}
-	m.note(p, state.EventPeerDied)
+	m.note(p, state.EventPeerDied, p.row.Incarnation)
 	logger.Warnf("peer %s (%s) sent no heartbeat for %s", p.row.ID, p.row.Name, now.Sub(p.heard).Round(time.Second))
 	alert := api.Alert{
 		Metric:      api.Metric{Name: heartbeatAlert, Peer: p.row.ID, Expire: p.heard.Add(p.ttl).UnixNano(), ReceivedAt: p.heard.UnixNano()},

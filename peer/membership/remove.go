@@ -92,14 +92,6 @@ func (m *Monitor) change(ctx context.Context, id peer.ID, f func(*state.Member) 
 		if done, err := f(&row); err != nil || done {
 			return err
 		}
-		if !row.Removed.IsZero() { // before it is: no removal goes untold
-			err := m.tell(ctx, state.PeerEvent{
-				Kind: state.EventPeerLeft, ID: id, Name: was.Name, Incarnation: was.Incarnation, At: m.opts.Members.DatabaseTime(),
-			})
-			if err != nil {
-				return err
-			}
-		}
 		err = m.opts.Members.PutMember(ctx, identity(row), was)
 		if err != nil && !errors.Is(err, state.ErrMemberChanged) {
 			return fmt.Errorf("writing it: %w", err)

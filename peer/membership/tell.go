@@ -8,16 +8,19 @@ import (
 )
 
 // What becomes of peers is told to others by one of them: a peer tells itself that it has
-// come, whoever removes one that it has left, and of deaths and returns tells the peer that
-// has that work by the hash. Two that see different peers live may both tell, or the second
-// when the first dies before it has.
+// come, and of deaths, returns and removals tells the peer that has that work by the hash.
+// Two that see different peers live may both tell, or the second when the first dies
+// before it has. Nothing settles these events against the table later: each tells of what
+// was read in it, so that no removal is told that was not written, and one whose writer has
+// died is.
 
-// note keeps what became of a peer until it is told. It takes the place of what became of
-// it before: what it is now is what matters. The caller holds the lock.
-func (m *Monitor) note(p *member, kind state.EventKind) {
+// note keeps what became of the process that runs, or ran, as a peer until it is told. It
+// takes the place of what became of the peer before: what it is now is what matters. The
+// caller holds the lock.
+func (m *Monitor) note(p *member, kind state.EventKind, process state.Incarnation) {
 	if m.opts.Tell != nil {
 		p.untold = &state.PeerEvent{
-			Kind: kind, ID: p.row.ID, Name: p.row.Name, Incarnation: p.row.Incarnation, At: m.opts.Members.DatabaseTime(),
+			Kind: kind, ID: p.row.ID, Name: p.row.Name, Incarnation: process, At: m.opts.Members.DatabaseTime(),
 		}
 	}
 }

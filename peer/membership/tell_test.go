@@ -101,6 +101,7 @@ func TestPeersAreTold(t *testing.T) {
 		l.want(t)
 		b = startTelling(t, db, l, "B")
 		after(settled)
+		c := db.row("C").Incarnation
 		// Also by the one who has told of its death.
 		if told := l.since(); len(told) > 2 || !slices.Equal(slices.Compact(slices.Clone(told)), []string{"B came"}) {
 			t.Errorf("told %q", told)
@@ -110,6 +111,11 @@ func TestPeersAreTold(t *testing.T) {
 		}
 		after(settled)
 		l.want(t, "C left")
+		if e := l.of("C"); e.Name != "name-C" || e.Incarnation != c {
+			t.Errorf("told %+v, and %s was removed", e, c)
+		}
+		after(time.Hour)
+		l.want(t)
 	})
 }
 
@@ -147,23 +153,51 @@ func TestDeathsAreToldByOthers(t *testing.T) {
 	})
 }
 
-// TestPeersAreToldLater: what cannot be told is told when it can, as it is then, and a
-// peer that cannot be told of is not removed.
+// TestRemovalsAreToldOnceMade: a removal that was not written is not told, and one is whose
+// writer has died right after it.
+func TestRemovalsAreToldOnceMade(t *testing.T) {
+	inBubble(t, func(t *testing.T, db *table) {
+		l := &teller{}
+		a := startTelling(t, db, l, "A")
+		startTelling(t, db, l, "B")
+		startTelling(t, db, l, "C")
+		after(settled)
+		l.since()
+		db.set(func(db *table) { db.putErr = errDown })
+		if err := a.Remove(t.Context(), "C"); err == nil {
+			t.Fatal("a peer was removed without the database")
+		}
+		db.set(func(db *table) { db.putErr = nil })
+		after(settled)
+		l.want(t)
+		db.edit("C", func(m *state.Member) {
+			if err := markRemoved(m); err != nil {
+				t.Error(err)
+			}
+		})
+		after(settled)
+		l.want(t, "C left")
+	})
+}
+
+// TestPeersAreToldLater: what cannot be told is told when it can, as it is then.
 func TestPeersAreToldLater(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *table) {
 		l := &teller{fails: true}
 		a := startTelling(t, db, l, "A")
 		b := startTelling(t, db, l, "B")
+		c := startTelling(t, db, l, "C")
 		after(settled)
-		if err := a.Remove(t.Context(), "B"); err == nil {
-			t.Error("a peer was removed of which nobody can be told")
+		if err := a.Remove(t.Context(), "C"); err != nil {
+			t.Fatal(err)
 		}
 		wantPeers(t, a, "A", "B")
+		stop(t, c)
 		stop(t, b)
 		after(2 * settled)
 		l.want(t)
 		l.fail(false)
 		after(settled)
-		l.want(t, "A came", "B died")
+		l.want(t, "A came", "B died", "C left")
 	})
 }

@@ -85,6 +85,9 @@ func (cmd *command) app() *cli.App {
 		cmd.serveCommand(),
 		cmd.policyCommand(),
 		cmd.auditCommand(),
+		cmd.tenantCommand(),
+		cmd.keyCommand(),
+		cmd.credentialCommand(),
 		cmd.versionCommand(),
 	}
 	app.Action = func(c *cli.Context) error {

@@ -198,7 +198,7 @@ func (cmd *command) auditVerify(c *cli.Context) error {
 	case err != nil:
 		return err
 	case len(report.Problems) > 0:
-		return fmt.Errorf("verifying the audit records: they are not as they were written, %d problems are above", len(report.Problems))
+		return fmt.Errorf("verifying the audit records: they are not as they were written, problems above: %d", len(report.Problems))
 	case len(report.Writers) == 0:
 		return fmt.Errorf("verifying the audit records: there are none in %s", folder)
 	}
@@ -226,7 +226,7 @@ func (cmd *command) printReport(r audit.Report, copies bool) error {
 			return err
 		}
 	}
-	if !copies {
+	if !copies && len(r.Writers) > 0 {
 		fmt.Fprintln(cmd.stderr, "without --checkpoints it is not noticed if the newest records, or all of a writer, were removed")
 	}
 	return nil

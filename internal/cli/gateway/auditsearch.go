@@ -71,7 +71,7 @@ func (cmd *command) search(c *cli.Context, limit int, show func([]audit.Found) e
 		return written(err)
 	}
 	if unread > 0 {
-		return fmt.Errorf("searching the audit records: %d lines could not be read, see \"pin-gateway audit verify\"", unread)
+		return fmt.Errorf("searching the audit records: lines that could not be read: %d, see \"pin-gateway audit verify\"", unread)
 	}
 	return nil
 }

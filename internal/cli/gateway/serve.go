@@ -2,15 +2,16 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os/signal"
 	"syscall"
 
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/gateway"
 )
 
 func (cmd *command) serveCommand() cli.Command {
@@ -41,20 +42,21 @@ func (cmd *command) serveCommand() cli.Command {
 }
 
 // serve runs the gateway until ctx ends, and then until what was begun is answered.
-func serve(ctx context.Context, cfg config.Config) error {
+func serve(ctx context.Context, cfg config.Config) (err error) {
 	files, err := cfg.Read()
 	if err != nil {
 		return fmt.Errorf("reading the files of the configuration: %w", err)
 	}
-	// The rooms are opened here, and closed when the server has ended: requests that are
-	// being answered then need them. As yet there is nothing behind the door.
-	apis := http.NotFoundHandler()
-
+	g, err := gateway.Open(ctx, cfg, files)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", cfg.Listen, err)
 	}
-	server := newServer(apis, files.Certificate)
+	server := newServer(g.Handler(), files.Certificate)
 	logger.Infof("serving %s on %s", cfg.PublicURL, listener.Addr())
 	if err := server.run(ctx, listener); err != nil {
 		return fmt.Errorf("serving: %w", err)

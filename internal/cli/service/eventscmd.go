@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os/signal"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/multierr"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/embedded"
 )
 
 // busTimeout is how long a command waits for a NATS server.
@@ -39,9 +41,9 @@ func (cmd *command) eventsCommand() cli.Command {
 	}
 }
 
-// withBus reads the configuration, connects to NATS and calls f, whose context a signal
-// ends.
-func (cmd *command) withBus(f func(ctx context.Context, cfg *peerConfig, b *bus.Bus) error) (err error) {
+// withEvents reads the configuration of a peer that has events and calls f, whose context a
+// signal ends.
+func (cmd *command) withEvents(f func(ctx context.Context, cfg *peerConfig) error) error {
 	cfg, err := cmd.loadConfig()
 	if err != nil {
 		return err
@@ -52,6 +54,24 @@ func (cmd *command) withBus(f func(ctx context.Context, cfg *peerConfig, b *bus.
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
 	defer stop()
+	if err := f(ctx, cfg); err != nil {
+		return nameSignal(ctx, err)
+	}
+	return nil
+}
+
+// withBus is withEvents with a connection to NATS.
+func (cmd *command) withBus(f func(ctx context.Context, cfg *peerConfig, b *bus.Bus) error) error {
+	return cmd.withEvents(func(ctx context.Context, cfg *peerConfig) error {
+		return cfg.onBus(ctx, func(b *bus.Bus) error { return f(ctx, cfg, b) })
+	})
+}
+
+// onBus connects to NATS and calls f.
+func (cfg *peerConfig) onBus(ctx context.Context, f func(*bus.Bus) error) (err error) {
+	if err := cfg.checkListen(); err != nil {
+		return err
+	}
 	b, err := bus.Connect(cfg.busConfig())
 	if err != nil {
 		return err
@@ -62,12 +82,22 @@ func (cmd *command) withBus(f func(ctx context.Context, cfg *peerConfig, b *bus.
 		err = multierr.Append(err, b.Close(closing))
 	}()
 	if err := connected(ctx, b); err != nil {
-		return nameSignal(ctx, err)
+		return err
 	}
-	if err := f(ctx, cfg, b); err != nil {
-		return nameSignal(ctx, err)
+	return f(b)
+}
+
+// checkListen refuses an embedded server on any port: which one it is only its process knows.
+func (cfg *peerConfig) checkListen() error {
+	if !cfg.events.Embedded.Enabled {
+		return nil
 	}
-	return nil
+	listen, err := embedded.ParseListen(cfg.events.Embedded.Listen)
+	if err == nil && listen.Port() == 0 {
+		err = fmt.Errorf("state.events.embedded.listen is %s, and the port that a peer has chosen then is known to nobody else: give it one, as in %s, and restart the peer",
+			listen, netip.AddrPortFrom(listen.Addr(), 4222))
+	}
+	return err
 }
 
 // connected waits until b has a connection.

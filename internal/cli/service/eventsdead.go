@@ -3,11 +3,9 @@ package service
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli"
@@ -102,22 +100,12 @@ func shown(l consume.DeadLetter) letterJSON {
 	return out
 }
 
-func (cmd *command) printJSON(v any, indent string) error {
-	enc := json.NewEncoder(cmd.stdout)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("writing the output: %w", err)
-	}
-	return nil
-}
-
 func (cmd *command) deadLettersList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
 	return cmd.withBus(func(ctx context.Context, _ *peerConfig, b *bus.Bus) error {
-		table := tabwriter.NewWriter(cmd.stdout, 0, 0, 2, ' ', 0)
+		table := newTable(cmd.stdout)
 		n := 0
 		var failed error
 		err := consume.DeadLetters(ctx, b, c.String("consumer"), 0, func(l consume.DeadLetter) bool {
@@ -128,7 +116,7 @@ func (cmd *command) deadLettersList(c *cli.Context) error {
 			if n == 1 {
 				fmt.Fprintln(table, "ID\tCONSUMER\tPUT ASIDE\tREASON\tERROR")
 			}
-			_, failed = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", l.ID, l.Consumer, l.At.UTC().Format(time.RFC3339), l.Reason, oneLine(l.Error))
+			_, failed = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", l.ID, shownText(l.Consumer), l.At.UTC().Format(time.RFC3339), shownText(string(l.Reason)), oneLine(l.Error))
 			return failed == nil
 		})
 		if err = multierr.Combine(err, failed, table.Flush()); err != nil {
@@ -144,10 +132,11 @@ func (cmd *command) deadLettersList(c *cli.Context) error {
 // oneLine cuts a text for a table.
 func oneLine(s string) string {
 	const most = 100
-	if runes := []rune(strings.ReplaceAll(s, "\n", " ")); len(runes) > most {
+	runes := []rune(shownText(strings.ReplaceAll(s, "\n", " ")))
+	if len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}
-	return s
+	return string(runes)
 }
 
 // eachDeadLetter does something with each of those whose IDs are given, at most so many, 0 for
@@ -166,13 +155,13 @@ func (cmd *command) eachDeadLetter(most int, do func(context.Context, *bus.Bus, 
 			ids = append(ids, id)
 		}
 		return cmd.withBus(func(ctx context.Context, _ *peerConfig, b *bus.Bus) error {
-			var errs []error
+			var failed error
 			for _, id := range ids {
 				if err := do(ctx, b, id); err != nil {
-					errs = append(errs, err)
+					failed = multierr.Append(failed, err)
 				}
 			}
-			return errors.Join(errs...)
+			return failed
 		})
 	}
 }

@@ -6,17 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/relay"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
-
-// replayBatch is how many events are published before they are waited for.
-const replayBatch = 256
 
 func (cmd *command) eventsReplayCommand() cli.Command {
 	return cli.Command{
@@ -34,6 +28,7 @@ func (cmd *command) eventsReplayCommand() cli.Command {
      --all    every pin as it is now, also those that were imported or migrated,
               of which nothing else tells. It does not tell of removals.
 
+   A pin that cannot be read is named and passed over, and the exit code is 1.
    Consumers that have seen them see them again, with the same IDs and versions.
    Nobody needs this after an outage: consumers notice what they have missed and
    ask for it themselves.
@@ -77,147 +72,22 @@ func (cmd *command) eventsReplay(c *cli.Context) error {
 			if err := b.Ensure(ctx); err != nil {
 				return err
 			}
-			r := &replayer{bus: b, store: store, cluster: cfg.scylla.ClusterName, progress: newProgress(cmd.stderr, "told again")}
-			var err error
-			switch {
-			case all:
-				err = r.all(ctx)
-			case len(cids) > 0:
-				err = r.cids(ctx, cids)
-			default:
-				err = r.since(ctx, since)
-			}
-			if err == nil {
-				err = r.flush(ctx)
-			}
+			r := &replayer{bus: b, cluster: cfg.scylla.ClusterName, progress: newProgress(cmd.stderr, "told again"), stderr: cmd.stderr}
+			err := r.run(ctx, func() error {
+				switch {
+				case all:
+					return r.all(ctx, store)
+				case len(cids) > 0:
+					return r.cids(ctx, store, cids)
+				default:
+					return r.since(ctx, store, since)
+				}
+			})
 			if err != nil {
-				return fmt.Errorf("telling events again, after %d were: %w", r.told, err)
+				return err
 			}
 			fmt.Fprintf(cmd.stdout, "%d events told again\n", r.told)
 			return nil
 		})
 	})
-}
-
-// replayer tells events again. Those of one CID are told in order.
-type replayer struct {
-	bus      *bus.Bus
-	store    *scyllastate.Store
-	cluster  string
-	progress *progress
-
-	waiting [state.EventShards][]bus.Message
-	told    int
-}
-
-func (r *replayer) add(ctx context.Context, shard int, fact state.Event) error {
-	e, err := relay.Wire(r.cluster, fact)
-	if err != nil {
-		return err
-	}
-	data, err := e.Encode()
-	if err != nil {
-		return fmt.Errorf("the event of %s: %w", fact.Cid, err)
-	}
-	r.waiting[shard] = append(r.waiting[shard], bus.Message{ID: e.ID(), Data: data})
-	if len(r.waiting[shard]) < replayBatch {
-		return nil
-	}
-	return r.send(ctx, shard)
-}
-
-func (r *replayer) send(ctx context.Context, shard int) error {
-	batch := r.waiting[shard]
-	if len(batch) == 0 {
-		return nil
-	}
-	if err := r.bus.Again(ctx, shard, batch); err != nil {
-		return err
-	}
-	r.waiting[shard] = nil
-	r.told += len(batch)
-	r.progress.tick(r.told)
-	return nil
-}
-
-func (r *replayer) flush(ctx context.Context) error {
-	for shard := range r.waiting {
-		if err := r.send(ctx, shard); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *replayer) since(ctx context.Context, since time.Time) error {
-	for shard := range state.EventShards {
-		err := r.store.ReadEvents(ctx, shard, since, time.Now(), func(facts []state.Event) error {
-			for _, fact := range facts {
-				if err := r.add(ctx, shard, fact); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if errors.Is(err, state.ErrEventsGone) {
-			return fmt.Errorf("%w: use a later --since, or --all for the pins as they are now", err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *replayer) cids(ctx context.Context, cids []api.Cid) error {
-	for _, c := range cids {
-		pin, rev, err := r.store.GetVersion(ctx, c)
-		if err != nil {
-			return err
-		}
-		if rev == (state.Revision{}) {
-			return fmt.Errorf("the pinset knows nothing of %s: it was never pinned, or removed long ago", c)
-		}
-		if err := r.addPin(ctx, c, pin, rev); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// all tells of all pins. Their revisions are read with them: List has none.
-func (r *replayer) all(ctx context.Context) error {
-	var some []api.Cid
-	tell := func() error {
-		var failed error
-		err := r.store.GetVersions(ctx, some, func(i int, pin *api.Pin, rev state.Revision, err error) {
-			if err == nil && pin != nil { // else it was removed meanwhile, of which an event tells
-				err = r.addPin(ctx, some[i], pin, rev)
-			}
-			failed = errors.Join(failed, err)
-		})
-		some = some[:0]
-		return errors.Join(err, failed)
-	}
-	err := each(ctx, r.store.List, func(pin api.Pin) error {
-		some = append(some, pin.Cid)
-		if len(some) < replayBatch {
-			return nil
-		}
-		return tell()
-	})
-	if err != nil {
-		return err
-	}
-	return tell()
-}
-
-// addPin tells what a pin is now: that it was accepted, as nobody knows what the last write
-// to it was.
-func (r *replayer) addPin(ctx context.Context, c api.Cid, pin *api.Pin, rev state.Revision) error {
-	kind := state.EventAccepted
-	if pin == nil {
-		kind = state.EventUnpinned
-	}
-	return r.add(ctx, state.EventShard(c), state.Event{Kind: kind, Cid: c, At: rev, Rev: rev, Pin: pin})
 }

@@ -1,7 +1,9 @@
 package service
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,16 +70,17 @@ func (cmd *command) eventsTail(c *cli.Context) error {
 		return consume.Tail(ctx, b, since, func(e events.Event, data []byte, err error) bool {
 			switch {
 			case err != nil:
-				fmt.Fprintf(cmd.stderr, "a message that is not an event: %s\n", err)
+				fmt.Fprintf(cmd.stderr, "a message that is not an event: %s\n", shownText(err.Error()))
 				return true
 			case !filter.matches(e):
 				return true
 			}
-			if _, failed = fmt.Fprintf(cmd.stdout, "%s\n", data); failed != nil {
-				return false
+			var line bytes.Buffer // others may have published it on several
+			if failed = json.Compact(&line, data); failed == nil {
+				_, failed = fmt.Fprintf(cmd.stdout, "%s\n", shownJSON(line.Bytes()))
 			}
 			left--
-			return left != 0
+			return left != 0 && failed == nil
 		})
 	})
 	switch {

@@ -1,0 +1,156 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/native"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/psa"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/recent"
+)
+
+var logger = logging.Logger("gateway")
+
+// closing is how long what was begun may take to end.
+const closing = 10 * time.Second
+
+// Gateway is what one process has of the gateway. It is safe for concurrent use.
+type Gateway struct {
+	config  config.Config
+	files   config.Files
+	handler http.Handler
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	closers []func(context.Context) error // the last one first
+}
+
+// Open connects to the database, whose tables it makes or checks, and begins to work. It
+// waits for the database until ctx ends; peers, issuers and NATS need not be there. Close
+// ends it.
+func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gateway, err error) {
+	g := &Gateway{config: conf, files: files, stop: func() {}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.Close())
+		}
+	}()
+	db, err := keyspace.Open(ctx, conf.Database)
+	if err != nil {
+		return nil, fmt.Errorf("opening the gateway's keyspace: %w", err)
+	}
+	g.closeLater(func(context.Context) error { db.Close(); return nil })
+	store := accounts.NewStore(ctx, db)
+	tenants, err := accounts.NewTenants(store, recent.Config{})
+	if err != nil {
+		return nil, err
+	}
+	peer, err := newPeer(conf)
+	if err != nil {
+		return nil, err
+	}
+	g.closeLater(func(context.Context) error { peer.client.Close(); return nil })
+	requests := pins.New(pins.Config{DB: db, Quota: quotas(tenants)})
+	g.closeLater(requests.Close)
+	recorder, err := g.openAudit()
+	if err != nil {
+		return nil, err
+	}
+	access, err := newAccess(conf, files, store, tenants)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := g.openPolicies()
+	if err != nil {
+		return nil, err
+	}
+	usage, err := newUsage(tenants, requests)
+	if err != nil {
+		return nil, err
+	}
+	doorConf := door.Config{
+		Authenticator: access.authenticator, Decider: policies, Recorder: recorder, Tenants: usage, RecordReads: conf.Audit.RecordReads,
+	}
+	if err := setLimits(&doorConf, conf); err != nil {
+		return nil, err
+	}
+	d, err := door.New(doorConf)
+	if err != nil {
+		return nil, err
+	}
+	if g.handler, err = g.newHandler(d, access, requests, peer); err != nil {
+		return nil, err
+	}
+	g.begin(access, recorder, policies, pins.NewWorker(requests, peer, pins.WorkerConfig{
+		DefaultMin: conf.Pins.ReplMin, DefaultMax: conf.Pins.ReplMax,
+	}), peer)
+	return g, nil
+}
+
+// Handler answers the requests of clients.
+func (g *Gateway) Handler() http.Handler { return g.handler }
+
+// Close ends what Open began, when no request is answered any more.
+func (g *Gateway) Close() error {
+	g.stop()
+	g.running.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	var problems []error
+	for i := len(g.closers) - 1; i >= 0; i-- {
+		problems = append(problems, g.closers[i](ctx))
+	}
+	g.closers = nil
+	return errors.Join(problems...)
+}
+
+func (g *Gateway) closeLater(f func(context.Context) error) { g.closers = append(g.closers, f) }
+
+// newHandler leads requests to the API of the beginning of their path.
+func (g *Gateway) newHandler(d *door.Door, access *access, requests *pins.Service, peer *peer) (http.Handler, error) {
+	pinning, err := d.Handler(psa.New(psa.Config{Pins: requests, Delegates: peer.delegates}))
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := d.Handler(native.New(requests, peer.client))
+	if err != nil {
+		return nil, err
+	}
+	login, err := access.login(d, g.config)
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		switch path := r.URL.Path; {
+		case strings.HasPrefix(path, "/psa/"):
+			below("/psa", pinning).ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/api/v1/"):
+			below("/api/v1", pinning).ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/cluster/"):
+			below("/cluster", cluster).ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/auth/") && login != nil:
+			login.ServeHTTP(w, r)
+		default:
+			door.ProblemJSON(w, door.Missing(), "")
+		}
+	}), nil
+}
+
+// below serves what is below a prefix of ours. A path with an escape keeps it, and no
+// route has one.
+func below(prefix string, handler http.Handler) http.Handler {
+	return http.StripPrefix(prefix, handler)
+}

@@ -1,0 +1,24 @@
+package keyspace
+
+import "github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
+
+// selectPinset finds a column of the pinset's table pins that the gateway's does not have.
+const selectPinset = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = 'pins' AND column_name = 'prev'"
+
+// firstUpdates are conditional updates that change nothing, one of each table that has some:
+// the first of a table may take long, see scylla.DB.ApplySchema.
+func firstUpdates() []scylla.Statement {
+	var out []scylla.Statement
+	for _, text := range []string{
+		"UPDATE tenants SET name = 'x' WHERE id = 'first' IF name = 'x'",
+		"UPDATE api_keys SET env = 'x' WHERE id = 'first' IF env = 'x'",
+		"UPDATE credentials SET principal = 'x' WHERE credential = 'first' IF principal = 'x'",
+		"UPDATE nonces SET client = 'x' WHERE nonce = 'first' IF client = 'x'",
+		"DELETE FROM replays WHERE key = 'first' IF EXISTS",
+		"UPDATE usage SET pins = 0 WHERE tenant = 'first' IF pins = 1",
+		"DELETE FROM freed WHERE tenant = 'first' AND created = 0 AND rnd = 0 IF EXISTS",
+	} {
+		out = append(out, scylla.Bind(text))
+	}
+	return out
+}

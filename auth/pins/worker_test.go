@@ -1,0 +1,216 @@
+package pins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+)
+
+// TestForeignPin: a pin that somebody else has made serves claims, and is neither replaced
+// nor removed. Once it is gone, the gateway makes one.
+func TestForeignPin(t *testing.T) {
+	db, c, p := openDB(t), newClock(), newLateFakePeer()
+	ready(t, db, c)
+	s := newInstance(db, c, 0)
+	w := NewWorker(s, p, WorkerConfig{DefaultMin: 2, DefaultMax: 3})
+	p.set(testCID(1), fakePin{status: Pinned, size: 5})
+	made := create(t, s, newRequest("t1", 1))
+	c.add(time.Second)
+	do := func() {
+		t.Helper()
+		if err := w.do(t.Context(), mustPop(t.Context(), s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do()
+	if r, err := s.Get(t.Context(), "t1", made.ID); err != nil || r.Status != Pinned || r.Size != 5 || len(r.Delegates) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if err := s.Remove(t.Context(), "t1", made.ID); err != nil {
+		t.Fatal(err)
+	}
+	do()
+	c.add(10 * time.Minute)
+	passAll(t, w)
+	if pin, ok := p.has(testCID(1)); !ok || pin.ours || p.pinned[testCID(1)] != 0 || p.unpinned[testCID(1)] != 0 {
+		t.Errorf("%+v, %v", pin, p)
+	}
+	create(t, s, newRequest("t1", 1))
+	do()
+	p.mu.Lock()
+	delete(p.pins, testCID(1)) // by whoever made it
+	p.mu.Unlock()
+	w.Touch(testCID(1))
+	some, _ := w.polls.take(time.Now(), 10)
+	w.look(t.Context(), some)
+	do()
+	if pin, ok := p.has(testCID(1)); !ok || !pin.ours {
+		t.Errorf("a claimed CID is not pinned any more: %+v", pin)
+	}
+}
+
+// TestReplication: of the claims on a CID the largest replication counts, and it goes back
+// when that claim goes.
+func TestReplication(t *testing.T) {
+	db, c, p := openDB(t), newClock(), newLateFakePeer()
+	s := newInstance(db, c, 0)
+	w := NewWorker(s, p, WorkerConfig{DefaultMin: 2, DefaultMax: 3})
+	step := func(want string) {
+		t.Helper()
+		if err := w.do(t.Context(), mustPop(t.Context(), s)); err != nil {
+			t.Fatal(err)
+		}
+		if pin, _ := p.has(testCID(1)); fmt.Sprint(pin.ReplMin, pin.ReplMax, pin.Origins) != want {
+			t.Errorf("%+v, want %s", pin.PeerPin, want)
+		}
+	}
+	n := newRequest("t1", 1)
+	n.ReplMin, n.ReplMax, n.Origins = 1, 2, []string{"/ip4/192.0.2.1/tcp/1"}
+	create(t, s, n)
+	step("1 2 [/ip4/192.0.2.1/tcp/1]")
+	n = newRequest("t2", 1)
+	n.ReplMin, n.ReplMax = 4, 5
+	more := create(t, s, n)
+	step("4 5 [/ip4/192.0.2.1/tcp/1]")
+	if err := s.Remove(t.Context(), "t2", more.ID); err != nil {
+		t.Fatal(err)
+	}
+	step("1 2 [/ip4/192.0.2.1/tcp/1]")
+}
+
+// countingPeer fails, and tells when it was asked.
+type countingPeer struct {
+	*lateFakePeer
+	asked func()
+	err   error
+}
+
+func (p *countingPeer) Status(ctx context.Context, cids []string) ([]PeerStatus, error) {
+	p.asked()
+	if p.err != nil {
+		return nil, p.err
+	}
+	return p.lateFakePeer.Status(ctx, cids)
+}
+
+// TestTodoPauses: what was left is looked at after two to three minutes, and while it fails,
+// after pauses that grow to an hour, until it is done.
+func TestTodoPauses(t *testing.T) {
+	db, c := openDB(t), newClock()
+	ready(t, db, c)
+	s := newInstance(db, c, 0)
+	begun := c.now()
+	var looks []int
+	p := &countingPeer{lateFakePeer: newLateFakePeer(), err: errLost}
+	p.asked = func() { looks = append(looks, int(c.now().Sub(begun)/time.Minute)) }
+	w := NewWorker(s, p, WorkerConfig{})
+	create(t, s, newRequest("t1", 1))
+	shard := shardOf(testCID(1))
+	pass := func() {
+		t.Helper()
+		if err := w.pass(t.Context(), shard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 300 {
+		c.add(time.Minute)
+		pass()
+	}
+	pauses := make([]int, len(looks))
+	for i, last := range append([]int{0}, looks[:len(looks)-1]...) {
+		pauses[i] = looks[i] - last
+	}
+	if len(pauses) < 8 {
+		t.Fatalf("pauses of %v minutes", pauses)
+	}
+	for i, least := range []int{2, 2, 4, 8, 16, 32, 64, 64} {
+		if pauses[i] < least || pauses[i] > least+1 {
+			t.Errorf("pauses of %v minutes, number %d is not %d or one more", pauses, i, least)
+		}
+	}
+	p.err = nil
+	c.add(2 * time.Hour)
+	pass()
+	looked := len(looks)
+	c.add(5 * time.Hour)
+	pass()
+	if _, ok := p.has(testCID(1)); !ok || len(looks) != looked {
+		t.Errorf("pinned %v, looked at %d times more", ok, len(looks)-looked)
+	}
+}
+
+// TestTodoCursor: an instance that stops in a pass leaves its slots to the next one, and what
+// is done is not done again.
+func TestTodoCursor(t *testing.T) {
+	db, c := openDB(t), newClock()
+	ready(t, db, c)
+	s := newInstance(db, c, 0)
+	create(t, s, newRequest("t1", 1))
+	c.add(10 * time.Minute)
+	shard := shardOf(testCID(1))
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &countingPeer{lateFakePeer: newLateFakePeer(), err: errLost, asked: cancel}
+	if err := NewWorker(s, p, WorkerConfig{}).pass(ctx, shard); err == nil {
+		t.Fatal("a pass that was stopped says that it is done")
+	}
+	var asked atomic.Int32
+	p.err, p.asked = nil, func() { asked.Add(1) }
+	w := NewWorker(newInstance(db, c, 0), p, WorkerConfig{})
+	for range 3 {
+		if err := w.pass(t.Context(), shard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, ok := p.has(testCID(1)); !ok || asked.Load() != 2 { // before and after it pinned
+		t.Errorf("pinned %v, asked %d times", ok, asked.Load())
+	}
+}
+
+// TestFirstPass: without a cursor the slots of the last week are looked at.
+func TestFirstPass(t *testing.T) {
+	db, c, p := openDB(t), newClock(), newLateFakePeer()
+	s := newInstance(db, c, 0)
+	create(t, s, newRequest("t1", 1))
+	c.add(6*24*time.Hour + 23*time.Hour)
+	if err := NewWorker(s, p, WorkerConfig{}).pass(t.Context(), shardOf(testCID(1))); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := p.has(testCID(1)); !ok {
+		t.Error("what was to be done was not found")
+	}
+}
+
+// TestRun: a worker pins, polls until the status stays, finds what another instance has left,
+// and ends with its context.
+func TestRun(t *testing.T) {
+	db, p := openDB(t), newLateFakePeer()
+	s := New(Config{DB: db})
+	p.set(testCID(1), fakePin{status: Pinning})
+	w := NewWorker(s, p, WorkerConfig{})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	status := func(r Request, want Status) func() bool {
+		return func() bool {
+			got, err := s.Get(t.Context(), "t1", r.ID)
+			return err == nil && got.Status == want
+		}
+	}
+	first, second := create(t, s, newRequest("t1", 1)), create(t, s, newRequest("t1", 2))
+	cqltest.WaitFor(t, "the second to be pinned", status(second, Pinned))
+	cqltest.WaitFor(t, "the first to be pinning", status(first, Pinning))
+	p.set(testCID(1), fakePin{status: Pinned})
+	cqltest.WaitFor(t, "the first to be pinned", status(first, Pinned))
+	p.set(testCID(2), fakePin{ours: true, status: Failed})
+	w.Touch(testCID(2))
+	cqltest.WaitFor(t, "the second to have failed", status(second, Failed))
+	cancel(errCrash)
+	if err := <-ended; !errors.Is(err, errCrash) {
+		t.Error(err)
+	}
+}

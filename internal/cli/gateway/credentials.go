@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+)
+
+func (cmd *command) credentialCommand() cli.Command {
+	tenant := cli.StringFlag{Name: "tenant", Usage: "the `TENANT` of the principal"}
+	principal := cli.StringFlag{Name: "principal", Usage: "the `ID` of the principal"}
+	return cli.Command{
+		Name: "credential", Usage: "says to whom DIDs, wallets and subjects of issuers belong", OnUsageError: usageError,
+		Description: `
+   A credential is did:key:z6Mk…, did:pkh:eip155:1:0x… or a subject of an
+   issuer, https://id.example.com/realms/ipfs#9f3c…. A subject that is not
+   here is a principal of its own.
+`,
+		Subcommands: []cli.Command{
+			{
+				Name: "add", Usage: "gives a credential to a principal, or changes what it is good for", ArgsUsage: "<credential>", OnUsageError: usageError,
+				Flags: []cli.Flag{
+					tenant, principal,
+					cli.StringSliceFlag{Name: "role", Usage: "`ROLES` of who comes with a DID, as user; a token has its own"},
+					cli.StringSliceFlag{Name: "group", Usage: "`GROUPS` of who comes with a DID"},
+					cli.StringSliceFlag{Name: "scope", Usage: "`SCOPES`: actions that a DID is good for, as pins:read, pins:* or *"},
+				},
+				Action: cmd.credentialAdd,
+			},
+			{
+				Name: "list", Usage: "lists the credentials of a principal, the newest first", ArgsUsage: " ", OnUsageError: usageError,
+				Flags: []cli.Flag{tenant, principal, cli.BoolFlag{Name: "json", Usage: "one JSON object a line"}}, Action: cmd.credentialList,
+			},
+			{Name: "remove", Usage: "takes a credential away", ArgsUsage: "<credential>", OnUsageError: usageError, Flags: []cli.Flag{tenant}, Action: cmd.credentialRemove},
+		},
+		Action: groupAction,
+	}
+}
+
+func (cmd *command) credentialAdd(c *cli.Context) error {
+	credential, err := oneArgument(c, "the credential")
+	if err := cmp.Or(err, needFlags(c, "tenant", "principal")); err != nil {
+		return err
+	}
+	by, err := operator()
+	if err != nil {
+		return err
+	}
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+		_, err := s.AddCredential(ctx, accounts.Credential{
+			Credential: credential, Principal: c.String("principal"), Tenant: c.String("tenant"), Roles: words(c.StringSlice("role")),
+			Groups: words(c.StringSlice("group")), Scopes: words(c.StringSlice("scope")), AddedBy: by,
+		})
+		return during(err, "adding the credential")
+	})
+}
+
+func (cmd *command) credentialRemove(c *cli.Context) error {
+	credential, err := oneArgument(c, "the credential")
+	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
+		return err
+	}
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+		return during(s.RemoveCredential(ctx, c.String("tenant"), credential), "removing the credential")
+	})
+}
+
+// listedCredential is a credential as JSON.
+type listedCredential struct {
+	Credential string    `json:"credential"`
+	Principal  string    `json:"principal"`
+	Tenant     string    `json:"tenant"`
+	Roles      []string  `json:"roles,omitempty"`
+	Groups     []string  `json:"groups,omitempty"`
+	Scopes     []string  `json:"scopes,omitempty"`
+	Added      time.Time `json:"added"`
+	AddedBy    string    `json:"addedBy"`
+}
+
+func (cmd *command) credentialList(c *cli.Context) error {
+	if err := cmp.Or(noArguments(c), needFlags(c, "tenant", "principal")); err != nil {
+		return err
+	}
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+		out := cmd.table(c.Bool("json"), "CREDENTIAL", "ROLES", "SCOPES", "ADDED", "BY")
+		list := func(after string) (accounts.Page[accounts.Credential], error) {
+			return s.ListCredentials(ctx, c.String("tenant"), c.String("principal"), after, 0)
+		}
+		err := eachPage(list, func(k accounts.Credential) error {
+			value := listedCredential{k.Credential, k.Principal, k.Tenant, k.Roles, k.Groups, k.Scopes, k.Added, k.AddedBy}
+			return out.row(value, k.Credential, strings.Join(k.Roles, ","), strings.Join(k.Scopes, ","), moment(k.Added), k.AddedBy)
+		})
+		return during(errors.Join(err, out.flush()), "listing credentials")
+	})
+}

@@ -1,0 +1,133 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+)
+
+// tenantFlags are what a tenant has.
+func tenantFlags() []cli.Flag {
+	return []cli.Flag{
+		cli.StringFlag{Name: "name", Usage: "what people call it"},
+		cli.Int64Flag{Name: "max-pins", Usage: "how many pins it may have; 0 is any number"},
+		cli.Int64Flag{Name: "max-bytes", Usage: "how many bytes its pins may have; 0 is any number"},
+		cli.IntFlag{Name: "requests-per-second", Usage: "how many requests it may make; 0 is as many as the configuration says"},
+	}
+}
+
+func (cmd *command) tenantCommand() cli.Command {
+	return cli.Command{
+		Name: "tenant", Usage: "makes, lists and changes tenants", OnUsageError: usageError,
+		Description: `
+   These commands, and those of keys and credentials, change the gateway's
+   database as whoever has its password can. No policy is asked, and what they
+   do is not in the audit records. Gateways see it within 5 seconds.
+`,
+		Subcommands: []cli.Command{
+			{Name: "create", Usage: "makes a tenant", ArgsUsage: "<id>", OnUsageError: usageError, Flags: tenantFlags(), Action: cmd.tenantCreate},
+			{
+				Name: "list", Usage: "lists tenants, the newest first", ArgsUsage: " ", OnUsageError: usageError,
+				Flags: []cli.Flag{cli.BoolFlag{Name: "json", Usage: "one JSON object a line"}}, Action: cmd.tenantList,
+			},
+			{
+				Name: "update", Usage: "changes what the flags say of a tenant", ArgsUsage: "<id>", OnUsageError: usageError,
+				Flags: append(tenantFlags(), cli.StringFlag{Name: "disabled", Usage: "`true` lets nobody of it in, whose pins stay; false lets them in again"}), Action: cmd.tenantUpdate,
+			},
+		},
+		Action: groupAction,
+	}
+}
+
+// setTenant sets what the flags say.
+func setTenant(c *cli.Context, t *accounts.Tenant) error {
+	if c.IsSet("name") {
+		t.Name = c.String("name")
+	}
+	if c.IsSet("max-pins") {
+		t.MaxPins = c.Int64("max-pins")
+	}
+	if c.IsSet("max-bytes") {
+		t.MaxBytes = c.Int64("max-bytes")
+	}
+	if c.IsSet("requests-per-second") {
+		t.RequestsPerSecond = c.Int("requests-per-second")
+	}
+	if text := c.String("disabled"); c.IsSet("disabled") {
+		disabled, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("reading --disabled: %q is neither true nor false", text)
+		}
+		t.Disabled = disabled
+	}
+	return nil
+}
+
+func (cmd *command) tenantCreate(c *cli.Context) error {
+	id, err := oneArgument(c, "the tenant")
+	if err != nil {
+		return err
+	}
+	t := accounts.Tenant{ID: id, Name: id}
+	if err := setTenant(c, &t); err != nil {
+		return err
+	}
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+		_, err := s.CreateTenant(ctx, t)
+		return during(err, "making the tenant")
+	})
+}
+
+func (cmd *command) tenantUpdate(c *cli.Context) error {
+	id, err := oneArgument(c, "the tenant")
+	if err != nil {
+		return err
+	}
+	if c.NumFlags() == 0 {
+		return fmt.Errorf("reading the command line: no flag says what to change, see %s --help", c.Command.HelpName)
+	}
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+		t, err := s.Tenant(ctx, id)
+		if err != nil {
+			return during(err, "reading the tenant")
+		}
+		if err := setTenant(c, &t); err != nil {
+			return err
+		}
+		_, err = s.UpdateTenant(ctx, t)
+		return during(err, "changing the tenant")
+	})
+}
+
+// listedTenant is a tenant as JSON.
+type listedTenant struct {
+	ID                string    `json:"id"`
+	Name              string    `json:"name"`
+	Created           time.Time `json:"created"`
+	Disabled          bool      `json:"disabled"`
+	MaxPins           int64     `json:"maxPins"`
+	MaxBytes          int64     `json:"maxBytes"`
+	RequestsPerSecond int       `json:"requestsPerSecond"`
+}
+
+func (cmd *command) tenantList(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+		out := cmd.table(c.Bool("json"), "TENANT", "NAME", "MADE", "STATE", "MAX PINS", "MAX BYTES", "REQUESTS/S")
+		list := func(after string) (accounts.Page[accounts.Tenant], error) { return s.ListTenants(ctx, after, 0) }
+		err := eachPage(list, func(t accounts.Tenant) error {
+			value := listedTenant{t.ID, t.Name, t.Created, t.Disabled, t.MaxPins, t.MaxBytes, t.RequestsPerSecond}
+			return out.row(value, t.ID, t.Name, moment(t.Created), state(t.Disabled, "disabled", "active"), limit(t.MaxPins), limit(t.MaxBytes), limit(int64(t.RequestsPerSecond)))
+		})
+		return during(errors.Join(err, out.flush()), "listing tenants")
+	})
+}
