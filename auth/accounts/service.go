@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/apikey"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authz"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/denylist"
 )
 
@@ -210,14 +211,12 @@ func (s *Service) revokeTokens(ctx context.Context, tenant, name string, before 
 	return s.store.revoke(ctx, key, before, before.Add(s.config.TokenLife), by)
 }
 
-// systemTenant is the one whose principals do things in others: authz.SystemTenant.
-const systemTenant = "system"
-
 // standing returns ErrRevoked if all was taken within Ahead from the principal who makes
-// something in a tenant: of that tenant, or of systemTenant. It is asked after what lasts was
+// something in a tenant: of that tenant, or of the one whose principals
+// do things in others. It is asked after what lasts was
 // made: then either this sees the revocation, or RevokePrincipal sees what was made.
 func (s *Service) standing(ctx context.Context, tenant, by string) error {
-	for _, of := range []string{tenant, systemTenant} {
+	for _, of := range []string{tenant, authz.SystemTenant} {
 		before, ok, err := s.store.Revoked(ctx, denylist.PrincipalKey(of, by))
 		if err == nil && ok && time.Now().Before(before) {
 			err = ErrRevoked

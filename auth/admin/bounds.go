@@ -16,21 +16,15 @@ import (
 )
 
 // tooMuch is the Problem of who wants to give what they do not have.
-func tooMuch(details string) error {
-	return &door.Problem{Status: http.StatusForbidden, Reason: authn.Forbidden, Details: "nobody gives more than they have: " + details}
+func tooMuch(err error) *door.Problem {
+	return &door.Problem{Status: http.StatusForbidden, Reason: authn.Forbidden, Details: err.Error()}
 }
 
 // keyWithin returns a Problem unless a key is good for no more than its maker has, by the
 // credential that was shown.
 func (a *API) keyWithin(ctx context.Context, maker principal.Principal, grant apikey.Grant) error {
-	if grant.Tenant != maker.Tenant {
-		return tooMuch("a key is of the tenant of who makes it")
-	}
-	if err := rolesWithin(maker, grant.Roles, grant.Groups); err != nil {
-		return err
-	}
-	if err := scopesWithin(maker, grant.Scopes); err != nil {
-		return err
+	if err := accounts.KeyWithin(maker, grant); err != nil {
+		return tooMuch(err)
 	}
 	if maker.Method != principal.MethodAPIKey {
 		return nil
@@ -38,46 +32,24 @@ func (a *API) keyWithin(ctx context.Context, maker principal.Principal, grant ap
 	shown, err := a.config.Accounts.Key(ctx, maker.Tenant, maker.Credential)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
-		return tooMuch("the key that was shown is not there any more")
+		return tooMuch(&accounts.ExcessError{Problem: "the key that was shown is not there any more"})
 	case err != nil:
 		return problem(err)
 	case !networksWithin(shown.Networks, grant.Networks):
-		return tooMuch("the key that was shown is good in some networks only: name networks in these")
+		return tooMuch(&accounts.ExcessError{Problem: "the key that was shown is good in some networks only: name networks in these"})
 	}
 	return nil
 }
 
-// credentialWithin is keyWithin of a credential.
+// credentialWithin is keyWithin of a credential. An operator gives any role and group in a
+// tenant that is another one.
 func credentialWithin(giver principal.Principal, c accounts.Credential) error {
-	if giver.Tenant == c.Tenant {
-		if err := rolesWithin(giver, c.Roles, c.Groups); err != nil {
-			return err
-		}
-	} else if giver.Tenant != authz.SystemTenant {
-		return tooMuch("a credential is of the tenant of who gives it")
+	given := apikey.Grant{Tenant: c.Tenant, Roles: c.Roles, Groups: c.Groups, Scopes: c.Scopes}
+	if giver.Tenant == authz.SystemTenant && c.Tenant != authz.SystemTenant {
+		given.Tenant, given.Roles, given.Groups = giver.Tenant, nil, nil
 	}
-	return scopesWithin(giver, c.Scopes)
-}
-
-func rolesWithin(p principal.Principal, roles, groups []string) error {
-	for _, role := range roles {
-		if !authz.HasRole(p.Roles, role) {
-			return tooMuch("the role " + short(role) + " is not yours")
-		}
-	}
-	for _, group := range groups {
-		if !slices.Contains(p.Groups, group) {
-			return tooMuch("you are not in the group " + short(group))
-		}
-	}
-	return nil
-}
-
-func scopesWithin(p principal.Principal, scopes []string) error {
-	for _, scope := range scopes {
-		if !authz.HasScope(p.Scopes, scope) {
-			return tooMuch("the scope " + short(scope) + " is not one of the credential that was shown")
-		}
+	if err := accounts.KeyWithin(giver, given); err != nil {
+		return tooMuch(err)
 	}
 	return nil
 }
@@ -91,12 +63,4 @@ func networksWithin(all, some []netip.Prefix) bool {
 	return len(some) > 0 && !slices.ContainsFunc(some, func(one netip.Prefix) bool {
 		return !slices.ContainsFunc(all, func(of netip.Prefix) bool { return of.Bits() <= one.Bits() && of.Contains(one.Addr()) })
 	})
-}
-
-// short is a text of a client's as it is told back.
-func short(text string) string {
-	if len(text) > 100 {
-		return text[:100] + "…"
-	}
-	return text
 }

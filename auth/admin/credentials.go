@@ -85,7 +85,7 @@ func (a *API) addCredential(w http.ResponseWriter, c *door.Call) error {
 	}
 	err = c.Do(http.StatusCreated, []door.Step{credentialStep(c, tenant, id, wanted.Credential)}, func(ctx context.Context) (string, error) {
 		if c.Principal.Tenant != authz.SystemTenant && !strings.HasPrefix(credential.Credential, "did:") {
-			return "", tooMuch("the subject of an issuer is given by an operator, a DID by an admin, too")
+			return "", tooMuch(&accounts.ExcessError{Problem: "the subject of an issuer is given by an operator, a DID by an admin, too"})
 		}
 		if err := credentialWithin(c.Principal, credential); err != nil {
 			return "", err
