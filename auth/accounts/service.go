@@ -212,9 +212,9 @@ func (s *Service) revokeTokens(ctx context.Context, tenant, name string, before 
 }
 
 // standing returns ErrRevoked if all was taken within Ahead from the principal who makes
-// something in a tenant: of that tenant, or of the one whose principals
-// do things in others. It is asked after what lasts was
-// made: then either this sees the revocation, or RevokePrincipal sees what was made.
+// something in a tenant: of that tenant, or of the one whose principals do things in others.
+// It is asked after what lasts was made: then either this sees the revocation, or
+// RevokePrincipal sees what was made.
 func (s *Service) standing(ctx context.Context, tenant, by string) error {
 	for _, of := range []string{tenant, authz.SystemTenant} {
 		before, ok, err := s.store.Revoked(ctx, denylist.PrincipalKey(of, by))
