@@ -29,6 +29,11 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/principal"
 )
 
+var (
+	_ Accounts = (*accounts.Service)(nil)
+	_ Policies = (*authz.Authorizer)(nil)
+)
+
 // world is the API behind a door with the real policies. Whoever asks is told by a header,
 // and every request and answer is compared with the document.
 type world struct {
