@@ -105,7 +105,6 @@ func TestNothingWithoutRecord(t *testing.T) {
 		t.Errorf("it was made without a record:\n%s", listed)
 	}
 	t.Setenv("PIN_GATEWAY_AUDIT_FOLDER", "")
-	t.Setenv("PIN_GATEWAY_AUDIT_KEY_FILE", "")
 	t.Setenv("PIN_GATEWAY_AUDIT_TABLE", "true")
 	mustRun(t, folder, "", "tenant", "create", "acme")
 	if _, err := os.Stat(filepath.Join(folder, "audit")); err == nil {
