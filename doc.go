@@ -36,6 +36,7 @@
 //	auth/psa         the gateway's Pinning Services API
 //	auth/pinapi      what both APIs on pins do with a request
 //	auth/native      ipfs-cluster's REST API as a tenant sees it
+//	auth/admin       the API on tenants, keys and credentials
 //	auth/login       logins: a proof is exchanged for a session
 //	auth/gateway     the rooms of auth, put together
 //	auth/audit       records of what was asked and what came of it

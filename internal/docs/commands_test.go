@@ -142,7 +142,7 @@ func (k known) checkProgram(program string, args []string, strict bool) error {
 // otherPrograms are those in the fenced blocks whose arguments are not looked
 // at: what a shell has, and what everybody has installed.
 func otherPrograms() []string {
-	return []string{"cat", "cd", "cp", "cqlsh", "echo", "export", "git", "ipfs", "jq", "mkdir", "openssl", "umask"}
+	return []string{"cat", "cd", "cp", "cqlsh", "curl", "echo", "export", "git", "ipfs", "jq", "mkdir", "openssl", "umask"}
 }
 
 func (k known) checkMake(args []string) error {

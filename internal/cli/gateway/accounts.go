@@ -76,13 +76,13 @@ func needFlags(c *cli.Context, names ...string) error {
 	return nil
 }
 
-// operator is who acts, in what is stored: the user of this process.
+// operator is who acts, in what is stored and on record: the user of this process.
 func operator() (string, error) {
 	u, err := user.Current()
 	if err != nil {
 		return "", fmt.Errorf("looking who you are: %w", err)
 	}
-	return "operator:" + u.Username, nil
+	return "cli:" + u.Username, nil
 }
 
 // eachPage calls f with everything in a list.

@@ -89,7 +89,7 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("after it was revoked the key passes as %s", got)
 	}
 	keys := mustRun(t, folder, "", "key", "list", "--tenant", "acme").stdout
-	if !regexp.MustCompile(`^KEY .*\n\w+ +ci +good .* pins:create,pins:read +operator:\S+\n` + id + ` +ci +revoked .*\n$`).MatchString(keys) {
+	if !regexp.MustCompile(`^KEY .*\n\w+ +ci +good .* pins:create,pins:read +cli:\S+\n` + id + ` +ci +revoked .*\n$`).MatchString(keys) {
 		t.Errorf("the keys are\n%s", keys)
 	}
 	asJSON := mustRun(t, folder, "", "key", "list", "--tenant", "acme", "--json").stdout
@@ -107,7 +107,7 @@ func TestAccounts(t *testing.T) {
 
 	const did = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 	mustRun(t, folder, "", "credential", "add", "--tenant", "acme", "--principal", "ursula", "--role", "user", "--scope", "pins:*", did)
-	if listed := mustRun(t, folder, "", "credential", "list", "--tenant", "acme", "--principal", "ursula").stdout; !regexp.MustCompile(`^CREDENTIAL .*\n` + did + ` +user +pins:\* .* operator:\S+\n$`).MatchString(listed) {
+	if listed := mustRun(t, folder, "", "credential", "list", "--tenant", "acme", "--principal", "ursula").stdout; !regexp.MustCompile(`^CREDENTIAL .*\n` + did + ` +user +pins:\* .* cli:\S+\n$`).MatchString(listed) {
 		t.Errorf("the credentials are\n%s", listed)
 	}
 	checkRefused(t, folder, []refusal{
@@ -154,6 +154,10 @@ func TestAccountsRefusals(t *testing.T) {
 		{args: []string{"key", "rotate", "id"}, want: "reading the command line: --tenant is needed, see pin-gateway key rotate --help"},
 		{args: []string{"credential", "add", "--tenant", "t", "did:key:z"}, want: "reading the command line: --principal is needed, see pin-gateway credential add --help"},
 		{args: []string{"credential", "list", "--tenant", "t"}, want: "reading the command line: --principal is needed, see pin-gateway credential list --help"},
+		{args: []string{"tenant", "update", "--json", "a"}, want: "reading the command line: no flag says what to change, see pin-gateway tenant update --help"},
+		{args: []string{"tenant", "show"}, want: "reading the arguments: name the tenant, see pin-gateway tenant show --help"},
+		{args: []string{"principal", "revoke", "x"}, want: "reading the command line: --tenant is needed, see pin-gateway principal revoke --help"},
+		{args: []string{"principal", "revoke", "--tenant", "t"}, want: "reading the arguments: name the principal, see pin-gateway principal revoke --help"},
 		{args: []string{"credential", "remove", "did:key:z"}, want: "reading the command line: --tenant is needed, see pin-gateway credential remove --help"},
 	})
 	t.Setenv("PIN_GATEWAY_API_KEYS_PEPPERS", "[]")

@@ -88,6 +88,7 @@ func (cmd *command) app() *cli.App {
 		cmd.tenantCommand(),
 		cmd.keyCommand(),
 		cmd.credentialCommand(),
+		cmd.principalCommand(),
 		cmd.versionCommand(),
 	}
 	app.Action = func(c *cli.Context) error {

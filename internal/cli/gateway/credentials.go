@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
 )
 
@@ -31,6 +32,7 @@ func (cmd *command) credentialCommand() cli.Command {
 					cli.StringSliceFlag{Name: "role", Usage: "`ROLES` of who comes with a DID, as user; a token has its own"},
 					cli.StringSliceFlag{Name: "group", Usage: "`GROUPS` of who comes with a DID"},
 					cli.StringSliceFlag{Name: "scope", Usage: "`SCOPES`: actions that a DID is good for, as pins:read, pins:* or *"},
+					asJSON(),
 				},
 				Action: cmd.credentialAdd,
 			},
@@ -49,17 +51,19 @@ func (cmd *command) credentialAdd(c *cli.Context) error {
 	if err := cmp.Or(err, needFlags(c, "tenant", "principal")); err != nil {
 		return err
 	}
-	by, err := operator()
-	if err != nil {
-		return err
-	}
-	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
-		_, err := s.AddCredential(ctx, accounts.Credential{
+	var added accounts.Credential
+	resource := audit.Resource{Kind: "credential", ID: credential, Tenant: c.String("tenant"), Owner: c.String("principal")}
+	err = cmd.change(false, "credentials:add", resource, func(ctx context.Context, s *accounts.Service, by string) (string, error) {
+		added, err = s.AddCredential(ctx, accounts.Credential{
 			Credential: credential, Principal: c.String("principal"), Tenant: c.String("tenant"), Roles: words(c.StringSlice("role")),
 			Groups: words(c.StringSlice("group")), Scopes: words(c.StringSlice("scope")), AddedBy: by,
 		})
-		return during(err, "adding the credential")
+		return "", during(err, "adding the credential")
 	})
+	if err != nil || !c.Bool("json") {
+		return err
+	}
+	return cmd.printJSON(listedCredentialOf(added))
 }
 
 func (cmd *command) credentialRemove(c *cli.Context) error {
@@ -67,8 +71,9 @@ func (cmd *command) credentialRemove(c *cli.Context) error {
 	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
 		return err
 	}
-	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
-		return during(s.RemoveCredential(ctx, c.String("tenant"), credential), "removing the credential")
+	resource := audit.Resource{Kind: "credential", ID: credential, Tenant: c.String("tenant")}
+	return cmd.change(false, "credentials:remove", resource, func(ctx context.Context, s *accounts.Service, _ string) (string, error) {
+		return "", during(s.RemoveCredential(ctx, c.String("tenant"), credential), "removing the credential")
 	})
 }
 
@@ -84,6 +89,10 @@ type listedCredential struct {
 	AddedBy    string    `json:"addedBy"`
 }
 
+func listedCredentialOf(k accounts.Credential) listedCredential {
+	return listedCredential{k.Credential, k.Principal, k.Tenant, k.Roles, k.Groups, k.Scopes, k.Added, k.AddedBy}
+}
+
 func (cmd *command) credentialList(c *cli.Context) error {
 	if err := cmp.Or(noArguments(c), needFlags(c, "tenant", "principal")); err != nil {
 		return err
@@ -94,8 +103,7 @@ func (cmd *command) credentialList(c *cli.Context) error {
 			return s.ListCredentials(ctx, c.String("tenant"), c.String("principal"), after, 0)
 		}
 		err := eachPage(list, func(k accounts.Credential) error {
-			value := listedCredential{k.Credential, k.Principal, k.Tenant, k.Roles, k.Groups, k.Scopes, k.Added, k.AddedBy}
-			return out.row(value, k.Credential, strings.Join(k.Roles, ","), strings.Join(k.Scopes, ","), moment(k.Added), k.AddedBy)
+			return out.row(listedCredentialOf(k), k.Credential, strings.Join(k.Roles, ","), strings.Join(k.Scopes, ","), moment(k.Added), k.AddedBy)
 		})
 		return during(errors.Join(err, out.flush()), "listing credentials")
 	})

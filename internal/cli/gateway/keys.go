@@ -13,6 +13,7 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/apikey"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
 )
 
@@ -40,6 +41,7 @@ func (cmd *command) keyCommand() cli.Command {
 					cli.StringSliceFlag{Name: "scope", Usage: "`SCOPES`: actions that it is good for, as pins:read, pins:* or *"},
 					cli.StringSliceFlag{Name: "network", Usage: "`NETWORKS` that it may be used from; anywhere without"},
 					cli.IntFlag{Name: "days", Value: 90, Usage: "how long it is good for; 0 is for ever, if api_keys.require_expiry is false"},
+					asJSON(),
 				},
 				Action: cmd.keyCreate,
 			},
@@ -50,7 +52,7 @@ func (cmd *command) keyCommand() cli.Command {
 			{Name: "revoke", Usage: "revokes a key", ArgsUsage: "<id>", OnUsageError: usageError, Flags: []cli.Flag{tenant}, Action: cmd.keyRevoke},
 			{
 				Name: "rotate", Usage: "makes a key in the place of another, and writes it to standard output", ArgsUsage: "<id>", OnUsageError: usageError,
-				Flags:  []cli.Flag{tenant, cli.DurationFlag{Name: "overlap", Value: day, Usage: "how long the old one stays good"}},
+				Flags:  []cli.Flag{tenant, cli.DurationFlag{Name: "overlap", Value: day, Usage: "how long the old one stays good"}, asJSON()},
 				Action: cmd.keyRotate,
 			},
 		},
@@ -63,13 +65,9 @@ func grant(c *cli.Context) (apikey.Grant, error) {
 	if err := cmp.Or(noArguments(c), needFlags(c, "tenant", "owner")); err != nil {
 		return apikey.Grant{}, err
 	}
-	by, err := operator()
-	if err != nil {
-		return apikey.Grant{}, err
-	}
 	g := apikey.Grant{
 		Owner: c.String("owner"), Tenant: c.String("tenant"), Roles: words(c.StringSlice("role")), Groups: words(c.StringSlice("group")),
-		Scopes: words(c.StringSlice("scope")), CreatedBy: by,
+		Scopes: words(c.StringSlice("scope")),
 	}
 	if len(g.Scopes) == 0 {
 		return g, errors.New("reading the command line: without --scope a key is good for nothing")
@@ -95,23 +93,40 @@ func (cmd *command) keyCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return cmd.withAccounts(true, func(ctx context.Context, s *accounts.Service, cfg config.Config) error {
-		if g.Expires.IsZero() && cfg.APIKeys.RequireExpiry {
+	if g.Expires.IsZero() {
+		cfg, err := cmd.loadConfig()
+		switch {
+		case err != nil:
+			return err
+		case cfg.APIKeys.RequireExpiry:
 			return errors.New("making a key: api_keys.require_expiry is true, so that gateways refuse a key that does not end: use --days")
 		}
-		key, token, err := s.CreateKey(ctx, g)
-		if err != nil {
-			return fmt.Errorf("making a key: %w", err)
-		}
-		return cmd.showToken(key, token)
+	}
+	var key apikey.Key
+	var token apikey.Token
+	err = cmd.change(true, "keys:create", audit.Resource{Kind: "key", Tenant: g.Tenant, Owner: g.Owner}, func(ctx context.Context, s *accounts.Service, by string) (string, error) {
+		g.CreatedBy = by
+		key, token, err = s.CreateKey(ctx, g)
+		return key.ID, during(err, "making a key")
 	})
+	return cmd.showToken(c, key, token, err)
 }
 
-// showToken writes a key where a script reads it, and what is known of it to people.
-func (cmd *command) showToken(key apikey.Key, token apikey.Token) error {
+// showToken writes a key that was made where a script reads it, and what is known of it to
+// people. With an error after it was made, nobody else has it.
+func (cmd *command) showToken(c *cli.Context, key apikey.Key, token apikey.Token, failed error) error {
+	if key.ID == "" {
+		return failed
+	}
 	fmt.Fprintf(cmd.stderr, "key %s of %s in the tenant %s, good until %s. It is not shown again:\n", key.ID, plain(key.Owner), plain(key.Tenant), moment(key.Expires))
+	if c.Bool("json") {
+		return errors.Join(failed, cmd.printJSON(struct {
+			listedKey
+			Key string `json:"key"`
+		}{listedKeyOf(accounts.ListedKey{Key: key}), token.Text()}))
+	}
 	_, err := fmt.Fprintln(cmd.stdout, token.Text())
-	return written(err)
+	return errors.Join(failed, written(err))
 }
 
 // listedKey is a key as JSON.
@@ -132,6 +147,12 @@ type listedKey struct {
 	Pepper      int            `json:"pepper"`
 }
 
+func listedKeyOf(k accounts.ListedKey) listedKey {
+	return listedKey{
+		k.ID, k.Tenant, k.Owner, k.Roles, k.Groups, k.Scopes, k.Networks, k.Created, k.CreatedBy, k.Expires, k.Revoked, k.Used, k.RotatedFrom, k.Pepper,
+	}
+}
+
 func (cmd *command) keyList(c *cli.Context) error {
 	if err := cmp.Or(noArguments(c), needFlags(c, "tenant")); err != nil {
 		return err
@@ -142,10 +163,7 @@ func (cmd *command) keyList(c *cli.Context) error {
 			return s.ListKeys(ctx, c.String("tenant"), after, 0)
 		}
 		err := eachPage(list, func(k accounts.ListedKey) error {
-			value := listedKey{
-				k.ID, k.Tenant, k.Owner, k.Roles, k.Groups, k.Scopes, k.Networks, k.Created, k.CreatedBy, k.Expires, k.Revoked, k.Used, k.RotatedFrom, k.Pepper,
-			}
-			return out.row(value, k.ID, k.Owner, keyState(k.Key, time.Now()), moment(k.Expires), moment(k.Used), strings.Join(k.Scopes, ","), k.CreatedBy)
+			return out.row(listedKeyOf(k), k.ID, k.Owner, keyState(k.Key, time.Now()), moment(k.Expires), moment(k.Used), strings.Join(k.Scopes, ","), k.CreatedBy)
 		})
 		return during(errors.Join(err, out.flush()), "listing keys")
 	})
@@ -166,8 +184,8 @@ func (cmd *command) keyRevoke(c *cli.Context) error {
 	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
 		return err
 	}
-	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
-		return during(s.RevokeKey(ctx, c.String("tenant"), id), "revoking the key")
+	return cmd.change(false, "keys:revoke", keyResource(c, id), func(ctx context.Context, s *accounts.Service, _ string) (string, error) {
+		return "", during(s.RevokeKey(ctx, c.String("tenant"), id), "revoking the key")
 	})
 }
 
@@ -176,15 +194,15 @@ func (cmd *command) keyRotate(c *cli.Context) error {
 	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
 		return err
 	}
-	by, err := operator()
-	if err != nil {
-		return err
-	}
-	return cmd.withAccounts(true, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
-		key, token, err := s.RotateKey(ctx, c.String("tenant"), id, c.Duration("overlap"), by)
-		if err != nil {
-			return fmt.Errorf("rotating the key: %w", err)
-		}
-		return cmd.showToken(key, token)
+	var key apikey.Key
+	var token apikey.Token
+	err = cmd.change(true, "keys:rotate", keyResource(c, id), func(ctx context.Context, s *accounts.Service, by string) (string, error) {
+		key, token, err = s.RotateKey(ctx, c.String("tenant"), id, c.Duration("overlap"), by)
+		return key.ID, during(err, "rotating the key")
 	})
+	return cmd.showToken(c, key, token, err)
+}
+
+func keyResource(c *cli.Context, id string) audit.Resource {
+	return audit.Resource{Kind: "key", ID: id, Tenant: c.String("tenant")}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
 )
 
@@ -28,18 +29,20 @@ func (cmd *command) tenantCommand() cli.Command {
 		Name: "tenant", Usage: "makes, lists and changes tenants", OnUsageError: usageError,
 		Description: `
    These commands, and those of keys and credentials, change the gateway's
-   database as whoever has its password can. No policy is asked, and what they
-   do is not in the audit records. Gateways see it within 5 seconds.
+   database as whoever has its password can. No policy is asked. What they do is
+   in the audit records if audit.folder is set, by "cli:" and the name of the
+   user. Gateways see it within 5 seconds.
 `,
 		Subcommands: []cli.Command{
-			{Name: "create", Usage: "makes a tenant", ArgsUsage: "<id>", OnUsageError: usageError, Flags: tenantFlags(), Action: cmd.tenantCreate},
+			{Name: "create", Usage: "makes a tenant", ArgsUsage: "<id>", OnUsageError: usageError, Flags: append(tenantFlags(), asJSON()), Action: cmd.tenantCreate},
 			{
 				Name: "list", Usage: "lists tenants, the newest first", ArgsUsage: " ", OnUsageError: usageError,
 				Flags: []cli.Flag{cli.BoolFlag{Name: "json", Usage: "one JSON object a line"}}, Action: cmd.tenantList,
 			},
+			{Name: "show", Usage: "shows a tenant", ArgsUsage: "<id>", OnUsageError: usageError, Flags: []cli.Flag{asJSON()}, Action: cmd.tenantShow},
 			{
 				Name: "update", Usage: "changes what the flags say of a tenant", ArgsUsage: "<id>", OnUsageError: usageError,
-				Flags: append(tenantFlags(), cli.StringFlag{Name: "disabled", Usage: "`true` lets nobody of it in, whose pins stay; false lets them in again"}), Action: cmd.tenantUpdate,
+				Flags: append(tenantFlags(), cli.StringFlag{Name: "disabled", Usage: "`true` lets nobody of it in, whose pins stay; false lets them in again"}, asJSON()), Action: cmd.tenantUpdate,
 			},
 		},
 		Action: groupAction,
@@ -79,10 +82,14 @@ func (cmd *command) tenantCreate(c *cli.Context) error {
 	if err := setTenant(c, &t); err != nil {
 		return err
 	}
-	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
-		_, err := s.CreateTenant(ctx, t)
-		return during(err, "making the tenant")
+	err = cmd.change(false, "admin:tenants-create", tenantResource(id), func(ctx context.Context, s *accounts.Service, _ string) (string, error) {
+		t, err = s.CreateTenant(ctx, t)
+		return t.ID, during(err, "making the tenant")
 	})
+	if err != nil || !c.Bool("json") {
+		return err
+	}
+	return cmd.printJSON(listedTenantOf(t))
 }
 
 func (cmd *command) tenantUpdate(c *cli.Context) error {
@@ -90,21 +97,35 @@ func (cmd *command) tenantUpdate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.NumFlags() == 0 {
+	if c.NumFlags() == 0 || c.NumFlags() == 1 && c.IsSet("json") {
 		return fmt.Errorf("reading the command line: no flag says what to change, see %s --help", c.Command.HelpName)
 	}
-	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
-		t, err := s.Tenant(ctx, id)
-		if err != nil {
-			return during(err, "reading the tenant")
+	var t accounts.Tenant
+	if err := setTenant(c, &t); err != nil { // before anything is on record
+		return err
+	}
+	err = cmd.change(false, "admin:tenants-write", tenantResource(id), func(ctx context.Context, s *accounts.Service, _ string) (string, error) {
+		if t, err = s.Tenant(ctx, id); err != nil {
+			return "", during(err, "reading the tenant")
 		}
 		if err := setTenant(c, &t); err != nil {
-			return err
+			return "", err
 		}
-		_, err = s.UpdateTenant(ctx, t)
-		return during(err, "changing the tenant")
+		t, err = s.UpdateTenant(ctx, t)
+		return "", during(err, "changing the tenant")
 	})
+	if err != nil || !c.Bool("json") {
+		return err
+	}
+	return cmd.printJSON(listedTenantOf(t))
 }
+
+func tenantResource(id string) audit.Resource {
+	return audit.Resource{Kind: "tenant", ID: id, Tenant: id}
+}
+
+// asJSON is the flag of what shows one thing.
+func asJSON() cli.Flag { return cli.BoolFlag{Name: "json", Usage: "as a JSON object"} }
 
 // listedTenant is a tenant as JSON.
 type listedTenant struct {
@@ -117,17 +138,44 @@ type listedTenant struct {
 	RequestsPerSecond int       `json:"requestsPerSecond"`
 }
 
+func listedTenantOf(t accounts.Tenant) listedTenant {
+	return listedTenant{t.ID, t.Name, t.Created, t.Disabled, t.MaxPins, t.MaxBytes, t.RequestsPerSecond}
+}
+
+func (cmd *command) tenantTable(c *cli.Context) *table {
+	return cmd.table(c.Bool("json"), "TENANT", "NAME", "MADE", "STATE", "MAX PINS", "MAX BYTES", "REQUESTS/S")
+}
+
+func tenantRow(out *table, t accounts.Tenant) error {
+	return out.row(listedTenantOf(t), t.ID, t.Name, moment(t.Created), state(t.Disabled, "disabled", "active"), limit(t.MaxPins), limit(t.MaxBytes), limit(int64(t.RequestsPerSecond)))
+}
+
+func (cmd *command) tenantShow(c *cli.Context) error {
+	id, err := oneArgument(c, "the tenant")
+	if err != nil {
+		return err
+	}
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+		t, err := s.Tenant(ctx, id)
+		if err != nil {
+			return during(err, "reading the tenant")
+		}
+		if c.Bool("json") {
+			return cmd.printJSON(listedTenantOf(t))
+		}
+		out := cmd.tenantTable(c)
+		return written(errors.Join(tenantRow(out, t), out.flush()))
+	})
+}
+
 func (cmd *command) tenantList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
 	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
-		out := cmd.table(c.Bool("json"), "TENANT", "NAME", "MADE", "STATE", "MAX PINS", "MAX BYTES", "REQUESTS/S")
+		out := cmd.tenantTable(c)
 		list := func(after string) (accounts.Page[accounts.Tenant], error) { return s.ListTenants(ctx, after, 0) }
-		err := eachPage(list, func(t accounts.Tenant) error {
-			value := listedTenant{t.ID, t.Name, t.Created, t.Disabled, t.MaxPins, t.MaxBytes, t.RequestsPerSecond}
-			return out.row(value, t.ID, t.Name, moment(t.Created), state(t.Disabled, "disabled", "active"), limit(t.MaxPins), limit(t.MaxBytes), limit(int64(t.RequestsPerSecond)))
-		})
+		err := eachPage(list, func(t accounts.Tenant) error { return tenantRow(out, t) })
 		return during(errors.Join(err, out.flush()), "listing tenants")
 	})
 }
