@@ -13,9 +13,6 @@ import (
 )
 
 const (
-	insertCheckpoint  = "INSERT INTO audit_checkpoints (writer, block, seq, hash, checkpoint) VALUES (?, ?, ?, ?, ?) USING TTL ?"
-	selectCheckpoints = "SELECT checkpoint FROM audit_checkpoints"
-
 	// checkpointBlock is how many records of a chain have their checkpoints in one partition:
 	// half as many rows at most.
 	checkpointBlock = 1 << 16

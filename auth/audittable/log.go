@@ -13,13 +13,6 @@ import (
 )
 
 const (
-	insertLines  = "INSERT INTO audit_records (writer, block, seq, lines, process) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?"
-	selectLast   = "SELECT seq, lines FROM audit_records WHERE writer = ? AND block = ? ORDER BY seq DESC LIMIT 1"
-	updateNewest = "UPDATE audit_writers USING TIMESTAMP ? SET newest = ? WHERE writer = ?"
-	selectNewest = "SELECT newest FROM audit_writers WHERE writer = ?"
-)
-
-const (
 	// blockRecords is how many records begin in one partition: some megabytes. It is more than
 	// a row can have, so that no block is left out, and never changes.
 	blockRecords = 4096

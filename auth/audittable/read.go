@@ -14,9 +14,6 @@ import (
 )
 
 const (
-	selectBlocks = "SELECT DISTINCT writer, block FROM audit_records"
-	selectRows   = "SELECT seq, lines FROM audit_records WHERE writer = ? AND block = ?"
-
 	// blockPage is how many partitions are listed at once.
 	blockPage = 1000
 	// rowPage is how many rows are read at once, of up to maxRowBytes and a record.

@@ -3,6 +3,7 @@
 //
 //	/psa/…       the Pinning Services API (also at /api/v1/…, as some clients expect it)
 //	/cluster/…   ipfs-cluster's REST API
+//	/admin/…     tenants, their keys and credentials; and /keys, one's own keys
 //	/auth/…      logins
 //
 // Any number of gateways work on one keyspace; none has state of its own but what it

@@ -12,6 +12,8 @@ import (
 	logging "github.com/ipfs/go-log/v2"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/admin"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authz"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
@@ -65,7 +67,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 	g.closeLater(func(context.Context) error { peer.client.Close(); return nil })
 	requests := pins.New(pins.Config{DB: db, Quota: quotas(tenants), MaxRepl: conf.Pins.MaxRepl})
 	g.closeLater(requests.Close)
-	recorder, err := g.openAudit()
+	recorder, err := g.openAudit(ctx, db)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 	if err != nil {
 		return nil, err
 	}
-	if g.handler, err = g.newHandler(d, access, requests, peer); err != nil {
+	if g.handler, err = g.newHandler(d, access, requests, peer, policies); err != nil {
 		return nil, err
 	}
 	g.begin(access, recorder, policies, pins.NewWorker(requests, peer, pins.WorkerConfig{
@@ -121,12 +123,18 @@ func (g *Gateway) Close() error {
 func (g *Gateway) closeLater(f func(context.Context) error) { g.closers = append(g.closers, f) }
 
 // newHandler leads requests to the API of the beginning of their path.
-func (g *Gateway) newHandler(d *door.Door, access *access, requests *pins.Service, peer *peer) (http.Handler, error) {
+func (g *Gateway) newHandler(d *door.Door, access *access, requests *pins.Service, peer *peer, policies *authz.Authorizer) (http.Handler, error) {
 	pinning, err := d.Handler(psa.New(psa.Config{Pins: requests, Delegates: peer.delegates}))
 	if err != nil {
 		return nil, err
 	}
 	cluster, err := d.Handler(native.New(requests, peer.client))
+	if err != nil {
+		return nil, err
+	}
+	manage, err := d.Handler(admin.New(admin.Config{
+		Accounts: access.accounts, Policies: policies, Usage: used{requests}, RequireExpiry: g.config.APIKeys.RequireExpiry,
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +151,8 @@ func (g *Gateway) newHandler(d *door.Door, access *access, requests *pins.Servic
 			below("/api/v1", pinning).ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/cluster/"):
 			below("/cluster", cluster).ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/admin/"), path == "/keys", strings.HasPrefix(path, "/keys/"):
+			manage.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/auth/") && login != nil:
 			login.ServeHTTP(w, r)
 		default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/admin"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/recent"
 )
@@ -67,4 +68,13 @@ func percent(used, limit int64) int64 {
 		return 0
 	}
 	return int64(float64(used) / float64(limit) * 100)
+}
+
+// used is what tenants hold, as the API for administrators tells it.
+type used struct{ requests *pins.Service }
+
+// Usage implements admin.Usage.
+func (u used) Usage(ctx context.Context, tenant string) (admin.Used, error) {
+	has, err := u.requests.Usage(ctx, tenant)
+	return admin.Used{Pins: has.Pins, Bytes: has.Bytes}, err
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
 )
 
-// connectTimeout is how long a command waits for the database.
+// connectTimeout is how long a command waits for the database, unless the configuration
+// has a shorter time.
 const connectTimeout = 15 * time.Second
 
 // withAccounts opens the database of the configuration and calls f, whose context a signal

@@ -17,13 +17,8 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-const (
-	// connectTimeout is how long a command waits for the database, unless the configuration
-	// has a shorter time.
-	connectTimeout = 30 * time.Second
-	// expiryMargin is by how much clocks may differ that say when a record has expired.
-	expiryMargin = time.Hour
-)
+// expiryMargin is by how much clocks may differ that say when a record has expired.
+const expiryMargin = time.Hour
 
 // auditRecords are records that a command reads.
 type auditRecords struct {

@@ -19,15 +19,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-func TestMain(m *testing.M) { os.Exit(cqltest.Main(m)) }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // auditWorld is a gateway with records in files and in the table, each with copies of the
 // checkpoints of the other.
 type auditWorld struct {
