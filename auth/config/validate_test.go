@@ -10,6 +10,7 @@ import (
 func good() Config {
 	c := Default()
 	c.Listen, c.PublicURL, c.TLS = ":443", "https://pins.example.com", TLS{"cert.pem", "key.pem"}
+	c.MetricsListen = "0.0.0.0:9099"
 	c.TrustedProxies = []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"}
 	c.Peers = Peers{[]string{"https://peer1:9094", "https://peer2:9094/"}, "gateway", "peer-password", "ca.pem"}
 	c.Pins = Pins{2, 3}
@@ -36,6 +37,12 @@ func TestValidate(t *testing.T) {
 		`listen "here" is not an address and a port: write it as in 127.0.0.1:9098`: func(c *Config) { c.Listen = "here" },
 		`listen "here:http" has no port: use 0 to 65535`:                            func(c *Config) { c.Listen = "here:http" },
 		`listen ":65536" has no port: use 0 to 65535`:                               func(c *Config) { c.Listen = ":65536" },
+
+		`metrics_listen "9099" is not an address and a port: write it as in 127.0.0.1:9099`: func(c *Config) { c.MetricsListen = "9099" },
+		`metrics_listen "localhost:x" has no port: use 0 to 65535`:                          func(c *Config) { c.MetricsListen = "localhost:x" },
+		`metrics_listen ":9099" would tell everybody who reaches this machine: use 127.0.0.1:9099, or 0.0.0.0:9099 if that is meant`: func(c *Config) {
+			c.MetricsListen = ":9099"
+		},
 
 		`public_url is not a URL: write https:// and the host that clients know`:                                                         func(c *Config) { c.PublicURL = "pins.example.com" },
 		`public_url names a user: remove it`:                                                                                             func(c *Config) { c.PublicURL = "https://a:b@pins" },

@@ -26,29 +26,33 @@ const (
 type peer struct {
 	client *peerapi.Client
 	name   string
-	known  atomic.Pointer[[]string]
+	// asked is told of each request for what pins need, and what came of it.
+	asked func(operation string, err error)
+	known atomic.Pointer[[]string]
 }
 
-func newPeer(conf config.Config) (*peer, error) {
+func newPeer(conf config.Config, asked func(string, error)) (*peer, error) {
 	client, err := peerapi.New(peerapi.Config{
 		URLs: conf.Peers.URLs, User: conf.Peers.Username, PasswordFile: conf.Resolve(conf.Peers.PasswordFile), CAFile: conf.Resolve(conf.Peers.CAFile),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &peer{client: client, name: conf.Name}, nil
+	return &peer{client: client, name: conf.Name, asked: asked}, nil
 }
 
 // Pin implements pins.Peer.
-func (p *peer) Pin(ctx context.Context, pin pins.PeerPin) error {
-	_, err := p.client.Pin(ctx, pin.CID, peerapi.Options{
+func (p *peer) Pin(ctx context.Context, pin pins.PeerPin) (err error) {
+	defer func() { p.asked("pin", err) }()
+	_, err = p.client.Pin(ctx, pin.CID, peerapi.Options{
 		ReplMin: pin.ReplMin, ReplMax: pin.ReplMax, Origins: pin.Origins, Metadata: map[string]string{mark: p.name},
 	})
 	return err
 }
 
 // Unpin implements pins.Peer.
-func (p *peer) Unpin(ctx context.Context, cid string) error {
+func (p *peer) Unpin(ctx context.Context, cid string) (err error) {
+	defer func() { p.asked("unpin", err) }()
 	pin, found, err := p.client.Allocation(ctx, cid)
 	if err != nil || !found || pin.Metadata[mark] != p.name {
 		return err
@@ -57,7 +61,8 @@ func (p *peer) Unpin(ctx context.Context, cid string) error {
 }
 
 // Status implements pins.Peer.
-func (p *peer) Status(ctx context.Context, cids []string) ([]pins.PeerStatus, error) {
+func (p *peer) Status(ctx context.Context, cids []string) (_ []pins.PeerStatus, err error) {
+	defer func() { p.asked("status", err) }()
 	all := make([]pins.PeerStatus, len(cids))
 	var states map[string]peerapi.Status
 	group, ctx := errgroup.WithContext(ctx)

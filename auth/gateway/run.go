@@ -20,10 +20,12 @@ func (g *Gateway) openAudit() (*audit.Recorder, error) {
 		return nil, err
 	}
 	var sinks []audit.Sink
+	var names []string
 	if g.config.Audit.Folder != "" {
 		file, err := audit.OpenFile(audit.FileOptions{
 			Dir: g.config.Resolve(g.config.Audit.Folder), Writer: writer, Key: g.files.AuditKey,
 			CheckpointFailed: func(err error) {
+				g.metrics.checkpoints.Inc()
 				logger.Errorf("a checkpoint of the audit log could not be written or copied: %s", err)
 			},
 		})
@@ -31,11 +33,17 @@ func (g *Gateway) openAudit() (*audit.Recorder, error) {
 			return nil, fmt.Errorf("opening the audit log: %w", err)
 		}
 		g.closeLater(func(context.Context) error { return file.Close() })
-		sinks = append(sinks, file)
+		sinks, names = append(sinks, file), append(names, "file")
+	}
+	for _, name := range names {
+		g.metrics.keptBy(name)
 	}
 	return audit.NewRecorder(audit.RecorderOptions{
-		Sinks:      sinks,
-		SinkFailed: func(_ int, err error) { logger.Errorf("an audit record could not be written: %s", err) },
+		Sinks: sinks,
+		SinkFailed: func(sink int, err error) {
+			g.metrics.sinks.WithLabelValues(names[sink]).Inc()
+			logger.Errorf("an audit record could not be written: %s", err)
+		},
 	})
 }
 
@@ -62,6 +70,7 @@ func (g *Gateway) begin(a *access, recorder *audit.Recorder, policies *authz.Aut
 	g.running.Go(func() {
 		policies.Watch(ctx, time.Duration(g.config.Policies.ReloadEvery), func(version string, err error) {
 			if err != nil {
+				g.metrics.policies.Inc()
 				logger.Errorf("the policies were not taken, those before go on: %s", err)
 				return
 			}
