@@ -22,9 +22,13 @@ const (
 // Listen, TLS, Audit.Writer and what names a place near them. Names of files are relative to
 // Folder.
 type Config struct {
-	// Listen is the address on which it listens, and a port: "host:port", or ":port" for all
-	// addresses of this machine. Port 0 is a free one.
+	// Listen is the address on which it listens, and a port, of which 0 is a free one:
+	// "host:port", or ":port" for all addresses of this machine.
 	Listen string `json:"listen"`
+	// MetricsListen is the address on which it tells metrics at /metrics, without encryption, to
+	// all who reach it: "host:port", or "0.0.0.0:port" for all addresses of this machine. Empty
+	// means that it tells none.
+	MetricsListen string `json:"metrics_listen,omitempty"`
 	// PublicURL is how clients reach it: "https://" and a host, with a port if it is not 443.
 	// "http://" is for loopback only. Signatures and logins are for it and nothing else,
 	// whatever a request says of its host.

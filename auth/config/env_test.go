@@ -18,6 +18,7 @@ func TestEnv(t *testing.T) {
 		set   func(*Config)
 	}{
 		"LISTEN":                   {"127.0.0.1:1", func(c *Config) { c.Listen = "127.0.0.1:1" }},
+		"METRICS_LISTEN":           {"127.0.0.1:2", func(c *Config) { c.MetricsListen = "127.0.0.1:2" }},
 		"PUBLIC_URL":               {"https://p", func(c *Config) { c.PublicURL = "https://p" }},
 		"TLS_CERT_FILE":            {"a", func(c *Config) { c.TLS.CertFile = "a" }},
 		"TLS_KEY_FILE":             {"a", func(c *Config) { c.TLS.KeyFile = "a" }},

@@ -35,10 +35,13 @@ func (c Config) validate() Problems {
 
 // checkPlace checks where it listens and how it is reached.
 func (c Config) checkPlace(p *Problems) {
-	if _, port, err := net.SplitHostPort(c.Listen); err != nil {
-		p.add("listen", "%.100q is not an address and a port: write it as in 127.0.0.1:9098", c.Listen)
-	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		p.add("listen", "%.100q has no port: use 0 to 65535", c.Listen)
+	checkAddress(p, "listen", c.Listen, "127.0.0.1:9098")
+	if c.MetricsListen != "" {
+		checkAddress(p, "metrics_listen", c.MetricsListen, "127.0.0.1:9099")
+		// Who means everybody says so.
+		if host, port, err := net.SplitHostPort(c.MetricsListen); err == nil && host == "" {
+			p.add("metrics_listen", "%.100q would tell everybody who reaches this machine: use 127.0.0.1:%s, or 0.0.0.0:%[2]s if that is meant", c.MetricsListen, port)
+		}
 	}
 	u, err := url.Parse(c.PublicURL)
 	switch {
@@ -52,6 +55,15 @@ func (c Config) checkPlace(p *Problems) {
 		p.add("public_url", "%.200q is not encrypted: use https://, as http:// is for this machine only", c.PublicURL)
 	case u.Scheme != "https" && u.Scheme != "http":
 		p.add("public_url", "%.200q is neither https:// nor http://: use https://", c.PublicURL)
+	}
+}
+
+// checkAddress checks what is listened on.
+func checkAddress(p *Problems, field, address, example string) {
+	if _, port, err := net.SplitHostPort(address); err != nil {
+		p.add(field, "%.100q is not an address and a port: write it as in %s", address, example)
+	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		p.add(field, "%.100q has no port: use 0 to 65535", address)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 func good() Config {
 	c := Default()
 	c.Listen, c.PublicURL, c.TLS = ":443", "https://pins.example.com", TLS{"cert.pem", "key.pem"}
+	c.MetricsListen = "0.0.0.0:9099"
 	c.TrustedProxies = []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"}
 	c.Peers = Peers{[]string{"https://peer1:9094", "https://peer2:9094/cluster", "unix:///run/cluster.sock"}, "gateway", "peer-password", "ca.pem"}
 	c.Pins = Pins{2, 3, 5}
@@ -95,6 +96,11 @@ func TestValidate(t *testing.T) {
 		`events.key_file is empty but events.cert_file is set: set both, or none`:                                                               func(c *Config) { c.Events.CertFile = "cert" },
 		`events.prefix "A.b" cannot be used: use at most 32 lower-case letters, digits, dashes and underscores`:                                 func(c *Config) { c.Events.Prefix = "A.b" },
 		`audit.table_retention -1s cannot be used: use whole seconds up to 175200h0m0s, or 0s to keep records for ever`:                         func(c *Config) { c.Audit.TableRetention = Duration(-time.Second) },
+		`metrics_listen "9099" is not an address and a port: write it as in 127.0.0.1:9099`:                                                     func(c *Config) { c.MetricsListen = "9099" },
+		`metrics_listen "localhost:x" has no port: use 0 to 65535`:                                                                              func(c *Config) { c.MetricsListen = "localhost:x" },
+		`metrics_listen ":9099" would tell everybody who reaches this machine: use 127.0.0.1:9099, or 0.0.0.0:9099 if that is meant`: func(c *Config) {
+			c.MetricsListen = ":9099"
+		},
 
 		`issuers[0].url is not a URL: write what its tokens have as iss`:                                                                        func(c *Config) { c.Issuers[0].URL = "id" },
 		`issuers[0].url has a user or a password in it: remove it`:                                                                              func(c *Config) { c.Issuers[0].URL = "https://a:b@id" },

@@ -32,6 +32,9 @@ type Call struct {
 	door    *Door
 	api     *API
 	problem *Problem
+	// Why a credential was refused, if one was, and its kind.
+	refused string
+	tried   principal.Method
 }
 
 // Step is one thing that is decided about: an action of authz, and what it is done to.

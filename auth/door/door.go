@@ -56,7 +56,11 @@ type Seen struct {
 	Method principal.Method
 	Status int
 	Reason string // empty for a success
-	Took   time.Duration
+	// Refused is why a credential was refused, a code, empty if none was; Tried is its kind.
+	// Status and Reason may tell of something else, as of too many of those.
+	Refused string
+	Tried   principal.Method
+	Took    time.Duration
 }
 
 // Config is what a Door needs. Fields that may be nil say so.
@@ -145,7 +149,8 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, api *API) {
 			reason = c.problem.Reason
 		}
 		d.config.Observe(Seen{
-			API: api.Name, Route: c.Route.Name, Method: c.Principal.Method, Status: out.status, Reason: reason, Took: d.config.Now().Sub(began),
+			API: api.Name, Route: c.Route.Name, Method: c.Principal.Method, Status: out.status, Reason: reason,
+			Refused: c.refused, Tried: c.tried, Took: d.config.Now().Sub(began),
 		})
 	}()
 	err := d.lead(out, c)
@@ -252,6 +257,7 @@ func (d *Door) failed(c *Call, err error) error {
 	if !errors.As(err, &refused) || refused.Status >= http.StatusInternalServerError {
 		return err
 	}
+	c.refused, c.tried = refused.Reason, refused.Method
 	attempt := audit.Attempt{IP: c.Address, Method: string(refused.Method), Reason: refused.Reason}
 	if err := d.config.Recorder.Failed(c.Request.Context(), attempt); err != nil {
 		logger.Errorf("request %s: a refused credential is not on record: %s", c.ID, err)

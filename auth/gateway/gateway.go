@@ -32,6 +32,7 @@ const closing = 10 * time.Second
 type Gateway struct {
 	config  config.Config
 	files   config.Files
+	metrics *metrics
 	handler http.Handler
 
 	working context.Context //nolint:containedctx // of what works beside the requests
@@ -50,6 +51,9 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 			err = errors.Join(err, g.Close())
 		}
 	}()
+	if g.metrics, err = newMetrics(); err != nil {
+		return nil, fmt.Errorf("making metrics: %w", err)
+	}
 	db, err := keyspace.Open(ctx, conf.Database)
 	if err != nil {
 		return nil, fmt.Errorf("opening the gateway's keyspace: %w", err)
@@ -60,7 +64,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 	if err != nil {
 		return nil, err
 	}
-	peer, err := newPeer(conf)
+	peer, err := newPeer(conf, g.metrics.asked)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +89,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 	}
 	doorConf := door.Config{
 		Authenticator: access.authenticator, Decider: policies, Recorder: recorder, Tenants: usage, RecordReads: conf.Audit.RecordReads,
+		Observe: g.metrics.observe,
 	}
 	if err := setLimits(&doorConf, conf); err != nil {
 		return nil, err
@@ -96,15 +101,21 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 	if g.handler, err = g.newHandler(d, access, requests, peer, policies); err != nil {
 		return nil, err
 	}
-	g.begin(access, recorder, policies, pins.NewWorker(requests, peer, pins.WorkerConfig{
-		DefaultMin: conf.Pins.ReplMin, DefaultMax: conf.Pins.ReplMax,
-	}), peer)
+	worker := pins.NewWorker(requests, peer, pins.WorkerConfig{DefaultMin: conf.Pins.ReplMin, DefaultMax: conf.Pins.ReplMax})
+	if err := g.metrics.watch(func() string { return policies.Set().Version() }, worker.Stats); err != nil {
+		return nil, fmt.Errorf("making metrics: %w", err)
+	}
+	g.begin(access, recorder, policies, worker, peer)
 	g.running.Go(func() { recount(g.working, db, access.accounts, requests) })
 	return g, nil
 }
 
 // Handler answers the requests of clients.
 func (g *Gateway) Handler() http.Handler { return g.handler }
+
+// Metrics answers with the metrics of this process in the format of Prometheus. They are for
+// those who run the gateway: nobody is asked who they are.
+func (g *Gateway) Metrics() http.Handler { return g.metrics.handler() }
 
 // Close ends what Open began, when no request is answered any more.
 func (g *Gateway) Close() error {

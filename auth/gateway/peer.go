@@ -28,32 +28,36 @@ type peer struct {
 	name   string
 	// replMin and replMax are those of a pin that asks for none: 0 for the cluster's default.
 	replMin, replMax int
-	known            atomic.Pointer[[]string]
+	// asked is told of each request for what pins need, and what came of it.
+	asked func(operation string, err error)
+	known atomic.Pointer[[]string]
 }
 
-func newPeer(conf config.Config) (*peer, error) {
+func newPeer(conf config.Config, asked func(string, error)) (*peer, error) {
 	client, err := peerapi.New(peerapi.Config{
 		URLs: conf.Peers.URLs, User: conf.Peers.Username, PasswordFile: conf.Resolve(conf.Peers.PasswordFile), CAFile: conf.Resolve(conf.Peers.CAFile),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &peer{client: client, name: conf.Name, replMin: conf.Pins.ReplMin, replMax: conf.Pins.ReplMax}, nil
+	return &peer{client: client, name: conf.Name, replMin: conf.Pins.ReplMin, replMax: conf.Pins.ReplMax, asked: asked}, nil
 }
 
 // Pin implements pins.Peer.
-func (p *peer) Pin(ctx context.Context, pin pins.PeerPin) error {
+func (p *peer) Pin(ctx context.Context, pin pins.PeerPin) (err error) {
+	defer func() { p.asked("pin", err) }()
 	if pin.ReplMin == 0 {
 		pin.ReplMin, pin.ReplMax = p.replMin, p.replMax
 	}
-	_, err := p.client.Pin(ctx, pin.CID, peerapi.Options{
+	_, err = p.client.Pin(ctx, pin.CID, peerapi.Options{
 		ReplMin: pin.ReplMin, ReplMax: pin.ReplMax, Origins: pin.Origins, Metadata: map[string]string{mark: p.name},
 	})
 	return err
 }
 
 // Unpin implements pins.Peer.
-func (p *peer) Unpin(ctx context.Context, cid string) error {
+func (p *peer) Unpin(ctx context.Context, cid string) (err error) {
+	defer func() { p.asked("unpin", err) }()
 	pin, found, err := p.client.Allocation(ctx, cid)
 	if err != nil || !found || pin.Metadata[mark] != p.name {
 		return err
@@ -62,7 +66,8 @@ func (p *peer) Unpin(ctx context.Context, cid string) error {
 }
 
 // Status implements pins.Peer.
-func (p *peer) Status(ctx context.Context, cids []string) ([]pins.PeerStatus, error) {
+func (p *peer) Status(ctx context.Context, cids []string) (_ []pins.PeerStatus, err error) {
+	defer func() { p.asked("status", err) }()
 	all := make([]pins.PeerStatus, len(cids))
 	var states map[string]peerapi.Status
 	group, ctx := errgroup.WithContext(ctx)

@@ -24,10 +24,12 @@ func (g *Gateway) openAudit(ctx context.Context, db *scylla.DB) (*audit.Recorder
 		return nil, err
 	}
 	failed := func(err error) {
+		g.metrics.checkpoints.Inc()
 		logger.Errorf("a checkpoint of the audit log could not be written or copied: %s", err)
 	}
 	folder, retention := g.config.Resolve(conf.Folder), time.Duration(conf.TableRetention)
 	var sinks []audit.Sink
+	var names []string
 	var tableCopies []audit.CheckpointCopy
 	if conf.Folder != "" {
 		options := audit.FileOptions{Dir: folder, Writer: writer, Key: g.files.AuditKey, CheckpointFailed: failed}
@@ -49,7 +51,7 @@ func (g *Gateway) openAudit(ctx context.Context, db *scylla.DB) (*audit.Recorder
 			return nil, fmt.Errorf("opening the audit log: %w", err)
 		}
 		g.closeLater(func(context.Context) error { return file.Close() })
-		sinks = append(sinks, file)
+		sinks, names = append(sinks, file), append(names, "file")
 	}
 	if conf.Table {
 		table, err := audittable.Open(ctx, db, audittable.Options{
@@ -61,11 +63,17 @@ func (g *Gateway) openAudit(ctx context.Context, db *scylla.DB) (*audit.Recorder
 			return nil, fmt.Errorf("opening the table of audit records: %w", err)
 		}
 		g.closeLater(func(context.Context) error { return table.Close() })
-		sinks = append(sinks, table)
+		sinks, names = append(sinks, table), append(names, "table")
+	}
+	for _, name := range names {
+		g.metrics.keptBy(name)
 	}
 	return audit.NewRecorder(audit.RecorderOptions{
-		Sinks:      sinks,
-		SinkFailed: func(_ int, err error) { logger.Errorf("an audit record could not be written: %s", err) },
+		Sinks: sinks,
+		SinkFailed: func(sink int, err error) {
+			g.metrics.sinks.WithLabelValues(names[sink]).Inc()
+			logger.Errorf("an audit record could not be written: %s", err)
+		},
 	})
 }
 
@@ -92,6 +100,7 @@ func (g *Gateway) begin(a *access, recorder *audit.Recorder, policies *authz.Aut
 	g.running.Go(func() {
 		policies.Watch(ctx, time.Duration(g.config.Policies.ReloadEvery), func(version string, err error) {
 			if err != nil {
+				g.metrics.policies.Inc()
 				logger.Errorf("the policies were not taken, those before go on: %s", err)
 				return
 			}

@@ -80,6 +80,13 @@ func (p *polls) add(one poll) {
 	}
 }
 
+// len is how many there are.
+func (p *polls) len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.of)
+}
+
 // take removes those that are due, at most n, and returns when the next one is, the zero time
 // if there is none.
 func (p *polls) take(now time.Time, n int) (some []poll, next time.Time) {

@@ -50,6 +50,9 @@ func (q *queue) push(w work) bool {
 	return true
 }
 
+// len is how much waits.
+func (q *queue) len() int { return len(q.room) }
+
 // pop returns the next work, and waits for it. It ends with ctx.
 func (q *queue) pop(ctx context.Context) (work, error) {
 	select {

@@ -74,6 +74,17 @@ func (w *Worker) Touch(cid string) {
 	}
 }
 
+// WorkerStats are how much work an instance remembers.
+type WorkerStats struct {
+	// Queued CIDs wait to be settled, Polls are looked at again and again.
+	Queued, Polls int
+}
+
+// Stats returns how much work there is now.
+func (w *Worker) Stats() WorkerStats {
+	return WorkerStats{Queued: w.service.queue.len(), Polls: w.polls.len()}
+}
+
 // work does what the service has remembered.
 func (w *Worker) work(ctx context.Context) {
 	for {

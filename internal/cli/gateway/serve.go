@@ -56,6 +56,13 @@ func serve(ctx context.Context, cfg config.Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", cfg.Listen, err)
 	}
+	if cfg.MetricsListen != "" {
+		metrics, err := listenMetrics(ctx, cfg.MetricsListen, g.Metrics())
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		defer func() { err = errors.Join(err, metrics.Close()) }()
+	}
 	server := newServer(g.Handler(), files.Certificate)
 	logger.Infof("serving %s on %s", cfg.PublicURL, listener.Addr())
 	if err := server.run(ctx, listener); err != nil {

@@ -229,7 +229,7 @@ func TestServe(t *testing.T) {
 	folder := initialized(t)
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		process := exec.Command(os.Args[0], "--config", filepath.Join(folder, config.FileName), "serve")
-		process.Env = append(os.Environ(), asCommand+"=1", "PIN_GATEWAY_LISTEN=127.0.0.1:0")
+		process.Env = append(os.Environ(), asCommand+"=1", "PIN_GATEWAY_LISTEN=127.0.0.1:0", "PIN_GATEWAY_METRICS_LISTEN=127.0.0.1:0")
 		out := &output{}
 		process.Stdout, process.Stderr = out, out
 		process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -249,6 +249,14 @@ func TestServe(t *testing.T) {
 		if got := answer(http.DefaultClient, "GET", "http://"+address+"/health"); got != `200 {"status":"ok"}` {
 			t.Errorf("/health: %s", got)
 		}
+		if got := answer(http.DefaultClient, "GET", "http://"+address+"/metrics"); !strings.HasPrefix(got, "404") {
+			t.Errorf("/metrics is told to all: %s", got)
+		}
+		if metrics := regexp.MustCompile(`telling metrics on (\S+)`).FindStringSubmatch(out.String()); metrics == nil {
+			t.Errorf("it does not say where metrics are:\n%s", out)
+		} else if got := answer(http.DefaultClient, "GET", metrics[1]); !strings.HasPrefix(got, "200") || !strings.Contains(got, "\npin_gateway_policy_info{version=") {
+			t.Errorf("%s: %s", metrics[1], got)
+		}
 		must(t, process.Process.Signal(signal))
 		select {
 		case err := <-ended:
@@ -265,4 +273,7 @@ func TestServe(t *testing.T) {
 	defer listener.Close()
 	t.Setenv("PIN_GATEWAY_LISTEN", listener.Addr().String())
 	checkRefused(t, folder, []refusal{{args: []string{"serve"}, want: fmt.Sprintf("listening on %s: listen tcp %s: bind: address already in use", listener.Addr(), listener.Addr())}})
+	t.Setenv("PIN_GATEWAY_LISTEN", "127.0.0.1:0")
+	t.Setenv("PIN_GATEWAY_METRICS_LISTEN", listener.Addr().String())
+	checkRefused(t, folder, []refusal{{args: []string{"serve"}, want: fmt.Sprintf("listening on %s for metrics: listen tcp %s: bind: address already in use", listener.Addr(), listener.Addr())}})
 }
