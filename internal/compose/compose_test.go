@@ -26,13 +26,17 @@ const (
 
 // want is what the compose file has in common with other files.
 type want struct {
-	scylla, kubo string // images
-	image        dockerfile
+	scylla, kubo, keycloak string // images
+	image                  dockerfile
+	gateway                string // its configuration
 }
 
 func wanted(t *testing.T) want {
 	t.Helper()
-	return want{scylla: scyllaImage(t), kubo: kuboImage(t), image: readDockerfile(t)}
+	return want{
+		scylla: scyllaImage(t), kubo: kuboImage(t), keycloak: keycloakImage(t),
+		image: readDockerfile(t), gateway: read(t, gatewayConfig),
+	}
 }
 
 func TestCompose(t *testing.T) {
@@ -81,13 +85,25 @@ func check(p project, w want) []string {
 			checkKubo(s, w, complain)
 		case strings.HasPrefix(name, "cluster"):
 			checkPeer(p, name, s, w, complain)
+		case name == "gateway":
+			checkGateway(p, s, w, complain)
+		case name == "keycloak":
+			checkKeycloak(p, s, w, complain)
 		default:
 			complain("no test knows what this service must be like")
 		}
 	}
-	for _, name := range []string{"scylla", "kubo", "cluster"} {
-		if _, ok := p.Services[name]; !ok {
+	for _, name := range []string{"scylla", "kubo", "cluster", "gateway", "keycloak"} {
+		s, ok := p.Services[name]
+		if !ok {
 			problems = append(problems, "there is no service "+name)
+		}
+		profiles := []string(nil)
+		if name == "gateway" || name == "keycloak" {
+			profiles = []string{"gateway"}
+		}
+		if ok && !slices.Equal(s.Profiles, profiles) {
+			problems = append(problems, fmt.Sprintf("%s: has the profiles %q, not %q", name, s.Profiles, profiles))
 		}
 	}
 	return problems
@@ -115,6 +131,11 @@ func checkService(p project, s service, complain func(string, ...any)) {
 	for other, d := range s.DependsOn {
 		if d.Condition != "service_healthy" {
 			complain("waits for %s to be %s, not healthy", other, d.Condition)
+		}
+	}
+	for _, c := range s.Configs {
+		if file := p.Configs[c.Source].File; !path.IsAbs(c.Target) || !strings.Contains(file, "/deploy/") {
+			complain("has the file %q at %q, which is not one of deploy, or nowhere", file, c.Target)
 		}
 	}
 	for _, m := range s.Volumes {
@@ -279,10 +300,7 @@ func TestDockerfile(t *testing.T) {
 	if names := strings.Fields(string(out)); len(names) != len(d.packages) || slices.ContainsFunc(names, func(n string) bool { return n != "main" }) {
 		t.Errorf("packages %q are not commands: %q", d.packages, names)
 	}
-	for _, file := range d.copies {
+	for file := range d.copies {
 		read(t, file)
-	}
-	if len(d.entrypoint) != 1 || path.Base(d.entrypoint[0]) != path.Base(entrypoint) {
-		t.Errorf("ENTRYPOINT %q is not %s", d.entrypoint, entrypoint)
 	}
 }

@@ -3,18 +3,22 @@ package compose
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
 )
 
 // dockerfile is what the tests look at of a Dockerfile.
 type dockerfile struct {
 	from       []string
-	packages   []string // of go build
-	copies     []string // single files that are copied from the repository
+	packages   []string          // of go build
+	copies     map[string]string // where single files of the repository are in the image
+	owned      []string          // folders that are given to the user
 	user       string
 	data       string // the volume
 	env        map[string]string
@@ -38,7 +42,7 @@ var continued = regexp.MustCompile(`\\\n\s*`)
 // parseDockerfile reads the instructions that the Dockerfile of this
 // repository uses. An instruction that it does not know is an error.
 func parseDockerfile(text string) (dockerfile, error) {
-	d := dockerfile{env: make(map[string]string)}
+	d := dockerfile{env: make(map[string]string), copies: make(map[string]string)}
 	for line := range strings.SplitSeq(continued.ReplaceAllString(text, ""), "\n") {
 		instruction, rest, _ := strings.Cut(line, " ")
 		words := strings.Fields(rest)
@@ -52,10 +56,18 @@ func parseDockerfile(text string) (dockerfile, error) {
 			if i := slices.Index(words, "build"); i > 0 && words[i-1] == "go" {
 				d.packages = append(d.packages, packageArgs(words[i+1:])...)
 			}
+			if i := slices.Index(words, "chown"); i > 0 {
+				d.owned = append(d.owned, words[i+2:]...)
+			}
 		case "COPY":
 			if !strings.Contains(rest, "--from=") && words[0] != "." {
 				words = slices.DeleteFunc(words, func(w string) bool { return strings.HasPrefix(w, "--") })
-				d.copies = append(d.copies, words[:len(words)-1]...)
+				target := words[len(words)-1]
+				for _, file := range words[:len(words)-1] {
+					if d.copies[file] = target; strings.HasSuffix(target, "/") {
+						d.copies[file] = target + path.Base(file)
+					}
+				}
 			}
 		case "ENV":
 			name, value, _ := strings.Cut(rest, "=")
@@ -118,8 +130,24 @@ func checkDockerfile(text string) []string {
 	if d.data == "" || d.env["IPFS_CLUSTER_PATH"] != d.data {
 		problems = append(problems, fmt.Sprintf("IPFS_CLUSTER_PATH is %q, the volume is %q", d.env["IPFS_CLUSTER_PATH"], d.data))
 	}
+	for _, variable := range []string{"IPFS_CLUSTER_PATH", "GATEWAY_PATH"} {
+		if !slices.Contains(d.owned, d.env[variable]) {
+			problems = append(problems, fmt.Sprintf("%s is %q, which the user does not own", variable, d.env[variable]))
+		}
+	}
+	if !slices.Contains(d.packages, "./cmd/ipfs-cluster-service") || !slices.Contains(d.packages, "./cmd/pin-gateway") {
+		problems = append(problems, fmt.Sprintf("packages %q are not all that is to be built", d.packages))
+	}
 	if len(d.entrypoint) == 0 || len(d.command) == 0 {
 		problems = append(problems, "ENTRYPOINT or CMD is missing")
+	} else if !slices.Equal(d.entrypoint, []string{d.copies[entrypoint]}) {
+		problems = append(problems, fmt.Sprintf("ENTRYPOINT %q is not %s", d.entrypoint, entrypoint))
+	}
+	if d.copies[gatewayScript] == "" {
+		problems = append(problems, gatewayScript+" is not in the image")
+	}
+	if file := d.env[config.FileVariable]; file == "" || file != d.copies[gatewayConfig] {
+		problems = append(problems, fmt.Sprintf("%s is %q, which is not %s", config.FileVariable, file, gatewayConfig))
 	}
 	return problems
 }

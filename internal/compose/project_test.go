@@ -21,16 +21,23 @@ import (
 // root is the checkout.
 const root = "../.."
 
-// secret is the one that the tests start peers with.
-const secret = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+// What the tests start peers and Keycloak with.
+const (
+	secret        = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+	adminPassword = "0123456789abcdef"
+)
 
 // project is what the tests look at of a compose project.
 type project struct {
 	Services map[string]service        `json:"services"`
 	Volumes  map[string]map[string]any `json:"volumes"`
+	Configs  map[string]struct {
+		File string `json:"file"`
+	} `json:"configs"`
 }
 
 type service struct {
+	Profiles    []string           `json:"profiles"`
 	Image       string             `json:"image"`
 	Build       *build             `json:"build"`
 	Command     []string           `json:"command"`
@@ -38,6 +45,7 @@ type service struct {
 	Environment map[string]*string `json:"environment"`
 	Ports       []port             `json:"ports"`
 	Volumes     []mount            `json:"volumes"`
+	Configs     []mount            `json:"configs"`
 	DependsOn   map[string]struct {
 		Condition string `json:"condition"`
 	} `json:"depends_on"`
@@ -91,8 +99,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binaries returns the folder with compose, which is tools/compose, and
-// ipfs-cluster-service.
+// binaries returns the folder with compose, which is tools/compose,
+// ipfs-cluster-service and pin-gateway.
 func binaries(t *testing.T) string {
 	t.Helper()
 	programs.Do(func() {
@@ -102,6 +110,7 @@ func binaries(t *testing.T) string {
 		for _, b := range []struct{ module, pkg string }{
 			{root + "/tools/compose", "."},
 			{root, "./cmd/ipfs-cluster-service"},
+			{root, "./cmd/pin-gateway"},
 		} {
 			cmd := exec.Command("go", "build", "-ldflags=-s", "-o", programs.dir+"/", b.pkg)
 			cmd.Dir = b.module
@@ -133,8 +142,8 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// load reads a compose file as Docker Compose does. Of the environment it sees
-// vars only.
+// load reads a compose file as Docker Compose does, with all profiles. Of the
+// environment it sees vars only.
 func load(t *testing.T, text string, vars ...string) (project, error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "docker-compose.yml")
@@ -161,7 +170,7 @@ func load(t *testing.T, text string, vars ...string) (project, error) {
 // mustLoad reads the compose file of the repository.
 func mustLoad(t *testing.T) project {
 	t.Helper()
-	p, err := load(t, source(t), "CLUSTER_SECRET="+secret)
+	p, err := load(t, source(t), "CLUSTER_SECRET="+secret, "KEYCLOAK_ADMIN_PASSWORD="+adminPassword)
 	if err != nil {
 		t.Fatal("docker-compose.yml: ", err)
 	}
@@ -171,23 +180,35 @@ func mustLoad(t *testing.T) project {
 // scyllaImage is the image that the tests on ScyllaDB start.
 func scyllaImage(t *testing.T) string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), root+"/internal/cqltest/engine/scylla.go", nil, 0)
+	return constant(t, "internal/cqltest/engine/scylla.go", "scyllaImage")
+}
+
+// keycloakImage is the image of the Keycloak that the tests start.
+func keycloakImage(t *testing.T) string {
+	t.Helper()
+	return "quay.io/keycloak/keycloak:" + constant(t, "internal/keycloaktest/home.go", "version")
+}
+
+// constant is a text that a file of the checkout defines.
+func constant(t *testing.T, name, constant string) string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	image := ""
+	text := ""
 	ast.Inspect(file, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == "scyllaImage" {
+		if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == constant {
 			if lit, ok := spec.Values[0].(*ast.BasicLit); ok {
-				image, err = strconv.Unquote(lit.Value)
+				text, err = strconv.Unquote(lit.Value)
 			}
 		}
 		return true
 	})
-	if err != nil || image == "" {
-		t.Fatalf("internal/cqltest/engine/scylla.go has no constant scyllaImage: %v", err)
+	if err != nil || text == "" {
+		t.Fatalf("%s has no constant %s: %v", name, constant, err)
 	}
-	return image
+	return text
 }
 
 // kuboImage is the image of the Kubo version that tools/kubo builds.

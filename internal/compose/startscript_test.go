@@ -82,8 +82,8 @@ func TestStartScriptInit(t *testing.T) {
 	}
 }
 
-// with is the same peer with other programs before those in its path.
-func (p peer) with(dir string) peer {
+// with is the same container with other programs before those in its path.
+func (p container) with(dir string) container {
 	p.env = slices.Clone(p.env)
 	p.env[0] = "PATH=" + dir + ":" + strings.TrimPrefix(p.env[0], "PATH=")
 	return p
@@ -91,7 +91,7 @@ func (p peer) with(dir string) peer {
 
 // goesOn starts the peer once more, and fails the test unless its folder then
 // has what the daemon of s needs, and still what it had.
-func (p peer) goesOn(t *testing.T, s service) {
+func (p container) goesOn(t *testing.T, s service) {
 	t.Helper()
 	before := p.files(t)
 	out, err := p.start(t, "version")
@@ -113,7 +113,7 @@ func (p peer) goesOn(t *testing.T, s service) {
 }
 
 // files returns the files in the folder, by name.
-func (p peer) files(t *testing.T) map[string]string {
+func (p container) files(t *testing.T) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(p.folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

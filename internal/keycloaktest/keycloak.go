@@ -50,6 +50,14 @@ type Keycloak struct {
 // Start starts a Keycloak of the test's own, which ends with it.
 func Start(tb testing.TB) *Keycloak {
 	tb.Helper()
+	return StartRealm(tb, realm)
+}
+
+// StartRealm starts a Keycloak with another realm that has the name "ipfs", and with
+// variables in its environment. Methods that need users, the client or the administrator
+// of Start work only where these are the same.
+func StartRealm(tb testing.TB, realm []byte, variables ...string) *Keycloak {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), getTimeout)
 	defer cancel()
 	java, err := findJava()
@@ -60,7 +68,7 @@ func Start(tb testing.TB) *Keycloak {
 	if err != nil {
 		unavailable(tb, err)
 	}
-	k, err := startIn(tb, java, home)
+	k, err := startIn(tb, java, home, realm, variables)
 	if err != nil {
 		unavailable(tb, err)
 	}
@@ -78,10 +86,10 @@ func unavailable(tb testing.TB, err error) {
 
 // startIn starts the Keycloak of a home, which it does not write to, in a directory of the
 // test.
-func startIn(tb testing.TB, java, home string) (*Keycloak, error) {
+func startIn(tb testing.TB, java, home string, realm []byte, variables []string) (*Keycloak, error) {
 	tb.Helper()
 	dir := tb.TempDir()
-	if err := prepare(dir, home); err != nil {
+	if err := prepare(dir, home, realm); err != nil {
 		return nil, err
 	}
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -92,6 +100,7 @@ func startIn(tb testing.TB, java, home string) (*Keycloak, error) {
 	cmd := exec.Command(java, command(dir, "start", "--optimized", "--import-realm",
 		"--http-enabled=true", "--http-host=127.0.0.1", "--http-port=0", "--hostname-strict=false", "--cache=local")...)
 	cmd.Env = append(environ(), "KC_BOOTSTRAP_ADMIN_USERNAME="+adminUser, "KC_BOOTSTRAP_ADMIN_PASSWORD="+adminPassword)
+	cmd.Env = append(cmd.Env, variables...) // the last one of a name counts
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	process, err := child.Start(cmd)
@@ -111,7 +120,7 @@ func startIn(tb testing.TB, java, home string) (*Keycloak, error) {
 
 // prepare fills the directory of one Keycloak: what it reads from its home, and the realm
 // that it imports.
-func prepare(dir, home string) error {
+func prepare(dir, home string, realm []byte) error {
 	entries, err := os.ReadDir(home)
 	if err != nil {
 		return fmt.Errorf("read the home of Keycloak: %w", err)
@@ -172,7 +181,7 @@ func waitListening(ctx context.Context, process *child.Process, log string) (str
 	}
 }
 
-// Issuer is the URL of the issuer: the claim iss of its tokens.
+// Issuer is the URL of the issuer: the claim iss of its tokens, unless KC_HOSTNAME is set.
 func (k *Keycloak) Issuer() string { return k.url + "/realms/ipfs" }
 
 // Freeze stops the process with SIGSTOP, for an outage: it takes connections and answers
