@@ -29,7 +29,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: need-engine tools build ## pin a real file with its pinset in a real CQL server, show it, clean up
+demo: need-engine tools build ## pin a real file with its pinset in a real CQL server, and one through the gateway; show it, clean up
+	@go build -o bin/demo-issuer ./demo/issuer
 	@bin/cqlserver exec -- demo/run.sh demo
 
 .PHONY: up

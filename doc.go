@@ -54,6 +54,7 @@
 //	internal/servicejson  what our sections of service.json have in common
 //	internal/nearest which name somebody meant who wrote another
 //	internal/configpage  tests make the pages with the fields of a section
+//	demo/issuer      an issuer of tokens for the demo
 //	internal/cqltest a real CQL server for tests and for the demo
 //	bench            the store beside a bare driver loop, peers beside stock's
 //	internal/e2e     tests of the built binaries with a real Kubo

@@ -118,13 +118,60 @@ show_events() {
     fail "there were not two events of the pin within $ready_seconds s"
 }
 
+# start_gateway starts an issuer of tokens, for the demo only, and the gateway, which
+# trusts it.
+start_gateway() {
+  local address=$(<"$dir/address") gateway=$dir/gateway
+  export PIN_GATEWAY_LISTEN=$address:9098 PIN_GATEWAY_PUBLIC_URL=http://$address:9098 PIN_GATEWAY_ENVIRONMENT=test
+  export PIN_GATEWAY_CONFIG=$gateway/pin-gateway.json PIN_GATEWAY_PEERS_URLS=http://$address:9094
+  export PIN_GATEWAY_DATABASE_HOSTS=$CLUSTER_SCYLLA_HOSTS PIN_GATEWAY_DATABASE_PORT=$CLUSTER_SCYLLA_PORT
+  export PIN_GATEWAY_DATABASE_KEYSPACE=${CLUSTER_SCYLLA_KEYSPACE:0:40}_gateway
+  say "pin-gateway init; pin-gateway serve"
+  mkdir -p "$gateway"
+  if [[ ! -e $PIN_GATEWAY_CONFIG ]]; then
+    "$bin/pin-gateway" init >"$dir/gateway-init.log" 2>&1 || fail "pin-gateway init: $(<"$dir/gateway-init.log")"
+    sed -i "s|\"issuers\": \[\]|\"issuers\": [{\"url\": \"http://$address:9080\", \"audiences\": [\"pinning-api\"], \"algorithms\": [\"EdDSA\"], \"allow_http\": true, \"tenant_claim\": \"tenant\", \"tenants\": [\"demo\"], \"roles_claims\": [\"roles\"], \"scopes_claims\": [\"scopes\"]}]|" "$PIN_GATEWAY_CONFIG"
+  fi
+  setsid "$bin/demo-issuer" -listen "$address:9080" -folder "$gateway" -users alice:demo:user,eve:demo:viewer >>"$dir/issuer.log" 2>&1 </dev/null &
+  echo "$!" >"$dir/issuer.pid"
+  wait_for "issuer ready" "$!" "$dir/issuer.log" grep -q issuing "$dir/issuer.log"
+  setsid "$bin/pin-gateway" serve >>"$dir/gateway.log" 2>&1 </dev/null &
+  echo "$!" >"$dir/gateway.pid"
+  wait_for "gateway ready" "$!" "$dir/gateway.log" grep -q "serving http" "$dir/gateway.log"
+  echo "ready at $PIN_GATEWAY_PUBLIC_URL, keyspace $PIN_GATEWAY_DATABASE_KEYSPACE"
+}
+
+# use_gateway pins as one user of a tenant, and is denied to remove the pin as another.
+use_gateway() {
+  local gateway=$dir/gateway file=LICENSE added
+  say "pin-gateway tenant create demo"
+  "$bin/pin-gateway" tenant create demo
+  say "ipfs pin remote add --service=alice, with a token of the issuer for alice, a user of the tenant demo"
+  for user in alice eve; do
+    "$bin/ipfs" pin remote service add "$user" "$PIN_GATEWAY_PUBLIC_URL/psa" "$(<"$gateway/$user.jwt")"
+  done
+  added=$("$bin/ipfs" add --quieter --pin=false "$file")
+  timeout "$ready_seconds" "$bin/ipfs" pin remote add --service=alice --name="$file" "$added" ||
+    fail "the gateway did not pin it within $ready_seconds s"
+  say "ipfs pin remote rm --service=eve, with a token for eve, who is a viewer: denied"
+  if "$bin/ipfs" pin remote rm --service=eve --name="$file" 2>"$dir/denied.log"; then
+    fail "eve was not denied to remove the pin"
+  fi
+  cat "$dir/denied.log"
+  say "pin-gateway audit search --verdict denied: it is on record"
+  "$bin/pin-gateway" audit search --verdict denied
+  "$bin/pin-gateway" audit verify --key "$gateway/audit-public.pem"
+}
+
 # stop DIR ends what was started from DIR.
 stop() {
+  end "$1" gateway
+  end "$1" issuer
   end "$1" peer
   end "$1" kubo
 }
 
-end() { # DIR kubo|peer
+end() { # DIR kubo|peer|issuer|gateway
   local pid deadline=$((SECONDS + 15))
   runs "$@" || return 0
   pid=$(<"$1/$2.pid")
@@ -135,7 +182,7 @@ end() { # DIR kubo|peer
   done
 }
 
-# runs DIR kubo|peer: a process id may have a new owner, only a process that was
+# runs DIR kubo|peer|issuer|gateway: a process id may have a new owner, only a process that was
 # started with DIR in its environment is meant.
 runs() {
   [[ -s $1/$2.pid ]] && grep -zqxF "IPFS_PATH=$1/ipfs" "/proc/$(<"$1/$2.pid")/environ" 2>/dev/null
@@ -146,7 +193,9 @@ clean_up() {
   trap '' INT TERM HUP
   stop "$dir" || true
   # On a server that was here before, nothing of the demo stays.
-  "$bin/cqlserver" query "DROP KEYSPACE IF EXISTS $CLUSTER_SCYLLA_KEYSPACE" >/dev/null 2>&1 || true
+  for keyspace in "$CLUSTER_SCYLLA_KEYSPACE" "${CLUSTER_SCYLLA_KEYSPACE}_gateway"; do
+    "$bin/cqlserver" query "DROP KEYSPACE IF EXISTS $keyspace" >/dev/null 2>&1 || true
+  done
   rm -rf "$dir"
   exit "$code"
 }
@@ -166,6 +215,8 @@ demo() {
   start_peer
   pin_file
   show_events
+  start_gateway
+  use_gateway
   say "done on ${CQL_ENGINE_NAME:-the CQL server at $CQL_HOSTS}; what ran is stopped and removed"
   cat <<'END'
 Next:

@@ -86,9 +86,9 @@ type TLS struct {
 
 // Peers are the peers behind the gateway.
 type Peers struct {
-	// URLs are those of the REST APIs of one or more peers, as "http://127.0.0.1:9094". They
-	// are used in turn, and one that does not answer is left out for a while. Nobody but
-	// gateways should reach them.
+	// URLs are those of the REST APIs of one or more peers of one cluster, the preferred first,
+	// as "http://127.0.0.1:9094", or "unix:///run/cluster.sock" for a socket. One that does not
+	// answer is asked last for a while. Nobody but gateways should reach them.
 	URLs []string `json:"urls"`
 	// Username is that of the peers' basic authentication. It is set together with
 	// Peers.PasswordFile or not at all.
@@ -108,6 +108,9 @@ type Pins struct {
 	ReplMin int `json:"repl_min"`
 	// ReplMax is how many peers have a pin at most.
 	ReplMax int `json:"repl_max"`
+	// MaxRepl is how many peers a client may ask for, beside all: not more than the cluster
+	// has. 0 means 1000.
+	MaxRepl int `json:"max_repl"`
 }
 
 // Issuer is somebody whose tokens are taken.
@@ -248,7 +251,7 @@ type Limits struct {
 
 // Rate is a rate. Each instance counts by itself.
 type Rate struct {
-	// PerSecond is how many, in the long run. 0 means any number.
+	// PerSecond is how many, in the long run: 0.000001 to 1000000. 0 means any number.
 	PerSecond float64 `json:"per_second"`
 	// Burst is how many at once.
 	Burst int `json:"burst"`

@@ -46,6 +46,7 @@ func TestEnv(t *testing.T) {
 		"PEERS_CA_FILE":            {"a", func(c *Config) { c.Peers.CAFile = "a" }},
 		"PINS_REPL_MIN":            {"-1", func(c *Config) { c.Pins.ReplMin = -1 }},
 		"PINS_REPL_MAX":            {"-1", func(c *Config) { c.Pins.ReplMax = -1 }},
+		"PINS_MAX_REPL":            {"9", func(c *Config) { c.Pins.MaxRepl = 9 }},
 		"ISSUERS":                  {`[{"url": "https://id"}]`, func(c *Config) { c.Issuers = []Issuer{{URL: "https://id"}} }},
 		"API_KEYS_PEPPERS":         {`[{"version": 3, "file": "p"}]`, func(c *Config) { c.APIKeys.Peppers = []Pepper{{3, "p"}} }},
 		"API_KEYS_CURRENT_PEPPER":  {"3", func(c *Config) { c.APIKeys.CurrentPepper = 3 }},
@@ -131,7 +132,7 @@ func TestBadEnv(t *testing.T) {
 		`ISSUERS={}`:                        `issuers (PIN_GATEWAY_ISSUERS) is not a list of objects: write it as in [{"name": "value"}]`,
 		"SESSIONS_LIFETIME=1h":              "sessions.lifetime (PIN_GATEWAY_SESSIONS_LIFETIME) 1h0m0s cannot be used: use 1s to 15m0s",
 		"PEERS_URLS=http://a,http://u:pw@b": "peers.urls[1] (PIN_GATEWAY_PEERS_URLS) has a user or a password in it: secrets are in files of their own",
-		"LIMITS_TENANT_PER_SECOND=NaN":      "limits.tenant.per_second (PIN_GATEWAY_LIMITS_TENANT_PER_SECOND) NaN cannot be used: use a positive number, or 0 for no limit",
+		"LIMITS_TENANT_PER_SECOND=NaN":      "limits.tenant.per_second (PIN_GATEWAY_LIMITS_TENANT_PER_SECOND) NaN cannot be used: use 0.000001 to 1000000, or 0 for no limit",
 		"DATABASE_KEYSPACE=Pins":            `database.keyspace (PIN_GATEWAY_DATABASE_KEYSPACE) "Pins" cannot be used: start with a lower-case letter and go on with at most 47 lower-case letters, digits or underscores`,
 	} {
 		_, err := Parse([]byte(minimal), "", []string{Prefix + variable})

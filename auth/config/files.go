@@ -21,9 +21,6 @@ import (
 type Files struct {
 	// Certificate is that of TLS, nil without one.
 	Certificate *tls.Certificate
-	// PeerCAs are those of Peers.CAFile, nil for those of the operating system.
-	PeerCAs      *x509.CertPool
-	PeerPassword string
 	// Peppers are those of APIKeys, nil without any.
 	Peppers     *apikey.Peppers
 	SessionKeys []session.Key
@@ -34,8 +31,8 @@ type Files struct {
 func (Files) Format(f fmt.State, _ rune) { fmt.Fprint(f, "the files of a configuration") }
 
 // Read reads the files of a configuration that is valid. The error is Problems, with all
-// files that cannot be used. Those of Database and Events are read by who connects to them;
-// it is only looked whether they are there.
+// files that cannot be used. Those of Database, Peers and Events are read by who connects to
+// them; it is only looked whether they can be used.
 func (c Config) Read() (Files, error) {
 	r := &reader{config: c}
 	f := Files{AuditKey: r.privateKey("audit.key_file", c.Audit.KeyFile)}
@@ -43,10 +40,10 @@ func (c Config) Read() (Files, error) {
 		f.Certificate = r.certificate()
 	}
 	if c.Peers.CAFile != "" {
-		f.PeerCAs = r.authorities("peers.ca_file", c.Peers.CAFile)
+		r.authorities("peers.ca_file", c.Peers.CAFile)
 	}
 	if c.Peers.PasswordFile != "" {
-		f.PeerPassword = r.password("peers.password_file", c.Peers.PasswordFile)
+		r.password("peers.password_file", c.Peers.PasswordFile)
 	}
 	if c.Database.PasswordFile != "" {
 		r.password("database.password_file", c.Database.PasswordFile)
@@ -123,14 +120,13 @@ func (r *reader) read(field, name string, secret bool) []byte {
 	return nil
 }
 
-// password returns what is in a file but a line break at its end.
-func (r *reader) password(field, name string) string {
+// password looks whether a file has one, and at most a line break after it.
+func (r *reader) password(field, name string) {
 	text := r.read(field, name, true)
 	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	if text != nil && (password == "" || strings.ContainsAny(password, "\r\n\x00")) {
 		r.problems.add(field, "names %s, which is not one line with a password: write it there", r.config.Resolve(name))
 	}
-	return password
 }
 
 // privateKey reads a key of Ed25519 in PEM format (PKCS #8).
@@ -163,13 +159,12 @@ func (r *reader) certificate() *tls.Certificate {
 	return &pair
 }
 
-func (r *reader) authorities(field, name string) *x509.CertPool {
+// authorities looks whether a file has certificates.
+func (r *reader) authorities(field, name string) {
 	text := r.read(field, name, false)
-	pool := x509.NewCertPool()
-	if text != nil && !pool.AppendCertsFromPEM(text) {
+	if text != nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
 		r.problems.add(field, "names %s, which has no certificate in PEM format: name another", r.config.Resolve(name))
 	}
-	return pool
 }
 
 // peppers returns nil if there are none, or one cannot be used.

@@ -139,13 +139,13 @@ func (c Config) checkPeers(p *Problems) {
 		p.add("peers.urls", "is empty: name the REST API of at least one peer, as http://127.0.0.1:9094")
 	}
 	for i, text := range c.Peers.URLs {
-		u := checkURL(p, "peers.urls", i, text, "http", "https")
+		u := checkURL(p, "peers.urls", i, text, "http", "https", "unix")
 		if u != nil && u.Scheme == "http" && c.Peers.CAFile != "" {
 			p.add("peers.ca_file", "is set, and %s is not https://: use https://, or remove it", u)
 		}
-		if u != nil && strings.Trim(u.Path, "/") != "" {
-			p.addAt("peers.urls", i, "%s goes on after the host: remove what follows", u)
-		}
+	}
+	if strings.Contains(c.Peers.Username, ":") {
+		p.add("peers.username", "has a colon, which basic authentication has no way to send: use another")
 	}
 	if c.Peers.Username != "" && c.Peers.PasswordFile == "" {
 		p.add("peers.password_file", "is empty but peers.username is set: set both, or none")
@@ -160,7 +160,7 @@ func (c Config) checkPeers(p *Problems) {
 func checkURL(p *Problems, field string, i int, text string, schemes ...string) *url.URL {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "" || u.Opaque != "":
+	case err != nil || u.Opaque != "" || (u.Host == "") != (u.Scheme == "unix") || u.Scheme == "unix" && u.Path == "":
 		p.addAt(field, i, "is not a URL: write it as in %s://host:port", schemes[0])
 	case u.User != nil:
 		p.addAt(field, i, "has a user or a password in it: secrets are in files of their own")
@@ -180,6 +180,9 @@ func (c Config) checkPins(p *Problems) {
 	case low == -1 && high == -1, low == 0 && high == 0, low > 0 && high >= low:
 	default:
 		p.add("pins.repl_min", "%d and pins.repl_max %d do not go together: use 1 or more with repl_min not above repl_max, or -1 for both, or 0 for both", low, high)
+	}
+	if c.Pins.MaxRepl < 0 || c.Pins.MaxRepl > 0 && c.Pins.ReplMax > c.Pins.MaxRepl {
+		p.add("pins.max_repl", "%d is negative or below pins.repl_max: use 0 for no limit, or more", c.Pins.MaxRepl)
 	}
 }
 

@@ -73,10 +73,10 @@ func (c Config) checkLimits(p *Problems) {
 		field string
 		rate  Rate
 	}{{"principal", c.Limits.Principal}, {"tenant", c.Limits.Tenant}, {"failures", c.Limits.Failures}} {
-		inRange := limit.rate.PerSecond >= 0 && limit.rate.PerSecond <= 1e9 // not so for NaN
+		inRange := limit.rate.PerSecond == 0 || limit.rate.PerSecond >= 1e-6 && limit.rate.PerSecond <= 1e6 // not so for NaN
 		switch {
 		case !inRange:
-			p.add("limits."+limit.field+".per_second", "%v cannot be used: use a positive number, or 0 for no limit", limit.rate.PerSecond)
+			p.add("limits."+limit.field+".per_second", "%v cannot be used: use 0.000001 to 1000000, or 0 for no limit", limit.rate.PerSecond)
 		case limit.rate.PerSecond > 0 && limit.rate.Burst < 1:
 			p.add("limits."+limit.field+".burst", "%d lets nothing through: use 1 or more", limit.rate.Burst)
 		}

@@ -44,7 +44,9 @@ func (s *Service) claims(ctx context.Context, cid string, conf *WorkerConfig) (c
 		if c.tenant == "" {
 			continue
 		}
-		all.of = append(all.of, c)
+		if all.of = append(all.of, c); len(all.of) == 1 {
+			all.replMin, all.replMax = rfMin, rfMax
+		}
 		all.replMin = larger(all.replMin, rfMin, conf.DefaultMin)
 		all.replMax = larger(all.replMax, rfMax, conf.DefaultMax)
 		for _, o := range origins {

@@ -57,7 +57,8 @@
 // by the promise of Peer takes effect within another minute, before the todo row is looked
 // at. Not covered: a process that stands still for minutes between reading claims and
 // asking, then asks, and is killed before it looks again; an event, or any later change of
-// the CID, mends that.
+// the CID, mends that. An event or a look at a status has a claimed CID pinned and never one
+// unpinned: a keyspace that is empty by mistake does not empty the cluster.
 //
 // # Quotas
 //
@@ -77,8 +78,8 @@
 // Requests to the database, one after another where not said otherwise:
 //
 //	Create   3: todo row, claim, a logged batch of 2 rows (3 in a new slice); a request of more
-//	         than 2 KiB 4 or 5 instead, since servers refuse large batches. One of 1,000 reads
-//	         and conditionally updates usage, each does at a limit
+//	         than 2 KiB 4 or 5 instead, since servers refuse large batches. One of 1,000, or
+//	         the first in 5 minutes, reads and conditionally updates usage; at a limit each
 //	Get      1 read
 //	List     1 read of slices, 1 of each slice that the page touches, by 500 rows; twice that
 //	         for each of two or three statuses. By CID: 1 read of each one's claims, 1 of each

@@ -143,15 +143,18 @@ func (w *Worker) lookInto(ctx context.Context, cid string, some []todoItem) (fin
 	ctx, cancel := context.WithTimeout(ctx, settleMost)
 	defer cancel()
 	var named []claimant
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(tellsAtOnce)
 	for _, item := range some {
 		if item.tenant == "" {
 			continue
 		}
 		c := claimant{item.tenant, item.key}
-		if err := w.service.mend(ctx, cid, c, item.made); err != nil {
-			return false, err
-		}
 		named = append(named, c)
+		g.Go(func() error { return w.service.mend(gctx, cid, c, item.made) })
+	}
+	if err := g.Wait(); err != nil {
+		return false, err
 	}
 	return w.settleAndTell(ctx, cid, named)
 }

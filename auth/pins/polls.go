@@ -163,14 +163,15 @@ func (w *Worker) again(one poll) {
 	w.polls.add(one)
 }
 
-// lookAt tells claimants a status, and has a CID settled whose pin is not as it should be.
-// It returns whether it need not be looked at any more.
+// lookAt tells claimants a status, and has a CID settled that is claimed and not pinned. What
+// is pinned and not claimed it leaves to the todo row of whoever gave up the claim: an event
+// removes nothing. It returns whether it need not be looked at any more.
 func (w *Worker) lookAt(ctx context.Context, one poll, st PeerStatus, begun time.Time) (bool, error) {
 	c, err := w.service.claims(ctx, one.cid, &w.conf)
 	if err != nil {
 		return false, err
 	}
-	if pin, unpin := wants(&c, &st); pin || unpin {
+	if pin, _ := wants(&c, &st); pin {
 		since := time.Now()
 		if err := w.service.announce(ctx, todoItem{cid: one.cid}, todoAfter); err != nil {
 			return false, err

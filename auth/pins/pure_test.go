@@ -219,6 +219,23 @@ func TestLargerReplication(t *testing.T) {
 	}
 }
 
+// TestTimes: what a todo row announces is over when it is looked at, also by a clock that is
+// some seconds ahead.
+func TestTimes(t *testing.T) {
+	const clocks = 5 * time.Second
+	if startMost+settleMost+SettleTime+clocks > todoAfter || actMost+clocks > todoAfter || recountWait <= placeLife+actMost {
+		t.Error("a look may come before what it is to see")
+	}
+	now := time.UnixMilli(1_700_000_000_123)
+	for range 120 {
+		now = now.Add(time.Second)
+		end := time.UnixMilli((slotAfter(now, todoAfter) + 1) * slotTime.Milliseconds())
+		if d := end.Sub(now); d <= todoAfter || d > todoAfter+slotTime {
+			t.Errorf("%s: looked at after %s", now, d)
+		}
+	}
+}
+
 // FuzzID: each key has one text, and no other text is one.
 func FuzzID(f *testing.F) {
 	f.Add(key{slice: sliceOf(1_700_000_000_123, 2), created: 1_700_000_000_123, rnd: -5}.id())

@@ -126,7 +126,7 @@ func (s *Service) create(ctx context.Context, n NewRequest) (Request, error) {
 	r := row{key: key{slice, created, rnd}, stamp: stampOf(time.UnixMilli(created), Queued)}
 	r.Request = Request{
 		ID: r.id(), Tenant: n.Tenant, Owner: n.Owner, CID: n.CID, Name: n.Name, Origins: n.Origins, Meta: n.Meta,
-		Created: time.UnixMilli(created), Status: Queued, ReplMin: n.ReplMin, ReplMax: n.ReplMax, Region: n.Region,
+		Created: time.UnixMilli(created).UTC(), Status: Queued, ReplMin: n.ReplMin, ReplMax: n.ReplMax, Region: n.Region,
 	}
 	if err := s.announce(ctx, todoItem{cid: r.CID, tenant: r.Tenant, key: r.key, made: true}, todoAfter); err != nil {
 		return Request{}, fmt.Errorf("making a request: %w", err)
@@ -224,5 +224,5 @@ func (s *Service) read(ctx context.Context, tenant string, k key) (row, bool, er
 
 // complete adds what is not in columns.
 func (r *row) complete(tenant string) {
-	r.Tenant, r.ID, r.Created = tenant, r.id(), time.UnixMilli(r.created)
+	r.Tenant, r.ID, r.Created = tenant, r.id(), time.UnixMilli(r.created).UTC()
 }

@@ -214,3 +214,24 @@ func TestRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTouchRemovesNothing: an event on a CID that nobody claims has nothing unpinned, also
+// with the gateway's mark. A keyspace that is empty by mistake must not empty the cluster.
+func TestTouchRemovesNothing(t *testing.T) {
+	db, c, p := openDB(t), newClock(), newLateFakePeer()
+	s := newInstance(db, c, 0)
+	w := NewWorker(s, p, WorkerConfig{})
+	p.set(testCID(1), fakePin{ours: true, status: Pinned})
+	w.Touch(testCID(1))
+	some, _ := w.polls.take(time.Now(), 10)
+	w.look(t.Context(), some)
+	if s.queue.push(work{cid: "next"}); mustPop(t.Context(), s).cid != "next" {
+		t.Error("there is something to do")
+	}
+	if again, _ := w.polls.take(time.Now().Add(time.Hour), 10); len(some) != 1 || len(again) != 0 {
+		t.Errorf("looked at %d, then %d", len(some), len(again))
+	}
+	if todo := stored(t, db, "cid", "todo"); len(todo) != 0 {
+		t.Errorf("to be looked at: %v", todo)
+	}
+}

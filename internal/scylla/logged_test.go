@@ -12,9 +12,9 @@ import (
 func TestWriteLogged(t *testing.T) {
 	db := openDB(t, testConfig(t))
 	for _, table := range []string{"one", "two"} {
-		change(t, db, "CREATE TABLE IF NOT EXISTS "+table+" (k int PRIMARY KEY, v text)")
+		change(t, db, "CREATE TABLE IF NOT EXISTS "+table+" (k int PRIMARY KEY, v text) WITH ${point}")
 	}
-	change(t, db, "CREATE TABLE IF NOT EXISTS counts (k int PRIMARY KEY, n counter)")
+	change(t, db, "CREATE TABLE IF NOT EXISTS counts (k int PRIMARY KEY, n counter) WITH ${point}")
 	all := []Statement{
 		Bind("INSERT INTO one (k, v) VALUES (?, ?) USING TIMESTAMP ?", 1, "a", 1000),
 		Bind("INSERT INTO one (k, v) VALUES (?, ?) USING TIMESTAMP ?", 2, "b", 1000),

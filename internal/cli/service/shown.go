@@ -13,6 +13,7 @@ import (
 // shownText is a text that others have written as a terminal may get it: quoted if there is
 // anything in it that does not stand for itself, such as a sequence that steers a terminal.
 func shownText(s string) string {
+	s = strings.ReplaceAll(s, "\u00a0", " ") // as protobuf has it in some builds
 	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s
 	}

@@ -12,6 +12,7 @@ func TestShown(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                             "",
 		"it is \"no\" pin, señor 東京":   "it is \"no\" pin, señor 東京",
+		"proto:\u00a0cannot parse":     "proto: cannot parse",
 		"\x1b[2J\x1b[1;31mall is well": `"\x1b[2J\x1b[1;31mall is well"`,
 		"\x1b]0;title\a":               `"\x1b]0;title\a"`,
 		"over\rwritten":                `"over\rwritten"`,
