@@ -26,11 +26,15 @@ var quickly = []overlay.Edit{
 	{File: "auth/pins/todo.go", Old: "todoAfter = 2 * time.Minute", New: "todoAfter = 20 * time.Second"},
 	{File: "auth/pins/todo.go", Old: "slotTime = time.Minute", New: "slotTime = 10 * time.Second"},
 	{File: "auth/pins/passes.go", Old: "passLease = 3 * time.Minute", New: "passLease = 20 * time.Second"},
+	{File: "auth/pins/usage.go", Old: "placeLife = 5 * time.Minute", New: "placeLife = 15 * time.Second"},
 	{File: "auth/pins/service.go", Old: "actMost = 20 * time.Second", New: "actMost = 4 * time.Second"},
 	{File: "auth/pins/worker.go", Old: "settleMost = 30 * time.Second", New: "settleMost = 5 * time.Second"},
 	{File: "auth/pins/worker.go", Old: "startMost = 20 * time.Second", New: "startMost = 4 * time.Second"},
 	{File: "auth/pins/peer.go", Old: "SettleTime = time.Minute", New: "SettleTime = 10 * time.Second"},
 }
+
+// recounted bounds a recount, which waits for 5 minutes and 40 seconds.
+const recounted = 10 * time.Minute
 
 // contest is two tenants whose clients want the same CIDs and do not want them any more, at two
 // instances of the gateway that are killed meanwhile.
@@ -89,6 +93,7 @@ func TestGatewayTwoTenants(t *testing.T) {
 	t.Logf("all is settled %s later", time.Since(left).Round(time.Second))
 	close(end)
 	c.checkLists()
+	c.checkUsage()
 	for _, d := range c.doors {
 		d.close(t)
 	}
@@ -301,6 +306,25 @@ func (c *contest) checkLists() {
 		}
 	}
 	c.t.Logf("%d requests were made after somebody had looked for them", appeared)
+}
+
+// checkUsage counts again what was reserved by instances that were killed.
+func (c *contest) checkUsage() {
+	c.t.Helper()
+	all, err := c.list("acme")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	d := c.doors[0]
+	counting := start(c.t, filepath.Join(d.dir, "recount.log"), d.command(c.t, "tenant", "recount", "acme"))
+	select {
+	case <-counting.Exited():
+	case <-time.After(recounted):
+	}
+	counting.Kill()
+	if said, want := counting.text(c.t), fmt.Sprintf("pins %d, ", len(all)); !strings.HasPrefix(said, want) {
+		c.t.Errorf("counted are %q, want %s", said, want)
+	}
 }
 
 // found is what is read of a record.
