@@ -32,6 +32,7 @@ type Gateway struct {
 	files   config.Files
 	handler http.Handler
 
+	working context.Context //nolint:containedctx // of what works beside the requests
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	closers []func(context.Context) error // the last one first
@@ -62,7 +63,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 		return nil, err
 	}
 	g.closeLater(func(context.Context) error { peer.client.Close(); return nil })
-	requests := pins.New(pins.Config{DB: db, Quota: quotas(tenants)})
+	requests := pins.New(pins.Config{DB: db, Quota: quotas(tenants), MaxRepl: conf.Pins.MaxRepl})
 	g.closeLater(requests.Close)
 	recorder, err := g.openAudit()
 	if err != nil {
@@ -96,6 +97,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 	g.begin(access, recorder, policies, pins.NewWorker(requests, peer, pins.WorkerConfig{
 		DefaultMin: conf.Pins.ReplMin, DefaultMax: conf.Pins.ReplMax,
 	}), peer)
+	g.running.Go(func() { recount(g.working, db, access.accounts, requests) })
 	return g, nil
 }
 

@@ -26,7 +26,9 @@ const (
 type peer struct {
 	client *peerapi.Client
 	name   string
-	known  atomic.Pointer[[]string]
+	// replMin and replMax are those of a pin that asks for none: 0 for the cluster's default.
+	replMin, replMax int
+	known            atomic.Pointer[[]string]
 }
 
 func newPeer(conf config.Config) (*peer, error) {
@@ -36,11 +38,14 @@ func newPeer(conf config.Config) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &peer{client: client, name: conf.Name}, nil
+	return &peer{client: client, name: conf.Name, replMin: conf.Pins.ReplMin, replMax: conf.Pins.ReplMax}, nil
 }
 
 // Pin implements pins.Peer.
 func (p *peer) Pin(ctx context.Context, pin pins.PeerPin) error {
+	if pin.ReplMin == 0 {
+		pin.ReplMin, pin.ReplMax = p.replMin, p.replMax
+	}
 	_, err := p.client.Pin(ctx, pin.CID, peerapi.Options{
 		ReplMin: pin.ReplMin, ReplMax: pin.ReplMax, Origins: pin.Origins, Metadata: map[string]string{mark: p.name},
 	})

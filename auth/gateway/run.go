@@ -55,7 +55,7 @@ func (g *Gateway) openPolicies() (*authz.Authorizer, error) {
 // begin begins what works beside the requests, until the gateway is closed.
 func (g *Gateway) begin(a *access, recorder *audit.Recorder, policies *authz.Authorizer, worker *pins.Worker, p *peer) {
 	ctx, stop := context.WithCancel(context.Background())
-	g.stop = stop
+	g.working, g.stop = ctx, stop
 	g.running.Go(func() {
 		recorder.Run(ctx, func(err error) { logger.Errorf("counts of refused credentials are not on record: %s", err) })
 	})

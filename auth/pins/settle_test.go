@@ -242,3 +242,35 @@ func startInstance(t *testing.T, db *scylla.DB, c *clock, p Peer, skew time.Dura
 		running.Wait()
 	}
 }
+
+// TestSettleLooksAgain: an instance that has seen no claim asks for the removal of the pin
+// after another one has claimed the CID and pinned it. It sees that and pins again, without
+// any look later.
+func TestSettleLooksAgain(t *testing.T) {
+	db, c, p := openDB(t), newClock(), newLateFakePeer()
+	a, b := newInstance(db, c, 0), newInstance(db, c, 0)
+	wa, wb := NewWorker(a, p, WorkerConfig{}), NewWorker(b, p, WorkerConfig{})
+	old := create(t, a, newRequest("t1", 1))
+	if err := wa.do(t.Context(), mustPop(t.Context(), a)); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Remove(t.Context(), "t1", old.ID); err != nil {
+		t.Fatal(err)
+	}
+	var between sync.Once
+	a.at = func(step string) (err error) {
+		if step == "settle: claims read" {
+			between.Do(func() {
+				create(t, b, newRequest("t2", 1))
+				err = wb.do(t.Context(), mustPop(t.Context(), b))
+			})
+		}
+		return err
+	}
+	if err := wa.do(t.Context(), mustPop(t.Context(), a)); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := p.has(testCID(1)); !ok || p.unpinned[testCID(1)] != 1 {
+		t.Errorf("pinned %v, unpinned %d times", ok, p.unpinned[testCID(1)])
+	}
+}

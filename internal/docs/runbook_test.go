@@ -18,7 +18,7 @@ import (
 const runbookPage = "docs/troubleshooting.md"
 
 // explained are the directories whose warnings and errors the runbook has.
-var explained = []string{"events", "internal/scylla", "peer", "scyllastate"}
+var explained = []string{"auth", "events", "internal/scylla", "peer", "scyllastate"}
 
 // composed are parts of entries that the code puts together from several texts.
 var composed = []string{
