@@ -26,6 +26,8 @@ type door struct {
 	env    map[string]string
 	client *http.Client
 	starts int
+	// program is the binary, the one that all tests have if it is empty.
+	program string
 	*daemon
 }
 
@@ -57,14 +59,18 @@ func newDoor(t *testing.T, db database, vars map[string]string, peers ...*peer) 
 func (d *door) another(t *testing.T) *door {
 	t.Helper()
 	listen := net.JoinHostPort(ownAddress(), strconv.Itoa(9094+10*int(peersMade.Add(1))))
-	other := &door{url: "http://" + listen, dir: d.dir, client: d.client, env: maps.Clone(d.env)}
+	other := &door{url: "http://" + listen, dir: d.dir, client: d.client, env: maps.Clone(d.env), program: d.program}
 	other.env["PIN_GATEWAY_LISTEN"], other.env["PIN_GATEWAY_AUDIT_WRITER"] = listen, "other"
 	return other
 }
 
 func (d *door) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(program(t, gateway), args...)
+	path := d.program
+	if path == "" {
+		path = program(t, gateway)
+	}
+	cmd := exec.Command(path, args...)
 	cmd.Dir, cmd.Env = d.dir, environ(d.dir, d.env)
 	return cmd
 }

@@ -176,19 +176,28 @@ func (k *ipfs) pinned(t *testing.T) map[string]bool {
 // pinnedAs returns the pins of one type.
 func (k *ipfs) pinnedAs(t *testing.T, kind string) map[string]bool {
 	t.Helper()
-	text, err := k.post("pin/ls", url.Values{"type": {kind}}, "", nil)
+	pins, err := k.pins(kind)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pins
+}
+
+// pins is pinnedAs for any goroutine.
+func (k *ipfs) pins(kind string) (map[string]bool, error) {
+	text, err := k.post("pin/ls", url.Values{"type": {kind}}, "", nil)
+	if err != nil {
+		return nil, err
+	}
 	var list struct{ Keys map[string]any }
 	if err := json.Unmarshal(text, &list); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	pins := make(map[string]bool, len(list.Keys))
 	for c := range list.Keys {
 		pins[c] = true
 	}
-	return pins
+	return pins, nil
 }
 
 // size is what Kubo says of the size of a DAG.

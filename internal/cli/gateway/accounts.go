@@ -14,6 +14,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 // connectTimeout is how long a command waits for the database, unless the configuration
@@ -38,6 +39,18 @@ func (cmd *command) withAccounts(keys bool, f func(ctx context.Context, s *accou
 		}
 		conf.Peppers = *files.Peppers
 	}
+	return withKeyspace(cfg, func(ctx context.Context, db *scylla.DB) error {
+		conf.Store = accounts.NewStore(ctx, db)
+		service, err := accounts.NewService(conf)
+		if err != nil {
+			return err
+		}
+		return f(ctx, service, cfg)
+	})
+}
+
+// withKeyspace opens the database of a configuration and calls f, whose context a signal ends.
+func withKeyspace(cfg config.Config, f func(ctx context.Context, db *scylla.DB) error) error {
 	if d := time.Duration(cfg.Database.ConnectTimeout); d == 0 || d > connectTimeout {
 		cfg.Database.ConnectTimeout = config.Duration(connectTimeout)
 	}
@@ -48,12 +61,7 @@ func (cmd *command) withAccounts(keys bool, f func(ctx context.Context, s *accou
 		return fmt.Errorf("opening the database: %w", err)
 	}
 	defer db.Close()
-	conf.Store = accounts.NewStore(ctx, db)
-	service, err := accounts.NewService(conf)
-	if err != nil {
-		return err
-	}
-	return f(ctx, service, cfg)
+	return f(ctx, db)
 }
 
 // oneArgument returns the only argument of a command.

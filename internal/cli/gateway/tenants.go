@@ -12,6 +12,8 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 // tenantFlags are what a tenant has.
@@ -43,6 +45,15 @@ func (cmd *command) tenantCommand() cli.Command {
 			{
 				Name: "update", Usage: "changes what the flags say of a tenant", ArgsUsage: "<id>", OnUsageError: usageError,
 				Flags: append(tenantFlags(), cli.StringFlag{Name: "disabled", Usage: "`true` lets nobody of it in, whose pins stay; false lets them in again"}, asJSON()), Action: cmd.tenantUpdate,
+			},
+			{
+				Name: "recount", Usage: "counts the pins of a tenant that has a limit, in 6 minutes or more", ArgsUsage: "<id>", OnUsageError: usageError,
+				Description: `
+   A gateway that is killed leaves places reserved that nobody uses, so that its
+   tenants come to their limit too early. This counts anew, while gateways work.
+   To be done when a limit is given to a tenant that had none, too.
+`,
+				Action: cmd.tenantRecount,
 			},
 		},
 		Action: groupAction,
@@ -177,5 +188,31 @@ func (cmd *command) tenantList(c *cli.Context) error {
 		list := func(after string) (accounts.Page[accounts.Tenant], error) { return s.ListTenants(ctx, after, 0) }
 		err := eachPage(list, func(t accounts.Tenant) error { return tenantRow(out, t) })
 		return during(errors.Join(err, out.flush()), "listing tenants")
+	})
+}
+
+func (cmd *command) tenantRecount(c *cli.Context) error {
+	id, err := oneArgument(c, "the tenant")
+	if err != nil {
+		return err
+	}
+	cfg, err := cmd.loadConfig()
+	if err != nil {
+		return err
+	}
+	return withKeyspace(cfg, func(ctx context.Context, db *scylla.DB) error {
+		service, err := accounts.NewService(accounts.Config{Env: cfg.Environment, Store: accounts.NewStore(ctx, db)})
+		if err != nil {
+			return err
+		}
+		if _, err := service.Tenant(ctx, id); err != nil {
+			return during(err, "reading the tenant")
+		}
+		counted, err := pins.New(pins.Config{DB: db}).Recount(ctx, id)
+		if err != nil {
+			return fmt.Errorf("counting: %w", err)
+		}
+		_, err = fmt.Fprintf(cmd.stdout, "pins %d, bytes %d\n", counted.Pins, counted.Bytes)
+		return written(err)
 	})
 }
