@@ -17,7 +17,7 @@ var loggerOf = regexp.MustCompile(`logging\.Logger\("(\w+)"\)`)
 // is not named stays at error, so that its warnings are lost.
 func TestOwnFacilities(t *testing.T) {
 	found := make(map[string]bool)
-	for _, dir := range []string{"internal/cli", "internal/scylla", "peer", "scyllastate", "migrate", "events"} {
+	for _, dir := range []string{"internal/cli/service", "internal/scylla", "peer", "scyllastate", "migrate", "events"} {
 		err := filepath.WalkDir(filepath.Join("../../..", dir), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err
