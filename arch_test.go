@@ -170,7 +170,7 @@ var rooms = []room{
 	{name: "internal/docs", only: []string{}, why: "tests of the documentation"},
 	{name: "internal/e2e/...", ours: []string{"internal/cqltest", "internal/cqltest/engine"}, only: []string{},
 		why: "tests of whole processes see them from outside"},
-	{name: "bench", ours: []string{"state/...", "scyllastate/...", "peer/...", "migrate/...", "events/...", "internal/scylla", "internal/cqltest", "internal/cqltest/child", "internal/cqltest/engine"},
+	{name: "bench", ours: []string{"state/...", "scyllastate/...", "peer/...", "migrate/...", "events/...", "auth/...", "internal/scylla", "internal/cqltest", "internal/cqltest/child", "internal/cqltest/engine"},
 		why: "a command that measures the others from outside"},
 	{name: "internal/cli/...", ours: []string{"state", "scyllastate/...", "peer/...", "events/...", "auth/...", "migrate/...", "internal/scylla", "internal/cli/..."},
 		why: "the place where everything is wired, except what is for tests"},

@@ -14,6 +14,8 @@
 //   - How late pins are removed that run out at a high rate.
 //   - How fast a relay tells events, beside a bare publisher, and how soon a peer is
 //     woken for a pin.
+//   - What the gateway adds to a request at 1,000 a second, and pages of a tenant with
+//     many pins beside one with few.
 //   - A migration from the folder of a crdt peer, beside a bare driver loop
 //     that writes the same rows, its memory, and how long its check takes.
 //
@@ -60,6 +62,12 @@ type settings struct {
 	Told       int // events of a turn
 	TellRounds int
 	Woken      int // pins of which a peer is woken
+
+	Asked       int           // requests of the gateway in a second
+	AskedTurn   time.Duration // of each side
+	AskedRounds int
+	Many, Few   int // pins of the tenants that list them
+	PageRounds  int
 }
 
 func defaults() settings {
@@ -69,6 +77,7 @@ func defaults() settings {
 		Peers: []int{1, 4, 8}, ClusterPins: 3000, ClusterRounds: 1, Own: 300_000,
 		Migrated: 1_000_000, MigratedTurn: 1 << 17, MigratedRounds: 5,
 		Told: 10_000, TellRounds: 5, Woken: 500,
+		Asked: 1000, AskedTurn: 3 * time.Second, AskedRounds: 10, Many: 1_000_000, Few: 10_000, PageRounds: 20,
 	}
 }
 
@@ -80,6 +89,7 @@ func quick() settings {
 		Peers: []int{1, 2}, ClusterPins: 200, ClusterRounds: 1, Own: 5000,
 		Migrated: 10_000, MigratedTurn: 4000, MigratedRounds: 2,
 		Told: 1000, TellRounds: 2, Woken: 20,
+		Asked: 100, AskedTurn: 500 * time.Millisecond, AskedRounds: 2, Many: 30_000, Few: 2000, PageRounds: 2,
 	}
 }
 
@@ -128,6 +138,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		{"migrate", func() ([]table, error) { return measureMigrate(ctx, db, c.service, set) }},
 		{"relay", func() ([]table, error) { return measureRelay(ctx, db, set) }},
 		{"wake", func() ([]table, error) { return measureWake(ctx, db, set) }},
+		{"gateway", func() ([]table, error) { return measureGateway(ctx, db, set) }},
 		{"expiry", func() ([]table, error) { return measureExpiry(ctx, db, set) }},
 	} {
 		if c.only != "" && c.only != part.name {

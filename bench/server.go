@@ -62,11 +62,17 @@ func (s *server) config() (*scyllastate.Config, error) {
 		return nil, fmt.Errorf("making the configuration: %w", err)
 	}
 	conf.Hosts, conf.Port = s.Hosts(), s.Port()
-	conf.Keyspace = "bench_" + strings.ToLower(rand.Text())
+	conf.Keyspace = s.newKeyspace()
 	conf.Secret = make([]byte, 32)
 	_, _ = rand.Read(conf.Secret) // documented to never fail
-	s.keyspaces = append(s.keyspaces, conf.Keyspace)
 	return conf, nil
+}
+
+// newKeyspace names a keyspace that no other run has. It is dropped at the end.
+func (s *server) newKeyspace() string {
+	name := "bench_" + strings.ToLower(rand.Text())
+	s.keyspaces = append(s.keyspaces, name)
+	return name
 }
 
 // session opens a driver session with the settings of a store that has conf,

@@ -18,6 +18,13 @@ const (
 // else writes while the bench fills a keyspace.
 const fillPin = "UPDATE pins SET rev = ?, pin = ?, rf_min = ?, rf_max = ?, created = ?, peers = ? WHERE cid = ?"
 
+// What the gateway's lists of pins read. The timestamp is the row's own.
+const (
+	insertSlice    = "INSERT INTO slices (tenant, slice) VALUES (?, ?)"
+	insertByStatus = "INSERT INTO by_status (tenant, status, slice, created, rnd, cid, name, owner, meta, info, delegates, size, rf_min, rf_max) " +
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+)
+
 const (
 	dropKeyspace = "DROP KEYSPACE IF EXISTS "
 	// countRequests tells how many requests each connection has made. Only
