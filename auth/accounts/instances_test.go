@@ -104,13 +104,13 @@ func TestInstances(t *testing.T) {
 				return here.Revoke(real, denylist.TokenKey("issuer", "jti"), time.Now().Add(time.Hour), "root")
 			},
 			func(c *counted) func() error {
-				return deny(c, principal.Token{Issuer: "issuer", ID: "jti", Principal: "bob"})
+				return deny(c, principal.Token{Issuer: "issuer", ID: "jti", Principal: "bob", Tenant: "t1"})
 			},
 		},
 		"a principal is revoked": {
 			func() error { _, err := here.RevokePrincipal(real, "t1", "carol", "root"); return err },
 			func(c *counted) func() error {
-				return deny(c, principal.Token{Issuer: "issuer", ID: "other", Principal: "carol"})
+				return deny(c, principal.Token{Issuer: "issuer", ID: "other", Principal: "carol", Tenant: "t1"})
 			},
 		},
 		"a credential is removed": {
@@ -252,7 +252,7 @@ func TestForget(t *testing.T) {
 	must(t, s.RemoveCredential(t.Context(), "t1", aliceDID))
 	mustPass(false, prove)
 	shows := func() error {
-		denied, err := list.Denied(t.Context(), principal.Token{Issuer: "i", ID: "jti", Principal: "alice", Issued: time.Now()})
+		denied, err := list.Denied(t.Context(), principal.Token{Issuer: "i", ID: "jti", Principal: "alice", Tenant: "t1", Issued: time.Now()})
 		if denied {
 			err = principal.Refuse("denied", nil)
 		}

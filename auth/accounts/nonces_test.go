@@ -96,7 +96,7 @@ func TestRevocations(t *testing.T) {
 		t.Errorf("another token: %t, %v", ok, err)
 	}
 	// Of two moments the later one counts, in whatever order they are written.
-	p, now := denylist.PrincipalKey("alice"), time.Now().UTC().Truncate(time.Millisecond)
+	p, now := denylist.PrincipalKey("t1", "alice"), time.Now().UTC().Truncate(time.Millisecond)
 	for _, before := range []time.Time{now, now.Add(time.Minute), now.Add(-time.Minute), now} {
 		must(t, here.store.revoke(t.Context(), p, before, now.Add(time.Hour), "root"))
 	}

@@ -30,12 +30,73 @@ func TestRevokePrincipal(t *testing.T) {
 	mustBeRefused(t, verify(t, here, second), "revoked")
 	must(t, verify(t, here, bobs))
 	must(t, verify(t, here, others))
-	before, ok, err := here.store.Revoked(t.Context(), denylist.PrincipalKey("alice"))
+	before, ok, err := here.store.Revoked(t.Context(), denylist.PrincipalKey("t1", "alice"))
 	if left := time.Until(before); err != nil || !ok || left > Ahead || left < Ahead/2 {
 		t.Errorf("tokens are revoked from before %v, %t, %v", before, ok, err)
 	}
 	if n, err := here.RevokePrincipal(t.Context(), "t1", "alice", "root"); n != 0 || err != nil {
 		t.Errorf("again: %d keys, %v", n, err)
+	}
+	if _, ok, err := here.store.Revoked(t.Context(), denylist.PrincipalKey("t2", "alice")); ok || err != nil {
+		t.Errorf("tokens of another tenant are revoked: %t, %v", ok, err)
+	}
+	var bad *InvalidError
+	for _, nobody := range [][]string{{"", "alice"}, {"t1", ""}} {
+		if _, err := here.RevokePrincipal(t.Context(), nobody[0], nobody[1], "root"); !errors.As(err, &bad) {
+			t.Errorf("nobody was revoked: %v", err)
+		}
+	}
+}
+
+// The tokens of an issuer name a principal as the issuer does: they go, too.
+func TestRevokePrincipalOfIssuer(t *testing.T) {
+	both := instances(t, 2)
+	here, there := both[0], both[1]
+	tenant(t, here, "t1")
+	subjects := []string{"https://id.example#8a6f", "https://other.example#7"}
+	for _, subject := range subjects {
+		_, err := here.AddCredential(t.Context(), credential("t1", "alice", subject))
+		must(t, err)
+	}
+	_, err := there.RevokePrincipal(t.Context(), "t1", "alice", "root")
+	must(t, err)
+	for _, name := range append(subjects, "alice") {
+		if _, ok, err := here.store.Revoked(t.Context(), denylist.PrincipalKey("t1", name)); !ok || err != nil {
+			t.Errorf("%s: %t, %v", name, ok, err)
+		}
+	}
+	// What somebody of the tenant "system" makes meanwhile does not stay either.
+	_, err = there.RevokePrincipal(t.Context(), "system", "oscar", "root")
+	must(t, err)
+	c := credential("t1", "bob", aliceDID)
+	c.AddedBy = "oscar"
+	_, err = here.AddCredential(t.Context(), c)
+	mustBe(t, err, ErrRevoked)
+}
+
+// One key and one credential are found in their tenant only.
+func TestOfTenant(t *testing.T) {
+	s := instances(t, 1)[0]
+	tenant(t, s, "t1")
+	tenant(t, s, "t2")
+	made, _ := key(t, s, "t1", "alice")
+	got, err := s.Key(t.Context(), "t1", made.ID)
+	must(t, err)
+	if got.ID != made.ID || got.Owner != "alice" || !got.Created.Equal(made.Created) {
+		t.Errorf("the key is %+v", got)
+	}
+	_, err = s.AddCredential(t.Context(), credential("t1", "alice", aliceDID))
+	must(t, err)
+	c, err := s.Credential(t.Context(), "t1", aliceDID)
+	must(t, err)
+	if c.Principal != "alice" || c.Credential != aliceDID {
+		t.Errorf("the credential is %+v", c)
+	}
+	for _, of := range [][]string{{"t2", made.ID, aliceDID}, {"t1", "gone", "gone"}, {"t1", "", ""}} {
+		_, err = s.Key(t.Context(), of[0], of[1])
+		mustBe(t, err, ErrNotFound)
+		_, err = s.Credential(t.Context(), of[0], of[2])
+		mustBe(t, err, ErrNotFound)
 	}
 }
 

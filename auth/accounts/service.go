@@ -116,10 +116,25 @@ func (s *Service) AddCredential(ctx context.Context, c Credential) (Credential, 
 	if err != nil {
 		return Credential{}, err
 	}
-	if err := s.standing(ctx, by); err != nil {
+	if err := s.standing(ctx, c.Tenant, by); err != nil {
 		return Credential{}, s.undo(ctx, err, func(ctx context.Context) error {
 			return s.store.removeCredential(ctx, c.Tenant, c.Credential)
 		})
+	}
+	return c, nil
+}
+
+// Credential returns a credential of a tenant as it is now, or ErrNotFound.
+func (s *Service) Credential(ctx context.Context, tenant, credential string) (Credential, error) {
+	if credential == "" {
+		return Credential{}, wrap(ErrNotFound, "credential %q", credential) // the database takes no empty key
+	}
+	c, _, found, err := s.store.credential(ctx, credential)
+	if err == nil && (!found || c.Tenant != tenant) {
+		err = wrap(ErrNotFound, "credential %q", credential)
+	}
+	if err != nil {
+		return Credential{}, err
 	}
 	return c, nil
 }
@@ -143,18 +158,30 @@ func (s *Service) Revoke(ctx context.Context, key string, ends time.Time, by str
 	return s.store.revoke(ctx, key, time.Now(), ends, by)
 }
 
-// RevokePrincipal revokes the tokens and sessions of a principal that were issued before now
-// and Ahead, and its keys in the tenant, of which it returns how many. Nothing that the
-// principal asks for on another instance meanwhile stays. Its DIDs and wallets are good for
-// new logins: RemoveCredential takes them away.
-//
-// Tokens say nothing of the tenant here: those of a principal of that id in any tenant are
-// revoked.
+// RevokePrincipal revokes the tokens and sessions of a principal of a tenant that were issued
+// before now and Ahead, those of the credentials that it has, and its keys, of which it
+// returns how many. Nothing that the principal asks for on another instance meanwhile stays.
+// Its DIDs and wallets are good for new logins: RemoveCredential takes them away.
 func (s *Service) RevokePrincipal(ctx context.Context, tenant, id, by string) (int, error) {
-	key, before := denylist.PrincipalKey(id), time.Now().Add(Ahead)
-	defer s.config.Forget.Revocation(key)
-	if err := s.store.revoke(ctx, key, before, before.Add(s.config.TokenLife), by); err != nil {
+	if id == "" || tenant == "" {
+		return 0, invalid("principal", "it has no id or no tenant")
+	}
+	before := time.Now().Add(Ahead)
+	if err := s.revokeTokens(ctx, tenant, id, before, by); err != nil {
 		return 0, err
+	}
+	// The tokens of an issuer are looked up by the name that the issuer has for the principal.
+	for after, more := "", true; more; more = after != "" {
+		all, err := s.ListCredentials(ctx, tenant, id, after, 0)
+		if err != nil {
+			return 0, err
+		}
+		for _, c := range all.All {
+			if err := s.revokeTokens(ctx, tenant, c.Credential, before, by); err != nil {
+				return 0, err
+			}
+		}
+		after = all.Next
 	}
 	revoked := 0
 	for after, more := "", true; more; more = after != "" {
@@ -176,15 +203,30 @@ func (s *Service) RevokePrincipal(ctx context.Context, tenant, id, by string) (i
 	return revoked, nil
 }
 
-// standing returns ErrRevoked if all was taken from a principal within Ahead. Whoever makes
-// something that lasts asks after it was made: then either this sees the revocation, or
-// RevokePrincipal sees what was made.
-func (s *Service) standing(ctx context.Context, id string) error {
-	before, ok, err := s.store.Revoked(ctx, denylist.PrincipalKey(id))
-	if err == nil && ok && time.Now().Before(before) {
-		err = ErrRevoked
+// revokeTokens revokes the tokens that name a principal so and were issued before a moment.
+func (s *Service) revokeTokens(ctx context.Context, tenant, name string, before time.Time, by string) error {
+	key := denylist.PrincipalKey(tenant, name)
+	defer s.config.Forget.Revocation(key)
+	return s.store.revoke(ctx, key, before, before.Add(s.config.TokenLife), by)
+}
+
+// systemTenant is the one whose principals do things in others: authz.SystemTenant.
+const systemTenant = "system"
+
+// standing returns ErrRevoked if all was taken within Ahead from the principal who makes
+// something in a tenant: of that tenant, or of systemTenant. It is asked after what lasts was
+// made: then either this sees the revocation, or RevokePrincipal sees what was made.
+func (s *Service) standing(ctx context.Context, tenant, by string) error {
+	for _, of := range []string{tenant, systemTenant} {
+		before, ok, err := s.store.Revoked(ctx, denylist.PrincipalKey(of, by))
+		if err == nil && ok && time.Now().Before(before) {
+			err = ErrRevoked
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // undoTime is how long what was made is taken back, also if nobody waits any more.

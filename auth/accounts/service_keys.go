@@ -34,6 +34,21 @@ func (s *Service) ListKeys(ctx context.Context, tenant, after string, limit int)
 	return page(ctx, s.store, listOfKeys(tenant), after, limit, s.store.keys)
 }
 
+// Key returns a key of a tenant as it is now, also one that has ended, or ErrNotFound.
+func (s *Service) Key(ctx context.Context, tenant, id string) (apikey.Key, error) {
+	if id == "" {
+		return apikey.Key{}, wrap(ErrNotFound, "key %q", id) // the database takes no empty key
+	}
+	found, ok, err := s.store.key(ctx, id)
+	if err == nil && (!ok || found.key.Tenant != tenant) {
+		err = wrap(ErrNotFound, "key %q", id)
+	}
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	return found.key, nil
+}
+
 // RevokeKey revokes a key of a tenant, or returns ErrNotFound. One that was revoked stays so
 // from when it was.
 func (s *Service) RevokeKey(ctx context.Context, tenant, id string) error {
@@ -80,7 +95,7 @@ func (s *Service) keepKey(ctx context.Context, key apikey.Key) (apikey.Key, erro
 	if err != nil {
 		return apikey.Key{}, err
 	}
-	if err := s.standing(ctx, key.CreatedBy); err != nil {
+	if err := s.standing(ctx, key.Tenant, key.CreatedBy); err != nil {
 		return apikey.Key{}, s.undoKey(ctx, err, key)
 	}
 	return key, nil

@@ -20,7 +20,7 @@ func TestRowsThatCannotBeRead(t *testing.T) {
 	key(t, s, "t1", "alice")
 	_, err := s.AddCredential(t.Context(), credential("t1", "alice", aliceDID))
 	must(t, err)
-	revoked := denylist.PrincipalKey("alice")
+	revoked := denylist.PrincipalKey("t1", "alice")
 	must(t, s.store.revoke(t.Context(), revoked, time.Now(), time.Now().Add(time.Hour), "root"))
 	must(t, s.store.DIDNonces().Put(t.Context(), "n", "client", time.Now().Add(time.Hour)))
 

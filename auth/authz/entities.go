@@ -43,11 +43,16 @@ func uid(t types.EntityType, id string) types.EntityUID {
 // roleEntities are the roles that hold another: an admin may do what a user may, a
 // user what a viewer may.
 func roleEntities() []types.Entity {
-	holds := func(role, held string) types.Entity {
-		return types.Entity{UID: uid(roleType, role), Parents: types.NewEntityUIDSet(uid(roleType, held))}
+	var out []types.Entity
+	for _, pair := range held() {
+		out = append(out, types.Entity{UID: uid(roleType, pair[0]), Parents: types.NewEntityUIDSet(uid(roleType, pair[1]))})
 	}
-	return []types.Entity{holds("admin", "user"), holds("user", "viewer")}
+	return out
 }
+
+// held has the roles that hold another, and that one; of those that it holds in turn, after
+// its own.
+func held() [][2]string { return [][2]string{{"admin", "user"}, {"user", "viewer"}} }
 
 // request makes Cedar's request and entities. It must have been checked.
 func (r *Request) request(fixed types.EntityMap) (types.Request, *entities) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -158,11 +157,4 @@ func checkTexts(texts ...string) error {
 		}
 	}
 	return nil
-}
-
-// covers tells whether a scope is good for an action, which is the same text, or
-// ends in ":*" and begins like it.
-func covers(scope, action string) bool {
-	before, all := strings.CutSuffix(scope, "*")
-	return scope == action || all && strings.HasSuffix(before, ":") && strings.HasPrefix(action, before)
 }

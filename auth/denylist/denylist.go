@@ -39,12 +39,13 @@ func TokenKey(issuer, id string) string { return key("token", issuer, id) }
 // SessionKey is the key of a session: its issuer and the claim sid of its tokens.
 func SessionKey(issuer, id string) string { return key("session", issuer, id) }
 
-// PrincipalKey is the key of all tokens of a principal.
-func PrincipalKey(id string) string { return key("principal", "", id) }
+// PrincipalKey is the key of all tokens of a principal of a tenant. Who runs a tenant revokes
+// nobody of another one, whatever their ids are.
+func PrincipalKey(tenant, id string) string { return key("principal", tenant, id) }
 
 // key is of one length, whatever a token says.
-func key(kind, issuer, id string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %q", kind, issuer, id))
+func key(kind, of, id string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %q", kind, of, id))
 	return kind + ":" + hex.EncodeToString(sum[:])
 }
 
@@ -65,7 +66,7 @@ func New(store Store, size int) (*Denylist, error) {
 
 // Denied tells whether a token was revoked.
 func (d *Denylist) Denied(ctx context.Context, token principal.Token) (bool, error) {
-	own := PrincipalKey(token.Principal)
+	own := PrincipalKey(token.Tenant, token.Principal)
 	keys := []string{own}
 	if token.ID != "" {
 		keys = append(keys, TokenKey(token.Issuer, token.ID))

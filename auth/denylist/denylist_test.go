@@ -38,7 +38,7 @@ func inBubble(t *testing.T, test func(*testing.T, *store, *Denylist)) {
 }
 
 func token() principal.Token {
-	return principal.Token{Issuer: "https://id.example", ID: "j1", SessionID: "s1", Principal: "p1", Issued: time.Now().Truncate(time.Second)}
+	return principal.Token{Issuer: "https://id.example", ID: "j1", SessionID: "s1", Principal: "p1", Tenant: "t1", Issued: time.Now().Truncate(time.Second)}
 }
 
 func expect(t *testing.T, d *Denylist, what string, token principal.Token, want bool) {
@@ -50,7 +50,7 @@ func expect(t *testing.T, d *Denylist, what string, token principal.Token, want 
 
 func TestDenied(t *testing.T) {
 	for name, key := range map[string]string{
-		"token": TokenKey("https://id.example", "j1"), "session": SessionKey("https://id.example", "s1"), "principal": PrincipalKey("p1"),
+		"token": TokenKey("https://id.example", "j1"), "session": SessionKey("https://id.example", "s1"), "principal": PrincipalKey("t1", "p1"),
 	} {
 		inBubble(t, func(t *testing.T, s *store, d *Denylist) {
 			expect(t, d, name+" before", token(), false)
@@ -69,8 +69,12 @@ func TestDenied(t *testing.T) {
 			expect(t, d, name+" that does not say when", old, true)
 			// An issuer's clock may be ahead: one token and one session are revoked as such.
 			expect(t, d, name+" issued later", token(), name != "principal")
-			other := principal.Token{Issuer: "https://other.example", ID: "j1", SessionID: "s1", Principal: "p2"}
+			other := principal.Token{Issuer: "https://other.example", ID: "j1", SessionID: "s1", Principal: "p2", Tenant: "t1"}
 			expect(t, d, name+" of another issuer", other, false)
+			if elsewhere := token(); name == "principal" {
+				elsewhere.Tenant, elsewhere.Issued = "t2", old.Issued
+				expect(t, d, "a principal of that id of another tenant", elsewhere, false)
+			}
 		})
 	}
 }
@@ -79,7 +83,7 @@ func TestDenied(t *testing.T) {
 func TestSameSecond(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *store, d *Denylist) {
 		time.Sleep(300 * time.Millisecond)
-		s.rows[PrincipalKey("p1")] = time.Now().Truncate(time.Second)
+		s.rows[PrincipalKey("t1", "p1")] = time.Now().Truncate(time.Second)
 		expect(t, d, "the same second", token(), true)
 		time.Sleep(time.Second)
 		expect(t, d, "the next second", token(), false)
@@ -100,15 +104,15 @@ func TestStoreIsDown(t *testing.T) {
 // Claims that are missing are not looked for, and keys cannot be made to meet.
 func TestKeys(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *store, d *Denylist) {
-		expect(t, d, "bare", principal.Token{Issuer: "i", Principal: "p"}, false)
-		if !slices.Equal(s.asked, []string{PrincipalKey("p")}) {
+		expect(t, d, "bare", principal.Token{Issuer: "i", Principal: "p", Tenant: "t1"}, false)
+		if !slices.Equal(s.asked, []string{PrincipalKey("t1", "p")}) {
 			t.Errorf("asked for %q", s.asked)
 		}
-		s.rows[PrincipalKey("p9")] = time.Now()
-		d.Forget(PrincipalKey("p9"))
-		expect(t, d, "after Forget", principal.Token{Principal: "p9"}, true)
+		s.rows[PrincipalKey("t1", "p9")] = time.Now()
+		d.Forget(PrincipalKey("t1", "p9"))
+		expect(t, d, "after Forget", principal.Token{Principal: "p9", Tenant: "t1"}, true)
 	})
-	keys := []string{TokenKey("a", "b"), TokenKey("a b", "c"), TokenKey("a", "b c"), TokenKey(`a" "b`, ""), TokenKey("", "ab"), SessionKey("a", "b"), PrincipalKey("b"), TokenKey("", "b")}
+	keys := []string{TokenKey("a", "b"), TokenKey("a b", "c"), TokenKey("a", "b c"), TokenKey(`a" "b`, ""), TokenKey("", "ab"), SessionKey("a", "b"), PrincipalKey("a", "b"), PrincipalKey("", "b"), TokenKey("", "b")}
 	slices.Sort(keys)
 	if unique := slices.Compact(slices.Clone(keys)); len(unique) != len(keys) {
 		t.Errorf("keys meet: %q", keys)

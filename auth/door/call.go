@@ -38,12 +38,22 @@ type Call struct {
 type Step struct {
 	Action   string
 	Resource authz.Resource
+	// Record is what is on record in place of the resource. It may be zero: for what policies
+	// know less exactly, as a tenant's credential.
+	Record audit.Resource
+}
+
+func (s Step) recorded() audit.Resource {
+	if s.Record != (audit.Resource{}) {
+		return s.Record
+	}
+	return resourceOf(s.Resource)
 }
 
 // Allow returns nil if the route's action is allowed on a resource, and else the Problem
 // that the client is told. A denial is recorded, and what is allowed if reads are.
 func (c *Call) Allow(resource authz.Resource) error {
-	_, err := c.decide([]Step{{c.Route.Action, resource}})
+	_, err := c.decide([]Step{{Action: c.Route.Action, Resource: resource}})
 	if err != nil || !c.door.config.RecordReads {
 		return err
 	}
@@ -99,9 +109,9 @@ func (c *Call) perform(status int, decision audit.Decision, resource audit.Resou
 // recorded is what steps are done to: what the last is about, by the id of the first. A pin
 // that is replaced is on record with what it becomes.
 func recorded(steps []Step) audit.Resource {
-	resource := resourceOf(steps[len(steps)-1].Resource)
+	resource := steps[len(steps)-1].recorded()
 	if resource.ID == "" {
-		resource.ID = resourceOf(steps[0].Resource).ID
+		resource.ID = steps[0].recorded().ID
 	}
 	return resource
 }
@@ -135,7 +145,7 @@ func (c *Call) decide(steps []Step) (audit.Decision, error) {
 		all.Policies, all.Version, all.Reason = append(all.Policies, decision.Policies...), decision.Version, decision.Reason()
 		if !decision.Allowed {
 			all.Allowed = false
-			return all, c.deny(denied(decision, step.Action), all, resourceOf(step.Resource))
+			return all, c.deny(denied(decision, step.Action), all, step.recorded())
 		}
 	}
 	return all, nil

@@ -344,6 +344,30 @@ func TestEveryStepCounts(t *testing.T) {
 	}
 }
 
+// TestRecordedOtherwise: what a step says is on record, also of a denial.
+func TestRecordedOtherwise(t *testing.T) {
+	w := newWorld(t)
+	record := audit.Resource{Kind: "credential", ID: "did:key:z", Tenant: "t1", Owner: "bob"}
+	w.served["RemovePin"] = func(_ http.ResponseWriter, c *door.Call) error {
+		return c.Do(202, []door.Step{{Action: c.Route.Action, Resource: own(), Record: record}}, func(context.Context) (string, error) { return "", nil })
+	}
+	w.want(w.ask("DELETE", "/pins/r1", "viewer", nil), 403, authn.Forbidden)
+	w.ask("DELETE", "/pins/r1", "user", nil)
+	if len(w.records) != 3 || w.records[0].Event.Resource != record || w.records[1].Event.Resource != record {
+		t.Errorf("the records are %+v", w.records)
+	}
+}
+
+// TestProblemJSON: an error of our own APIs is of RFC 9457.
+func TestProblemJSON(t *testing.T) {
+	answer := httptest.NewRecorder()
+	door.ProblemJSON(answer, door.Invalid("limit is %d", 0), "REQ1")
+	want := `{"type":"urn:pin-gateway:BAD_REQUEST","title":"Bad Request","status":400,"detail":"limit is 0","instance":"REQ1","reason":"BAD_REQUEST","requestId":"REQ1"}`
+	if answer.Body.String() != want || answer.Code != 400 || answer.Header().Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%d %v %s", answer.Code, answer.Header(), answer.Body)
+	}
+}
+
 // often is a limit that is reached at once.
 type often struct{ keys []string }
 

@@ -20,6 +20,9 @@ const (
 	NotFound            = "NOT_FOUND"
 	MethodNotAllowed    = "METHOD_NOT_ALLOWED"
 	InsufficientFunds   = "INSUFFICIENT_FUNDS"
+	AlreadyExists       = "ALREADY_EXISTS"
+	Changed             = "CHANGED"
+	RevisionRequired    = "REVISION_REQUIRED"
 	TooLarge            = "TOO_LARGE"
 	UnsupportedType     = "UNSUPPORTED_MEDIA_TYPE"
 	RateLimited         = "RATE_LIMITED"
@@ -108,16 +111,18 @@ func (p *Problem) setHeaders(h http.Header) {
 type Form func(w http.ResponseWriter, p *Problem, id string)
 
 // ProblemJSON is the Form of the APIs that are our own (RFC 9457). The member reason has the
-// same code as in the other APIs, and the type is made of it.
+// same code as in the other APIs, and the type is made of it. The instance is the id of the
+// request, which is also in requestId.
 func ProblemJSON(w http.ResponseWriter, p *Problem, id string) {
 	WriteJSON(w, p.Status, "application/problem+json", struct {
 		Type      string `json:"type"`
 		Title     string `json:"title"`
 		Status    int    `json:"status"`
 		Detail    string `json:"detail,omitempty"`
+		Instance  string `json:"instance"`
 		Reason    string `json:"reason"`
 		RequestID string `json:"requestId"`
-	}{"urn:pin-gateway:" + p.Reason, http.StatusText(p.Status), p.Status, p.Details, p.Reason, id})
+	}{"urn:pin-gateway:" + p.Reason, http.StatusText(p.Status), p.Status, p.Details, id, p.Reason, id})
 }
 
 // WriteJSON answers with a value as JSON.

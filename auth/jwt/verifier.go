@@ -179,7 +179,7 @@ func (v *Verifier) denied(ctx context.Context, claims map[string]any, p principa
 	}
 	id, _ := claims["jti"].(string)
 	session, _ := claims["sid"].(string)
-	denied, err := v.denylist.Denied(ctx, principal.Token{Issuer: p.Issuer, ID: id, SessionID: session, Principal: p.ID, Issued: issued})
+	denied, err := v.denylist.Denied(ctx, principal.Token{Issuer: p.Issuer, ID: id, SessionID: session, Principal: p.ID, Tenant: p.Tenant, Issued: issued})
 	switch {
 	case err != nil:
 		return principal.CannotCheck(time.Second, fmt.Errorf("denylist: %w", err))

@@ -37,7 +37,7 @@ func TestDenylist(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := r.denylist.asked[0]
-	if want := (principal.Token{Issuer: r.a.url, ID: "jti-1", SessionID: "s-1", Principal: r.a.url + "#8a6f", Issued: asked.Issued}); asked != want || asked.Issued.IsZero() {
+	if want := (principal.Token{Issuer: r.a.url, ID: "jti-1", SessionID: "s-1", Principal: r.a.url + "#8a6f", Tenant: "t1", Issued: asked.Issued}); asked != want || asked.Issued.IsZero() {
 		t.Errorf("asked for %+v, not %+v", asked, want)
 	}
 	if _, err := r.verifier.Verify(t.Context(), good.with("iat", nil).sign()); err != nil || !r.denylist.asked[1].Issued.IsZero() {

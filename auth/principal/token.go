@@ -10,7 +10,9 @@ type Token struct {
 	Issuer    string
 	ID        string // the claim jti; may be empty
 	SessionID string // the claim sid; may be empty
-	Principal string // the id of the principal
+	// Principal is the id of the principal, and Tenant its tenant: two tenants may have
+	// principals of one id.
+	Principal, Tenant string
 	// Issued is the claim iat. Zero if the token does not say, so that it is from before
 	// whatever moment a principal's tokens are good from.
 	Issued time.Time

@@ -46,7 +46,7 @@ func matrixObject(kind Object, object string, p authz.Principal, creating bool) 
 		return authz.Tenant(tenant)
 	case kind == PinObject && slices.Contains([]string{"own", "mate", "other"}, object):
 		return authz.Pin{ID: id, Tenant: tenant, Owner: owner}
-	case kind == "key" && slices.Contains([]string{"own", "mate", "other"}, object):
+	case kind == KeyObject && slices.Contains([]string{"own", "mate", "other"}, object):
 		return authz.Key{ID: id, Tenant: tenant, Owner: owner}
 	}
 	return nil
@@ -58,8 +58,8 @@ func actionRoute(set *authz.Set, action string) (Route, bool) {
 	switch {
 	case !slices.Contains(set.Actions(), action):
 		return r, false
-	case action == "keys:create" || action == "keys:revoke":
-		r.Object = "key"
+	case strings.HasPrefix(action, "keys:") && !strings.HasPrefix(action, "keys:list"):
+		r.Object = KeyObject
 	case strings.HasPrefix(action, "admin:cluster") || slices.Contains([]string{"admin:policies-read", "admin:tenants-list", "admin:tenants-create"}, action):
 		r.Object = ClusterObject
 	default:
@@ -70,7 +70,7 @@ func actionRoute(set *authz.Set, action string) (Route, bool) {
 
 func matrixRoute(set *authz.Set, name string) (Route, bool) {
 	api, route, _ := strings.Cut(name, "/")
-	tables := map[string]*Table{"native": Native(), "pinning": Pinning(), "login": Login()}
+	tables := map[string]*Table{"native": Native(), "pinning": Pinning(), "login": Login(), "admin": Admin()}
 	if api == "action" {
 		return actionRoute(set, route)
 	}
@@ -126,10 +126,10 @@ func TestMatrix(t *testing.T) {
 			}
 		}
 	}
-	for api, table := range map[string]*Table{"native": Native(), "pinning": Pinning(), "login": Login()} {
+	for api, table := range map[string]*Table{"native": Native(), "pinning": Pinning(), "login": Login(), "admin": Admin()} {
 		for _, r := range table.Routes() {
 			want := map[Object][]string{
-				NoObject: {"none"}, PinObject: {"own", "mate", "other"}, TenantObject: {"own", "other"}, ClusterObject: {"cluster"},
+				NoObject: {"none"}, PinObject: {"own", "mate", "other"}, KeyObject: {"own", "mate", "other"}, TenantObject: {"own", "other"}, ClusterObject: {"cluster"},
 			}[r.Object]
 			if got := seen[api+"/"+r.Name]; !slices.Equal(got, want) {
 				t.Errorf("%s/%s has the rows %q, want %q", api, r.Name, got, want)

@@ -12,8 +12,9 @@ const (
 	Read Class = "read"
 	// Write changes what is one tenant's. It is recorded before it is done.
 	Write Class = "write"
-	// Admin is for those who run the cluster. Its changes are recorded as those of Write.
-	Admin Class = "admin"
+	// Administer is for those who run the cluster, or see how their tenant is run. Its changes
+	// are recorded as those of Write.
+	Administer Class = "admin"
 )
 
 // Handling is what the gateway does with a request.
@@ -37,6 +38,7 @@ const (
 	PinObject     Object = "pin"
 	TenantObject  Object = "tenant"
 	ClusterObject Object = "cluster"
+	KeyObject     Object = "key"
 )
 
 // Route is one thing a client can ask for.
@@ -88,28 +90,28 @@ const (
 // decides between patterns that overlap.
 func Native() *Table {
 	return newTable([]Route{
-		{Name: "ID", Method: "GET", Pattern: "/id", Class: Admin, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
-		{Name: "Version", Method: "GET", Pattern: "/version", Class: Admin, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
-		{Name: "Peers", Method: "GET", Pattern: "/peers", Class: Admin, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
-		{Name: "PeerAdd", Method: "POST", Pattern: "/peers", Class: Admin, Action: "admin:cluster-write", Object: ClusterObject, Does: Proxy},
-		{Name: "PeerRemove", Method: "DELETE", Pattern: "/peers/{peer}", Class: Admin, Action: "admin:cluster-write", Object: ClusterObject, Does: Proxy},
+		{Name: "ID", Method: "GET", Pattern: "/id", Class: Administer, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
+		{Name: "Version", Method: "GET", Pattern: "/version", Class: Administer, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
+		{Name: "Peers", Method: "GET", Pattern: "/peers", Class: Administer, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
+		{Name: "PeerAdd", Method: "POST", Pattern: "/peers", Class: Administer, Action: "admin:cluster-write", Object: ClusterObject, Does: Proxy},
+		{Name: "PeerRemove", Method: "DELETE", Pattern: "/peers/{peer}", Class: Administer, Action: "admin:cluster-write", Object: ClusterObject, Does: Proxy},
 		{Name: "Add", Method: "POST", Pattern: "/add", Class: Write, Action: "pins:create", Object: PinObject, Does: Serve},
 		{Name: "Allocations", Method: "GET", Pattern: "/allocations", Class: Read, Action: "pins:list", Object: TenantObject, Does: Serve},
 		{Name: "Allocation", Method: "GET", Pattern: "/allocations/{hash}", Class: Read, Action: "pins:read", Object: PinObject, Does: Serve},
 		{Name: "StatusAll", Method: "GET", Pattern: "/pins", Class: Read, Action: "status:read", Object: TenantObject, Does: Serve},
-		{Name: "Recover", Method: "POST", Pattern: "/pins/{hash}/recover", Class: Admin, Action: "admin:cluster-write", Object: ClusterObject, Does: Proxy},
-		{Name: "RecoverAll", Method: "POST", Pattern: "/pins/recover", Class: Admin, Action: "admin:cluster-write", Object: ClusterObject, Does: Proxy},
+		{Name: "Recover", Method: "POST", Pattern: "/pins/{hash}/recover", Class: Administer, Action: "admin:cluster-write", Object: ClusterObject, Does: Proxy},
+		{Name: "RecoverAll", Method: "POST", Pattern: "/pins/recover", Class: Administer, Action: "admin:cluster-write", Object: ClusterObject, Does: Proxy},
 		{Name: "Status", Method: "GET", Pattern: "/pins/{hash}", Class: Read, Action: "status:read", Object: PinObject, Does: Serve},
 		{Name: "Pin", Method: "POST", Pattern: "/pins/{hash}", Class: Write, Action: "pins:create", Object: PinObject, Does: Serve},
 		{Name: "PinPath", Method: "POST", Pattern: "/pins/{keyType:ipfs|ipns|ipld}/{path:.*}", Class: Write, Object: PinObject, Does: Refuse, Why: whyPath},
 		{Name: "Unpin", Method: "DELETE", Pattern: "/pins/{hash}", Class: Write, Action: "pins:delete", Object: PinObject, Does: Serve},
 		{Name: "UnpinPath", Method: "DELETE", Pattern: "/pins/{keyType:ipfs|ipns|ipld}/{path:.*}", Class: Write, Object: PinObject, Does: Refuse, Why: whyPath},
-		{Name: "RepoGC", Method: "POST", Pattern: "/ipfs/gc", Class: Admin, Action: "admin:cluster-write", Object: ClusterObject, Does: Proxy},
-		{Name: "ConnectionGraph", Method: "GET", Pattern: "/health/graph", Class: Admin, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
-		{Name: "Alerts", Method: "GET", Pattern: "/health/alerts", Class: Admin, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
-		{Name: "Bandwidth by protocol stats", Method: "GET", Pattern: "/health/bandwidth", Class: Admin, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
-		{Name: "Metrics", Method: "GET", Pattern: "/monitor/metrics/{name}", Class: Admin, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
-		{Name: "MetricNames", Method: "GET", Pattern: "/monitor/metrics", Class: Admin, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
+		{Name: "RepoGC", Method: "POST", Pattern: "/ipfs/gc", Class: Administer, Action: "admin:cluster-write", Object: ClusterObject, Does: Proxy},
+		{Name: "ConnectionGraph", Method: "GET", Pattern: "/health/graph", Class: Administer, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
+		{Name: "Alerts", Method: "GET", Pattern: "/health/alerts", Class: Administer, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
+		{Name: "Bandwidth by protocol stats", Method: "GET", Pattern: "/health/bandwidth", Class: Administer, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
+		{Name: "Metrics", Method: "GET", Pattern: "/monitor/metrics/{name}", Class: Administer, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
+		{Name: "MetricNames", Method: "GET", Pattern: "/monitor/metrics", Class: Administer, Action: "admin:cluster-read", Object: ClusterObject, Does: Proxy},
 		{Name: "GetToken", Method: "POST", Pattern: "/token", Class: Write, Object: NoObject, Does: Refuse, Why: whyToken},
 		{Name: "Health", Method: "GET", Pattern: "/health", Class: Open, Object: NoObject, Does: Serve},
 	})

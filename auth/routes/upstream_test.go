@@ -90,11 +90,11 @@ func TestUpstreamRoutesAreClassified(t *testing.T) {
 
 // The fields of each route fit together.
 func TestRoutesAreComplete(t *testing.T) {
-	for _, table := range []*Table{Native(), Pinning(), Login()} {
+	for _, table := range []*Table{Native(), Pinning(), Login(), Admin()} {
 		for _, r := range table.Routes() {
 			decided := r.Class != Open && r.Does != Refuse
 			switch {
-			case !slices.Contains([]Class{Open, Read, Write, Admin}, r.Class):
+			case !slices.Contains([]Class{Open, Read, Write, Administer}, r.Class):
 				t.Errorf("%s has the class %q", r.Name, r.Class)
 			case !slices.Contains([]Handling{Serve, Proxy, Refuse}, r.Does):
 				t.Errorf("%s is handled by %q", r.Name, r.Does)
@@ -104,7 +104,7 @@ func TestRoutesAreComplete(t *testing.T) {
 				t.Errorf("%s has no object", r.Name)
 			case (r.Does == Refuse) != (r.Why != ""):
 				t.Errorf("%s is refused without a reason, or has one without", r.Name)
-			case r.Does == Proxy && r.Class != Admin:
+			case r.Does == Proxy && r.Class != Administer:
 				t.Errorf("%s goes to the peer, which knows no tenants, and is not for admins only", r.Name)
 			case r.Class == Read && r.Method != http.MethodGet, r.Class == Write && r.Method == http.MethodGet:
 				t.Errorf("%s of class %s has the method %s", r.Name, r.Class, r.Method)

@@ -174,7 +174,7 @@ func (s *Sessions) Read(token string) (principal.Principal, principal.Token, err
 	if err := p.Check(); err != nil {
 		return principal.Principal{}, principal.Token{}, principal.Refuse(invalid, err)
 	}
-	return p, principal.Token{Issuer: c.Issuer, ID: c.ID, SessionID: c.ID, Principal: p.ID, Issued: issued}, nil
+	return p, principal.Token{Issuer: c.Issuer, ID: c.ID, SessionID: c.ID, Principal: p.ID, Tenant: p.Tenant, Issued: issued}, nil
 }
 
 // signed returns the claims of a token that a key of the ring has signed.
