@@ -52,7 +52,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 		return nil, fmt.Errorf("opening the gateway's keyspace: %w", err)
 	}
 	g.closeLater(func(context.Context) error { db.Close(); return nil })
-	store := accounts.NewStore(db)
+	store := accounts.NewStore(ctx, db)
 	tenants, err := accounts.NewTenants(store, recent.Config{})
 	if err != nil {
 		return nil, err
