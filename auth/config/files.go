@@ -27,7 +27,9 @@ type Files struct {
 	// Peppers are those of APIKeys, nil without any.
 	Peppers     *apikey.Peppers
 	SessionKeys []session.Key
-	AuditKey    ed25519.PrivateKey
+	// LoginSecrets are those of the clients of Issuers, in their order, "" for none.
+	LoginSecrets []string
+	AuditKey     ed25519.PrivateKey
 }
 
 // Format writes nothing of what is in the files, whatever the verb.
@@ -57,6 +59,13 @@ func (c Config) Read() (Files, error) {
 			ID: key.ID, From: key.From, Until: key.Until,
 			Private: r.privateKey(fmt.Sprintf("sessions.keys[%d].file", i), key.File),
 		})
+	}
+	for i, issuer := range c.Issuers {
+		secret := ""
+		if issuer.LoginSecretFile != "" {
+			secret = r.password(fmt.Sprintf("issuers[%d].login_secret_file", i), issuer.LoginSecretFile)
+		}
+		f.LoginSecrets = append(f.LoginSecrets, secret)
 	}
 	for _, other := range []struct {
 		field, file string

@@ -37,6 +37,7 @@ type access struct {
 	store         *accounts.Store
 	keys          *apikey.Verifier  // nil if there are none
 	sessions      *session.Sessions // nil if there are none
+	tokens        *jwt.Verifier     // nil if there are no issuers
 	owners        *authn.Owners
 	// accounts is what administrators, and principals for themselves, change it with.
 	accounts *accounts.Service
@@ -59,11 +60,10 @@ func newAccess(conf config.Config, files config.Files, store *accounts.Store, te
 		if err != nil {
 			return nil, err
 		}
-		tokens, err := jwt.New(issuers, &http.Client{Timeout: issuerTimeout}, denied)
-		if err != nil {
+		if a.tokens, err = jwt.New(issuers, &http.Client{Timeout: issuerTimeout}, denied); err != nil {
 			return nil, err
 		}
-		kinds.Tokens = tokens
+		kinds.Tokens = a.tokens
 	}
 	if files.Peppers != nil {
 		a.keys, err = apikey.NewVerifier(apikey.Config{
@@ -105,7 +105,7 @@ func newAccess(conf config.Config, files config.Files, store *accounts.Store, te
 }
 
 // login returns what exchanges proofs for sessions, nil if there are no sessions.
-func (a *access) login(d *door.Door, conf config.Config) (http.Handler, error) {
+func (a *access) login(d *door.Door, conf config.Config, files config.Files) (http.Handler, error) {
 	if a.sessions == nil {
 		return nil, nil //nolint:nilnil // no logins
 	}
@@ -126,11 +126,34 @@ func (a *access) login(d *door.Door, conf config.Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	if options.OIDC, err = a.oidc(conf, files); err != nil {
+		return nil, err
+	}
 	logins, err := login.New(options)
 	if err != nil {
 		return nil, err
 	}
 	return logins.Handler(), nil
+}
+
+// oidc returns the login of browsers at issuers, nil if they log in at none.
+func (a *access) oidc(conf config.Config, files config.Files) (*login.OIDC, error) {
+	trusted, err := conf.TrustedIssuers()
+	if err != nil {
+		return nil, err
+	}
+	var providers []login.Provider
+	for i, issuer := range conf.Issuers {
+		if issuer.LoginClient != "" {
+			providers = append(providers, login.Provider{
+				Issuer: trusted[i], ClientID: issuer.LoginClient, ClientSecret: files.LoginSecrets[i], Scopes: issuer.LoginScopes, Audience: issuer.LoginAudience,
+			})
+		}
+	}
+	if len(providers) == 0 {
+		return nil, nil //nolint:nilnil // no such logins
+	}
+	return login.NewOIDC(conf.PublicURL, providers, a.tokens, a.owners, a.store.LoginStates(), &http.Client{Timeout: issuerTimeout})
 }
 
 // revocations ends sessions in the database, and at once in this process.

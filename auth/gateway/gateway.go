@@ -128,7 +128,7 @@ func (g *Gateway) newHandler(d *door.Door, access *access, requests *pins.Servic
 	if err != nil {
 		return nil, err
 	}
-	login, err := access.login(d, g.config)
+	login, err := access.login(d, g.config, g.files)
 	if err != nil {
 		return nil, err
 	}
