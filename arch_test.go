@@ -104,7 +104,7 @@ var rooms = []room{
 		why: "what is recorded does not depend on what it is recorded of"},
 	{name: "auth/keyspace/...", ours: []string{"internal/scylla", "auth/keyspace/schema"}, only: []string{"github.com/gocql/gocql"},
 		why: "the gateway's tables are its own; a peer is met at its API"},
-	{name: "auth/accounts", ours: []string{"internal/scylla", "auth/principal", "auth/recent", "auth/apikey", "auth/denylist"},
+	{name: "auth/accounts", ours: []string{"internal/scylla", "auth/principal", "auth/recent", "auth/apikey", "auth/denylist", "auth/authz"},
 		only: []string{"github.com/gocql/gocql"},
 		why:  "it stores what the rooms for credentials ask for, through a database that it is given"},
 	{name: "auth/config", ours: []string{"auth/keyspace", "auth/jwt", "auth/apikey", "auth/session", "internal/nearest"}, only: []string{"github.com/go-json-experiment/json/jsontext"},
