@@ -100,6 +100,8 @@ var rooms = []room{
 		why:  "it exchanges what the rooms for credentials prove, and knows no store"},
 	{name: "auth/gateway", ours: []string{"auth/...", "events", "events/bus", "events/consume"}, only: []string{"github.com/ipfs/go-log/v2", "golang.org/x/sync/errgroup"},
 		why: "it puts the rooms of auth together, and nothing else"},
+	{name: "auth/web", ours: []string{"auth/principal", "auth/apikey", "auth/accounts", "auth/authn", "auth/authz", "auth/door", "auth/pinapi", "auth/pins", "auth/routes"},
+		only: []string{}, why: "pages read forms and write HTML; what they say is done is done elsewhere"},
 	{name: "auth/audit", ours: []string{}, only: []string{"github.com/go-json-experiment/json/jsontext"},
 		why: "what is recorded does not depend on what it is recorded of"},
 	{name: "auth/keyspace/...", ours: []string{"internal/scylla", "auth/keyspace/schema"}, only: []string{"github.com/gocql/gocql"},

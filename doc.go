@@ -38,6 +38,7 @@
 //	auth/native      ipfs-cluster's REST API as a tenant sees it
 //	auth/login       logins: a proof is exchanged for a session
 //	auth/gateway     the rooms of auth, put together
+//	auth/web         pages for people: their pins and their keys
 //	auth/audit       records of what was asked and what came of it
 //	auth/keyspace    the gateway's own keyspace: connection and schema
 //	auth/accounts    tenants, keys, credentials and what was revoked, in CQL

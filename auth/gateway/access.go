@@ -17,9 +17,11 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/jwt"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/limits"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/login"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/recent"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/session"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/siwe"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/web"
 )
 
 const (
@@ -105,7 +107,8 @@ func newAccess(conf config.Config, files config.Files, store *accounts.Store, te
 }
 
 // login returns what exchanges proofs for sessions, nil if there are no sessions.
-func (a *access) login(d *door.Door, conf config.Config, files config.Files) (http.Handler, error) {
+// The pages are what browsers see of logins.
+func (a *access) login(d *door.Door, conf config.Config, files config.Files, pages *web.Pages) (http.Handler, error) {
 	if a.sessions == nil {
 		return nil, nil //nolint:nilnil // no logins
 	}
@@ -115,6 +118,7 @@ func (a *access) login(d *door.Door, conf config.Config, files config.Files) (ht
 	}
 	options := login.Config{
 		Door: d, Gateway: conf.PublicURL, Sessions: a.sessions, Revocations: revocations{a.accounts}, Cookie: cookie, Attempts: attempts, Owners: a.owners,
+		Home: web.Login, Page: pages.LoginFailed,
 	}
 	if conf.DID.Enabled {
 		if options.DID, err = did.NewLogin(conf.PublicURL, a.store.DIDNonces()); err != nil {
@@ -154,6 +158,20 @@ func (a *access) oidc(conf config.Config, files config.Files) (*login.OIDC, erro
 		return nil, nil //nolint:nilnil // no such logins
 	}
 	return login.NewOIDC(conf.PublicURL, providers, a.tokens, a.owners, a.store.LoginStates(), &http.Client{Timeout: issuerTimeout})
+}
+
+// pages returns the pages for people.
+func (a *access) pages(conf config.Config, requests *pins.Service) (*web.Pages, error) {
+	options := web.Config{Gateway: conf.PublicURL, Pins: requests, Wallet: conf.SIWE.Enabled}
+	if a.keys != nil {
+		options.Keys = a.accounts
+	}
+	for _, issuer := range conf.Issuers {
+		if issuer.LoginClient != "" {
+			options.Issuers = append(options.Issuers, issuer.URL)
+		}
+	}
+	return web.New(options)
 }
 
 // revocations ends sessions in the database, and at once in this process.

@@ -4,6 +4,7 @@
 //	/psa/…       the Pinning Services API (also at /api/v1/…, as some clients expect it)
 //	/cluster/…   ipfs-cluster's REST API
 //	/auth/…      logins
+//	/ui/…        pages for people
 //
 // Any number of gateways work on one keyspace; none has state of its own but what it
 // remembers for seconds.
