@@ -161,14 +161,15 @@ func (b *Browser) load(url string, cookies []*http.Cookie) (*Page, error) {
 	if navigation.ErrorText != "" {
 		return nil, errors.New(navigation.ErrorText)
 	}
-	return p, p.settled(0, func(loader string) bool { return loader == navigation.LoaderID })
+	return p, p.reached(0, "networkIdle", func(loader string) bool { return loader == navigation.LoaderID })
 }
 
-// settled waits, from an event on, until a document that is wanted makes no more requests.
-func (p *Page) settled(from int, wanted func(loader string) bool) error {
+// reached waits, from an event on, until a document that is wanted has come to a point of
+// its life.
+func (p *Page) reached(from int, point string, wanted func(loader string) bool) error {
 	return p.pipe.wait(from, p.session, func(e event) bool {
 		var says struct{ LoaderID, Name string }
-		if e.method != "Page.lifecycleEvent" || json.Unmarshal(e.params, &says) != nil || says.Name != "networkIdle" || !wanted(says.LoaderID) {
+		if e.method != "Page.lifecycleEvent" || json.Unmarshal(e.params, &says) != nil || says.Name != point || !wanted(says.LoaderID) {
 			return false
 		}
 		p.loader = says.LoaderID

@@ -52,12 +52,12 @@ func (p *Page) Eval(tb testing.TB, script string, into any) {
 }
 
 // Follow has the page run JavaScript that leads to another document, as a click on a link or
-// the button of a form does, and waits until that makes no more requests.
+// the button of a form does, and waits until that is there with all that it names.
 func (p *Page) Follow(tb testing.TB, script string) {
 	tb.Helper()
 	before, from := p.loader, len(p.pipe.events)
 	p.Eval(tb, "{ "+script+" } 0", nil) // not its value: that of another document is not to be had
-	if err := p.settled(from, func(loader string) bool { return loader != before }); err != nil {
+	if err := p.reached(from, "load", func(loader string) bool { return loader != before }); err != nil {
 		tb.Fatalf("%s: %v", script, err)
 	}
 }
