@@ -34,7 +34,7 @@ type look struct {
 
 func newLook() (look, error) {
 	l := look{pages: make(map[string]*template.Template), files: make(map[string][]byte), urls: make(map[string]string)}
-	layout, err := template.New("layout.html").Funcs(template.FuncMap{"moment": moment, "size": size}).ParseFS(files, "templates/layout.html")
+	layout, err := template.New("layout.html").Funcs(template.FuncMap{"moment": moment, "date": date, "iso": iso, "size": size}).ParseFS(files, "templates/layout.html")
 	if err != nil {
 		return look{}, fmt.Errorf("the layout of pages: %w", err)
 	}
@@ -136,6 +136,12 @@ func (p *Pages) file(name string) door.Serve {
 
 // moment is a time for people.
 func moment(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
+
+// date is the day of a time.
+func date(t time.Time) string { return t.UTC().Format("2 Jan 2006") }
+
+// iso is a time for programs.
+func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // size is a number of bytes for people.
 func size(bytes int64) string {
