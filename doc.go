@@ -39,6 +39,7 @@
 //	auth/admin       the API on tenants, keys and credentials
 //	auth/login       logins: a proof is exchanged for a session
 //	auth/gateway     the rooms of auth, put together
+//	auth/web         pages for people: their pins and their keys
 //	auth/audit       records of what was asked and what came of it
 //	auth/pins        what tenants asked to be pinned, and what makes the cluster follow
 //	auth/audittable  those records in a table, and copies of their checkpoints

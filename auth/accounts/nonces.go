@@ -13,7 +13,7 @@ import (
 // and than a write of it can be late.
 const takenLife = 24 * time.Hour
 
-// Nonces are those of one kind of login: a did.Nonces or a siwe.Nonces. Safe for concurrent
+// Nonces are those of one kind of login: a did.Nonces, a siwe.Nonces or a login.States. Safe for concurrent
 // use.
 type Nonces struct {
 	store *Store
@@ -25,6 +25,9 @@ func (s *Store) DIDNonces() *Nonces { return &Nonces{store: s, kind: "did"} }
 
 // WalletNonces are the nonces of logins with a wallet.
 func (s *Store) WalletNonces() *Nonces { return &Nonces{store: s, kind: "siwe"} }
+
+// LoginStates are the states of logins at issuers that have begun.
+func (s *Store) LoginStates() *Nonces { return &Nonces{store: s, kind: "oidc"} }
 
 // Put remembers that a nonce was given to a client, until a moment.
 func (n *Nonces) Put(ctx context.Context, nonce, client string, until time.Time) error {

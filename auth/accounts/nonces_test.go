@@ -17,6 +17,9 @@ func TestNonces(t *testing.T) {
 	if _, ok, err := there.WalletNonces().Take(t.Context(), "n"); ok || err != nil {
 		t.Errorf("of the other kind: %t, %v", ok, err)
 	}
+	if _, ok, err := there.LoginStates().Take(t.Context(), "n"); ok || err != nil {
+		t.Errorf("a login at an issuer took a challenge: %t %v", ok, err)
+	}
 	if client, ok, err := there.DIDNonces().Take(t.Context(), "n"); client != "client" || !ok || err != nil {
 		t.Errorf("taken %q, %t, %v", client, ok, err)
 	}

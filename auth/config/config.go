@@ -157,6 +157,19 @@ type Issuer struct {
 	// AllowHTTP takes "http://" for it and its keys. Only with Test: who is between could say
 	// who anybody is.
 	AllowHTTP bool `json:"allow_http,omitempty"`
+	// LoginClient is what the gateway is known by at the issuer, as the client with which
+	// people log in by a browser. The issuer sends them back to PublicURL with
+	// /auth/oidc/callback behind it, and gives that client access tokens with one of
+	// Issuer.Audiences. Empty means that nobody logs in there.
+	LoginClient string `json:"login_client,omitempty"`
+	// LoginSecretFile is a file with the secret of that client. Empty means that it is a
+	// public one.
+	LoginSecretFile string `json:"login_secret_file,omitempty"`
+	// LoginScopes are asked for at a login, beside "openid".
+	LoginScopes []string `json:"login_scopes,omitempty"`
+	// LoginAudience is asked for at a login, for issuers that are to be told whom an access
+	// token is for, as Auth0 is.
+	LoginAudience string `json:"login_audience,omitempty"`
 }
 
 // APIKeys are the keys that the gateway hands out.

@@ -24,7 +24,9 @@ type Files struct {
 	// Peppers are those of APIKeys, nil without any.
 	Peppers     *apikey.Peppers
 	SessionKeys []session.Key
-	AuditKey    ed25519.PrivateKey
+	// LoginSecrets are those of the clients of Issuers, in their order, "" for none.
+	LoginSecrets []string
+	AuditKey     ed25519.PrivateKey
 }
 
 // Format writes nothing of what is in the files, whatever the verb.
@@ -54,6 +56,13 @@ func (c Config) Read() (Files, error) {
 			ID: key.ID, From: key.From, Until: key.Until,
 			Private: r.privateKey(fmt.Sprintf("sessions.keys[%d].file", i), key.File),
 		})
+	}
+	for i, issuer := range c.Issuers {
+		secret := ""
+		if issuer.LoginSecretFile != "" {
+			secret = r.password(fmt.Sprintf("issuers[%d].login_secret_file", i), issuer.LoginSecretFile)
+		}
+		f.LoginSecrets = append(f.LoginSecrets, secret)
 	}
 	for _, other := range []struct {
 		field, file string
@@ -120,13 +129,14 @@ func (r *reader) read(field, name string, secret bool) []byte {
 	return nil
 }
 
-// password looks whether a file has one, and at most a line break after it.
-func (r *reader) password(field, name string) {
+// password returns the one line of a file, without a line break at its end.
+func (r *reader) password(field, name string) string {
 	text := r.read(field, name, true)
 	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	if text != nil && (password == "" || strings.ContainsAny(password, "\r\n\x00")) {
 		r.problems.add(field, "names %s, which is not one line with a password: write it there", r.config.Resolve(name))
 	}
+	return password
 }
 
 // privateKey reads a key of Ed25519 in PEM format (PKCS #8).

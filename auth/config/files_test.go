@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func folder(t *testing.T) string {
 	for name, text := range map[string]string{
 		"cert.pem": string(cert), "key.pem": string(key), "ca.pem": string(cert), "peer-password": "pass word \n",
 		"pepper-1": strings.Repeat("0a", 32), "pepper-2": strings.Repeat("0B", 40) + "\n", "session-1.pem": string(one), "audit.pem": string(one),
-		"nats.creds": "creds",
+		"nats.creds": "creds", "login-secret": "s3cr3t +&\n",
 	} {
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
@@ -55,7 +56,8 @@ func TestRead(t *testing.T) {
 	f, err := c.Read()
 	must(t, err)
 	if f.Certificate == nil || len(f.SessionKeys) != 1 || f.SessionKeys[0].ID != "1" ||
-		len(f.AuditKey) != ed25519.PrivateKeySize || !f.AuditKey.Equal(f.SessionKeys[0].Private) || f.Peppers == nil {
+		len(f.AuditKey) != ed25519.PrivateKeySize || !f.AuditKey.Equal(f.SessionKeys[0].Private) || f.Peppers == nil ||
+		!slices.Equal(f.LoginSecrets, []string{"s3cr3t +&", ""}) {
 		t.Errorf("the files were not read: %d session keys", len(f.SessionKeys))
 	}
 	// New keys are made with the highest version, unless another is current.
@@ -91,6 +93,8 @@ func TestReadOfBadFiles(t *testing.T) {
 		{"peer-password", []byte("\n"), "peers.password_file names DIR/peer-password, which is not one line with a password: write it there"},
 		{"peer-password", []byte("a\nb\n"), "peers.password_file names DIR/peer-password, which is not one line with a password: write it there"},
 		{"peer-password", []byte{}, "peers.password_file names DIR/peer-password, which is empty: fill it"},
+		{"login-secret", nil, "issuers[0].login_secret_file names DIR/login-secret, which does not exist: correct the name, or make the file"},
+		{"login-secret", os.FileMode(0o644), "issuers[0].login_secret_file names DIR/login-secret, which everybody on this machine may use (mode 0644): chmod o= DIR/login-secret"},
 		{"pepper-1", []byte("hunter2"), "api_keys.peppers[0].file names DIR/pepper-1, which has not 64 or more hexadecimal digits: make one with openssl rand -hex 32"},
 		{"pepper-2", []byte(strings.Repeat("a", 62)), "api_keys.peppers[1].file names DIR/pepper-2, which has not 64 or more hexadecimal digits: make one with openssl rand -hex 32"},
 		{"session-1.pem", otherKey, "sessions.keys[0].file names DIR/session-1.pem, which is not a key of Ed25519: make one with openssl genpkey -algorithm ed25519"},

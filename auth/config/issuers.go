@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +40,7 @@ func (c Config) checkIssuers(p *Problems) {
 			add("audiences", "is empty: name what its tokens for this gateway have as aud")
 		}
 		issuer.checkTenants(add)
+		issuer.checkLogin(add)
 		trusted, err := issuer.trusted(add)
 		if err != nil || len(*p) > before {
 			continue
@@ -62,6 +65,32 @@ func (issuer Issuer) checkTenants(add func(field, format string, args ...any)) {
 		add("tenants", "is empty: name those that it may speak for, or set any_tenant if it is trusted with all")
 	case issuer.AnyTenant && len(issuer.Tenants) > 0:
 		add("any_tenant", "is true beside tenants: keep one of them")
+	}
+}
+
+// checkLogin checks how browsers log in at an issuer.
+func (issuer Issuer) checkLogin(add func(field, format string, args ...any)) {
+	if issuer.LoginClient == "" {
+		for _, other := range []struct {
+			field string
+			set   bool
+		}{
+			{"login_secret_file", issuer.LoginSecretFile != ""}, {"login_scopes", len(issuer.LoginScopes) > 0}, {"login_audience", issuer.LoginAudience != ""},
+		} {
+			if other.set {
+				add(other.field, "is set and login_client is empty: set both, or remove it")
+			}
+		}
+		return
+	}
+	if len(issuer.Clients) > 0 && !slices.Contains(issuer.Clients, issuer.LoginClient) {
+		add("clients", "has no %.100q, so that the tokens of its logins would be refused: add it", issuer.LoginClient)
+	}
+	loginScope := regexp.MustCompile(`^[!#-\[\]-~]{1,200}$`) // RFC 6749, section 3.3
+	for i, scope := range issuer.LoginScopes {
+		if !loginScope.MatchString(scope) {
+			add(fmt.Sprintf("login_scopes[%d]", i), "%.100q is not the name of a scope: write each as one of the list", scope)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ func good() Config {
 		{
 			URL: "https://id.example.com/realms/ipfs", Audiences: []string{"pinning-api"}, TenantClaim: "tenant", Tenants: []string{"acme"},
 			RolesClaims: []string{"/realm_access/roles"}, GroupsClaims: []string{"groups"}, ScopesClaims: []string{"scope"},
+			LoginClient: "pinning-web", LoginSecretFile: "login-secret", LoginScopes: []string{"profile", "https://x/y"}, LoginAudience: "pinning-api",
 		},
 		{URL: "https://other.example.com/", Audiences: []string{"pins"}, Algorithms: []string{"ES256"}, FixedTenant: "other", MaxLifetime: Duration(time.Hour)},
 	}
@@ -73,8 +74,8 @@ func TestValidate(t *testing.T) {
 		`api_keys.current_pepper is 3, and there is no such pepper: use the version of one of api_keys.peppers, or 0`:                           func(c *Config) { c.APIKeys.CurrentPepper = 3 },
 		`siwe.chains is empty: name at least one chain, as 1 for Ethereum's main one`:                                                           func(c *Config) { c.SIWE.Chains = nil },
 		`siwe.chains[1] is 0, which is no chain: remove it`:                                                                                     func(c *Config) { c.SIWE.Chains = []uint64{1, 0} },
-		`sessions.keys is empty but did.enabled is true: name a file with a key`:                                                                func(c *Config) { c.Sessions.Keys, c.SIWE.Enabled = nil, false },
-		`sessions.keys is empty but siwe.enabled is true: name a file with a key`:                                                               func(c *Config) { c.Sessions.Keys, c.DID.Enabled = nil, false },
+		`sessions.keys is empty but did.enabled is true: name a file with a key`:                                                                func(c *Config) { c.Sessions.Keys, c.SIWE.Enabled, c.Issuers = nil, false, nil },
+		`sessions.keys is empty but siwe.enabled is true: name a file with a key`:                                                               func(c *Config) { c.Sessions.Keys, c.DID.Enabled, c.Issuers = nil, false, nil },
 		`sessions.keys[0] has no id: give it a name`:                                                                                            func(c *Config) { c.Sessions.Keys[0].ID = "" },
 		`sessions.keys[0] has no file: name the file with the key`:                                                                              func(c *Config) { c.Sessions.Keys[0].File = "" },
 		`sessions.keys[0] ends before it begins: correct from or until`:                                                                         func(c *Config) { c.Sessions.Keys[0].From, c.Sessions.Keys[0].Until = time.Unix(9, 0), time.Unix(9, 0) },
@@ -102,9 +103,19 @@ func TestValidate(t *testing.T) {
 			c.MetricsListen = ":9099"
 		},
 
-		`issuers[0].url is not a URL: write what its tokens have as iss`:                                                                        func(c *Config) { c.Issuers[0].URL = "id" },
-		`issuers[0].url has a user or a password in it: remove it`:                                                                              func(c *Config) { c.Issuers[0].URL = "https://a:b@id" },
-		`issuers[1].url "https://id.example.com/realms/ipfs" is there twice: keep one of them`:                                                  func(c *Config) { c.Issuers[1].URL = c.Issuers[0].URL },
+		`issuers[0].url is not a URL: write what its tokens have as iss`:                       func(c *Config) { c.Issuers[0].URL = "id" },
+		`issuers[0].url has a user or a password in it: remove it`:                             func(c *Config) { c.Issuers[0].URL = "https://a:b@id" },
+		`issuers[1].url "https://id.example.com/realms/ipfs" is there twice: keep one of them`: func(c *Config) { c.Issuers[1].URL = c.Issuers[0].URL },
+		`issuers[0].login_secret_file is set and login_client is empty: set both, or remove it`: func(c *Config) {
+			c.Issuers[0].LoginClient, c.Issuers[0].LoginScopes, c.Issuers[0].LoginAudience = "", nil, ""
+		},
+		`issuers[0].login_scopes is set and login_client is empty: set both, or remove it`: func(c *Config) {
+			c.Issuers[0].LoginClient, c.Issuers[0].LoginSecretFile, c.Issuers[0].LoginAudience = "", "", ""
+		},
+		`issuers[1].login_audience is set and login_client is empty: set both, or remove it`:                                                    func(c *Config) { c.Issuers[1].LoginAudience = "a" },
+		`issuers[0].login_scopes[1] "profile email" is not the name of a scope: write each as one of the list`:                                  func(c *Config) { c.Issuers[0].LoginScopes[1] = "profile email" },
+		`issuers[0].clients has no "pinning-web", so that the tokens of its logins would be refused: add it`:                                    func(c *Config) { c.Issuers[0].Clients = []string{"cli"} },
+		`sessions.keys is empty but issuers[0].login_client is set: name a file with a key`:                                                     func(c *Config) { c.Sessions.Keys, c.DID.Enabled, c.SIWE.Enabled = nil, false, false },
 		`issuers[0].jwks_url is not a URL without a user: correct it, or remove it so that the issuer tells`:                                    func(c *Config) { c.Issuers[0].JWKSURL = "https://a:b@id/keys" },
 		`issuers[0].allow_http is true, so that who is between could say who anybody is: use https://, or environment "test"`:                   func(c *Config) { c.Issuers[0].AllowHTTP = true },
 		`issuers[0].audiences is empty: name what its tokens for this gateway have as aud`:                                                      func(c *Config) { c.Issuers[0].Audiences = nil },
@@ -115,8 +126,8 @@ func TestValidate(t *testing.T) {
 		`issuers[0].any_tenant is true beside tenants: keep one of them`:                                                                        func(c *Config) { c.Issuers[0].AnyTenant = true },
 		`issuers[0].roles_claims "/a~b" is not the name of a claim or a path to one: "/a~b" is not a JSON Pointer: ~ stands before 0 or 1 only`: func(c *Config) { c.Issuers[0].RolesClaims = []string{"/a~b"} },
 		`issuers[0].tenant_claim "/~" is not the name of a claim or a path to one: "/~" is not a JSON Pointer: ~ stands before 0 or 1 only`:     func(c *Config) { c.Issuers[0].TenantClaim = "/~" },
-		`issuers[0] "http://id" is not https`:                                                                                                   func(c *Config) { c.Issuers[0].URL = "http://id" },
-		`issuers[1] algorithm "HS256" is not one of [RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA]`:                              func(c *Config) { c.Issuers[1].Algorithms = []string{"HS256"} },
+		`issuers[0] "http://id" is not https`: func(c *Config) { c.Issuers[0].URL = "http://id" },
+		`issuers[1] algorithm "HS256" is not one of [RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA]`: func(c *Config) { c.Issuers[1].Algorithms = []string{"HS256"} },
 	} {
 		c := good()
 		change(&c)

@@ -20,6 +20,11 @@ func (c Config) checkLogins(p *Problems) {
 			p.add("sessions.keys", "is empty but %s is true: name a file with a key", login.field)
 		}
 	}
+	for i, issuer := range c.Issuers {
+		if issuer.LoginClient != "" && len(c.Sessions.Keys) == 0 {
+			p.add("sessions.keys", "is empty but issuers[%d].login_client is set: name a file with a key", i)
+		}
+	}
 	if c.SIWE.Enabled && len(c.SIWE.Chains) == 0 {
 		p.add("siwe.chains", "is empty: name at least one chain, as 1 for Ethereum's main one")
 	}

@@ -17,9 +17,11 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/jwt"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/limits"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/login"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/recent"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/session"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/siwe"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/web"
 )
 
 const (
@@ -37,6 +39,7 @@ type access struct {
 	store         *accounts.Store
 	keys          *apikey.Verifier  // nil if there are none
 	sessions      *session.Sessions // nil if there are none
+	tokens        *jwt.Verifier     // nil if there are no issuers
 	owners        *authn.Owners
 	// accounts is what administrators, and principals for themselves, change it with.
 	accounts *accounts.Service
@@ -59,11 +62,10 @@ func newAccess(conf config.Config, files config.Files, store *accounts.Store, te
 		if err != nil {
 			return nil, err
 		}
-		tokens, err := jwt.New(issuers, &http.Client{Timeout: issuerTimeout}, denied)
-		if err != nil {
+		if a.tokens, err = jwt.New(issuers, &http.Client{Timeout: issuerTimeout}, denied); err != nil {
 			return nil, err
 		}
-		kinds.Tokens = tokens
+		kinds.Tokens = a.tokens
 	}
 	if files.Peppers != nil {
 		a.keys, err = apikey.NewVerifier(apikey.Config{
@@ -105,7 +107,8 @@ func newAccess(conf config.Config, files config.Files, store *accounts.Store, te
 }
 
 // login returns what exchanges proofs for sessions, nil if there are no sessions.
-func (a *access) login(d *door.Door, conf config.Config) (http.Handler, error) {
+// The pages are what browsers see of logins.
+func (a *access) login(d *door.Door, conf config.Config, files config.Files, pages *web.Pages) (http.Handler, error) {
 	if a.sessions == nil {
 		return nil, nil //nolint:nilnil // no logins
 	}
@@ -115,6 +118,7 @@ func (a *access) login(d *door.Door, conf config.Config) (http.Handler, error) {
 	}
 	options := login.Config{
 		Door: d, Gateway: conf.PublicURL, Sessions: a.sessions, Revocations: revocations{a.accounts}, Cookie: cookie, Attempts: attempts, Owners: a.owners,
+		Home: web.Login, Page: pages.LoginFailed,
 	}
 	if conf.DID.Enabled {
 		if options.DID, err = did.NewLogin(conf.PublicURL, a.store.DIDNonces()); err != nil {
@@ -126,11 +130,48 @@ func (a *access) login(d *door.Door, conf config.Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	if options.OIDC, err = a.oidc(conf, files); err != nil {
+		return nil, err
+	}
 	logins, err := login.New(options)
 	if err != nil {
 		return nil, err
 	}
 	return logins.Handler(), nil
+}
+
+// oidc returns the login of browsers at issuers, nil if they log in at none.
+func (a *access) oidc(conf config.Config, files config.Files) (*login.OIDC, error) {
+	trusted, err := conf.TrustedIssuers()
+	if err != nil {
+		return nil, err
+	}
+	var providers []login.Provider
+	for i, issuer := range conf.Issuers {
+		if issuer.LoginClient != "" {
+			providers = append(providers, login.Provider{
+				Issuer: trusted[i], ClientID: issuer.LoginClient, ClientSecret: files.LoginSecrets[i], Scopes: issuer.LoginScopes, Audience: issuer.LoginAudience,
+			})
+		}
+	}
+	if len(providers) == 0 {
+		return nil, nil //nolint:nilnil // no such logins
+	}
+	return login.NewOIDC(conf.PublicURL, providers, a.tokens, a.owners, a.store.LoginStates(), &http.Client{Timeout: issuerTimeout})
+}
+
+// pages returns the pages for people.
+func (a *access) pages(conf config.Config, requests *pins.Service) (*web.Pages, error) {
+	options := web.Config{Gateway: conf.PublicURL, Pins: requests, Wallet: conf.SIWE.Enabled}
+	if a.keys != nil {
+		options.Keys = a.accounts
+	}
+	for _, issuer := range conf.Issuers {
+		if issuer.LoginClient != "" {
+			options.Issuers = append(options.Issuers, issuer.URL)
+		}
+	}
+	return web.New(options)
 }
 
 // revocations ends sessions in the database, and at once in this process.

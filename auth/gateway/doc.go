@@ -5,6 +5,7 @@
 //	/cluster/…   ipfs-cluster's REST API
 //	/admin/…     tenants, their keys and credentials; and /keys, one's own keys
 //	/auth/…      logins
+//	/ui/…        pages for people
 //
 // Any number of gateways work on one keyspace; none has state of its own but what it
 // remembers for seconds.

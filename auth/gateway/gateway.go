@@ -21,6 +21,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/psa"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/recent"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/web"
 )
 
 var logger = logging.Logger("gateway")
@@ -149,7 +150,15 @@ func (g *Gateway) newHandler(d *door.Door, access *access, requests *pins.Servic
 	if err != nil {
 		return nil, err
 	}
-	login, err := access.login(d, g.config)
+	pages, err := access.pages(g.config, requests)
+	if err != nil {
+		return nil, err
+	}
+	login, err := access.login(d, g.config, g.files, pages)
+	if err != nil {
+		return nil, err
+	}
+	ui, err := d.Handler(pages.API())
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +175,10 @@ func (g *Gateway) newHandler(d *door.Door, access *access, requests *pins.Servic
 			manage.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/auth/") && login != nil:
 			login.ServeHTTP(w, r)
+		case login != nil && (path == "/" || path == "/ui" || path == "/ui/"):
+			http.Redirect(w, r, web.Home, http.StatusSeeOther)
+		case strings.HasPrefix(path, "/ui/") && login != nil:
+			ui.ServeHTTP(w, r)
 		default:
 			door.ProblemJSON(w, door.Missing(), "")
 		}

@@ -4,11 +4,11 @@
 //
 //	POST /auth/did/challenge  {"did"}                           {"nonce","aud","exp"}
 //	POST /auth/did/token      {"jws"}                           {"access_token","token_type","expires_in"}
-//	GET  /auth/siwe/nonce                                       {"nonce","expires"} and a cookie
+//	GET  /auth/siwe/nonce     ?address&chain, or neither        {"nonce","expires","message"} and a cookie
 //	POST /auth/siwe/verify    {"message","signature","cookie"}  as of did/token, or a cookie
 //	GET  /auth/oidc/login     ?issuer=URL&return=/path          303 to the issuer
 //	GET  /auth/oidc/callback  ?state&code                       303 to the path, and a cookie
-//	POST /auth/logout                                           204
+//	POST /auth/logout                                           204, or 303 to a page by a form
 //
 // Promised: there is no session without a proof that was made for this gateway, a moment ago,
 // and for the one exchange; of many who show the same proof, one gets a session, whichever

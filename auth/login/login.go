@@ -43,13 +43,20 @@ type Config struct {
 	// Owners says to whom DIDs and wallets belong. Needed for these.
 	Owners *authn.Owners
 	OIDC   *OIDC
+
+	// Home is the path of a page to which a browser is sent that has logged out, and Page
+	// writes errors for browsers: those that accept text/html. Empty and nil mean that there
+	// are no pages.
+	Home string
+	Page door.Form
 }
 
 // Login serves logins. Safe for concurrent use.
 type Login struct {
-	config  Config
-	origin  *http.CrossOriginProtection
-	handler http.Handler
+	config Config
+	origin *http.CrossOriginProtection
+	// programs and browsers differ in how errors are written for them.
+	programs, browsers http.Handler
 }
 
 // New returns logins.
@@ -69,7 +76,7 @@ func New(config Config) (*Login, error) {
 	if err := l.origin.AddTrustedOrigin(config.Gateway); err != nil {
 		return nil, fmt.Errorf("the gateway's origin: %w", err)
 	}
-	l.handler, err = config.Door.Handler(door.API{Name: "login", Table: routes.Login(), Form: door.ProblemJSON, Serve: map[string]door.Serve{
+	api := door.API{Name: "login", Table: routes.Login(), Form: door.ProblemJSON, Serve: map[string]door.Serve{
 		"DIDChallenge": l.serve(config.DID != nil, principal.MethodDID, l.didChallenge),
 		"DIDToken":     l.serve(config.DID != nil, principal.MethodDID, l.didToken),
 		"SIWENonce":    l.serve(config.SIWE != nil, principal.MethodSIWE, l.siweNonce),
@@ -77,9 +84,20 @@ func New(config Config) (*Login, error) {
 		"OIDCLogin":    l.serve(config.OIDC != nil, principal.MethodJWT, l.oidcLogin),
 		"OIDCCallback": l.serve(config.OIDC != nil, principal.MethodJWT, l.oidcCallback),
 		"Logout":       l.serve(true, principal.MethodSession, l.logout),
-	}})
+	}}
+	if l.programs, err = config.Door.Handler(api); err != nil {
+		return nil, err
+	}
+	if config.Page != nil {
+		api.Form = config.Page
+	}
+	l.browsers, err = config.Door.Handler(api)
 	return l, err
 }
+
+// byBrowser tells whether a person waits for the answer to a request, with no script
+// between: browsers name text/html then, and in no other case.
+func byBrowser(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
 // checkGateway returns an error for what is not the URL of a gateway: an origin.
 func checkGateway(text string) error {
@@ -91,7 +109,15 @@ func checkGateway(text string) error {
 }
 
 // Handler returns what serves the routes of routes.Login.
-func (l *Login) Handler() http.Handler { return l.handler }
+func (l *Login) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if byBrowser(r) {
+			l.browsers.ServeHTTP(w, r)
+			return
+		}
+		l.programs.ServeHTTP(w, r)
+	})
+}
 
 // serve does what all routes have in common: nobody asks too often, and no page of another
 // site asks for anything but GET, by which nothing begins that its browser does not end.

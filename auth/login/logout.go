@@ -37,6 +37,10 @@ func (l *Login) logout(w http.ResponseWriter, c *door.Call) error {
 		}
 	}
 	clearCookie(w, l.config.Cookie, http.SameSiteLaxMode)
+	if l.config.Home != "" && byBrowser(c.Request) {
+		redirect(w, l.config.Home)
+		return nil
+	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -358,6 +358,32 @@ func TestLogout(t *testing.T) {
 	}
 }
 
+// TestBrowsers: who sits before a browser gets pages, and programs do not.
+func TestBrowsers(t *testing.T) {
+	w := newWorld(t, func(c *login.Config) {
+		c.Home = "/ui/login"
+		c.Page = func(w http.ResponseWriter, p *door.Problem, _ string) {
+			w.WriteHeader(p.Status)
+			_, _ = w.Write([]byte("<p>" + p.Reason))
+		}
+	})
+	browser := func(r *http.Request) {
+		r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if a := w.callback(w.url+"/auth/oidc/callback?state=x&code=y", browser); a.StatusCode != http.StatusUnauthorized || a.body != "<p>"+authn.InvalidToken {
+		t.Errorf("a browser is told %d %s", a.StatusCode, a.body)
+	}
+	w.want(w.get("/auth/oidc/callback?state=x&code=y"), 401, authn.InvalidToken)
+	w.get(w.begin("/"))
+	if a := w.post("/auth/logout", "", browser); a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/ui/login" || w.cookie(sessionCookie) != "" || len(w.revoked) != 1 {
+		t.Errorf("a browser that logs out: %d, %v, and the cookie is %q", a.StatusCode, a.Header, w.cookie(sessionCookie))
+	}
+	if a := w.post("/auth/logout", ""); a.StatusCode != http.StatusNoContent {
+		t.Errorf("a program that logs out: %d", a.StatusCode)
+	}
+}
+
 // TestLogoutOfNobody: who has no session, or one that is no longer good, is logged out.
 func TestLogoutOfNobody(t *testing.T) {
 	w := newWorld(t)

@@ -2,10 +2,13 @@ package login
 
 import (
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/principal"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/siwe"
 )
 
 func (l *Login) didChallenge(w http.ResponseWriter, c *door.Call) error {
@@ -46,12 +49,30 @@ func (l *Login) siweNonce(w http.ResponseWriter, c *door.Call) error {
 	if err != nil {
 		return c.Refused(principal.MethodSIWE, err)
 	}
+	text, err := l.walletText(c.Request.URL.Query(), nonce)
+	if err != nil {
+		return c.Refused(principal.MethodSIWE, err)
+	}
 	setCookie(w, handleCookie, nonce.Handle, nonce.Expires, http.SameSiteStrictMode)
 	door.WriteJSON(w, http.StatusOK, "application/json", struct {
 		Nonce   string    `json:"nonce"`
 		Expires time.Time `json:"expires"`
-	}{nonce.Nonce, nonce.Expires})
+		Message string    `json:"message,omitempty"`
+	}{nonce.Nonce, nonce.Expires, text})
 	return nil
+}
+
+// walletText returns the text to sign for the account and the chain that a query names, ""
+// if it names none: whoever asks makes the text then.
+func (l *Login) walletText(query url.Values, nonce siwe.Nonce) (string, error) {
+	if !query.Has("address") && !query.Has("chain") {
+		return "", nil
+	}
+	chain, err := strconv.ParseUint(query.Get("chain"), 10, 64)
+	if err != nil || len(query["chain"]) != 1 || len(query["address"]) != 1 {
+		return "", principal.RefuseMalformed("one address and one chain, by its number, are needed", nil)
+	}
+	return l.config.SIWE.Text(nonce, query.Get("address"), chain)
 }
 
 func (l *Login) siweVerify(w http.ResponseWriter, c *door.Call) error {

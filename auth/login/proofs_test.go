@@ -223,6 +223,20 @@ func TestSIWEByCookie(t *testing.T) {
 	}
 }
 
+// TestSIWEText: a page needs not know how the text to sign is written.
+func TestSIWEText(t *testing.T) {
+	w := newWorld(t)
+	o := newWallet()
+	w.register(strings.Replace(o.did(), ":1:", ":10:", 1))
+	text := w.get("/auth/siwe/nonce?chain=10&address="+strings.ToLower(o.address)).read(t, "message")
+	if a := w.post("/auth/siwe/verify", o.proof(text)); a.StatusCode != http.StatusOK {
+		t.Errorf("%d %s, of the text\n%s", a.StatusCode, a.body, text)
+	}
+	for _, query := range []string{"chain=10", "chain=2&address=" + o.address, "address=" + o.address, "chain=1&address=alice", "chain=1&chain=1&address=" + o.address, "chain=-1&address=" + o.address} {
+		w.want(w.get("/auth/siwe/nonce?"+query), 400, authn.InvalidRequest)
+	}
+}
+
 func TestSIWERefused(t *testing.T) {
 	w := newWorld(t)
 	o := newWallet()

@@ -1,6 +1,7 @@
 // Package routes is the list of all that a client can ask the gateway for: the routes
-// of ipfs-cluster's REST API (Native), of the Pinning Services API (Pinning), of logins (Login)
-// and of the management of tenants and keys (Admin), each with its class, the action it asks authz for, and what the gateway does with it.
+// of ipfs-cluster's REST API (Native), of the Pinning Services API (Pinning), of logins (Login),
+// of the management of tenants and keys (Admin) and of the pages for people (Web), each with
+// its class, the action it asks authz for, and what the gateway does with it.
 //
 // What is promised: a route that is not listed does not exist, so a route that a later
 // ipfs-cluster adds is closed until somebody has classified it (a test compares the

@@ -70,7 +70,7 @@ func actionRoute(set *authz.Set, action string) (Route, bool) {
 
 func matrixRoute(set *authz.Set, name string) (Route, bool) {
 	api, route, _ := strings.Cut(name, "/")
-	tables := map[string]*Table{"native": Native(), "pinning": Pinning(), "login": Login(), "admin": Admin()}
+	tables := map[string]*Table{"native": Native(), "pinning": Pinning(), "login": Login(), "admin": Admin(), "web": Web()}
 	if api == "action" {
 		return actionRoute(set, route)
 	}
@@ -126,7 +126,7 @@ func TestMatrix(t *testing.T) {
 			}
 		}
 	}
-	for api, table := range map[string]*Table{"native": Native(), "pinning": Pinning(), "login": Login(), "admin": Admin()} {
+	for api, table := range map[string]*Table{"native": Native(), "pinning": Pinning(), "login": Login(), "admin": Admin(), "web": Web()} {
 		for _, r := range table.Routes() {
 			want := map[Object][]string{
 				NoObject: {"none"}, PinObject: {"own", "mate", "other"}, KeyObject: {"own", "mate", "other"}, TenantObject: {"own", "other"}, ClusterObject: {"cluster"},

@@ -90,7 +90,7 @@ func TestUpstreamRoutesAreClassified(t *testing.T) {
 
 // The fields of each route fit together.
 func TestRoutesAreComplete(t *testing.T) {
-	for _, table := range []*Table{Native(), Pinning(), Login(), Admin()} {
+	for _, table := range []*Table{Native(), Pinning(), Login(), Admin(), Web()} {
 		for _, r := range table.Routes() {
 			decided := r.Class != Open && r.Does != Refuse
 			switch {

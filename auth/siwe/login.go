@@ -70,6 +70,22 @@ func (l *Login) Nonce(ctx context.Context) (Nonce, error) {
 	return n, nil
 }
 
+// Text returns a text with a nonce for an account on a chain, which its wallet is to sign. The
+// address may have a checksum or not. An error is a *principal.Refusal.
+func (l *Login) Text(nonce Nonce, address string, chain uint64) (string, error) {
+	m := Message{
+		Domain: l.domain, Address: checksummed(address), Statement: "Log in to the pinning service.", URI: l.scheme + "://" + l.domain,
+		ChainID: chain, Nonce: nonce.Nonce, IssuedAt: time.Now().UTC().Truncate(time.Second),
+	}
+	if m.Address == "" {
+		return "", principal.RefuseMalformed("the address is not one of Ethereum", nil)
+	}
+	if err := l.check(m, m.IssuedAt); err != nil {
+		return "", principal.RefuseMalformed("the login is not possible: "+err.Error(), nil)
+	}
+	return m.String(), nil
+}
+
 // digest is what is stored of a handle.
 func digest(handle string) string {
 	sum := sha256.Sum256([]byte(handle))

@@ -140,7 +140,11 @@ func (b *Browser) load(url string, cookies []*http.Cookie) (*Page, error) {
 		}
 	}
 	for _, c := range cookies {
-		if err := p.call("Network.setCookie", map[string]any{"name": c.Name, "value": c.Value, "url": url, "httpOnly": c.HttpOnly}, nil); err != nil {
+		cookie := map[string]any{"name": c.Name, "value": c.Value, "url": url, "httpOnly": c.HttpOnly, "secure": c.Secure}
+		if c.Path != "" {
+			cookie["path"] = c.Path
+		}
+		if err := p.call("Network.setCookie", cookie, nil); err != nil {
 			return nil, fmt.Errorf("cookie %s: %w", c.Name, err)
 		}
 	}
@@ -157,9 +161,18 @@ func (b *Browser) load(url string, cookies []*http.Cookie) (*Page, error) {
 	if navigation.ErrorText != "" {
 		return nil, errors.New(navigation.ErrorText)
 	}
-	return p, p.pipe.wait(p.session, func(e event) bool {
+	return p, p.reached(0, "networkIdle", func(loader string) bool { return loader == navigation.LoaderID })
+}
+
+// reached waits, from an event on, until a document that is wanted has come to a point of
+// its life.
+func (p *Page) reached(from int, point string, wanted func(loader string) bool) error {
+	return p.pipe.wait(from, p.session, func(e event) bool {
 		var says struct{ LoaderID, Name string }
-		return e.method == "Page.lifecycleEvent" && json.Unmarshal(e.params, &says) == nil &&
-			says.LoaderID == navigation.LoaderID && says.Name == "networkIdle"
+		if e.method != "Page.lifecycleEvent" || json.Unmarshal(e.params, &says) != nil || says.Name != point || !wanted(says.LoaderID) {
+			return false
+		}
+		p.loader = says.LoaderID
+		return true
 	})
 }

@@ -128,6 +128,33 @@ func TestChromium(t *testing.T) {
 			t.Errorf("the red page is of colour %v", picture.At(1000, 500))
 		}
 	})
+	t.Run("follow", func(t *testing.T) {
+		page := b.Load(t, url+"/good")
+		for _, words := range []string{"Inline", "Shown", "Inline"} {
+			path := map[string]string{"Inline": "/inline", "Shown": "/good"}[words]
+			page.Follow(t, `location.assign("`+path+`")`)
+			if text := page.Text(t); !strings.Contains(text, words) {
+				t.Errorf("after %s the text is %q", path, text)
+			}
+		}
+		page.NoScripts(t)
+		page.Follow(t, `location.assign("/good")`)
+		if text := strings.TrimSpace(page.Text(t)); text != "Shown" {
+			t.Errorf("without scripts the text is %q", text)
+		}
+	})
+	t.Run("window", func(t *testing.T) {
+		page := b.Load(t, url+"/good")
+		page.Resize(t, 360, 640)
+		for _, dark := range []bool{true, false} {
+			page.Dark(t, dark)
+			var got []any
+			page.Eval(t, `[innerWidth, innerHeight, matchMedia("(prefers-color-scheme: dark)").matches]`, &got)
+			if fmt.Sprint(got) != fmt.Sprint([]any{360, 640, dark}) {
+				t.Errorf("the window is %v", got)
+			}
+		}
+	})
 	t.Run("eval", func(t *testing.T) {
 		page := b.Load(t, url+"/good")
 		var status int

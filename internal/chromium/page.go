@@ -11,6 +11,7 @@ import (
 type Page struct {
 	pipe    *pipe
 	session string
+	loader  string // of the document that shows
 }
 
 func (p *Page) call(method string, params map[string]any, into any) error {
@@ -50,7 +51,49 @@ func (p *Page) Eval(tb testing.TB, script string, into any) {
 	}
 }
 
-// Screenshot returns a picture of what shows in a window of 1280 by 900, as PNG.
+// Follow has the page run JavaScript that leads to another document, as a click on a link or
+// the button of a form does, and waits until that is there with all that it names.
+func (p *Page) Follow(tb testing.TB, script string) {
+	tb.Helper()
+	before, from := p.loader, len(p.pipe.events)
+	p.Eval(tb, "{ "+script+" } 0", nil) // not its value: that of another document is not to be had
+	if err := p.reached(from, "load", func(loader string) bool { return loader != before }); err != nil {
+		tb.Fatalf("%s: %v", script, err)
+	}
+}
+
+// Resize makes the window another size, in pixels of CSS.
+func (p *Page) Resize(tb testing.TB, width, height int) {
+	tb.Helper()
+	p.emulate(tb, "setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false})
+}
+
+// Dark has the page believe that its reader likes dark colours.
+func (p *Page) Dark(tb testing.TB, dark bool) {
+	tb.Helper()
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	p.emulate(tb, "setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}})
+}
+
+// NoScripts has the browser run no scripts of documents that it loads from now on. Eval
+// goes on.
+func (p *Page) NoScripts(tb testing.TB) {
+	tb.Helper()
+	p.emulate(tb, "setScriptExecutionDisabled", map[string]any{"value": true})
+}
+
+func (p *Page) emulate(tb testing.TB, what string, params map[string]any) {
+	tb.Helper()
+	if err := p.call("Emulation."+what, params, nil); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Screenshot returns a picture of what shows in the window, of 1280 by 900 unless it was
+// resized, as PNG.
 func (p *Page) Screenshot(tb testing.TB) []byte {
 	tb.Helper()
 	var picture struct {

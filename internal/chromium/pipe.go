@@ -80,9 +80,10 @@ func (p *pipe) call(session, method string, params map[string]any, into any) err
 	}
 }
 
-// wait reads until a page has had an event that is wanted.
-func (p *pipe) wait(session string, wanted func(event) bool) error {
-	for seen := 0; ; {
+// wait reads until a page has had an event that is wanted, the first of which is not before
+// the event of a number.
+func (p *pipe) wait(from int, session string, wanted func(event) bool) error {
+	for seen := from; ; {
 		for ; seen < len(p.events); seen++ {
 			if p.events[seen].session == session && wanted(p.events[seen]) {
 				return nil
