@@ -31,6 +31,7 @@ type Call struct {
 
 	door    *Door
 	api     *API
+	pace    *pace
 	problem *Problem
 	// Why a credential was refused, if one was, and its kind.
 	refused string

@@ -141,7 +141,9 @@ func (d *Door) Handler(api API) (http.Handler, error) {
 func (d *Door) serve(w http.ResponseWriter, r *http.Request, api *API) {
 	began := d.config.Now()
 	c := &Call{door: d, api: api, Request: r, ID: rand.Text(), Address: d.config.Address(r)}
-	out := &answer{ResponseWriter: w}
+	c.pace = newPace(w, r)
+	defer c.pace.end()
+	out := &answer{ResponseWriter: w, pace: c.pace}
 	out.Header().Set("X-Request-Id", c.ID)
 	defer func() {
 		reason := ""
@@ -221,6 +223,13 @@ func (d *Door) admit(c *Call) error {
 // let tells whether the principal of a call may ask now.
 func (d *Door) let(c *Call) error {
 	p := c.Principal
+	// Before anything is recorded: a tenant that is disabled must not fill the records.
+	if err := limit(d.config.Principals, p.Tenant+" "+p.ID); err != nil {
+		return err
+	}
+	if err := limit(d.config.PerTenant, p.Tenant); err != nil {
+		return err
+	}
 	active, err := d.config.Tenants.Active(c.Request.Context(), p.Tenant)
 	switch {
 	case err != nil:
@@ -229,10 +238,7 @@ func (d *Door) let(c *Call) error {
 		return c.deny(&Problem{Status: http.StatusForbidden, Reason: authn.Forbidden, Details: "the tenant does not exist or is disabled"},
 			audit.Decision{Reason: "the tenant does not exist or is disabled"}, audit.Resource{})
 	}
-	if err := limit(d.config.Principals, p.Tenant+" "+p.ID); err != nil {
-		return err
-	}
-	return limit(d.config.PerTenant, p.Tenant)
+	return nil
 }
 
 // limit counts a use by a key, and returns the Problem of too many. Nil rates limit
@@ -296,12 +302,14 @@ func remoteAddress(r *http.Request) netip.Addr {
 type answer struct {
 	http.ResponseWriter
 	status int
+	pace   *pace
 }
 
 func (a *answer) WriteHeader(status int) {
 	if a.status == 0 && status >= 200 {
 		a.status = status
 	}
+	a.pace.write()
 	a.ResponseWriter.WriteHeader(status)
 }
 
@@ -309,11 +317,13 @@ func (a *answer) Write(text []byte) (int, error) {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
+	a.pace.write()
 	return a.ResponseWriter.Write(text)
 }
 
 // FlushError sends what there is, which begins the answer.
 func (a *answer) FlushError() error {
+	a.pace.write()
 	err := http.NewResponseController(a.ResponseWriter).Flush()
 	if err == nil && a.status == 0 {
 		a.status = http.StatusOK

@@ -463,3 +463,15 @@ func TestAddressOfNobody(t *testing.T) {
 	})
 	w.want(w.ask("DELETE", "/pins/r1", "user", nil), 403, authn.Forbidden)
 }
+
+// TestDisabledTenantsAreBounded: what a tenant asks for that may not work is not recorded more
+// often than it may ask.
+func TestDisabledTenantsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.config.Principals = new(often)
+	gone := func(r *http.Request) { r.Header.Set("X-Tenant-Of-Test", "gone") }
+	w.want(w.ask("GET", "/pins", "user", gone), 429, door.RateLimited)
+	if len(w.records) > 0 {
+		t.Errorf("there are %d records", len(w.records))
+	}
+}

@@ -19,13 +19,28 @@ import (
 
 // Wanted is a request that is to be made, as decisions are about it.
 func Wanted(n pins.NewRequest) authz.Pin {
-	return authz.Pin{Tenant: n.Tenant, Owner: n.Owner, CID: n.CID, Name: n.Name, Region: n.Region, ReplMin: n.ReplMin, ReplMax: n.ReplMax, Meta: n.Meta}
+	return authz.Pin{
+		Tenant: n.Tenant, Owner: n.Owner, CID: n.CID, Name: n.Name, Region: n.Region, ReplMin: copies(n.ReplMin), ReplMax: copies(n.ReplMax), Meta: n.Meta,
+	}
+}
+
+// Everywhere is how many copies a policy sees where all peers are to have one: more than any
+// bound.
+const Everywhere = 1_000_000
+
+// copies is a replication factor as policies see it.
+func copies(factor int) int {
+	if factor < 0 {
+		return Everywhere
+	}
+	return factor
 }
 
 // Made is a request that there is, as decisions are about it.
 func Made(r pins.Request) authz.Pin {
 	pin := authz.Pin{
-		ID: r.ID, Tenant: r.Tenant, Owner: r.Owner, CID: r.CID, Name: r.Name, Region: r.Region, ReplMin: r.ReplMin, ReplMax: r.ReplMax, Meta: r.Meta,
+		ID: r.ID, Tenant: r.Tenant, Owner: r.Owner, CID: r.CID, Name: r.Name, Region: r.Region,
+		ReplMin: copies(r.ReplMin), ReplMax: copies(r.ReplMax), Meta: r.Meta,
 	}
 	if r.Size > 0 {
 		pin.Size = &r.Size
@@ -53,9 +68,15 @@ func Problem(err error) error {
 	return door.Unavailable(err)
 }
 
+// maxCID bounds the text of a CID: in some bases it takes the square of its length to read.
+const maxCID = 256
+
 // CID returns the canonical text of a CID: policies, and the database, see one text for
 // each.
 func CID(text string) (string, error) {
+	if len(text) > maxCID {
+		return "", door.Invalid("a cid of %d characters is not one: %d are the most", len(text), maxCID)
+	}
 	decoded, err := cid.Decode(text)
 	if err != nil {
 		return "", door.Invalid("the cid %.100q is not one: %s", text, err)
