@@ -183,18 +183,21 @@ func (r revocations) Revoke(ctx context.Context, key string, until time.Time) er
 }
 
 // setLimits sets how often something may be asked, and whence that is.
-func setLimits(d *door.Config, conf config.Config) error {
+func setLimits(d *door.Config, conf config.Config, tenants *accounts.Tenants) error {
 	proxies := forwarded.Proxies(conf.Proxies())
 	d.Address, d.TLS = proxies.Address, proxies.TLS
 	principals, err := newRates(conf.Limits.Principal)
 	if err != nil {
 		return err
 	}
-	tenants, err := newRates(conf.Limits.Tenant)
+	others, err := newRates(conf.Limits.Tenant)
 	if err != nil {
 		return err
 	}
-	d.Principals, d.PerTenant = principals, tenants
+	d.Principals = principals
+	if d.PerTenant, err = newPerTenant(tenants, others); err != nil {
+		return err
+	}
 	if d.Failures, err = newRates(conf.Limits.Failures); err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 		Authenticator: access.authenticator, Decider: policies, Recorder: recorder, Tenants: usage, RecordReads: conf.Audit.RecordReads,
 		Observe: g.metrics.observe,
 	}
-	if err := setLimits(&doorConf, conf); err != nil {
+	if err := setLimits(&doorConf, conf, tenants); err != nil {
 		return nil, err
 	}
 	d, err := door.New(doorConf)

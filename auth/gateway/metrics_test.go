@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -263,10 +264,11 @@ func TestMetricsOfPeers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status := http.StatusInternalServerError
+	var status atomic.Int64
+	status.Store(http.StatusInternalServerError)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
+		w.WriteHeader(int(status.Load()))
 		_, _ = io.WriteString(w, `{"code": 0, "message": "pin is not part of the pinset"}`)
 	}))
 	defer server.Close()
@@ -279,7 +281,7 @@ func TestMetricsOfPeers(t *testing.T) {
 	_ = p.Pin(t.Context(), pins.PeerPin{CID: cid})
 	_ = p.Unpin(t.Context(), cid)
 	_, _ = p.Status(t.Context(), []string{cid})
-	status = http.StatusNotFound
+	status.Store(http.StatusNotFound)
 	if err := p.Unpin(t.Context(), cid); err != nil {
 		t.Fatal(err)
 	}
