@@ -124,6 +124,7 @@ func parseOptions(values url.Values) (pins.NewRequest, error) {
 			return n, err
 		}
 	}
+	n.Region = n.Meta[pinapi.Region]
 	return n, pinapi.CheckMeta(n.Meta)
 }
 

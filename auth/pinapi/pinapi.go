@@ -17,6 +17,10 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 )
 
+// Region is the entry of a pin's metadata that says in which region it is wanted. Policies see
+// it; the cluster places pins by what its peers are told.
+const Region = "region"
+
 // Wanted is a request that is to be made, as decisions are about it.
 func Wanted(n pins.NewRequest) authz.Pin {
 	return authz.Pin{

@@ -125,8 +125,8 @@ const storedText = `{"requestid":"r1","status":"failed","created":"2023-11-14T22
 	`","name":"a name","origins":["/ip4/192.0.2.1/tcp/4001"],"meta":{"k":"v"}},"delegates":["/ip4/192.0.2.9/tcp/4001/p2p/x"],"info":{"peer":"no space"}}`
 
 func TestAnswers(t *testing.T) {
-	body := `{"cid":"` + cidV0 + `","name":"n","meta":{"app":"1"},"origins":["/ip4/192.0.2.1/tcp/1"],"unknown":1}`
-	wanted := pins.NewRequest{Tenant: "t1", Owner: "alice", CID: cidV0, Name: "n", Meta: map[string]string{"app": "1"}, Origins: []string{"/ip4/192.0.2.1/tcp/1"}}
+	body := `{"cid":"` + cidV0 + `","name":"n","meta":{"app":"1","region":"eu"},"origins":["/ip4/192.0.2.1/tcp/1"],"unknown":1}`
+	wanted := pins.NewRequest{Tenant: "t1", Owner: "alice", CID: cidV0, Name: "n", Meta: map[string]string{"app": "1", "region": "eu"}, Region: "eu", Origins: []string{"/ip4/192.0.2.1/tcp/1"}}
 	for _, test := range []struct {
 		method, path, body string
 		status             int

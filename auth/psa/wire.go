@@ -102,7 +102,7 @@ func decodePin(text []byte) (pins.NewRequest, error) {
 	if err := pinapi.CheckMeta(p.Meta); err != nil {
 		return pins.NewRequest{}, err
 	}
-	return pins.NewRequest{CID: canonical, Name: p.Name, Origins: p.Origins, Meta: p.Meta}, nil
+	return pins.NewRequest{CID: canonical, Name: p.Name, Origins: p.Origins, Meta: p.Meta, Region: p.Meta[pinapi.Region]}, nil
 }
 
 // parseQuery reads the filters of a list.
