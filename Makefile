@@ -88,7 +88,7 @@ test-gateway: need-engine need-cc need-keycloak need-npm need-chromium tools ## 
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@TEST_LONG=1 CQL_REQUIRED=1 KEYCLOAK_REQUIRED=1 NODE_REQUIRED=1 CHROMIUM_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c '\
 	go test -json -count=1 -p 1 -timeout 60m ./auth/... ./internal/keycloaktest ./internal/pinningsuite ./internal/chromium; failed=$$?; \
-	go test -json -count=1 -timeout 60m -run ^TestGateway ./internal/e2e || failed=$$?; exit $$failed' | bin/testreport
+	go test -json -count=1 -p 1 -timeout 60m -run ^TestGateway ./internal/e2e ./internal/compose || failed=$$?; exit $$failed' | bin/testreport
 
 .PHONY: model
 model: need-go need-model ## the protocol as a model in TLA+, checked exhaustively, and its mistakes found (10 minutes; MODEL_FLAGS='-run "fence at once" -trace')

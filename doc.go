@@ -62,7 +62,7 @@
 //	bench            the store beside a bare driver loop, peers beside stock's
 //	internal/e2e     tests of the built binaries with a real Kubo
 //	internal/upstream  upstream's own tests on our store and consensus
-//	internal/compose   tests of docker-compose.yml and the image's start script
+//	internal/compose   tests of docker-compose.yml and the image's start scripts
 //	internal/consumer  tests of a module outside that imports this one
 //	internal/multipeer tests of many peers in one process
 //	internal/natstest  real NATS servers for tests

@@ -2,10 +2,8 @@ package compose
 
 import (
 	"fmt"
-	"go/version"
 	"net/netip"
 	"net/url"
-	"os/exec"
 	"path"
 	"regexp"
 	"slices"
@@ -231,14 +229,19 @@ func checkPeer(p project, name string, s service, w want, complain func(string, 
 		}
 	}
 	for _, other := range needs {
-		if _, ok := p.Services[other]; !ok {
-			complain("needs the service %s, which does not exist", other)
-		}
-		if _, ok := s.DependsOn[other]; !ok {
-			complain("does not wait for %s", other)
-		}
+		checkNeeds(p, s, other, complain)
 	}
 	checkPeerPorts(s, w, complain)
+}
+
+// checkNeeds checks that a service waits for another, which exists.
+func checkNeeds(p project, s service, other string, complain func(string, ...any)) {
+	if _, ok := p.Services[other]; !ok {
+		complain("needs the service %s, which does not exist", other)
+	}
+	if _, ok := s.DependsOn[other]; !ok {
+		complain("does not wait for %s", other)
+	}
 }
 
 // checkPeerPorts checks that what is published and asked for health is where
@@ -272,35 +275,5 @@ func checkPeerPorts(s service, w want, complain func(string, ...any)) {
 	u, err := url.Parse(test[len(test)-1])
 	if err != nil || u.Host != "127.0.0.1:"+strconv.Itoa(listens[0]) || u.Path != "/id" {
 		complain("health check %q does not ask the REST API", test)
-	}
-}
-
-// TestDockerfile checks what can be known of an image without building it.
-func TestDockerfile(t *testing.T) {
-	text := read(t, "Dockerfile")
-	for _, problem := range checkDockerfile(text) {
-		t.Error(problem)
-	}
-	d := readDockerfile(t)
-	if goVersion := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(read(t, "go.mod")); goVersion == nil {
-		t.Error("go.mod names no Go version")
-	} else if built, _, _ := strings.Cut(strings.TrimPrefix(d.from[0], "golang:"), "-"); version.Lang("go"+built) != version.Lang("go"+goVersion[1]) ||
-		version.Compare("go"+built, "go"+goVersion[1]) < 0 {
-		t.Errorf("built by %s, go.mod wants Go %s", d.from[0], goVersion[1])
-	}
-	if len(d.packages) == 0 {
-		t.Fatal("the Dockerfile builds no package")
-	}
-	list := exec.Command("go", append([]string{"list", "-f", "{{.Name}}"}, d.packages...)...)
-	list.Dir = root
-	out, err := list.CombinedOutput()
-	if err != nil {
-		t.Fatalf("go list %q: %v\n%s", d.packages, err, out)
-	}
-	if names := strings.Fields(string(out)); len(names) != len(d.packages) || slices.ContainsFunc(names, func(n string) bool { return n != "main" }) {
-		t.Errorf("packages %q are not commands: %q", d.packages, names)
-	}
-	for file := range d.copies {
-		read(t, file)
 	}
 }

@@ -3,6 +3,8 @@ package compose
 import (
 	"encoding/json"
 	"fmt"
+	"go/version"
+	"os/exec"
 	"path"
 	"regexp"
 	"slices"
@@ -150,4 +152,34 @@ func checkDockerfile(text string) []string {
 		problems = append(problems, fmt.Sprintf("%s is %q, which is not %s", config.FileVariable, file, gatewayConfig))
 	}
 	return problems
+}
+
+// TestDockerfile checks what can be known of an image without building it.
+func TestDockerfile(t *testing.T) {
+	text := read(t, "Dockerfile")
+	for _, problem := range checkDockerfile(text) {
+		t.Error(problem)
+	}
+	d := readDockerfile(t)
+	if goVersion := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(read(t, "go.mod")); goVersion == nil {
+		t.Error("go.mod names no Go version")
+	} else if built, _, _ := strings.Cut(strings.TrimPrefix(d.from[0], "golang:"), "-"); version.Lang("go"+built) != version.Lang("go"+goVersion[1]) ||
+		version.Compare("go"+built, "go"+goVersion[1]) < 0 {
+		t.Errorf("built by %s, go.mod wants Go %s", d.from[0], goVersion[1])
+	}
+	if len(d.packages) == 0 {
+		t.Fatal("the Dockerfile builds no package")
+	}
+	list := exec.Command("go", append([]string{"list", "-f", "{{.Name}}"}, d.packages...)...)
+	list.Dir = root
+	out, err := list.CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list %q: %v\n%s", d.packages, err, out)
+	}
+	if names := strings.Fields(string(out)); len(names) != len(d.packages) || slices.ContainsFunc(names, func(n string) bool { return n != "main" }) {
+		t.Errorf("packages %q are not commands: %q", d.packages, names)
+	}
+	for file := range d.copies {
+		read(t, file)
+	}
 }

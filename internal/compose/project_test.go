@@ -53,6 +53,7 @@ type service struct {
 		Test    []string `json:"test"`
 		Disable bool     `json:"disable"`
 	} `json:"healthcheck"`
+	StopGrace   string `json:"stop_grace_period"`
 	NetworkMode string `json:"network_mode"`
 	Privileged  bool   `json:"privileged"`
 	User        string `json:"user"`

@@ -83,6 +83,13 @@ func TestDockerfileRulesCanFail(t *testing.T) {
 		{`CMD ["daemon"]`, "", "CMD is missing"},
 		{`CMD ["daemon"]`, "CMD daemon", "CMD"},
 		{"FROM alpine", "# FROM alpine", "two stages"},
+		{" ./cmd/pin-gateway", "", "not all that is to be built"},
+		{"chown ipfs:ipfs /data/ipfs-cluster /data/pin-gateway", "chown ipfs:ipfs /data/ipfs-cluster", "GATEWAY_PATH"},
+		{"ENV GATEWAY_PATH=/data/pin-gateway\n", "", "GATEWAY_PATH"},
+		{" deploy/gateway-entrypoint.sh", "", "deploy/gateway-entrypoint.sh is not in the image"},
+		{"PIN_GATEWAY_CONFIG=/etc/pin-gateway.json", "PIN_GATEWAY_CONFIG=/etc/gateway.json", "PIN_GATEWAY_CONFIG"},
+		{"deploy/pin-gateway.json /etc", "deploy/keycloak-realm.json /etc", "PIN_GATEWAY_CONFIG"},
+		{"/usr/local/bin/entrypoint.sh\"]", "/usr/local/bin/gateway-entrypoint.sh\"]", "is not deploy/entrypoint.sh"},
 	} {
 		if !strings.Contains(text, test.old) {
 			t.Errorf("the Dockerfile has no %q to plant a mistake in", test.old)
