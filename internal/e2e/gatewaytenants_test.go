@@ -193,7 +193,7 @@ func (c *contest) watch(end <-chan struct{}) {
 func (c *contest) wait(n int64) {
 	c.t.Helper()
 	want := c.tally.acknowledged.Load() + n
-	eventually(c.t, readyTimeout, "clients work", func() error {
+	eventually(c.t, runTimeout, "clients work", func() error {
 		if got := c.tally.acknowledged.Load(); got < want {
 			return fmt.Errorf("%d changes to come", want-got)
 		}
