@@ -108,7 +108,7 @@ func (s *Service) find(ctx context.Context, tenant string, q Query) (found, erro
 			if beyond++; beyond > q.Limit+countBeyond || late {
 				break
 			}
-		} else if late {
+		} else if late && walked >= s.walkLeast {
 			return found{}, &TooBroadError{Walked: walked}
 		}
 		if !matches(&r) {

@@ -36,8 +36,10 @@ type Service struct {
 	slicer  *slicer
 	usage   *usage
 	queue   *queue
-	// walkTime bounds a search for a page.
-	walkTime time.Duration
+	// walkTime bounds a search for a page that has looked at walkLeast requests: if so few take
+	// longer, it is the database that is slow, and no client could ask for less.
+	walkTime  time.Duration
+	walkLeast int
 
 	now func() time.Time
 	// at is told each step that was made, and fails in tests that stop there.
@@ -68,7 +70,7 @@ var errLate = errors.New("the database took too long: the outcome is open")
 // New returns a service. Close it.
 func New(conf Config) *Service {
 	s := &Service{
-		db: conf.DB, limits: conf.Quota, maxRepl: cmp.Or(conf.MaxRepl, MaxRepl), slicer: newSlicer(), queue: newQueue(queueSize), walkTime: walkMost,
+		db: conf.DB, limits: conf.Quota, maxRepl: cmp.Or(conf.MaxRepl, MaxRepl), slicer: newSlicer(), queue: newQueue(queueSize), walkTime: walkMost, walkLeast: listPage,
 		now: time.Now, at: func(string) error { return nil }, wait: wait,
 	}
 	if s.limits == nil {
