@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -29,7 +30,7 @@ func listenMetrics(ctx context.Context, address string, handler http.Handler) (*
 	}
 	logger.Infof("telling metrics on http://%s/metrics", listener.Addr())
 	go func() {
-		if err := s.Serve(listener); err != nil && err != http.ErrServerClosed { //nolint:errorlint // net/http returns itself
+		if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			logger.Errorf("metrics are not told any more: %s", err)
 		}
 	}()
