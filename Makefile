@@ -84,7 +84,7 @@ test-components: need-engine need-cc tools ## events at length: three NATS serve
 	go test -json -count=1 -timeout 60m -run ^TestEvents ./internal/e2e || failed=$$?; exit $$failed' | bin/testreport
 
 .PHONY: test-gateway
-test-gateway: need-engine need-cc need-keycloak need-npm need-chromium tools ## the gateway at length: a real Keycloak whose keys change, the compliance suite of the Pinning Services API, pages in a real browser (15 minutes)
+test-gateway: need-engine need-cc need-keycloak need-npm need-chromium tools ## the gateway at length: a real Keycloak whose keys change, the compliance suite of the Pinning Services API, pages in a real browser (30 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@TEST_LONG=1 CQL_REQUIRED=1 KEYCLOAK_REQUIRED=1 NODE_REQUIRED=1 CHROMIUM_REQUIRED=1 bin/cqlserver exec -volatile -- bash -c '\
 	go test -json -count=1 -p 1 -timeout 60m ./auth/... ./internal/keycloaktest ./internal/pinningsuite ./internal/chromium; failed=$$?; \
