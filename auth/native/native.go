@@ -91,8 +91,10 @@ func (a *API) proxy(w http.ResponseWriter, c *door.Call) error {
 		request.Body, request.Length = http.MaxBytesReader(w, c.Request.Body, maxBody), c.Request.ContentLength
 	}
 	return c.Do(http.StatusOK, []door.Step{{Action: c.Route.Action, Resource: authz.Cluster{}}}, func(ctx context.Context) (string, error) {
-		var err error
-		c.Answered, err = a.peer.Forward(ctx, w, request)
+		status, err := a.peer.Forward(ctx, w, request)
+		if broken := (*peerapi.Broken)(nil); !errors.As(err, &broken) {
+			c.Answered = status
+		}
 		return "", problem(err)
 	})
 }
