@@ -67,6 +67,14 @@ func (c *Call) Allow(resource authz.Resource) error {
 	return nil
 }
 
+// May returns nil if all steps are allowed, and else the Problem that the client is told. A
+// denial is recorded. It is for what is done by several calls of Do, if none is to be done
+// unless all are allowed.
+func (c *Call) May(steps []Step) error {
+	_, err := c.decide(steps)
+	return err
+}
+
 // Do does something that changes what is stored. All steps must be allowed; the intent is
 // on record before do is called, and what came of it after. do is called with a context
 // that does not end when the client leaves, and returns the id of what it made, if it
