@@ -114,7 +114,8 @@ const (
 	Success Verdict = "success"
 	Failure Verdict = "failure"
 	Denied  Verdict = "denied"
-	// Unknown is an intent without an outcome. It is not recorded: Search says it.
+	// Unknown is of what may have been done or not, as what does it gave no answer. Search says
+	// it, too, of an intent without an outcome.
 	Unknown Verdict = "unknown"
 )
 

@@ -259,7 +259,8 @@ type Audit struct {
 	RecordReads bool `json:"record_reads"`
 }
 
-// Limits are how often something may be asked. More is answered with 429.
+// Limits are how often something may be asked, and how much. More often is answered with
+// 429.
 type Limits struct {
 	// Principal is for each principal.
 	Principal Rate `json:"principal"`
@@ -267,6 +268,9 @@ type Limits struct {
 	Tenant Rate `json:"tenant"`
 	// Failures is for credentials that are refused, of one network.
 	Failures Rate `json:"failures"`
+	// MaxAddBytes is how much one request may add as content, in bytes. More is answered with
+	// 413.
+	MaxAddBytes int64 `json:"max_add_bytes"`
 }
 
 // Rate is a rate. Each instance counts by itself.
@@ -316,7 +320,7 @@ func Default() Config {
 		Policies: Policies{ReloadEvery: Duration(10 * time.Second)},
 		Limits: Limits{
 			Principal: Rate{PerSecond: 50, Burst: 200}, Tenant: Rate{PerSecond: 500, Burst: 2000},
-			Failures: Rate{PerSecond: 1, Burst: 20},
+			Failures: Rate{PerSecond: 1, Burst: 20}, MaxAddBytes: 4 << 30,
 		},
 		Events: Events{URLs: []string{}},
 	}

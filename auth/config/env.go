@@ -156,7 +156,7 @@ func setScalar(text string, to reflect.Value) bool {
 		b, err := strconv.ParseBool(text)
 		to.SetBool(b)
 		return err == nil
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		n, err := strconv.ParseInt(text, 10, to.Type().Bits())
 		to.SetInt(n)
 		return err == nil

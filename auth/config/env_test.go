@@ -74,6 +74,7 @@ func TestEnv(t *testing.T) {
 		"LIMITS_TENANT_BURST":         {"7", func(c *Config) { c.Limits.Tenant.Burst = 7 }},
 		"LIMITS_FAILURES_PER_SECOND":  {"0.5", func(c *Config) { c.Limits.Failures.PerSecond = 0.5 }},
 		"LIMITS_FAILURES_BURST":       {"7", func(c *Config) { c.Limits.Failures.Burst = 7 }},
+		"LIMITS_MAX_ADD_BYTES":        {"5000000000", func(c *Config) { c.Limits.MaxAddBytes = 5e9 }},
 		"EVENTS_URLS":                 {"nats://a", func(c *Config) { c.Events.URLs = []string{"nats://a"} }},
 		"EVENTS_CLUSTER":              {"a", func(c *Config) { c.Events.Cluster = "a" }},
 		"EVENTS_PREFIX":               {"a", func(c *Config) { c.Events.Prefix = "a" }},

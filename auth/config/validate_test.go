@@ -88,6 +88,7 @@ func TestValidate(t *testing.T) {
 		`audit.key_file is empty: name a file with a key, which signs checkpoints of the records`:                                               func(c *Config) { c.Audit.KeyFile = "" },
 		`audit.writer "-a" cannot be used: use at most 64 lower-case letters, digits and dashes`:                                                func(c *Config) { c.Audit.Writer = "-a" },
 		`limits.tenant.per_second -1 cannot be used: use 0.000001 to 1000000, or 0 for no limit`:                                                func(c *Config) { c.Limits.Tenant.PerSecond = -1 },
+		`limits.max_add_bytes 0 lets nothing through: use 1 or more`:                                                                            func(c *Config) { c.Limits.MaxAddBytes = 0 },
 		`limits.failures.burst 0 lets nothing through: use 1 or more`:                                                                           func(c *Config) { c.Limits.Failures.Burst = 0 },
 		`limits.principal.burst -1 lets nothing through: use 1 or more`:                                                                         func(c *Config) { c.Limits.Principal.Burst = -1 },
 		`events.urls[0] http://nats is of another kind: use nats:// or tls://`:                                                                  func(c *Config) { c.Events.URLs[0] = "http://nats" },

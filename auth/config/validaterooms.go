@@ -80,6 +80,9 @@ func (c Config) checkAudit(p *Problems) {
 }
 
 func (c Config) checkLimits(p *Problems) {
+	if c.Limits.MaxAddBytes < 1 {
+		p.add("limits.max_add_bytes", "%d lets nothing through: use 1 or more", c.Limits.MaxAddBytes)
+	}
 	for _, limit := range []struct {
 		field string
 		rate  Rate

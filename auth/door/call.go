@@ -25,8 +25,8 @@ type Call struct {
 	// ID names the request, for the client, the log and the records.
 	ID string
 
-	// Answered is the status of an answer that is not the gateway's own, for the record. What
-	// serves a call sets it in Do.
+	// Answered is the status of an answer that is not the gateway's own. What serves a call sets
+	// it in Do: the record says it, whatever Do's function returns.
 	Answered int
 
 	door    *Door
@@ -68,10 +68,19 @@ func (c *Call) Allow(resource authz.Resource) error {
 	return nil
 }
 
+// May returns nil if all steps are allowed, and else the Problem that the client is told. A
+// denial is recorded. It is for what is done by several calls of Do, if none is to be done
+// unless all are allowed.
+func (c *Call) May(steps []Step) error {
+	_, err := c.decide(steps)
+	return err
+}
+
 // Do does something that changes what is stored. All steps must be allowed; the intent is
 // on record before do is called, and what came of it after. do is called with a context
 // that does not end when the client leaves, and returns the id of what it made, if it
-// made something. The status is what the client is told of a success.
+// made something. The status is what the client is told of a success. Of an error after which
+// it is open whether it was done, the record says so.
 func (c *Call) Do(status int, steps []Step, do func(ctx context.Context) (made string, err error)) error {
 	decision, err := c.decide(steps)
 	if err != nil {
@@ -95,19 +104,22 @@ func (c *Call) perform(status int, decision audit.Decision, resource audit.Resou
 		}
 	}()
 	made, err := do(ctx)
-	if err != nil {
+	switch {
+	case c.Answered != 0: // that is what came of it, also if the client did not get all of it
+		result = audit.Result{Verdict: audit.Success, Status: c.Answered, ResourceID: made}
+		if c.Answered >= http.StatusBadRequest {
+			result.Verdict = audit.Failure
+		}
+	case err != nil:
 		p := problemOf(err)
 		result = audit.Result{Verdict: audit.Failure, Status: p.Status, Reason: p.Reason}
-		return err
+		if p.open() {
+			result.Verdict = audit.Unknown
+		}
+	default:
+		result = audit.Result{Verdict: audit.Success, Status: status, ResourceID: made}
 	}
-	result = audit.Result{Verdict: audit.Success, Status: status, ResourceID: made}
-	if c.Answered != 0 {
-		result.Status = c.Answered
-	}
-	if result.Status >= http.StatusBadRequest {
-		result.Verdict = audit.Failure
-	}
-	return nil
+	return err
 }
 
 // recorded is what steps are done to: what the last is about, by the id of the first. A pin

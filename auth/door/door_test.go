@@ -227,21 +227,28 @@ func TestRecordedBeforeAndAfter(t *testing.T) {
 // for a client that has left.
 func TestOutcomeOfEverything(t *testing.T) {
 	for name, test := range map[string]struct {
-		do     func(context.Context) error
-		status int
-		reason string
+		do      func(context.Context) error
+		verdict audit.Verdict
+		status  int
+		reason  string
 	}{
 		"a problem": {func(context.Context) error {
 			return &door.Problem{Status: 409, Reason: door.InsufficientFunds, Details: "no more pins"}
-		}, 409, door.InsufficientFunds},
-		"a failure": {func(context.Context) error { return errors.New("the database is down") }, 503, authn.DependencyUnavailable},
-		"a panic":   {func(context.Context) error { panic("a fault") }, 500, door.Internal},
+		}, audit.Failure, 409, door.InsufficientFunds},
+		"a failure": {func(context.Context) error { return errors.New("the database is down") }, audit.Unknown, 503, authn.DependencyUnavailable},
+		"a peer that does not answer": {func(context.Context) error {
+			return &door.Problem{Status: 502, Reason: door.UpstreamUnavailable}
+		}, audit.Unknown, 502, door.UpstreamUnavailable},
+		"a peer that is slow": {func(context.Context) error {
+			return &door.Problem{Status: 504, Reason: door.UpstreamTimeout}
+		}, audit.Unknown, 504, door.UpstreamTimeout},
+		"a panic": {func(context.Context) error { panic("a fault") }, audit.Failure, 500, door.Internal},
 		"the client left": {func(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return errors.New("the context ended with the client")
 			}
 			return &door.Problem{Status: 404, Reason: door.NotFound}
-		}, 404, door.NotFound},
+		}, audit.Failure, 404, door.NotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -255,10 +262,28 @@ func TestOutcomeOfEverything(t *testing.T) {
 			if kinds := w.kinds(); !slices.Equal(kinds, []audit.Kind{audit.Intent, audit.Outcome}) {
 				t.Fatalf("the records are %v", kinds)
 			}
-			if got := w.records[1].Result; got.Verdict != audit.Failure || got.Status != test.status || got.Reason != test.reason {
+			if got := w.records[1].Result; got.Verdict != test.verdict || got.Status != test.status || got.Reason != test.reason {
 				t.Errorf("the outcome is %+v", *got)
 			}
 		})
+	}
+}
+
+// TestRecordedAsAnswered: what a peer answered is what is on record, also when the client
+// has left and did not get it.
+func TestRecordedAsAnswered(t *testing.T) {
+	for status, verdict := range map[int]audit.Verdict{200: audit.Success, 404: audit.Failure, 500: audit.Failure} {
+		w := newWorld(t)
+		w.served["RemovePin"] = func(_ http.ResponseWriter, c *door.Call) error {
+			return c.Do(202, []door.Step{{Action: c.Route.Action, Resource: own()}}, func(context.Context) (string, error) {
+				c.Answered = status
+				return "", errors.New("the client has left")
+			})
+		}
+		w.ask("DELETE", "/pins/r1", "user", nil)
+		if got := w.records[1].Result; got.Verdict != verdict || got.Status != status || got.Reason != "" {
+			t.Errorf("of an answer %d the record is %+v", status, *got)
+		}
 	}
 }
 

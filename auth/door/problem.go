@@ -58,6 +58,16 @@ func (p *Problem) Error() string {
 // Unwrap returns Err.
 func (p *Problem) Unwrap() error { return p.Err }
 
+// open tells whether what was asked for may have been done nevertheless: what it needs gave
+// no answer, or none that can be used.
+func (p *Problem) open() bool {
+	switch p.Status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
 // Invalid returns a Problem of what the client sent.
 func Invalid(format string, args ...any) *Problem {
 	return &Problem{Status: http.StatusBadRequest, Reason: BadRequest, Details: fmt.Sprintf(format, args...)}

@@ -140,7 +140,7 @@ func (g *Gateway) newHandler(d *door.Door, access *access, requests *pins.Servic
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := d.Handler(native.New(requests, peer.client))
+	cluster, err := d.Handler(native.New(native.Config{Pins: requests, Peer: peer.client, MaxAddBytes: g.config.Limits.MaxAddBytes}))
 	if err != nil {
 		return nil, err
 	}

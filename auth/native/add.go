@@ -10,61 +10,115 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/peerapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pinapi"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/routes"
 )
 
 // addOptions are the parameters that say how content is added, not how it is pinned.
 func addOptions() []string {
-	return []string{"layout", "chunker", "raw-leaves", "hidden", "wrap-with-directory", "progress", "cid-version", "hash", "stream-channels", "nocopy", "format"}
+	return []string{"layout", "chunker", "raw-leaves", "hidden", "wrap-with-directory", "progress", "cid-version", "hash", "stream-channels", "format"}
 }
 
-// add sends content to a peer, which does not pin it, and then makes a request for its
-// root: so that there is no moment at which the cluster has a pin that nobody owns.
-func (a *API) add(w http.ResponseWriter, c *door.Call) error {
+// adding is a request to add content.
+type adding struct {
+	wanted  pins.NewRequest // without a CID
+	forward url.Values      // what the peer is told
+	array   bool            // the answer is one list
+}
+
+// parseAdding reads a query, with upstream's names.
+func parseAdding(c *door.Call) (adding, error) {
 	values, err := parseQuery(c)
 	if err != nil {
-		return err
+		return adding{}, err
+	}
+	for _, unused := range []string{"shard", "no-pin", "nocopy"} { // nocopy is for files on the machine of the peer
+		set, err := flag(values, unused, false)
+		switch {
+		case err != nil:
+			return adding{}, err
+		case set:
+			return adding{}, door.Invalid("%s cannot be set through the gateway", unused)
+		}
+		values.Del(unused)
+	}
+	stream, err := flag(values, "stream-channels", true)
+	if err != nil {
+		return adding{}, err
 	}
 	forward := url.Values{"no-pin": {"true"}}
-	for name := range values {
-		if slices.Contains(addOptions(), name) {
+	for _, name := range addOptions() {
+		if values.Has(name) {
 			forward.Set(name, values.Get(name))
 			values.Del(name)
 		}
 	}
-	if forward.Get("nocopy") == "true" {
-		return door.Invalid("nocopy is for files on the machine of the peer")
-	}
-	array := forward.Get("stream-channels") == "false"
 	forward.Set("stream-channels", "true") // an answer that fails on the way is told from a short one
-	for _, unused := range []string{"shard", "no-pin"} {
-		if text := values.Get(unused); text != "" && text != "false" {
-			return door.Invalid("%s cannot be set through the gateway", unused)
-		}
-		values.Del(unused)
-	}
 	wanted, err := parseOptions(values)
+	if err != nil {
+		return adding{}, err
+	}
+	wanted.Tenant, wanted.Owner = c.Principal.Tenant, c.Principal.ID
+	return adding{wanted, forward, !stream}, nil
+}
+
+// flag reads a parameter that is true or false as upstream does.
+func flag(values url.Values, name string, unset bool) (bool, error) {
+	text := values.Get(name)
+	if text == "" {
+		return unset, nil
+	}
+	set, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, door.Invalid("%s is %.20q, and neither true nor false", name, text)
+	}
+	return set, nil
+}
+
+// add sends content to a peer, which does not pin it, and then makes a request for its
+// root: so that there is no moment at which the cluster has a pin that nobody owns. Both are
+// decided about and on record: the content before it is sent, and the request when its CID
+// is known.
+func (a *API) add(w http.ResponseWriter, c *door.Call) error {
+	adding, err := parseAdding(c)
 	if err != nil {
 		return err
 	}
-	wanted.Tenant, wanted.Owner = c.Principal.Tenant, c.Principal.ID
+	wanted := adding.wanted
+	if err := a.pins.CheckOptions(wanted); err != nil {
+		return pinapi.Problem(err)
+	}
+	if c.Request.ContentLength > a.maxAddBytes {
+		return tooMuch(a.maxAddBytes)
+	}
+	done, err := a.uploads.begin(wanted.Tenant)
+	if err != nil {
+		return err
+	}
+	defer done()
+	c.Request.Body = http.MaxBytesReader(w, c.Request.Body, a.maxAddBytes)
 	var added []json.RawMessage
-	err = c.Do(http.StatusOK, []door.Step{{Action: c.Route.Action, Resource: pinapi.Wanted(wanted)}}, func(ctx context.Context) (string, error) {
+	err = c.Do(http.StatusOK, []door.Step{{Action: c.Route.Action, Resource: pinapi.Wanted(wanted)}}, func(context.Context) (string, error) {
 		var err error
-		if added, wanted.CID, err = a.send(c, forward); err != nil {
-			return "", err
-		}
+		added, wanted.CID, err = a.send(c, adding.forward)
+		return wanted.CID, err
+	})
+	if err != nil {
+		return err
+	}
+	err = c.Do(http.StatusOK, []door.Step{{Action: c.Route.Action, Resource: pinapi.Wanted(wanted)}}, func(ctx context.Context) (string, error) {
 		made, err := a.pins.Create(ctx, wanted)
 		return made.ID, pinapi.Problem(err)
 	})
 	if err != nil {
 		return err
 	}
-	if array {
+	if adding.array {
 		door.WriteJSON(w, http.StatusOK, contentType, added)
 		return nil
 	}

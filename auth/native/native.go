@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -21,6 +22,7 @@ const contentType = "application/json"
 type Pins interface {
 	Create(ctx context.Context, n pins.NewRequest) (pins.Request, error)
 	List(ctx context.Context, tenant string, q pins.Query) (pins.Page, error)
+	CheckOptions(n pins.NewRequest) error
 	OfCID(ctx context.Context, tenant, cid string) ([]pins.Request, error)
 	Replace(ctx context.Context, tenant, id string, n pins.NewRequest) (pins.Request, error)
 	Remove(ctx context.Context, tenant, id string) error
@@ -31,15 +33,25 @@ type Peer interface {
 	Forward(ctx context.Context, w http.ResponseWriter, r peerapi.Request) (status int, err error)
 }
 
+// Config is what the API needs.
+type Config struct {
+	Pins Pins
+	Peer Peer
+	// MaxAddBytes bounds the content that one request adds, in bytes.
+	MaxAddBytes int64
+}
+
 // API answers the routes of routes.Native.
 type API struct {
-	pins Pins
-	peer Peer
+	pins        Pins
+	peer        Peer
+	maxAddBytes int64
+	uploads     uploads
 }
 
 // New returns the API as a door serves it.
-func New(p Pins, peer Peer) door.API {
-	a := &API{p, peer}
+func New(conf Config) door.API {
+	a := &API{pins: conf.Pins, peer: conf.Peer, maxAddBytes: conf.MaxAddBytes, uploads: uploads{begun: make(map[string]int), atMost: maxUploads}}
 	serve := map[string]door.Serve{
 		"Add": a.add, "Allocations": a.allocations, "Allocation": a.allocation, "StatusAll": a.statusAll, "Status": a.status,
 		"Pin": a.pin, "Unpin": a.unpin, "Health": health,
@@ -91,8 +103,10 @@ func (a *API) proxy(w http.ResponseWriter, c *door.Call) error {
 		request.Body, request.Length = http.MaxBytesReader(w, c.Request.Body, maxBody), c.Request.ContentLength
 	}
 	return c.Do(http.StatusOK, []door.Step{{Action: c.Route.Action, Resource: authz.Cluster{}}}, func(ctx context.Context) (string, error) {
-		var err error
-		c.Answered, err = a.peer.Forward(ctx, w, request)
+		status, err := a.peer.Forward(ctx, w, request)
+		if broken := (*peerapi.Broken)(nil); !errors.As(err, &broken) {
+			c.Answered = status
+		}
 		return "", problem(err)
 	})
 }
@@ -100,15 +114,26 @@ func (a *API) proxy(w http.ResponseWriter, c *door.Call) error {
 // problem turns an error of package peerapi into what a client is told.
 func problem(err error) error {
 	var unreachable *peerapi.Unreachable
+	var body *peerapi.BodyError
+	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &tooLarge):
+		return tooMuch(tooLarge.Limit)
+	case errors.As(err, &body):
+		return door.Invalid("the body cannot be read to its end")
 	case errors.As(err, &unreachable) && unreachable.Timeout():
 		return &door.Problem{
 			Status: http.StatusGatewayTimeout, Reason: door.UpstreamTimeout, Details: "no peer of the cluster has answered in time: try again", RetryAfter: retryAfter, Err: err,
 		}
 	}
 	return unusable(err)
+}
+
+// tooMuch is the Problem of a body with more than a number of bytes.
+func tooMuch(limit int64) error {
+	return &door.Problem{Status: http.StatusRequestEntityTooLarge, Reason: door.TooLarge, Details: fmt.Sprintf("the body has more than %d bytes", limit)}
 }
 
 // unusable is the Problem of an answer of a peer that cannot be had or used.

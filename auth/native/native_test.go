@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,11 +31,16 @@ const (
 	cidV1 = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 )
 
+// maxAdded bounds what may be added, in bytes.
+const maxAdded = 1000
+
 // memoryPins are requests in memory, newest first.
 type memoryPins struct {
 	all []pins.Request
 	n   int
 	err error
+	// most is how many OfCID tells at once. 0 means all.
+	most int
 }
 
 func (m *memoryPins) Create(_ context.Context, n pins.NewRequest) (pins.Request, error) {
@@ -48,6 +54,16 @@ func (m *memoryPins) Create(_ context.Context, n pins.NewRequest) (pins.Request,
 	}
 	m.all = append([]pins.Request{r}, m.all...)
 	return r, nil
+}
+
+func (m *memoryPins) CheckOptions(n pins.NewRequest) error {
+	if n.CID != "" || n.Tenant == "" || n.Owner == "" {
+		return errors.New("it is not what is known before the content is sent")
+	}
+	if n.ReplMax > 10 {
+		return &pins.InvalidError{Field: "replication", Problem: "is too large"}
+	}
+	return nil
 }
 
 func (m *memoryPins) List(_ context.Context, tenant string, q pins.Query) (page pins.Page, err error) {
@@ -64,6 +80,9 @@ func (m *memoryPins) OfCID(_ context.Context, tenant, cid string) (found []pins.
 		if r.Tenant == tenant && r.CID == cid {
 			found = append(found, r)
 		}
+	}
+	if m.most > 0 {
+		found = found[:min(len(found), m.most)]
 	}
 	return found, m.err
 }
@@ -149,22 +168,61 @@ func (everybody) Authenticate(r *http.Request) (principal.Principal, error) {
 
 func (everybody) Active(context.Context, string) (bool, error)     { return true, nil }
 func (everybody) QuotaUsed(context.Context, string) (int64, error) { return 0, nil }
-func (everybody) Append(context.Context, audit.Record) error       { return nil }
 
 type world struct {
 	*memoryPins
 	*fakePeer
 	handler http.Handler
+	records *records
+}
+
+// records are what is recorded.
+type records struct {
+	mu  sync.Mutex
+	all []audit.Record
+}
+
+func (r *records) Append(_ context.Context, one audit.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, one)
+	return nil
+}
+
+// take returns the records since the last time: kind, CID or id of what it is about, and the
+// verdict, status and id of what came of it.
+func (r *records) take() (said []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, one := range r.all {
+		text := string(one.Kind)
+		if e := one.Event; e != nil {
+			text += " " + strings.Join(strings.Fields(e.Action+" "+e.Resource.ID+" "+e.Resource.CID), " ")
+		}
+		if o := one.Result; o != nil {
+			text += strings.TrimSuffix(fmt.Sprintf(" %s %d %s", o.Verdict, o.Status, o.ResourceID), " ")
+		}
+		said = append(said, text)
+	}
+	r.all = nil
+	return said
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{memoryPins: &memoryPins{}, fakePeer: &fakePeer{answer: statuses}}
+	w := &world{memoryPins: &memoryPins{}, fakePeer: &fakePeer{answer: statuses}, records: new(records)}
+	w.serve(t, w.fakePeer)
+	return w
+}
+
+// serve makes the handler, with a peer.
+func (w *world) serve(t testing.TB, peer native.Peer) {
+	t.Helper()
 	policies, err := authz.New(authz.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	recorder, err := audit.NewRecorder(audit.RecorderOptions{Sinks: []audit.Sink{everybody{}}})
+	recorder, err := audit.NewRecorder(audit.RecorderOptions{Sinks: []audit.Sink{w.records}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,10 +230,9 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.handler, err = d.Handler(native.New(w.memoryPins, w.fakePeer)); err != nil {
+	if w.handler, err = d.Handler(native.New(native.Config{Pins: w.memoryPins, Peer: peer, MaxAddBytes: maxAdded})); err != nil {
 		t.Fatal(err)
 	}
-	return w
 }
 
 // ask sends a request of a role in a tenant. A connection that is cut is status 0.
@@ -344,6 +401,11 @@ func TestBadInput(t *testing.T) {
 		{"GET", "/pins?cids=x", `\"x\"`},
 		{"GET", "/pins?cids=" + strings.Repeat("x,", 1000) + "x", "1001"},
 		{"POST", "/add?nocopy=true", "nocopy"},
+		{"POST", "/add?nocopy=1", "nocopy"},
+		{"POST", "/add?nocopy=T", "nocopy"},
+		{"POST", "/add?nocopy=yes", "nocopy"},
+		{"POST", "/add?no-pin=t", "no-pin"},
+		{"POST", "/add?stream-channels=no", "stream-channels"},
 		{"POST", "/add?shard=true", "shard"},
 		{"POST", "/add?expire-at=2030-01-01T00:00:00Z", "expire-at"},
 	} {

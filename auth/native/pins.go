@@ -88,29 +88,42 @@ func (a *API) claim(c *door.Call, wanted pins.NewRequest) (made pins.Request, er
 }
 
 // unpin removes all requests of the tenant for a CID: the CID is not pinned for the tenant
-// after.
+// after. Each one is on record. None is removed if one of them may not be.
 func (a *API) unpin(w http.ResponseWriter, c *door.Call) error {
 	all, err := a.held(c)
 	if err != nil {
 		return err
 	}
-	steps := make([]door.Step, len(all))
-	for i, r := range all {
-		steps[i] = door.Step{Action: c.Route.Action, Resource: pinapi.Made(r)}
-	}
-	err = c.Do(http.StatusOK, steps, func(ctx context.Context) (string, error) {
-		for _, r := range all {
-			if err := a.pins.Remove(ctx, r.Tenant, r.ID); err != nil && !errors.Is(err, pins.ErrNotFound) {
-				return "", pinapi.Problem(err)
+	newest := all[0]
+	for len(all) > 0 { // there may be more than are told at once
+		steps := make([]door.Step, len(all))
+		for i, r := range all {
+			steps[i] = door.Step{Action: c.Route.Action, Resource: pinapi.Made(r)}
+		}
+		if err := c.May(steps); err != nil {
+			return err
+		}
+		for i := range all {
+			if err := a.remove(c, steps[i], all[i]); err != nil {
+				return err
 			}
+		}
+		if all, err = a.pins.OfCID(c.Request.Context(), newest.Tenant, newest.CID); err != nil {
+			return pinapi.Problem(err)
+		}
+	}
+	door.WriteJSON(w, http.StatusOK, contentType, toPin(newest))
+	return nil
+}
+
+// remove removes one request. It is no error that it has gone already.
+func (a *API) remove(c *door.Call, step door.Step, r pins.Request) error {
+	return c.Do(http.StatusOK, []door.Step{step}, func(ctx context.Context) (string, error) {
+		if err := a.pins.Remove(ctx, r.Tenant, r.ID); err != nil && !errors.Is(err, pins.ErrNotFound) {
+			return "", pinapi.Problem(err)
 		}
 		return "", nil
 	})
-	if err != nil {
-		return err
-	}
-	door.WriteJSON(w, http.StatusOK, contentType, toPin(all[0]))
-	return nil
 }
 
 // allocations lists the requests of the tenant, one object after another.

@@ -34,6 +34,16 @@ func (e *Unreachable) Timeout() bool {
 	return errors.As(e.Err, &t) && t.Timeout()
 }
 
+// BodyError is that the body of a request could not be read to its end: the client's fault,
+// or its connection's. A peer may have got the beginning of it.
+type BodyError struct{ Err error }
+
+// Error implements error.
+func (e *BodyError) Error() string { return "reading the body of the client: " + e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *BodyError) Unwrap() error { return e.Err }
+
 // Failed is that a peer says that it cannot do it (5xx). With upstream, 500 is also the
 // answer to much that is wrong with a request.
 type Failed struct {

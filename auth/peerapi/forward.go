@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -56,10 +57,10 @@ func (silentError) Timeout() bool { return true }
 // included: its status, and of its headers those that the client needs. It returns the
 // status.
 //
-// A status of 0 means that nothing was written to w: the error is *Unreachable, *Failed
-// if that was the answer of others before, or *Refused if the peer does not know the
-// gateway (401, 407) or answers with a redirection. With a status the error is *Broken,
-// or that of writing to w.
+// A status of 0 means that nothing was written to w: the error is *Unreachable, *BodyError,
+// *Failed if that was the answer of others before, or *Refused if the peer does not know
+// the gateway (401, 407) or answers with a redirection. With a status the error is *Broken,
+// *BodyError, or that of writing to w.
 //
 // A GET is sent to the next peer when one does not answer or fails, as other questions
 // are. Anything else is sent again only if the first peer was not connected to.
@@ -98,6 +99,9 @@ func (c *Client) forwardTo(ctx context.Context, w http.ResponseWriter, p *peer, 
 	}
 	response, err := p.client.Do(request)
 	if err != nil {
+		if failed := body.failed.Load(); failed != nil {
+			return true, 0, failed
+		}
 		if cause := context.Cause(ctx); errors.Is(cause, errSilent) {
 			err = cause
 		}
@@ -118,7 +122,11 @@ func (c *Client) forwardTo(ctx context.Context, w http.ResponseWriter, p *peer, 
 		return false, 0, err
 	}
 	c.note(p, nil)
-	return true, response.StatusCode, c.stream(ctx, w, p, response, watch)
+	err = c.stream(ctx, w, p, response, watch)
+	if failed := body.failed.Load(); err != nil && failed != nil {
+		err = failed // a peer may answer while it is still sent the body
+	}
+	return true, response.StatusCode, err
 }
 
 // outgoing makes the request to the peer.
@@ -235,11 +243,18 @@ type bodyReader struct {
 	in    io.Reader
 	watch *watch
 	used  bool
+	// failed is why it cannot be read on. The transport may still be reading when a peer has
+	// answered.
+	failed atomic.Pointer[BodyError]
 }
 
 func (b *bodyReader) Read(into []byte) (int, error) {
 	b.used = true
 	b.watch.stop()
 	defer b.watch.start()
-	return b.in.Read(into)
+	n, err := b.in.Read(into)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.failed.Store(&BodyError{err})
+	}
+	return n, err
 }

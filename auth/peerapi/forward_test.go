@@ -294,6 +294,58 @@ type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(b []byte) (int, error) { return f(b) }
 
+// What is wrong with the body of a client is not the peer's: the peer does not rest, and no
+// other is asked. It is so, too, when the peer has begun to answer.
+func TestForwardOfABodyThatCannotBeRead(t *testing.T) {
+	for name, begins := range map[string]bool{"before the answer": false, "in the answer": true} {
+		begun := make(chan struct{})
+		if !begins {
+			close(begun)
+		}
+		peer := fake(t, func(w http.ResponseWriter, r *http.Request) {
+			if begins {
+				must(t, http.NewResponseController(w).EnableFullDuplex())
+				fmt.Fprintln(w, "a line")
+				_ = http.NewResponseController(w).Flush()
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+		})
+		c := newClient(t, Config{URLs: []string{peer, fake(t, func(http.ResponseWriter, *http.Request) { t.Error("the second peer is asked") })}})
+		wrong := errors.New("invalid byte in chunk length")
+		reads := 0
+		body := readFunc(func(b []byte) (int, error) {
+			if reads++; reads > 1 {
+				<-begun
+				return 0, wrong
+			}
+			return copy(b, "xxxx"), nil
+		})
+		out := httptest.NewRecorder()
+		status, err := c.Forward(t.Context(), writeFunc{out, func() { close(begun) }}, Request{Method: "POST", Path: "/add", Body: body, Length: -1})
+		var failed *BodyError
+		var unreachable *Unreachable
+		if !errors.As(err, &failed) || !errors.Is(err, wrong) || errors.As(err, &unreachable) || (status != 0) != begins {
+			t.Errorf("%s: %d %v", name, status, err)
+		}
+		if c.order()[0].name != peer {
+			t.Errorf("%s: the peer rests", name)
+		}
+	}
+}
+
+// writeFunc calls a function at the first write.
+type writeFunc struct {
+	*httptest.ResponseRecorder
+	first func()
+}
+
+func (w writeFunc) Write(text []byte) (int, error) {
+	if w.Body.Len() == 0 {
+		w.first()
+	}
+	return w.ResponseRecorder.Write(text)
+}
+
 // A client who leaves ends the request to the peer, and says nothing of it.
 func TestForwardOfAClientWhoLeaves(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

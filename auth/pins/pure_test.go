@@ -48,6 +48,10 @@ func TestBounds(t *testing.T) {
 		tt.change(&n)
 		_, err := n.checked(MaxRepl)
 		checkField(t, err, tt.field)
+		n.CID = "" // it is not known yet
+		if tt.field != "cid" {
+			checkField(t, n.checkOptions(MaxRepl), tt.field)
+		}
 	}
 	for _, tt := range []struct {
 		field string

@@ -111,6 +111,11 @@ func (s *Service) Create(ctx context.Context, n NewRequest) (Request, error) {
 	return s.create(ctx, n)
 }
 
+// CheckOptions returns nil if Create will find nothing wrong with n but its CID, which need
+// not be known yet. Whether there is room for it in the quota is not looked at. Errors:
+// *InvalidError.
+func (s *Service) CheckOptions(n NewRequest) error { return n.checkOptions(s.maxRepl) }
+
 // create makes a request that has its place in the quota.
 func (s *Service) create(ctx context.Context, n NewRequest) (Request, error) {
 	begun := time.Now()

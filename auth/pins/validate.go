@@ -41,33 +41,38 @@ func (n NewRequest) checked(maxRepl int) (NewRequest, error) {
 	if n.CID, err = canonicalCID(n.CID); err != nil {
 		return n, err
 	}
+	return n, n.checkOptions(maxRepl)
+}
+
+// checkOptions returns what is wrong with all but the CID.
+func (n NewRequest) checkOptions(maxRepl int) error {
 	if err := checkText("name", n.Name); err != nil {
-		return n, err
+		return err
 	}
 	if utf8.RuneCountInString(n.Name) > MaxName {
-		return n, invalid("name", "has more than %d characters", MaxName)
+		return invalid("name", "has more than %d characters", MaxName)
 	}
 	if err := checkMeta(n.Meta); err != nil {
-		return n, err
+		return err
 	}
 	if len(n.Origins) > MaxOrigins {
-		return n, invalid("origins", "are more than %d", MaxOrigins)
+		return invalid("origins", "are more than %d", MaxOrigins)
 	}
 	for _, o := range n.Origins {
 		if len(o) > MaxOrigin {
-			return n, invalid("origins", "has one of more than %d bytes", MaxOrigin)
+			return invalid("origins", "has one of more than %d bytes", MaxOrigin)
 		}
 		if _, err := multiaddr.NewMultiaddr(o); err != nil {
-			return n, invalid("origins", "has %.100q, which is not a multiaddress", o)
+			return invalid("origins", "has %.100q, which is not a multiaddress", o)
 		}
 	}
 	if n.Region != strings.TrimSpace(n.Region) || len(n.Region) > MaxRegion {
-		return n, invalid("region", "has more than %d bytes, or spaces around it", MaxRegion)
+		return invalid("region", "has more than %d bytes, or spaces around it", MaxRegion)
 	}
 	if err := checkText("region", n.Region); err != nil {
-		return n, err
+		return err
 	}
-	return n, n.checkRest(maxRepl)
+	return n.checkRest(maxRepl)
 }
 
 // checkRest looks at what clients of the Pinning Services API do not say.

@@ -130,9 +130,15 @@ func parseQuery(text string) (pins.Query, error) {
 // setFilter sets what one parameter says. Some clients write the values of a list one by
 // one, others with commas.
 func setFilter(q *pins.Query, name string, values []string) error {
-	list := strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' })
-	if name != "cid" && name != "status" && len(values) > 1 {
+	list := values
+	if name == "cid" || name == "status" {
+		list = strings.Split(strings.Join(values, ","), ",")
+	} else if len(values) > 1 {
 		return door.Invalid("the query has %s more than once", name)
+	}
+	// It must not be left out: it is a filter.
+	if slices.Contains(list, "") {
+		return door.Invalid("the filter %.50q has an empty value: give it one, or leave it out", name)
 	}
 	value := values[0]
 	switch name {

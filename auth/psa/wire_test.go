@@ -6,6 +6,7 @@ import (
 	"github.com/ipfs/go-cid"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pinapi"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 )
 
 func FuzzDecodePin(f *testing.F) {
@@ -29,6 +30,20 @@ func FuzzDecodePin(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestEmptyFilter: a filter without a value is an error, and does not list everything.
+func TestEmptyFilter(t *testing.T) {
+	for _, text := range []string{"cid=", "cid", "cid=,", "cid=a,", "cid=a&cid=", "status=", "status=,", "status=pinned,,failed", "name=", "match=", "before=", "limit=", "meta="} {
+		if q, err := parseQuery(text); err == nil {
+			t.Errorf("%q is read as %+v", text, q)
+		}
+	}
+	for _, text := range []string{"", "name=,", "name=a,,b", "cid=a,b"} {
+		if q, err := parseQuery(text); err != nil || len(q.Statuses) != 1 || q.Statuses[0] != pins.Pinned {
+			t.Errorf("%q is read as %+v: %v", text, q, err)
+		}
+	}
 }
 
 func FuzzParseQuery(f *testing.F) {
