@@ -113,8 +113,19 @@ type Pins struct {
 	// ReplMax is how many peers have a pin at most.
 	ReplMax int `json:"repl_max"`
 	// MaxRepl is how many peers a client may ask for, beside all: not more than the cluster
-	// has. 0 means 1000.
+	// has. 0 means 3, or Pins.ReplMax if that is more.
 	MaxRepl int `json:"max_repl"`
+}
+
+// mostCopies is how many peers a client may ask for by default.
+const mostCopies = 3
+
+// Most is how many peers a client may ask for.
+func (p Pins) Most() int {
+	if p.MaxRepl > 0 {
+		return p.MaxRepl
+	}
+	return max(p.ReplMax, mostCopies)
 }
 
 // Issuer is somebody whose tokens are taken.

@@ -194,7 +194,7 @@ func (c Config) checkPins(p *Problems) {
 		p.add("pins.repl_min", "%d and pins.repl_max %d do not go together: use 1 or more with repl_min not above repl_max, or -1 for both, or 0 for both", low, high)
 	}
 	if c.Pins.MaxRepl < 0 || c.Pins.MaxRepl > 0 && c.Pins.ReplMax > c.Pins.MaxRepl {
-		p.add("pins.max_repl", "%d is negative or below pins.repl_max: use 0 for no limit, or more", c.Pins.MaxRepl)
+		p.add("pins.max_repl", "%d is negative or below pins.repl_max: use 0 for the default, or more", c.Pins.MaxRepl)
 	}
 }
 

@@ -62,8 +62,8 @@ func TestValidate(t *testing.T) {
 		`peers.urls[0] has a query or a fragment: remove it`:                                                                                    func(c *Config) { c.Peers.URLs[0] = "https://peer?a" },
 		`peers.urls[0] is not a URL: write it as in http://host:port`:                                                                           func(c *Config) { c.Peers.URLs[0] = "unix://" },
 		`peers.username has a colon, which basic authentication has no way to send: use another`:                                                func(c *Config) { c.Peers.Username = "a:b" },
-		`pins.max_repl 2 is negative or below pins.repl_max: use 0 for no limit, or more`:                                                       func(c *Config) { c.Pins.MaxRepl = 2 },
-		`pins.max_repl -1 is negative or below pins.repl_max: use 0 for no limit, or more`:                                                      func(c *Config) { c.Pins.MaxRepl = -1 },
+		`pins.max_repl 2 is negative or below pins.repl_max: use 0 for the default, or more`:                                                    func(c *Config) { c.Pins.MaxRepl = 2 },
+		`pins.max_repl -1 is negative or below pins.repl_max: use 0 for the default, or more`:                                                   func(c *Config) { c.Pins.MaxRepl = -1 },
 		`pins.repl_min 3 and pins.repl_max 2 do not go together: use 1 or more with repl_min not above repl_max, or -1 for both, or 0 for both`: func(c *Config) { c.Pins.ReplMin, c.Pins.ReplMax = 3, 2 },
 		`peers.ca_file is set, and http://peer is not https://: use https://, or remove it`:                                                     func(c *Config) { c.Peers.URLs[0] = "http://peer" },
 		`peers.password_file is empty but peers.username is set: set both, or none`:                                                             func(c *Config) { c.Peers.PasswordFile = "" },
@@ -163,6 +163,14 @@ func TestEncryption(t *testing.T) {
 		err := c.Validate()
 		if (err == nil) != tc.ok || err != nil && !strings.Contains(err.Error(), refused) {
 			t.Errorf("%+v: %v", tc, err)
+		}
+	}
+}
+
+func TestMostCopies(t *testing.T) {
+	for pins, want := range map[Pins]int{{}: 3, {ReplMin: -1, ReplMax: -1}: 3, {ReplMin: 2, ReplMax: 5}: 5, {MaxRepl: 9}: 9, {MaxRepl: 2}: 2} {
+		if got := pins.Most(); got != want {
+			t.Errorf("%+v: %d", pins, got)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 		return nil, err
 	}
 	g.closeLater(func(context.Context) error { peer.client.Close(); return nil })
-	requests := pins.New(pins.Config{DB: db, Quota: quotas(tenants), MaxRepl: conf.Pins.MaxRepl})
+	requests := pins.New(pins.Config{DB: db, Quota: quotas(tenants), MaxRepl: conf.Pins.Most()})
 	g.closeLater(requests.Close)
 	recorder, err := g.openAudit(ctx, db)
 	if err != nil {

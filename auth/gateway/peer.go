@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -26,8 +27,6 @@ const (
 type peer struct {
 	client *peerapi.Client
 	name   string
-	// replMin and replMax are those of a pin that asks for none: 0 for the cluster's default.
-	replMin, replMax int
 	// asked is told of each request for what pins need, and what came of it.
 	asked func(operation string, err error)
 	known atomic.Pointer[[]string]
@@ -40,18 +39,18 @@ func newPeer(conf config.Config, asked func(string, error)) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &peer{client: client, name: conf.Name, replMin: conf.Pins.ReplMin, replMax: conf.Pins.ReplMax, asked: asked}, nil
+	return &peer{client: client, name: conf.Name, asked: asked}, nil
 }
 
 // Pin implements pins.Peer.
 func (p *peer) Pin(ctx context.Context, pin pins.PeerPin) (err error) {
 	defer func() { p.asked("pin", err) }()
-	if pin.ReplMin == 0 {
-		pin.ReplMin, pin.ReplMax = p.replMin, p.replMax
-	}
 	_, err = p.client.Pin(ctx, pin.CID, peerapi.Options{
 		ReplMin: pin.ReplMin, ReplMax: pin.ReplMax, Origins: pin.Origins, Metadata: map[string]string{mark: p.name},
 	})
+	if errors.Is(err, peerapi.ErrReplication) {
+		return fmt.Errorf("%w: %w", pins.ErrRefused, err)
+	}
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
@@ -18,6 +19,8 @@ const (
 	recountEvery = 10 * time.Minute
 	// recountMost bounds one count: the lease of who counts ends then.
 	recountMost = 2 * time.Hour
+	// recountsAtOnce is how many tenants are counted at a time: a count mostly waits.
+	recountsAtOnce = 32
 )
 
 // recount counts what the tenants hold that have a limit, each once a day by one gateway, until
@@ -25,6 +28,8 @@ const (
 func recount(ctx context.Context, db *scylla.DB, tenants *accounts.Service, requests *pins.Service) {
 	holder := scylla.Process() + " " + uuid.NewString()
 	for {
+		var counting errgroup.Group
+		counting.SetLimit(recountsAtOnce)
 		after := ""
 		for ctx.Err() == nil {
 			page, err := tenants.ListTenants(ctx, after, 0)
@@ -36,14 +41,18 @@ func recount(ctx context.Context, db *scylla.DB, tenants *accounts.Service, requ
 				if t.MaxPins == 0 && t.MaxBytes == 0 {
 					continue
 				}
-				if err := recountOne(ctx, db, holder, t.ID, requests); err != nil && ctx.Err() == nil {
-					logger.Warnf("what the tenant %s holds was not counted, its limit goes by an older count: %s", t.ID, err)
-				}
+				counting.Go(func() error {
+					if err := recountOne(ctx, db, holder, t.ID, requests); err != nil && ctx.Err() == nil {
+						logger.Warnf("what the tenant %s holds was not counted, its limit goes by an older count: %s", t.ID, err)
+					}
+					return nil
+				})
 			}
 			if after = page.Next; after == "" {
 				break
 			}
 		}
+		_ = counting.Wait() // no function fails
 		select {
 		case <-ctx.Done():
 			return

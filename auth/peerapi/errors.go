@@ -54,6 +54,18 @@ type Failed struct {
 	RetryAfter time.Duration
 }
 
+// ErrReplication is what the error of Pin is too if the peer understood the request and does
+// not make such a pin: with smaller replication factors it may.
+var ErrReplication = errors.New("a peer does not make a pin with such replication factors")
+
+// tooFew is what upstream says, with 500, of a pin for more peers than there are.
+const tooFew = "not enough peers to allocate"
+
+// Is tells that it is ErrReplication.
+func (e *Failed) Is(target error) bool {
+	return target == ErrReplication && e.Status == http.StatusInternalServerError && strings.Contains(e.Message, tooFew)
+}
+
 // Error implements error.
 func (e *Failed) Error() string {
 	return fmt.Sprintf("peer %s cannot do it: %d: %s", e.Peer, e.Status, e.Message)
@@ -65,6 +77,11 @@ type Refused struct {
 	Peer    string
 	Status  int
 	Message string
+}
+
+// Is tells that it is ErrReplication, which is any refusal that is not about the gateway.
+func (e *Refused) Is(target error) bool {
+	return target == ErrReplication && (e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity)
 }
 
 // Error implements error.

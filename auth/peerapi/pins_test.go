@@ -102,7 +102,7 @@ func TestErrorsOfPeers(t *testing.T) {
 	c := newClient(t, Config{URLs: []string{url}, User: "gateway", PasswordFile: file(t, "right")})
 	_, err := c.Pin(t.Context(), text("a"), Options{})
 	var failed *Failed
-	if !errors.As(err, &failed) || failed.Status != 500 || failed.Message != "not enough peers to allocate" || failed.Peer != url {
+	if !errors.As(err, &failed) || failed.Status != 500 || failed.Message != "not enough peers to allocate" || failed.Peer != url || !errors.Is(err, ErrReplication) {
 		t.Error(err)
 	}
 	for _, call := range []error{
@@ -119,7 +119,7 @@ func TestErrorsOfPeers(t *testing.T) {
 			config.User, config.PasswordFile = "gateway", file(t, password)
 		}
 		err = newClient(t, config).Unpin(t.Context(), text("a"))
-		if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || strings.Contains(err.Error(), "wrong") {
+		if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || errors.Is(err, ErrReplication) || strings.Contains(err.Error(), "wrong") {
 			t.Error(err)
 		}
 	}

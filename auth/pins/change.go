@@ -32,9 +32,11 @@ type observation struct {
 	// begun is before the peer was asked, and before rows are read.
 	begun     time.Time
 	status    Status
-	info      map[string]string
+	info      map[string]string // of any request, see infoFor
 	delegates []string
 	size      int64
+	// replMin and replMax are those of the pin, 0 if they are not known.
+	replMin, replMax int
 }
 
 func observed(begun time.Time, st PeerStatus) observation {
@@ -54,7 +56,32 @@ func observed(begun time.Time, st PeerStatus) observation {
 	}
 	slices.Sort(o.delegates)
 	o.delegates = slices.Compact(o.delegates)
+	if st.Present {
+		o.replMin, o.replMax = st.ReplMin, st.ReplMax
+	}
 	return o
+}
+
+// infoFor is the info of a request. One for more copies than the pin is to have is told so.
+func (o *observation) infoFor(r *row) map[string]string {
+	if o.replMin == 0 || o.replMax == 0 || !more(r.ReplMin, o.replMin) && !more(r.ReplMax, o.replMax) {
+		return o.info
+	}
+	info := maps.Clone(o.info)
+	info["replication"] = fmt.Sprintf("asked for %s, and the cluster makes %s", copies(r.ReplMin, r.ReplMax), copies(o.replMin, o.replMax))
+	return info
+}
+
+// copies says replication factors.
+func copies(replMin, replMax int) string {
+	switch replMin {
+	case -1:
+		return "a copy on every peer"
+	case replMax:
+		return fmt.Sprintf("copies on %d peers", replMax)
+	default:
+		return fmt.Sprintf("copies on %d to %d peers", replMin, replMax)
+	}
 }
 
 // shortened is the beginning of a text that may be long.
@@ -83,7 +110,11 @@ func (s *Service) tell(ctx context.Context, tenant string, k key, o observation)
 	if err != nil {
 		return false, err
 	}
-	if !found || o.same(&r) {
+	if !found {
+		return true, nil
+	}
+	o.info = o.infoFor(&r)
+	if o.same(&r) {
 		return true, nil
 	}
 	stamp := stampOf(o.begun, o.status)

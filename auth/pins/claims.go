@@ -1,6 +1,7 @@
 package pins
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -20,7 +21,8 @@ type claimant struct {
 // claims are all there are on one CID.
 type claims struct {
 	of []claimant
-	// replMin, replMax and origins are what they ask for together.
+	// replMin, replMax and origins are what they ask for together. Both factors are 0 if nobody
+	// asks for any and the default is not known.
 	replMin, replMax int
 	origins          []string
 	// status is what all of them have been told, at least. Empty if that is not known.
@@ -44,11 +46,9 @@ func (s *Service) claims(ctx context.Context, cid string, conf *WorkerConfig) (c
 		if c.tenant == "" {
 			continue
 		}
-		if all.of = append(all.of, c); len(all.of) == 1 {
-			all.replMin, all.replMax = rfMin, rfMax
-		}
-		all.replMin = larger(all.replMin, rfMin, conf.DefaultMin)
-		all.replMax = larger(all.replMax, rfMax, conf.DefaultMax)
+		all.of = append(all.of, c)
+		all.replMin = larger(all.replMin, cmp.Or(rfMin, conf.DefaultMin))
+		all.replMax = larger(all.replMax, cmp.Or(rfMax, conf.DefaultMax))
 		for _, o := range origins {
 			if len(all.origins) < MaxOrigins && !slices.Contains(all.origins, o) {
 				all.origins = append(all.origins, o)
@@ -61,22 +61,17 @@ func (s *Service) claims(ctx context.Context, cid string, conf *WorkerConfig) (c
 	return all, nil
 }
 
-// larger returns the larger of two replication factors: -1 is the largest, and 0 counts as
-// byDefault, unless that is 0.
-func larger(a, b, byDefault int) int {
-	worth := func(n int) int {
-		switch n {
-		case -1:
-			return MaxRepl + 1
-		case 0:
-			return byDefault
-		}
-		return n
-	}
-	if worth(b) > worth(a) {
+// larger returns the larger of two replication factors: -1 is the largest, and 0 the smallest.
+func larger(a, b int) int {
+	if more(b, a) {
 		return b
 	}
 	return a
+}
+
+// more reports whether a replication factor is larger than another one.
+func more(a, b int) bool {
+	return a != b && b != -1 && (a == -1 || a > b)
 }
 
 // hasClaim reports whether the request claims the CID.

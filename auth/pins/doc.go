@@ -10,6 +10,8 @@
 //   - The cluster holds a CID as long as a request of any tenant wants it, and no longer, as
 //     soon as the peer does what it is asked and the last change was settled. What somebody
 //     else has pinned is neither replaced nor removed.
+//   - The largest replication that is asked for a CID counts. If the cluster refuses it, the
+//     pin is made with the default, and Info of the requests for more says so.
 //   - No tenant has more requests than its quota allows.
 //
 // # Rows and timestamps

@@ -9,6 +9,10 @@ import (
 // is another tenant's. Nobody can tell which.
 var ErrNotFound = errors.New("there is no such request")
 
+// ErrRefused is what Peer.Pin fails with if the cluster does not make a pin with such
+// replication factors, as when it has fewer peers.
+var ErrRefused = errors.New("the cluster does not make such a pin")
+
 // InvalidError is a mistake of the client. Neither field holds a secret; Problem may quote
 // what the client sent.
 type InvalidError struct {

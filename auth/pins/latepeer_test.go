@@ -3,6 +3,7 @@ package pins
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ type lateFakePeer struct {
 	// then not done, or done within delay after the answer.
 	fail, late int
 	delay      time.Duration
+	most       int            // peers, 0 for any number: a pin for more is refused
 	running    sync.WaitGroup // what is done late
 
 	mu       sync.Mutex
@@ -66,6 +68,9 @@ func (p *lateFakePeer) do(ctx context.Context, what func()) error {
 }
 
 func (p *lateFakePeer) Pin(ctx context.Context, pin PeerPin) error {
+	if p.most > 0 && pin.ReplMin > p.most {
+		return fmt.Errorf("%w: there are %d peers", ErrRefused, p.most)
+	}
 	return p.do(ctx, func() {
 		p.pinned[pin.CID]++
 		p.pins[pin.CID] = fakePin{PeerPin: pin, ours: true, status: Pinned, size: 10}

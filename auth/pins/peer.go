@@ -19,7 +19,8 @@ const (
 // that the outcome is not known.
 type Peer interface {
 	// Pin makes the cluster hold a CID with the gateway's mark (metadata gateway=<name>). It
-	// replaces the pin that is there.
+	// replaces the pin that is there. An error that is ErrRefused may go away with smaller
+	// replication factors.
 	Pin(ctx context.Context, pin PeerPin) error
 	// Unpin removes the pin of a CID if it has the gateway's mark. It is no error if there is
 	// none, or one without.

@@ -214,11 +214,9 @@ func TestPolls(t *testing.T) {
 
 // TestLargerReplication: of what is asked for the most counts.
 func TestLargerReplication(t *testing.T) {
-	for _, tt := range []struct{ a, b, byDefault, want int }{
-		{0, 0, 3, 0}, {0, 2, 3, 0}, {0, 4, 3, 4}, {2, 0, 3, 0}, {4, 0, 3, 4}, {0, 2, 0, 2}, {5, -1, 0, -1}, {-1, 5, 9, -1}, {0, -1, 3, -1},
-	} {
-		if got := larger(tt.a, tt.b, tt.byDefault); got != tt.want {
-			t.Errorf("%d and %d, by default %d: %d", tt.a, tt.b, tt.byDefault, got)
+	for _, tt := range []struct{ a, b, want int }{{0, 0, 0}, {0, 2, 2}, {2, 0, 2}, {2, 4, 4}, {4, 2, 4}, {5, -1, -1}, {-1, 5, -1}, {0, -1, -1}, {-1, -1, -1}} {
+		if got := larger(tt.a, tt.b); got != tt.want {
+			t.Errorf("%d and %d: %d", tt.a, tt.b, got)
 		}
 	}
 }

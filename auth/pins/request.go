@@ -35,7 +35,8 @@ type Request struct {
 	// have the same; those of two instances may.
 	Created time.Time
 	Status  Status
-	// Info is what there is to say on the status: errors of peers, by peer.
+	// Info is what there is to say on the status: errors of peers, by peer, and under
+	// "replication" that there are to be fewer copies than were asked for.
 	Info map[string]string
 	// Delegates are multiaddresses of the peers that hold the content or are to. Empty until
 	// they are known.

@@ -20,8 +20,7 @@ type Config struct {
 	// what it was told. Nil means that nobody has a limit.
 	Quota func(ctx context.Context, tenant string) (Quota, error)
 	// MaxRepl is the largest replication a request may ask for, beside -1; 0 means MaxRepl.
-	// More than the cluster has peers would keep a CID from being pinned at all, also for
-	// the other tenants that want it.
+	// More than the cluster has peers cannot be had: the pin then gets the default.
 	MaxRepl int
 }
 

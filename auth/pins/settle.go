@@ -1,7 +1,9 @@
 package pins
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,7 +45,7 @@ func (w *Worker) settle(ctx context.Context, cid string) (claims, observation, e
 		if !pin && !unpin && !fits && w.differs(&before, &st) {
 			pin, fits = true, true // once: what the cluster makes of it is its matter
 		}
-		asked, err := w.ask(ctx, cid, &before, pin, unpin)
+		asked, err := w.ask(ctx, &before, &st, pin, unpin)
 		if err != nil {
 			return claims{}, observation{}, err
 		}
@@ -77,28 +79,20 @@ func wants(c *claims, st *PeerStatus) (pin, unpin bool) {
 // differs reports whether the gateway's pin has another replication than is claimed.
 func (w *Worker) differs(c *claims, st *PeerStatus) bool {
 	return c.any() && st.Present && st.Ours &&
-		(changed(c.replMin, st.ReplMin, w.conf.DefaultMin) || changed(c.replMax, st.ReplMax, w.conf.DefaultMax))
+		(changed(c.replMin, cmp.Or(st.ReplMin, w.conf.DefaultMin)) || changed(c.replMax, cmp.Or(st.ReplMax, w.conf.DefaultMax)))
 }
 
 // changed reports whether a pin has another replication factor than it is to have. What the
 // cluster makes of 0 may not be known.
-func changed(want, is, byDefault int) bool {
-	if want == 0 {
-		want = byDefault
-	}
-	if is == 0 {
-		is = byDefault
-	}
-	return want != 0 && want != is
-}
+func changed(want, is int) bool { return want != 0 && want != is }
 
 // ask asks the peer for what is to be done, if anything is.
-func (w *Worker) ask(ctx context.Context, cid string, c *claims, pin, unpin bool) (asked bool, err error) {
+func (w *Worker) ask(ctx context.Context, c *claims, st *PeerStatus, pin, unpin bool) (asked bool, err error) {
 	switch {
 	case pin:
-		err = w.peer.Pin(ctx, PeerPin{CID: cid, ReplMin: c.replMin, ReplMax: c.replMax, Origins: c.origins})
+		err = w.pin(ctx, c, st)
 	case unpin:
-		err = w.peer.Unpin(ctx, cid)
+		err = w.peer.Unpin(ctx, st.CID)
 	default:
 		return false, nil
 	}
@@ -106,6 +100,23 @@ func (w *Worker) ask(ctx context.Context, cid string, c *claims, pin, unpin bool
 		return true, fmt.Errorf("asking the peer: %w", err)
 	}
 	return true, w.service.at("settle: asked")
+}
+
+// pin asks for a pin with what is claimed. If the cluster refuses that, the pin that is there
+// stays if it has at least the default replication, and else gets that: who asks for too
+// much keeps a CID from nobody. Requests for more are told, see observation.infoFor.
+func (w *Worker) pin(ctx context.Context, c *claims, st *PeerStatus) error {
+	pin := PeerPin{CID: st.CID, ReplMin: c.replMin, ReplMax: c.replMax, Origins: c.origins}
+	err := w.peer.Pin(ctx, pin)
+	if !errors.Is(err, ErrRefused) || pin.ReplMin == w.conf.DefaultMin && pin.ReplMax == w.conf.DefaultMax {
+		return err
+	}
+	logger.Debugf("%s gets fewer copies than asked for: %s", st.CID, err)
+	pin.ReplMin, pin.ReplMax = w.conf.DefaultMin, w.conf.DefaultMax
+	if st.Present && !more(pin.ReplMin, st.ReplMin) && !more(pin.ReplMax, st.ReplMax) {
+		return nil
+	}
+	return w.peer.Pin(ctx, pin)
 }
 
 // status is that of one CID.
