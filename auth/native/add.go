@@ -101,6 +101,7 @@ func (a *API) add(w http.ResponseWriter, c *door.Call) error {
 		return err
 	}
 	defer done()
+	c.Patient()
 	c.Request.Body = http.MaxBytesReader(w, c.Request.Body, a.maxAddBytes)
 	var added []json.RawMessage
 	err = c.Do(http.StatusOK, []door.Step{{Action: c.Route.Action, Resource: pinapi.Wanted(wanted)}}, func(context.Context) (string, error) {
