@@ -59,32 +59,33 @@ func TestSearch(t *testing.T) {
 	appendAll(t, f, Record{Kind: Outcome, ID: "killed", Result: &Result{Verdict: Success}}, Record{Kind: Done, ID: "late", Event: &alice, Result: &Result{Verdict: Success}})
 	closeFile(t, f)
 	other := openFile(t, FileOptions{Dir: dir, Writer: "gw-2", Now: clock.now})
-	appendAll(t, other, Record{Kind: Intent, ID: "last", Event: &bob})
+	appendAll(t, other, Record{Kind: Intent, ID: "slow", Event: &bob}, Record{Kind: Outcome, ID: "slow", Result: &Result{Verdict: Unknown, Status: 504}},
+		Record{Kind: Intent, ID: "last", Event: &bob})
 	closeFile(t, other)
 
 	for name, test := range map[string]struct {
 		query Query
 		want  string
 	}{
-		"all":       {Query{}, "done=success failed=failure turned=success denied=denied killed=unknown =failure late=success last=unknown"},
-		"newest":    {Query{Limit: 2}, "late=success last=unknown"},
-		"unknown":   {Query{Verdict: Unknown}, "killed=unknown last=unknown"},
-		"tenant":    {Query{Tenant: "t2"}, "failed=failure denied=denied last=unknown"},
+		"all":       {Query{}, "done=success failed=failure turned=success denied=denied killed=unknown =failure late=success slow=unknown last=unknown"},
+		"newest":    {Query{Limit: 2}, "slow=unknown last=unknown"},
+		"unknown":   {Query{Verdict: Unknown}, "killed=unknown slow=unknown last=unknown"},
+		"tenant":    {Query{Tenant: "t2"}, "failed=failure denied=denied slow=unknown last=unknown"},
 		"principal": {Query{Principal: "alice", Verdict: Success}, "done=success turned=success late=success"},
-		"action":    {Query{Action: "pins:create"}, "failed=failure denied=denied last=unknown"},
+		"action":    {Query{Action: "pins:create"}, "failed=failure denied=denied slow=unknown last=unknown"},
 		"id":        {Query{ID: "denied"}, "denied=denied"},
 		"cid":       {Query{Object: "bafk", To: middle}, "failed=failure denied=denied"},
 		"made":      {Query{Object: "r9"}, "done=success"},
 		"ip":        {Query{IP: "198.51.100.1", To: middle}, "failed=failure denied=denied"},
 		"network":   {Query{IP: "203.0.113.0/24"}, "=failure"},
-		"from":      {Query{From: middle}, "late=success last=unknown"},
+		"from":      {Query{From: middle}, "late=success slow=unknown last=unknown"},
 		"nothing":   {Query{From: middle.Add(time.Hour)}, ""},
 	} {
 		if got := ids(search1(t, dir, test.query)); got != test.want {
 			t.Errorf("%s: %s\nwant %s", name, got, test.want)
 		}
 	}
-	if len(search1(t, dir, Query{Limit: 3, From: middle})) != 2 {
+	if len(search1(t, dir, Query{Limit: 4, From: middle})) != 3 {
 		t.Error("a limit that is not reached")
 	}
 

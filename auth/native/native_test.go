@@ -474,6 +474,9 @@ func TestOperators(t *testing.T) {
 	if status, _ := w.ask(t, "operator@system", "POST", "/peers", `{"peer_id":"p"}`); status != 200 || w.body != `{"peer_id":"p"}` {
 		t.Errorf("%d, with the body %q", status, w.body)
 	}
+	if status, _ := w.ask(t, "operator@system", "POST", "/peers", strings.Repeat("x", 64<<10+1)); status != 413 {
+		t.Errorf("with a body that is too long: %d", status)
+	}
 	for _, m := range w.asked {
 		if m.Header.Get("Authorization") != "" {
 			t.Errorf("%s has the credential of who asked", m.Path)
