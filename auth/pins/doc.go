@@ -49,7 +49,8 @@
 // claim without a request goes, and with it what may yet be written of the request; so a
 // Create that took longer than 20 seconds does not say that it worked. A Remove that took as
 // long writes another todo row. What does not come to its end gets one in a later slot, with
-// pauses from 2 minutes to an hour, as long as a request is not pinned or failed.
+// pauses from 2 minutes to an hour, as long as a request is not pinned or failed, or the pin
+// is somebody else's. What is pinned or failed Verify looks at once a day.
 //
 // To settle a CID is to read its claims, see what the cluster has, ask for a pin or for its
 // removal, and to do so again until the two agree with nothing asked between. No lock is

@@ -3,6 +3,7 @@ package pins
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -129,8 +130,19 @@ func (w *Worker) poll(ctx context.Context) {
 	}
 }
 
-// look asks for the status of some CIDs and tells their claimants.
+// look asks for the status of some CIDs and tells their claimants. What fails is looked at
+// again.
 func (w *Worker) look(ctx context.Context, some []poll) {
+	if err := w.tryLook(ctx, some); err != nil {
+		logger.Debugf("the status of %d CIDs is not known: %s", len(some), err)
+		for _, one := range some {
+			w.again(one)
+		}
+	}
+}
+
+// tryLook does what look does, and fails if the peer does not tell.
+func (w *Worker) tryLook(ctx context.Context, some []poll) error {
 	ctx, cancel := context.WithTimeout(ctx, settleMost)
 	defer cancel()
 	begun := w.service.now()
@@ -139,12 +151,11 @@ func (w *Worker) look(ctx context.Context, some []poll) {
 		cids[i] = some[i].cid
 	}
 	all, err := w.peer.Status(ctx, cids)
-	if err != nil || len(all) != len(some) {
-		logger.Debugf("the status of %d CIDs is not known: %v", len(some), err)
-		for _, one := range some {
-			w.again(one)
-		}
-		return
+	if err != nil {
+		return fmt.Errorf("asking the peer for statuses: %w", err)
+	}
+	if len(all) != len(some) {
+		return fmt.Errorf("the peer told %d statuses of %d CIDs", len(all), len(some))
 	}
 	var g errgroup.Group
 	g.SetLimit(w.conf.Parallel)
@@ -160,7 +171,7 @@ func (w *Worker) look(ctx context.Context, some []poll) {
 			return nil
 		})
 	}
-	_ = g.Wait() // no function fails
+	return g.Wait() // no function fails
 }
 
 // again looks at it later.

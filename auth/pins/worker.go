@@ -32,6 +32,8 @@ type Worker struct {
 	conf    WorkerConfig
 	holder  string // of leases
 	polls   *polls
+	// verifying has whoever of Verify asks the peer.
+	verifying sync.Mutex
 }
 
 // WorkerConfig are the settings of a Worker. Zero means the default.
@@ -123,7 +125,7 @@ func (w *Worker) do(ctx context.Context, item work) error {
 }
 
 // settleAndTell settles a CID and tells claimants. It returns whether nothing is to come any
-// more.
+// more. Of somebody else's pin that is never so: whoever made it may remove it.
 func (w *Worker) settleAndTell(ctx context.Context, cid string, named []claimant) (final bool, err error) {
 	c, o, err := w.settle(ctx, cid)
 	if err != nil {
@@ -136,5 +138,5 @@ func (w *Worker) settleAndTell(ctx context.Context, cid string, named []claimant
 		return true, nil
 	}
 	told, err := w.tell(ctx, cid, &c, o, named)
-	return told && o.status.Final(), err
+	return told && o.status.Final() && o.ours, err
 }
