@@ -1,6 +1,7 @@
 package pins
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
@@ -37,6 +38,7 @@ type poll struct {
 	due   time.Time
 	tries int
 	named []claimant // that may not have been told what others were
+	size  int64      // of the content, that an event told; 0 if none did
 }
 
 // polls are the CIDs to look at. They are safe for concurrent use.
@@ -68,6 +70,7 @@ func (p *polls) add(one poll) {
 				known.named = append(known.named, c)
 			}
 		}
+		known.size = cmp.Or(one.size, known.size)
 		known.tries = min(known.tries, one.tries)
 		if !one.due.Before(known.due) {
 			return
@@ -196,8 +199,12 @@ func (w *Worker) lookAt(ctx context.Context, one poll, st PeerStatus, begun time
 		}
 		return w.service.queue.push(work{cid: one.cid, since: since}), nil
 	}
+	named := one.named
+	if st.Size == 0 && one.size > 0 {
+		st.Size, named = one.size, c.of
+	}
 	o := observed(begun, st)
-	told, err := w.tell(ctx, one.cid, &c, o, one.named)
+	told, err := w.tell(ctx, one.cid, &c, o, named)
 	if err != nil || !told {
 		return false, err
 	}

@@ -70,9 +70,13 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // Touch says that something may have become of a CID, such as by an event. It does not
 // wait. What it cannot remember, for want of room, the status of a request shows later.
-func (w *Worker) Touch(cid string) {
+func (w *Worker) Touch(cid string) { w.Sized(cid, 0) }
+
+// Sized says, beside what Touch does, how many bytes a CID has, 0 if that is not known. All
+// requests for it that are there then have that size.
+func (w *Worker) Sized(cid string, size int64) {
 	if canonical, err := canonicalCID(cid); err == nil {
-		w.polls.add(poll{cid: canonical, due: time.Now()})
+		w.polls.add(poll{cid: canonical, due: time.Now(), size: max(0, size)})
 	}
 }
 
@@ -136,6 +140,11 @@ func (w *Worker) settleAndTell(ctx context.Context, cid string, named []claimant
 			return true, w.service.forgetTold(ctx, cid, o.begun)
 		}
 		return true, nil
+	}
+	if o.size == 0 {
+		if o.size, err = w.service.sizeOf(ctx, &c, named); err != nil {
+			return false, err
+		}
 	}
 	told, err := w.tell(ctx, cid, &c, o, named)
 	return told && o.status.Final() && o.ours, err

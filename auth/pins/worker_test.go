@@ -308,3 +308,55 @@ func TestTouchRemovesNothing(t *testing.T) {
 		t.Errorf("to be looked at: %v", todo)
 	}
 }
+
+// TestSized: a size that an event tells is that of all requests for the CID, and of those that
+// are made later; it counts for the limit, once.
+func TestSized(t *testing.T) {
+	db, c, p := openDB(t), newClock(), newLateFakePeer()
+	s := newInstance(db, c, 0)
+	w := NewWorker(s, p, WorkerConfig{})
+	p.set(testCID(1), fakePin{ours: true, status: Pinned}) // of a peer that knows no sizes
+	size := func(r Request) int64 {
+		t.Helper()
+		got, err := s.Get(t.Context(), r.Tenant, r.ID)
+		if err != nil || got.Status != Pinned {
+			t.Errorf("%+v, %v", got, err)
+		}
+		return got.Size
+	}
+	var made []Request
+	request := func(tenant string) {
+		t.Helper()
+		made = append(made, create(t, s, newRequest(tenant, 1)))
+		c.add(time.Second)
+		if err := w.do(t.Context(), mustPop(t.Context(), s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	request("t1")
+	request("t2")
+	if a, b := size(made[0]), size(made[1]); a != 0 || b != 0 {
+		t.Errorf("sizes %d and %d before an event", a, b)
+	}
+	for range 3 { // one of each peer
+		c.add(time.Second)
+		w.Sized(testCID(1), 77)
+		w.Touch(testCID(1)) // forgets nothing
+		some, _ := w.polls.take(time.Now(), 10)
+		w.look(t.Context(), some)
+	}
+	request("t3")
+	for _, r := range made {
+		if got := size(r); got != 77 {
+			t.Errorf("the size of the request of %s is %d", r.Tenant, got)
+		}
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range made {
+		if used, err := s.Usage(t.Context(), r.Tenant); err != nil || used.Bytes != 77 {
+			t.Errorf("%s: %+v, %v", r.Tenant, used, err)
+		}
+	}
+}
