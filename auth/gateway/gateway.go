@@ -107,7 +107,8 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 		return nil, fmt.Errorf("making metrics: %w", err)
 	}
 	g.begin(access, recorder, policies, worker, peer)
-	g.running.Go(func() { recount(g.working, db, access.accounts, requests) })
+	counter := newRecounter(db, access.accounts, requests, worker)
+	g.running.Go(func() { counter.run(g.working) })
 	return g, nil
 }
 

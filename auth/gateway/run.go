@@ -168,7 +168,7 @@ func (g *Gateway) tail(ctx context.Context, worker *pins.Worker) error {
 		case e.Pin != nil:
 			worker.Touch(e.Pin.Cid)
 		case e.Status != nil:
-			worker.Touch(e.Status.Cid)
+			worker.Sized(e.Status.Cid, e.Status.Size)
 		}
 		return true
 	})

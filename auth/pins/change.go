@@ -37,6 +37,8 @@ type observation struct {
 	size      int64
 	// replMin and replMax are those of the pin, 0 if they are not known.
 	replMin, replMax int
+	// ours says that the pin has the gateway's mark.
+	ours bool
 }
 
 func observed(begun time.Time, st PeerStatus) observation {
@@ -57,7 +59,7 @@ func observed(begun time.Time, st PeerStatus) observation {
 	slices.Sort(o.delegates)
 	o.delegates = slices.Compact(o.delegates)
 	if st.Present {
-		o.replMin, o.replMax = st.ReplMin, st.ReplMax
+		o.replMin, o.replMax, o.ours = st.ReplMin, st.ReplMax, st.Ours
 	}
 	return o
 }

@@ -84,6 +84,17 @@ func (s *Service) hasClaim(ctx context.Context, cid string, c claimant) (bool, e
 	return found, nil
 }
 
+// sizeOf is the size that one of the other requests for a CID has, 0 if it has none.
+func (s *Service) sizeOf(ctx context.Context, c *claims, named []claimant) (int64, error) {
+	for _, other := range c.of {
+		if !slices.Contains(named, other) {
+			r, _, err := s.read(ctx, other.tenant, other.key)
+			return r.Size, err
+		}
+	}
+	return 0, nil
+}
+
 // mend ends what was begun with a request and left: a claim without a request goes, and so
 // does what may yet be written of the request, if it was being made; a request without a
 // claim gets one. It must not be called for what may still be under way, see actMost.

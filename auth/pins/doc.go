@@ -49,7 +49,8 @@
 // claim without a request goes, and with it what may yet be written of the request; so a
 // Create that took longer than 20 seconds does not say that it worked. A Remove that took as
 // long writes another todo row. What does not come to its end gets one in a later slot, with
-// pauses from 2 minutes to an hour, as long as a request is not pinned or failed.
+// pauses from 2 minutes to an hour, as long as a request is not pinned or failed, or the pin
+// is somebody else's. What is pinned or failed Verify looks at once a day.
 //
 // To settle a CID is to read its claims, see what the cluster has, ask for a pin or for its
 // removal, and to do so again until the two agree with nothing asked between. No lock is
@@ -73,7 +74,8 @@
 // counts only in the generation in which the removal began. A request whose creation ended
 // with an error keeps its place until then. Not covered: a Replace at the limit that is
 // killed between making and removing leaves both, one more than the limit allows. Bytes are those of contents whose size is known,
-// and told when something else is reserved: that limit is not exact.
+// by a Peer or by Worker.Sized, and told when something else is reserved: that limit is not
+// exact.
 //
 // # What it costs
 //
@@ -88,7 +90,8 @@
 //	         request, 16 at a time
 //	Remove   4: 1 read, todo row, a logged batch of 5 deletions, 1 deletion of the claim. With
 //	         a quota 1 read of usage and 1 to 2 conditional updates and a read more
-//	a status 3: 1 read, 1 insert, a logged batch of 4, for each request
+//	a status 3: 1 read, 1 insert, a logged batch of 4, for each request. 1 read more to settle
+//	         a CID with other claims, if the Peer does not know sizes
 //
 // Known limits: who lists what is queued reads over what was queued and is not any more, up
 // to the engine's grace for deletions (10 days); the same for one CID that is claimed and

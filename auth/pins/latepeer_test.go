@@ -116,3 +116,10 @@ func (p *lateFakePeer) set(cid string, pin fakePin) {
 	defer p.mu.Unlock()
 	p.pins[cid] = pin
 }
+
+// remove removes a pin as if somebody else had.
+func (p *lateFakePeer) remove(cid string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.pins, cid)
+}

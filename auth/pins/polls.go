@@ -1,8 +1,10 @@
 package pins
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +38,7 @@ type poll struct {
 	due   time.Time
 	tries int
 	named []claimant // that may not have been told what others were
+	size  int64      // of the content, that an event told; 0 if none did
 }
 
 // polls are the CIDs to look at. They are safe for concurrent use.
@@ -67,6 +70,7 @@ func (p *polls) add(one poll) {
 				known.named = append(known.named, c)
 			}
 		}
+		known.size = cmp.Or(one.size, known.size)
 		known.tries = min(known.tries, one.tries)
 		if !one.due.Before(known.due) {
 			return
@@ -129,8 +133,19 @@ func (w *Worker) poll(ctx context.Context) {
 	}
 }
 
-// look asks for the status of some CIDs and tells their claimants.
+// look asks for the status of some CIDs and tells their claimants. What fails is looked at
+// again.
 func (w *Worker) look(ctx context.Context, some []poll) {
+	if err := w.tryLook(ctx, some); err != nil {
+		logger.Debugf("the status of %d CIDs is not known: %s", len(some), err)
+		for _, one := range some {
+			w.again(one)
+		}
+	}
+}
+
+// tryLook does what look does, and fails if the peer does not tell.
+func (w *Worker) tryLook(ctx context.Context, some []poll) error {
 	ctx, cancel := context.WithTimeout(ctx, settleMost)
 	defer cancel()
 	begun := w.service.now()
@@ -139,12 +154,11 @@ func (w *Worker) look(ctx context.Context, some []poll) {
 		cids[i] = some[i].cid
 	}
 	all, err := w.peer.Status(ctx, cids)
-	if err != nil || len(all) != len(some) {
-		logger.Debugf("the status of %d CIDs is not known: %v", len(some), err)
-		for _, one := range some {
-			w.again(one)
-		}
-		return
+	if err != nil {
+		return fmt.Errorf("asking the peer for statuses: %w", err)
+	}
+	if len(all) != len(some) {
+		return fmt.Errorf("the peer told %d statuses of %d CIDs", len(all), len(some))
 	}
 	var g errgroup.Group
 	g.SetLimit(w.conf.Parallel)
@@ -160,7 +174,7 @@ func (w *Worker) look(ctx context.Context, some []poll) {
 			return nil
 		})
 	}
-	_ = g.Wait() // no function fails
+	return g.Wait() // no function fails
 }
 
 // again looks at it later.
@@ -185,8 +199,12 @@ func (w *Worker) lookAt(ctx context.Context, one poll, st PeerStatus, begun time
 		}
 		return w.service.queue.push(work{cid: one.cid, since: since}), nil
 	}
+	named := one.named
+	if st.Size == 0 && one.size > 0 {
+		st.Size, named = one.size, c.of
+	}
 	o := observed(begun, st)
-	told, err := w.tell(ctx, one.cid, &c, o, one.named)
+	told, err := w.tell(ctx, one.cid, &c, o, named)
 	if err != nil || !told {
 		return false, err
 	}

@@ -32,6 +32,8 @@ type Worker struct {
 	conf    WorkerConfig
 	holder  string // of leases
 	polls   *polls
+	// verifying has whoever of Verify asks the peer.
+	verifying sync.Mutex
 }
 
 // WorkerConfig are the settings of a Worker. Zero means the default.
@@ -68,9 +70,13 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // Touch says that something may have become of a CID, such as by an event. It does not
 // wait. What it cannot remember, for want of room, the status of a request shows later.
-func (w *Worker) Touch(cid string) {
+func (w *Worker) Touch(cid string) { w.Sized(cid, 0) }
+
+// Sized says, beside what Touch does, how many bytes a CID has, 0 if that is not known. All
+// requests for it that are there then have that size.
+func (w *Worker) Sized(cid string, size int64) {
 	if canonical, err := canonicalCID(cid); err == nil {
-		w.polls.add(poll{cid: canonical, due: time.Now()})
+		w.polls.add(poll{cid: canonical, due: time.Now(), size: max(0, size)})
 	}
 }
 
@@ -123,7 +129,7 @@ func (w *Worker) do(ctx context.Context, item work) error {
 }
 
 // settleAndTell settles a CID and tells claimants. It returns whether nothing is to come any
-// more.
+// more. Of somebody else's pin that is never so: whoever made it may remove it.
 func (w *Worker) settleAndTell(ctx context.Context, cid string, named []claimant) (final bool, err error) {
 	c, o, err := w.settle(ctx, cid)
 	if err != nil {
@@ -135,6 +141,11 @@ func (w *Worker) settleAndTell(ctx context.Context, cid string, named []claimant
 		}
 		return true, nil
 	}
+	if o.size == 0 {
+		if o.size, err = w.service.sizeOf(ctx, &c, named); err != nil {
+			return false, err
+		}
+	}
 	told, err := w.tell(ctx, cid, &c, o, named)
-	return told && o.status.Final(), err
+	return told && o.status.Final() && o.ours, err
 }

@@ -42,15 +42,88 @@ func TestForeignPin(t *testing.T) {
 	}
 	create(t, s, newRequest("t1", 1))
 	do()
-	p.mu.Lock()
-	delete(p.pins, testCID(1)) // by whoever made it
-	p.mu.Unlock()
+	p.remove(testCID(1)) // by whoever made it
 	w.Touch(testCID(1))
 	some, _ := w.polls.take(time.Now(), 10)
 	w.look(t.Context(), some)
 	do()
 	if pin, ok := p.has(testCID(1)); !ok || !pin.ours {
 		t.Errorf("a claimed CID is not pinned any more: %+v", pin)
+	}
+}
+
+// TestForeignPinGoes: somebody else's pin is looked at again while it is claimed, at the
+// latest an hour later, without events.
+func TestForeignPinGoes(t *testing.T) {
+	db, c, p := openDB(t), newClock(), newLateFakePeer()
+	ready(t, db, c)
+	s := newInstance(db, c, 0)
+	w := NewWorker(s, p, WorkerConfig{})
+	p.set(testCID(1), fakePin{status: Pinned})
+	create(t, s, newRequest("t1", 1))
+	for range 10 {
+		c.add(70 * time.Minute)
+		passAll(t, w)
+	}
+	p.remove(testCID(1))
+	c.add(70 * time.Minute)
+	passAll(t, w)
+	if pin, ok := p.has(testCID(1)); !ok || !pin.ours {
+		t.Errorf("a claimed CID is not pinned any more: %+v", pin)
+	}
+}
+
+// TestVerify: pins that somebody has removed are made again, and a request that has failed
+// says that it is pinned now.
+func TestVerify(t *testing.T) {
+	const cids = MaxStatus + 50
+	db, c, p := openDB(t), newClock(), newLateFakePeer()
+	s := newInstance(db, c, 0)
+	w := NewWorker(s, p, WorkerConfig{})
+	for n := range cids {
+		create(t, s, newRequest("t1", n))
+		c.add(time.Second)
+		if err := w.do(t.Context(), mustPop(t.Context(), s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed := create(t, s, newRequest("t1", cids))
+	c.add(time.Second)
+	p.set(testCID(cids), fakePin{ours: true, status: Failed})
+	if err := w.do(t.Context(), mustPop(t.Context(), s)); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Get(t.Context(), "t1", failed.ID); err != nil || r.Status != Failed {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	c.add(time.Second)
+	p.set(testCID(cids), fakePin{ours: true, status: Pinned})
+	for n := range 3 {
+		p.remove(testCID(n * 60))
+	}
+	asked := p.asked
+	if err := w.Verify(t.Context(), "t1"); err != nil {
+		t.Fatal(err)
+	}
+	if p.asked != asked+2 {
+		t.Errorf("asked %d times for %d CIDs", p.asked-asked, cids+1)
+	}
+	for s.queue.len() > 0 {
+		if err := w.do(t.Context(), mustPop(t.Context(), s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range cids {
+		if _, ok := p.has(testCID(n)); !ok {
+			t.Errorf("the CID %d is not pinned", n)
+		}
+	}
+	if r, err := s.Get(t.Context(), "t1", failed.ID); err != nil || r.Status != Pinned {
+		t.Errorf("%+v, %v", r, err)
+	}
+	broken := &countingPeer{lateFakePeer: p, asked: func() {}, err: errLost}
+	if err := NewWorker(s, broken, WorkerConfig{}).Verify(t.Context(), "t1"); !errors.Is(err, errLost) {
+		t.Errorf("a peer that does not answer: %v", err)
 	}
 }
 
@@ -233,5 +306,57 @@ func TestTouchRemovesNothing(t *testing.T) {
 	}
 	if todo := stored(t, db, "cid", "todo"); len(todo) != 0 {
 		t.Errorf("to be looked at: %v", todo)
+	}
+}
+
+// TestSized: a size that an event tells is that of all requests for the CID, and of those that
+// are made later; it counts for the limit, once.
+func TestSized(t *testing.T) {
+	db, c, p := openDB(t), newClock(), newLateFakePeer()
+	s := newInstance(db, c, 0)
+	w := NewWorker(s, p, WorkerConfig{})
+	p.set(testCID(1), fakePin{ours: true, status: Pinned}) // of a peer that knows no sizes
+	size := func(r Request) int64 {
+		t.Helper()
+		got, err := s.Get(t.Context(), r.Tenant, r.ID)
+		if err != nil || got.Status != Pinned {
+			t.Errorf("%+v, %v", got, err)
+		}
+		return got.Size
+	}
+	var made []Request
+	request := func(tenant string) {
+		t.Helper()
+		made = append(made, create(t, s, newRequest(tenant, 1)))
+		c.add(time.Second)
+		if err := w.do(t.Context(), mustPop(t.Context(), s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	request("t1")
+	request("t2")
+	if a, b := size(made[0]), size(made[1]); a != 0 || b != 0 {
+		t.Errorf("sizes %d and %d before an event", a, b)
+	}
+	for range 3 { // one of each peer
+		c.add(time.Second)
+		w.Sized(testCID(1), 77)
+		w.Touch(testCID(1)) // forgets nothing
+		some, _ := w.polls.take(time.Now(), 10)
+		w.look(t.Context(), some)
+	}
+	request("t3")
+	for _, r := range made {
+		if got := size(r); got != 77 {
+			t.Errorf("the size of the request of %s is %d", r.Tenant, got)
+		}
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range made {
+		if used, err := s.Usage(t.Context(), r.Tenant); err != nil || used.Bytes != 77 {
+			t.Errorf("%s: %+v, %v", r.Tenant, used, err)
+		}
 	}
 }

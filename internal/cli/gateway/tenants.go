@@ -21,7 +21,7 @@ func tenantFlags() []cli.Flag {
 	return []cli.Flag{
 		cli.StringFlag{Name: "name", Usage: "what people call it"},
 		cli.Int64Flag{Name: "max-pins", Usage: "how many pins it may have; 0 is any number"},
-		cli.Int64Flag{Name: "max-bytes", Usage: "how many bytes its pins may have; 0 is any number"},
+		cli.Int64Flag{Name: "max-bytes", Usage: "how many bytes its pins may have, of which those count whose size events told; 0 is any number"},
 		cli.IntFlag{Name: "requests-per-second", Usage: "how many requests it may make; 0 is as many as the configuration says"},
 	}
 }
