@@ -90,7 +90,7 @@ func TestAuditVerify(t *testing.T) {
 	folder := recorded(t)
 	got := mustRun(t, folder, "", "audit", "verify")
 	if !regexp.MustCompile(`(?m)^gw-1 +1 +1 to 7 +6 +1 +0 +complete$`).MatchString(got.stdout) ||
-		got.stderr != "without --checkpoints it is not noticed if the newest records, or all of a writer, were removed\n" {
+		got.stderr != "without --copies or --checkpoints it is not noticed if the newest records, or all of a writer, were removed\n" {
 		t.Errorf("verify says\n%s%s", got.stdout, got.stderr)
 	}
 	copies := filepath.Join(folder, "checkpoints.jsonl")
@@ -125,7 +125,7 @@ func TestAuditVerify(t *testing.T) {
 		}
 	}
 	must(t, os.Remove(file))
-	if got := run(t, folder, "", "audit", "verify", "--checkpoints", copies); got.code != 1 || !strings.Contains(got.stdout, "gw-1: there are checkpoints of it, and no file") {
+	if got := run(t, folder, "", "audit", "verify", "--checkpoints", copies); got.code != 1 || !strings.Contains(got.stdout, "gw-1: there are checkpoints of it, and no records") {
 		t.Errorf("without a file: %+v", got)
 	}
 	checkRefused(t, folder, []refusal{{args: []string{"audit", "verify", "--checkpoints", "/dev/null"}, want: "verifying the audit records: there are none in DIR/audit"}})
@@ -144,13 +144,13 @@ func TestAuditRefusals(t *testing.T) {
 	writeFile(t, "not one\n", folder, "bad.jsonl")
 	writeFile(t, "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", folder, "bad.pem")
 	checkRefused(t, folder, []refusal{
-		{args: []string{"audit", "verify", "--folder", "DIR/none"}, want: "verifying the audit records: reading the audit records: open DIR/none: no such file or directory"},
+		{args: []string{"audit", "verify", "--folder", "DIR/none"}, want: "reading the audit records: open DIR/none: no such file or directory"},
 		{args: []string{"audit", "verify", "--key", "DIR/none"}, want: "reading a key: open DIR/none: no such file or directory"},
 		{args: []string{"audit", "verify", "--key", "DIR/pepper-1"}, want: "reading a key: DIR/pepper-1 is not a key of Ed25519 in PEM format"},
 		{args: []string{"audit", "verify", "--key", "DIR/bad.pem"}, want: "reading a key: DIR/bad.pem is not a key of Ed25519 in PEM format"},
 		{args: []string{"audit", "verify", "--checkpoints", "DIR/bad.jsonl"}, want: "reading --checkpoints: line 1 of DIR/bad.jsonl is not a checkpoint"},
 		{args: []string{"audit", "verify", "--checkpoints", "DIR/none"}, want: "reading --checkpoints: open DIR/none: no such file or directory"},
-		{args: []string{"audit", "search", "--folder", "DIR/none"}, want: "searching the audit records: reading the audit records: open DIR/none: no such file or directory"},
+		{args: []string{"audit", "search", "--folder", "DIR/none"}, want: "reading the audit records: open DIR/none: no such file or directory"},
 		{args: []string{"audit", "search", "--since", "yesterday"}, want: `reading --since: "yesterday" is neither an age, such as 90m, nor a time, such as 2026-01-31T12:00:00Z`},
 		{args: []string{"audit", "search", "--until", "-1h"}, want: `reading --until: "-1h" is neither an age, such as 90m, nor a time, such as 2026-01-31T12:00:00Z`},
 		{args: []string{"audit", "search", "--verdict", "guilty"}, want: `reading --verdict: "guilty" is none: use success, failure, denied or unknown`},
@@ -158,12 +158,12 @@ func TestAuditRefusals(t *testing.T) {
 		{args: []string{"audit", "export", "--format", "xml"}, want: `reading --format: "xml" is none: use json or ocsf`},
 	})
 	checkRefused(t, t.TempDir(), []refusal{
-		{args: []string{"audit", "verify"}, want: `there is no configuration DIR/pin-gateway.json: "pin-gateway init" writes one, --config names another; or use --folder`},
+		{args: []string{"audit", "verify"}, want: `there is no configuration DIR/pin-gateway.json: "pin-gateway init" writes one, --config names another; or use --key`},
 		{args: []string{"audit", "verify", "--folder", "DIR"}, want: `there is no configuration DIR/pin-gateway.json: "pin-gateway init" writes one, --config names another; or use --key`},
 	})
 	t.Setenv("PIN_GATEWAY_AUDIT_FOLDER", "")
 	t.Setenv("PIN_GATEWAY_AUDIT_TABLE", "true")
-	checkRefused(t, folder, []refusal{{args: []string{"audit", "search"}, want: "DIR/pin-gateway.json has no audit.folder: use --folder"}})
+	checkRefused(t, folder, []refusal{{args: []string{"audit", "search"}, want: "DIR/pin-gateway.json has no audit.folder: use --folder, or --table"}})
 }
 
 func TestAuditSearch(t *testing.T) {

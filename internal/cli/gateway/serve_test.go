@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 )
 
 // patience is how long a test waits for what takes moments.
@@ -226,6 +228,10 @@ func (o *output) String() string {
 // TestServe runs the command as a process: it serves what init has written, and a signal
 // ends it with exit code 0.
 func TestServe(t *testing.T) {
+	server := cqltest.Start(t)
+	t.Setenv("PIN_GATEWAY_DATABASE_HOSTS", strings.Join(server.Hosts(), ","))
+	t.Setenv("PIN_GATEWAY_DATABASE_PORT", strconv.Itoa(server.Port()))
+	t.Setenv("PIN_GATEWAY_DATABASE_KEYSPACE", server.Emptied(t))
 	folder := initialized(t)
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		process := exec.Command(os.Args[0], "--config", filepath.Join(folder, config.FileName), "serve")
