@@ -100,7 +100,7 @@ func openDoors(ctx context.Context, srv *server) (*doors, error) {
 	conf.APIKeys.Peppers = []config.Pepper{{Version: 1, File: "pepper-1"}}
 	conf.Audit = config.Audit{Folder: "audit", KeyFile: "audit.pem", Writer: "bench"}
 	every := config.Rate{PerSecond: 1e6, Burst: 1e6} // counted, and nobody is held up
-	conf.Limits = config.Limits{Principal: every, Tenant: every, Failures: every}
+	conf.Limits.Principal, conf.Limits.Tenant, conf.Limits.Failures = every, every, every
 	if err := conf.Validate(); err != nil {
 		return d, fmt.Errorf("the configuration of the gateway: %w", err)
 	}
