@@ -48,7 +48,7 @@
 //	auth/config      what the gateway is told: one file, variables, files of secrets
 //	auth/forwarded   where a request comes from that proxies have passed on
 //	auth/peerapi     what the gateway asks the peers, through their REST API
-//	auth/limits      how often one may ask, and whose turn it is
+//	auth/limits      how often one may ask
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	cmd              main packages, one per binary

@@ -1,14 +1,12 @@
 // Package limits keeps one client of the gateway from using up what is for all: Rates
-// bounds how often something may be done, and a Queue shares work between tenants.
+// bounds how often something may be done.
 //
 // What is promised of Rates: whoever uses one key does no more than Burst at once and
 // PerSecond on average, however many other keys are used meanwhile. A bucket is
 // forgotten only when it is full again, that is, when it is the same as a new one.
-// What is promised of a Queue: of n tenants with items that wait, each gets every n-th
-// pop, however many items the others have.
 //
-// What an attacker cannot do: make either grow beyond its bounds, by as many keys, items
-// or tenants as they like; get a new bucket by having their own pushed out; or take the
+// What an attacker cannot do: make it grow beyond its bounds, by as many keys as they
+// like; get a new bucket by having their own pushed out; or take the
 // bucket of a client who is active. Keys that find no room share a fixed number of
 // buckets, which nobody chooses. So whoever comes with more than Size keys before their
 // buckets are full again, which takes Burst/PerSecond, takes from other new keys what
