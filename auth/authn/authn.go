@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/apikey"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/forwarded"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/jwt"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/principal"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/session"
@@ -82,7 +83,7 @@ func New(config Config) (*Authenticator, error) {
 		return nil, errors.New("a cookie needs sessions, and a name that begins with __Host-")
 	}
 	if config.Address == nil {
-		config.Address = remoteAddress
+		config.Address = forwarded.Proxies(nil).Address
 	}
 	return &Authenticator{config: config, origin: http.NewCrossOriginProtection()}, nil
 }
@@ -179,14 +180,4 @@ func (a *Authenticator) verify(r *http.Request, found credential) (principal.Pri
 		}
 	}
 	return principal.Principal{}, err
-}
-
-// remoteAddress is that of the connection. The zero address, which is in no network, if
-// there is none.
-func remoteAddress(r *http.Request) netip.Addr {
-	address, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return address.Addr().Unmap()
 }

@@ -2,7 +2,6 @@ package door
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -236,10 +235,4 @@ func resourceOf(resource authz.Resource) audit.Resource {
 		return audit.Resource{Kind: "cluster"}
 	}
 	return audit.Resource{}
-}
-
-// IsMissing tells whether an error is the Problem of an object that is not there.
-func IsMissing(err error) bool {
-	var p *Problem
-	return errors.As(err, &p) && p.Status == http.StatusNotFound
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authn"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authz"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/forwarded"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/limits"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/principal"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/routes"
 )
@@ -95,7 +97,7 @@ func New(config Config) (*Door, error) {
 		return nil, errors.New("a door needs an authenticator, a decider, a recorder and tenants")
 	}
 	if config.Address == nil {
-		config.Address = remoteAddress
+		config.Address = forwarded.Proxies(nil).Address
 	}
 	if config.TLS == nil {
 		config.TLS = func(r *http.Request) bool { return r.TLS != nil }
@@ -271,31 +273,10 @@ func (d *Door) failed(c *Call, err error) error {
 	if d.config.Failures == nil {
 		return err
 	}
-	if wait, ok := d.config.Failures.Take(network(c.Address)); !ok {
+	if wait, ok := d.config.Failures.Take(limits.Network(c.Address)); !ok {
 		return tooOften(wait)
 	}
 	return err
-}
-
-// network is what failures are counted by: an attacker has many addresses in one.
-func network(ip netip.Addr) string {
-	bits := 64
-	if ip.Is4() {
-		bits = 24
-	}
-	prefix, err := ip.WithZone("").Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return prefix.String()
-}
-
-func remoteAddress(r *http.Request) netip.Addr {
-	address, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return address.Addr().Unmap()
 }
 
 // answer remembers whether an answer has begun.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authn"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/limits"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/principal"
 )
 
@@ -15,7 +16,7 @@ import (
 
 // Limit counts a request by the network that it comes from, whoever asks. It returns the
 // Problem of too many. Nil rates limit nothing.
-func (c *Call) Limit(rates Rates) error { return limit(rates, network(c.Address)) }
+func (c *Call) Limit(rates Rates) error { return limit(rates, limits.Network(c.Address)) }
 
 // Refused returns what the client is told of a proof that does not pass: an error of a room
 // for credentials, or an *authn.Error. Unless the proof could not be checked, it is on
