@@ -82,15 +82,25 @@ func (f *failures) count(a Attempt, now time.Time) bool {
 		f.single++
 		return false
 	}
-	g := group{network(a.IP), a.Method, a.Reason}
-	if f.groups[g] == nil && len(f.groups) >= f.options.Groups {
-		g = group{} // all that have no room
+	f.add(group{network(a.IP), a.Method, a.Reason}, 1, now)
+	return true
+}
+
+// add counts n attempts of a group, or with those of all groups that have no room.
+// It must be called with mu held.
+func (f *failures) add(g group, n int64, since time.Time) {
+	others := group{}
+	named := len(f.groups)
+	if f.groups[others] != nil {
+		named-- // or the order in which Flush puts groups back would decide who has room
+	}
+	if f.groups[g] == nil && named >= f.options.Groups {
+		g = others
 	}
 	if f.groups[g] == nil {
-		f.groups[g] = &counted{since: now}
+		f.groups[g] = &counted{since: since}
 	}
-	f.groups[g].count++
-	return true
+	f.groups[g].count += n
 }
 
 // network is what clients are counted by: an attacker has many addresses in one.
@@ -130,13 +140,7 @@ func (r *Recorder) Flush(ctx context.Context) error {
 func (f *failures) keep(g group, c *counted) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.groups[g] == nil && len(f.groups) >= f.options.Groups {
-		g = group{}
-	}
-	if f.groups[g] == nil {
-		f.groups[g] = &counted{since: c.since}
-	}
-	f.groups[g].count += c.count
+	f.add(g, c.count, c.since)
 }
 
 // Run records the counts at the end of each window, and when ctx ends. It calls failed,
