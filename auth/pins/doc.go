@@ -85,9 +85,10 @@
 //	         than 2 KiB 4 or 5 instead, since servers refuse large batches. One of 1,000, or
 //	         the first in 5 minutes, reads and conditionally updates usage; at a limit each
 //	Get      1 read
-//	List     1 read of slices, 1 of each slice that the page touches, by 500 rows; twice that
-//	         for each of two or three statuses. By CID: 1 read of each one's claims, 1 of each
-//	         request, 16 at a time
+//	List     1 read of slices for 100 of them, 1 of each slice that the page touches and of the
+//	         one after it, by 500 rows, and 10 rows of each full slice around these; twice
+//	         that for each of two or three statuses. By CID: 1 read of each one's claims, 1
+//	         of each request, 16 at a time
 //	Remove   4: 1 read, todo row, a logged batch of 5 deletions, 1 deletion of the claim. With
 //	         a quota 1 read of usage and 1 to 2 conditional updates and a read more
 //	a status 3: 1 read, 1 insert, a logged batch of 4, for each request. 1 read more to settle

@@ -182,8 +182,8 @@ func (s *Service) walk(ctx context.Context, tenant string, q *Query) (walker, er
 	case len(q.CIDs) > 0:
 		return newCIDWalk(ctx, s, tenant, q), nil
 	case n == 0 || n == len(statuses()):
-		return newMerge(ctx, s, tenant, q, nil)
+		return newMerge(ctx, s, tenant, q, nil), nil
 	default:
-		return newMerge(ctx, s, tenant, q, q.Statuses)
+		return newMerge(ctx, s, tenant, q, q.Statuses), nil
 	}
 }

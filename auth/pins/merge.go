@@ -1,70 +1,33 @@
 package pins
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
-	"slices"
-
-	"github.com/gocql/gocql"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-const (
-	// listPage is how many rows one answer of the database has, while a list is walked.
-	listPage = 500
-	// slicesPage is how many slices one answer has.
-	slicesPage = 5000
-)
+// listPage is how many rows one answer of the database has, while a list is walked.
+const listPage = 500
 
 // merge walks over the rows of a tenant: of the table pins, or of the lists by status. Slices
 // are opened when the walk comes to their end. A request that is in two lists, because its
 // status is just being changed, counts with the newer one.
 type merge struct {
-	ctx     context.Context
-	service *Service
-	tenant  string
-	span    span
-	status  []Status // nil for the table pins
-
-	slices []int64 // not opened yet, those that end last first
+	slices *sliceWalk
 	open   sources
 	last   *key
 }
 
-// slicesOf returns the slices of a tenant that may have rows of the span, those that end last
-// first.
-func (s *Service) slicesOf(ctx context.Context, tenant string, sp span) ([]int64, error) {
-	rows := s.db.Rows(ctx, gocql.Quorum, slicesPage, scylla.Bind(selectSlices, tenant,
-		(sp.after-lengthOf(0))*sliceRoom, sp.before*sliceRoom))
-	var out []int64
-	for slice := int64(0); rows.Next(&slice); {
-		if levelOf(slice) < levels && endOf(slice) > sp.after {
-			out = append(out, slice)
-		}
-	}
-	if err := rows.Close(); err != nil {
-		return nil, fmt.Errorf("reading the slices of a tenant: %w", err)
-	}
-	slices.SortFunc(out, func(a, b int64) int { return cmp.Compare(endOf(b), endOf(a)) })
-	return out, nil
-}
-
-func newMerge(ctx context.Context, s *Service, tenant string, q *Query, status []Status) (*merge, error) {
-	m := &merge{ctx: ctx, service: s, tenant: tenant, span: q.span(), status: status}
-	var err error
-	m.slices, err = s.slicesOf(ctx, tenant, m.span)
-	return m, err
+func newMerge(ctx context.Context, s *Service, tenant string, q *Query, status []Status) *merge {
+	return &merge{slices: newSliceWalk(ctx, s, tenant, q.span(), status)}
 }
 
 func (m *merge) next() (row, bool, error) {
 	for {
-		for len(m.slices) > 0 && (len(m.open) == 0 || endOf(m.slices[0]) > m.open[0].head.created) {
-			if err := m.openSlice(); err != nil {
-				return row{}, false, err
-			}
+		if err := m.openSlices(); err != nil {
+			return row{}, false, err
 		}
 		if len(m.open) == 0 {
 			return row{}, false, nil
@@ -76,6 +39,26 @@ func (m *merge) next() (row, bool, error) {
 		if m.last == nil || *m.last != r.key {
 			m.last = &r.key
 			return r, true, nil
+		}
+	}
+}
+
+// openSlices opens those that may have rows before the first head.
+func (m *merge) openSlices() error {
+	for {
+		end, ok, err := m.slices.end()
+		if err != nil {
+			return err
+		}
+		if !ok || len(m.open) > 0 && end <= m.open[0].head.created {
+			return nil
+		}
+		opened, err := m.slices.next()
+		for _, src := range opened {
+			heap.Push(&m.open, src)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
@@ -95,31 +78,8 @@ func (m *merge) advance() error {
 	return nil
 }
 
-// openSlice opens the slice that ends last.
-func (m *merge) openSlice() error {
-	slice := m.slices[0]
-	m.slices = m.slices[1:]
-	var statements []scylla.Statement
-	if m.status == nil {
-		statements = append(statements, scylla.Bind(selectPins, m.tenant, slice, m.span.after, m.span.before))
-	}
-	for _, status := range m.status {
-		statements = append(statements, scylla.Bind(selectByStatus, m.tenant, string(status), slice, m.span.after, m.span.before))
-	}
-	for _, statement := range statements {
-		src := &source{rows: m.service.db.Rows(m.ctx, gocql.Quorum, listPage, statement), tenant: m.tenant}
-		more, err := src.next()
-		if err != nil {
-			return err
-		}
-		if more {
-			heap.Push(&m.open, src)
-		}
-	}
-	return nil
-}
-
 func (m *merge) close() {
+	m.slices.close()
 	for _, src := range m.open {
 		_ = src.rows.Close() // what was not read does not matter
 	}

@@ -49,7 +49,7 @@ func (s *Service) Recount(ctx context.Context, tenant string) (Usage, error) {
 		return Usage{}, fmt.Errorf("waiting to count: %w", err)
 	}
 	var pins, bytes int64
-	slices, err := s.slicesOf(ctx, tenant, span{after: -1, before: maxCreated})
+	slices, err := s.slicesOf(ctx, tenant)
 	if err != nil {
 		return Usage{}, err
 	}
@@ -68,6 +68,21 @@ func (s *Service) Recount(ctx context.Context, tenant string) (Usage, error) {
 		return nil
 	})
 	return Usage{Pins: row.pins, Bytes: row.bytes, Counted: row.counted}, err
+}
+
+// slicesOf returns all slices of a tenant.
+func (s *Service) slicesOf(ctx context.Context, tenant string) ([]int64, error) {
+	var all []int64
+	rows := s.db.Rows(ctx, gocql.Quorum, countPage, scylla.Bind(selectSlices, tenant, int64(-1), int64(maxCreated*sliceRoom)))
+	for slice := int64(0); rows.Next(&slice); {
+		if levelOf(slice) < levels {
+			all = append(all, slice)
+		}
+	}
+	if err := rows.Close(); err != nil {
+		return nil, fmt.Errorf("reading the slices of a tenant: %w", err)
+	}
+	return all, nil
 }
 
 // count counts one slice, and deletes rows of by_status that a crash has left.

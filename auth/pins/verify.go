@@ -10,10 +10,7 @@ import "context"
 // the peer or the database does not answer. Calls of one worker take turns. To be called
 // daily.
 func (w *Worker) Verify(ctx context.Context, tenant string) error {
-	m, err := newMerge(ctx, w.service, tenant, &Query{}, nil)
-	if err != nil {
-		return err
-	}
+	m := newMerge(ctx, w.service, tenant, &Query{}, nil)
 	defer m.close()
 	known := make(map[string]bool, MaxStatus)
 	var some []poll

@@ -17,12 +17,15 @@ type Rows struct {
 	s       Statement
 	cons    gocql.Consistency
 	size    int
+	first   int  // of the first page, zero for size
 	scan    bool // of a piece of the ring
 	attempt time.Duration
 	whole   time.Duration
 
 	iter  *gocql.Iter // the page that is read, nil before the first and after the last
-	next  chan page   // the page after it, nil when there is none
+	read  int         // rows of it
+	state []byte      // where the page after it begins, empty when there is none
+	next  chan page   // that page, nil until it is asked for
 	begun bool
 	err   error
 }
@@ -55,6 +58,13 @@ func (db *DB) rows(ctx context.Context, cons gocql.Consistency, size int, s Stat
 	return &Rows{db: db, ctx: ctx, cancel: cancel, trail: t, s: s, cons: cons, size: size, attempt: attempt, whole: whole}
 }
 
+// StartWith makes the first page one of n rows, for a caller that may need no more of
+// them. It must be called before Next.
+func (r *Rows) StartWith(n int) *Rows {
+	r.first = n
+	return r
+}
+
 // Next copies the next row into dest, which has a pointer for each column. It
 // returns false at the end and after an error, which Close returns.
 func (r *Rows) Next(dest ...any) bool {
@@ -62,10 +72,13 @@ func (r *Rows) Next(dest ...any) bool {
 		switch {
 		case !r.begun:
 			r.begun = true
-			r.take(r.fetch(nil))
+			r.take(r.fetch(nil, r.firstSize()))
 		case r.iter == nil:
 			return false
 		case r.iter.Scan(dest...):
+			if r.read++; r.read == 2 {
+				r.ahead() // not before: a caller may stop at the first row
+			}
 			return true
 		default:
 			if err := r.iter.Close(); err != nil {
@@ -78,38 +91,51 @@ func (r *Rows) Next(dest ...any) bool {
 	return false
 }
 
+func (r *Rows) firstSize() int {
+	if r.first > 0 {
+		return r.first
+	}
+	return r.size
+}
+
 // advance goes on with the next page.
 func (r *Rows) advance() {
 	r.iter = nil
-	if r.next == nil {
+	if len(r.state) == 0 {
 		return
 	}
+	r.ahead()
 	p := <-r.next
 	r.next = nil
 	r.take(p)
 }
 
-// take makes p the page that is read, and fetches the one after it meanwhile.
+// take makes p the page that is read.
 func (r *Rows) take(p page) {
 	if r.err = p.err; r.err != nil {
 		return
 	}
-	r.iter = p.iter
-	if len(p.state) > 0 {
-		next := make(chan page, 1)
-		r.next = next
-		go func() { next <- r.fetch(p.state) }()
-	}
+	r.iter, r.state, r.read = p.iter, p.state, 0
 }
 
-// fetch gets the page that begins at state.
-func (r *Rows) fetch(state []byte) (p page) {
+// ahead fetches the page after the one that is read meanwhile.
+func (r *Rows) ahead() {
+	if len(r.state) == 0 || r.next != nil {
+		return
+	}
+	next, state := make(chan page, 1), r.state
+	r.next = next
+	go func() { next <- r.fetch(state, r.size) }()
+}
+
+// fetch gets the page of size rows that begins at state.
+func (r *Rows) fetch(state []byte, size int) (p page) {
 	p.err = r.db.repeatFor(r.ctx, r.attempt, r.whole, func(ctx context.Context, limit time.Duration) error {
 		s := r.s
 		if r.scan {
 			s.text += r.db.Dialect.Scan(wholeAttempt(limit))
 		}
-		iter := r.db.query(ctx, r.cons, s, limit).PageSize(r.size).PageState(state).Iter()
+		iter := r.db.query(ctx, r.cons, s, limit).PageSize(size).PageState(state).Iter()
 		p.iter, p.state = iter, iter.PageState()
 		if iter.NumRows() > 0 {
 			return nil
