@@ -13,8 +13,8 @@
 //   - No secret is stored or logged: of keys there is an HMAC, of handles a digest.
 //
 // A tenant that is disabled: its keys, sessions and tokens stay good for the rooms that verify
-// them, which know no tenant. The door asks Tenants.Admit about each principal, whatever it
-// has shown, and lets none of the tenant in from 5 seconds later on.
+// them, which know no tenant. The door asks Tenants.Get about the tenant of each principal,
+// whatever it has shown, and lets none of the tenant in from 5 seconds later on.
 //
 // What happens if a write times out: it is sent again until its outcome is known. Conditional
 // updates carry a revision of their own, by which one is known that was applied although its

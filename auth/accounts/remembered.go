@@ -3,9 +3,7 @@ package accounts
 import (
 	"context"
 	"fmt"
-	"time"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/principal"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/recent"
 )
 
@@ -31,22 +29,6 @@ func NewTenants(store *Store, times recent.Config) (*Tenants, error) {
 func (t *Tenants) Get(ctx context.Context, id string) (Tenant, bool, error) {
 	tenant, ok, err := t.answers.Get(ctx, id)
 	return tenant, ok, wrap(err, "tenant %q", id)
-}
-
-// Admit returns the tenant of a principal that has proved itself, whatever it has shown: no
-// credential is good without one. An error is a *principal.Refusal, if there is no such
-// tenant or it is disabled, or a *principal.Unavailable.
-func (t *Tenants) Admit(ctx context.Context, p principal.Principal) (Tenant, error) {
-	tenant, ok, err := t.Get(ctx, p.Tenant)
-	switch {
-	case err != nil:
-		return Tenant{}, principal.CannotCheck(time.Second, err)
-	case !ok:
-		return Tenant{}, principal.Refuse("this tenant is not registered", fmt.Errorf("%q", p.Tenant))
-	case tenant.Disabled:
-		return Tenant{}, principal.Refuse("this tenant is disabled", fmt.Errorf("%q", p.Tenant))
-	}
-	return tenant, nil
 }
 
 // Forget makes the next look at a tenant ask the store. Call it where it was changed.
