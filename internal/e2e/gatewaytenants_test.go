@@ -67,11 +67,12 @@ func TestGatewayTwoTenants(t *testing.T) {
 	}
 	watching.Go(func() { c.watch(end) })
 	began, killed := time.Now(), 0
-	for killed < kills || time.Since(began) < load {
+	for last := false; !last; {
 		c.wait(20 + rand.Int64N(100))
 		d := c.doors[rand.IntN(len(c.doors))]
 		d.Kill()
-		if killed++; killed >= kills && time.Since(began) >= load {
+		killed++
+		if last = killed >= kills && time.Since(began) >= load; last {
 			close(stop) // the last one is killed in the midst of it
 		}
 		d.open(t)
