@@ -120,6 +120,9 @@ func variable(c *door.Call, name string) (string, error) {
 func idOf(segment string) (string, error) {
 	text, is := strings.CutPrefix(segment, encoded)
 	if !is {
+		if err := principal.CheckText(segment); err != nil {
+			return "", door.Invalid("%.50q in the path is not an id: %s", segment, err)
+		}
 		return segment, nil
 	}
 	id, err := base64.RawURLEncoding.Strict().DecodeString(text)
