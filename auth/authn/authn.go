@@ -40,8 +40,9 @@ type Keys interface {
 // Signatures verifies requests that are signed. did.Signatures does.
 type Signatures interface {
 	// Verify returns the DID that signed the request. It may read the body, and then
-	// leaves one that is the same.
-	Verify(r *http.Request) (string, error)
+	// leaves one that is the same. It asks admit before it remembers anything of the
+	// request, once the DID has signed it, and returns an error of admit as it is.
+	Verify(r *http.Request, admit func(did string) error) (string, error)
 	// Accept returns what the header Accept-Signature asks for.
 	Accept() string
 }
@@ -174,9 +175,13 @@ func (a *Authenticator) verify(r *http.Request, found credential) (principal.Pri
 			return a.config.Owners.OfToken(r.Context(), p)
 		}
 	case found.method == principal.MethodDID && a.config.Signatures != nil:
-		var did string
-		if did, err = a.config.Signatures.Verify(r); err == nil {
-			return a.config.Owners.OfProof(r.Context(), principal.MethodDID, did)
+		_, err = a.config.Signatures.Verify(r, func(did string) error {
+			var err error
+			p, err = a.config.Owners.OfProof(r.Context(), principal.MethodDID, did)
+			return err
+		})
+		if err == nil {
+			return p, nil
 		}
 	}
 	return principal.Principal{}, err

@@ -56,13 +56,23 @@ func (k *keys) Verify(_ context.Context, text string, from netip.Addr) (principa
 	return k.answer(text + " from " + from.String())
 }
 
+// signatures stand for those of a DID. Its err comes before anybody is admitted, used after.
 type signatures struct {
-	did string
-	err error
+	did       string
+	err, used error
 }
 
-func (s *signatures) Verify(*http.Request) (string, error) { return s.did, s.err }
-func (s *signatures) Accept() string                       { return `sig=("@method")` }
+func (s *signatures) Verify(_ *http.Request, admit func(string) error) (string, error) {
+	if s.err != nil {
+		return "", s.err
+	}
+	if err := admit(s.did); err != nil {
+		return "", err
+	}
+	return s.did, s.used
+}
+
+func (s *signatures) Accept() string { return `sig=("@method")` }
 
 type directory struct {
 	owners map[string]principal.Principal
@@ -332,6 +342,29 @@ func TestOwners(t *testing.T) {
 			t.Errorf("an owner without a tenant: %v", err)
 		}
 	})
+}
+
+// A DID's owner is asked for before the nonce is looked at: what comes again is refused to an
+// owner, and a stranger hears the same as for what comes first.
+func TestUsedSignatures(t *testing.T) {
+	g := newGate(t)
+	var e *Error
+	for _, used := range []error{nil, principal.Refuse("used before", nil)} {
+		g.signatures.used = used
+		for did, want := range map[string]string{"did:key:zAlice": "used before", "did:key:zStranger": "this identity is not registered"} {
+			g.signatures.did = did
+			p, err := g.Authenticate(request("Signature", "x"))
+			if used == nil && did == "did:key:zAlice" {
+				if err != nil || p.ID != "alice" {
+					t.Errorf("%s, first: %+v, %v", did, p, err)
+				}
+				continue
+			}
+			if !errors.As(err, &e) || e.Status != 401 || e.Details != want || p.ID != "" {
+				t.Errorf("%s, used %v: %+v, %v", did, used, p, err)
+			}
+		}
+	}
 }
 
 func TestAddress(t *testing.T) {

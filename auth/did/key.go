@@ -9,7 +9,8 @@
 // request: a challenge is taken once; a signature covers method, URL and body and has a
 // nonce that is good once for all but GET and HEAD, which he may repeat for a minute.
 // Making another valid signature out of one gains nothing: what is remembered is the
-// nonce, and secp256k1 signatures have one form only (low S).
+// nonce, and secp256k1 signatures have one form only (low S). Who makes DIDs of their own
+// and signs with them has nothing remembered: only nonces of those who are admitted are.
 package did
 
 import (

@@ -63,8 +63,11 @@ func (s *Signatures) Accept() string {
 
 // Verify returns the DID that signed the request. It reads a body that the signature
 // covers, and leaves the same. An error is a *principal.Refusal or a
-// *principal.Unavailable.
-func (s *Signatures) Verify(r *http.Request) (string, error) {
+// *principal.Unavailable, or the one of admit.
+//
+// admit is called once the DID is proved to have signed this request, and before anything is
+// remembered of it: everybody can make DIDs, and those whom admit refuses write nothing.
+func (s *Signatures) Verify(r *http.Request, admit func(did string) error) (string, error) {
 	in, err := parseInput(r.Header)
 	if err != nil {
 		return "", principal.RefuseMalformed("the signature of the request cannot be read: "+err.Error(), nil)
@@ -85,6 +88,9 @@ func (s *Signatures) Verify(r *http.Request) (string, error) {
 		if err := s.checkBody(r); err != nil {
 			return "", principal.Refuse("the body is not the one that was signed: "+err.Error(), nil)
 		}
+	}
+	if err := admit(key.DID); err != nil {
+		return "", err
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return key.DID, nil

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,11 +93,14 @@ func newSignatures(t testing.TB, store *memory) *Signatures {
 
 const nonce = "0123456789abcdef"
 
+// anybody admits every DID.
+func anybody(string) error { return nil }
+
 func TestSigned(t *testing.T) {
 	for name, one := range signers(t) {
 		v := newSignatures(t, newMemory())
 		r := plain(one, nonce).request(one)
-		did, err := v.Verify(r)
+		did, err := v.Verify(r, anybody)
 		if err != nil || did != one.DID {
 			t.Errorf("%s: %q, %v", name, did, err)
 		}
@@ -128,7 +132,7 @@ func TestSigned(t *testing.T) {
 			if one.http == "" && what == "with alg" {
 				continue
 			}
-			if _, err := v.Verify(s.request(one)); err != nil {
+			if _, err := v.Verify(s.request(one), anybody); err != nil {
 				t.Errorf("%s %s: %v", name, what, err)
 			}
 		}
@@ -228,12 +232,12 @@ func TestSignedRefuses(t *testing.T) {
 			if test.after != nil {
 				test.after(r)
 			}
-			did, err := v.Verify(r)
+			did, err := v.Verify(r, anybody)
 			if got := outcome(t, err); did != "" || !strings.Contains(got, test.want) {
 				t.Errorf("%s, %s: %q, %q", name, what, did, got)
 			}
 		}
-		if _, err := v.Verify(plain(one, nonce).request(others[name])); outcome(t, err) != "the signature of the request is wrong" {
+		if _, err := v.Verify(plain(one, nonce).request(others[name]), anybody); outcome(t, err) != "the signature of the request is wrong" {
 			t.Errorf("%s, signed by another: %v", name, err)
 		}
 		if len(store.used) != 0 {
@@ -259,7 +263,7 @@ func TestComponentParameters(t *testing.T) {
 		r := plain(one, nonce).request(one)
 		name := strings.Split(component, ";")[0]
 		r.Header.Set("Signature-Input", strings.Replace(r.Header.Get("Signature-Input"), name, component, 1))
-		if _, err := newSignatures(t, newMemory()).Verify(r); !strings.Contains(outcome(t, err), "without parameters") {
+		if _, err := newSignatures(t, newMemory()).Verify(r, anybody); !strings.Contains(outcome(t, err), "without parameters") {
 			t.Errorf("%s: %v", component, err)
 		}
 	}
@@ -272,7 +276,7 @@ func TestWindow(t *testing.T) {
 		for age, ok := range map[time.Duration]bool{Window: true, Window + time.Second: false, -Window: true, -Window - time.Second: false} {
 			s := plain(one, nonce+age.String())
 			s.params = cut(s.params, "created") + fmt.Sprintf(";created=%d", time.Now().Add(-age).Unix())
-			if _, err := v.Verify(s.request(one)); (err == nil) != ok {
+			if _, err := v.Verify(s.request(one), anybody); (err == nil) != ok {
 				t.Errorf("%v old: %v", age, err)
 			}
 		}
@@ -287,19 +291,19 @@ func TestReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
 		v, second := newSignatures(t, store), newSignatures(t, store)
-		if _, err := v.Verify(plain(one, nonce).request(one)); err != nil {
+		if _, err := v.Verify(plain(one, nonce).request(one), anybody); err != nil {
 			t.Fatal(err)
 		}
 		r := plain(one, nonce).request(one)
 		const used = "the nonce of the signature was used before"
 		for range 60 {
-			if _, err := second.Verify(r); outcome(t, err) != used {
+			if _, err := second.Verify(r, anybody); outcome(t, err) != used {
 				t.Fatalf("again: %v", err)
 			}
 			r.Body = io.NopCloser(bytes.NewReader([]byte(`{"cid":"bafy"}`)))
 			time.Sleep(time.Second)
 		}
-		if _, err := v.Verify(plain(other, nonce).request(other)); err != nil {
+		if _, err := v.Verify(plain(other, nonce).request(other), anybody); err != nil {
 			t.Errorf("the nonce of somebody else: %v", err)
 		}
 		for _, until := range store.used {
@@ -313,18 +317,63 @@ func TestReplay(t *testing.T) {
 			return s.request(one)
 		}
 		for range 2 {
-			if _, err := v.Verify(get()); err != nil {
+			if _, err := v.Verify(get(), anybody); err != nil {
 				t.Error(err)
 			}
 		}
 		store.err = errors.New("down")
-		if _, err := v.Verify(plain(one, nonce+"2").request(one)); outcome(t, err) != "unavailable" {
+		if _, err := v.Verify(plain(one, nonce+"2").request(one), anybody); outcome(t, err) != "unavailable" {
 			t.Error(err)
 		}
-		if _, err := v.Verify(get()); err != nil {
+		if _, err := v.Verify(get(), anybody); err != nil {
 			t.Errorf("reading without the store: %v", err)
 		}
 	})
+}
+
+// Who is not admitted writes nothing, and hears the same whether the request comes for the
+// first time or again. Who did not sign is not asked about: the answer to a wrong signature
+// would tell whose DIDs are known.
+func TestNotAdmitted(t *testing.T) {
+	store := newMemory()
+	v, stranger := newSignatures(t, store), errors.New("a stranger")
+	for name, one := range signers(t) {
+		var asked []string
+		refuse := func(did string) error { asked = append(asked, did); return stranger }
+		for range 2 {
+			if did, err := v.Verify(plain(one, nonce).request(one), refuse); did != "" || !errors.Is(err, stranger) {
+				t.Errorf("%s: %q, %v", name, did, err)
+			}
+		}
+		if len(store.used) != 0 {
+			t.Errorf("%s: a stranger's nonces are remembered: %v", name, store.used)
+		}
+		get := plain(one, nonce)
+		get.method, get.body, get.components = http.MethodGet, "", get.components[:2]
+		if did, err := v.Verify(get.request(one), refuse); did != "" || !errors.Is(err, stranger) {
+			t.Errorf("%s, reading: %q, %v", name, did, err)
+		}
+		if want := []string{one.DID, one.DID, one.DID}; !slices.Equal(asked, want) {
+			t.Errorf("%s: asked about %q, want %q", name, asked, want)
+		}
+		forged := plain(one, nonce).request(one)
+		forged.Method = http.MethodDelete
+		body := plain(one, nonce).request(one)
+		body.Body = io.NopCloser(strings.NewReader("another"))
+		for _, r := range []*http.Request{forged, body} {
+			if _, err := v.Verify(r, func(string) error { t.Errorf("%s: asked about what nobody signed", name); return stranger }); errors.Is(err, stranger) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		// Once it is admitted, it is good once.
+		if _, err := v.Verify(plain(one, nonce).request(one), anybody); err != nil {
+			t.Errorf("%s, admitted: %v", name, err)
+		}
+		if _, err := v.Verify(plain(one, nonce).request(one), anybody); outcome(t, err) != "the nonce of the signature was used before" {
+			t.Errorf("%s, admitted and again: %v", name, err)
+		}
+		clear(store.used)
+	}
 }
 
 // Of one request that comes many times at once, one passes.
@@ -335,7 +384,7 @@ func TestReplayAtOnce(t *testing.T) {
 	in := make(chan string, 100)
 	for range 100 {
 		wg.Go(func() {
-			if did, err := v.Verify(plain(one, nonce).request(one)); err == nil {
+			if did, err := v.Verify(plain(one, nonce).request(one), anybody); err == nil {
 				in <- did
 			}
 		})
@@ -350,7 +399,7 @@ func TestReplayAtOnce(t *testing.T) {
 func TestAnotherImplementation(t *testing.T) {
 	var v *Signatures
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		did, err := v.Verify(r)
+		did, err := v.Verify(r, anybody)
 		if err != nil {
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprint(w, err)
@@ -413,7 +462,7 @@ func FuzzSignatures(f *testing.F) {
 		r.Header.Set("Signature-Input", in)
 		r.Header.Set("Signature", signature)
 		r.Header.Set("Content-Digest", digest)
-		if did, err := newSignatures(t, newMemory()).Verify(r); outcome(t, err) == "" || did != "" {
+		if did, err := newSignatures(t, newMemory()).Verify(r, anybody); outcome(t, err) == "" || did != "" {
 			t.Fatalf("%q %q is of %q", in, signature, did)
 		}
 		// What the second look reads is what the first one read.
