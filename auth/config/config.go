@@ -29,6 +29,9 @@ type Config struct {
 	// all who reach it: "host:port", or "0.0.0.0:port" for all addresses of this machine. Empty
 	// means that it tells none.
 	MetricsListen string `json:"metrics_listen,omitempty"`
+	// ShutdownDelay is how long it serves on when it was told to end, while /health answers 503:
+	// as long as a load balancer takes to send no more requests. Up to "5m". "0s" ends at once.
+	ShutdownDelay Duration `json:"shutdown_delay"`
 	// PublicURL is how clients reach it: "https://" and a host, with a port if it is not 443.
 	// "http://" is for loopback only. Signatures and logins are for it and nothing else,
 	// whatever a request says of its host.
@@ -320,7 +323,7 @@ type Events struct {
 // complete.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:9098", PublicURL: "http://127.0.0.1:9098", Environment: Live,
+		Listen: "127.0.0.1:9098", ShutdownDelay: Duration(5 * time.Second), PublicURL: "http://127.0.0.1:9098", Environment: Live,
 		Name: "pin-gateway", Realm: "ipfs-pinning", TrustedProxies: []string{},
 		Database: keyspace.Default(),
 		Peers:    Peers{URLs: []string{"http://127.0.0.1:9094"}},

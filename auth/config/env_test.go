@@ -19,6 +19,7 @@ func TestEnv(t *testing.T) {
 	}{
 		"LISTEN":                   {"127.0.0.1:1", func(c *Config) { c.Listen = "127.0.0.1:1" }},
 		"METRICS_LISTEN":           {"127.0.0.1:2", func(c *Config) { c.MetricsListen = "127.0.0.1:2" }},
+		"SHUTDOWN_DELAY":           {"1s", func(c *Config) { c.ShutdownDelay = Duration(time.Second) }},
 		"PUBLIC_URL":               {"https://p", func(c *Config) { c.PublicURL = "https://p" }},
 		"TLS_CERT_FILE":            {"a", func(c *Config) { c.TLS.CertFile = "a" }},
 		"TLS_KEY_FILE":             {"a", func(c *Config) { c.TLS.KeyFile = "a" }},

@@ -8,7 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// maxShutdownDelay bounds ShutdownDelay.
+const maxShutdownDelay = 5 * time.Minute
 
 // Validate returns all that is wrong with a configuration, as Problems, or nil. It looks
 // into no file.
@@ -42,6 +46,9 @@ func (c Config) checkPlace(p *Problems) {
 		if host, port, err := net.SplitHostPort(c.MetricsListen); err == nil && host == "" {
 			p.add("metrics_listen", "%.100q would tell everybody who reaches this machine: use 127.0.0.1:%s, or 0.0.0.0:%[2]s if that is meant", c.MetricsListen, port)
 		}
+	}
+	if d := time.Duration(c.ShutdownDelay); d < 0 || d > maxShutdownDelay {
+		p.add("shutdown_delay", "%s cannot be used: use 0s to %s", d, maxShutdownDelay)
 	}
 	u, err := url.Parse(c.PublicURL)
 	switch {

@@ -80,6 +80,8 @@ func TestValidate(t *testing.T) {
 		`sessions.keys[0] has no file: name the file with the key`:                                                                              func(c *Config) { c.Sessions.Keys[0].File = "" },
 		`sessions.keys[0] ends before it begins: correct from or until`:                                                                         func(c *Config) { c.Sessions.Keys[0].From, c.Sessions.Keys[0].Until = time.Unix(9, 0), time.Unix(9, 0) },
 		`sessions.keys[1] has the id "1" of another: give it one of its own`:                                                                    func(c *Config) { c.Sessions.Keys = append(c.Sessions.Keys, c.Sessions.Keys[0]) },
+		`shutdown_delay -1s cannot be used: use 0s to 5m0s`:                                                                                     func(c *Config) { c.ShutdownDelay = Duration(-time.Second) },
+		`shutdown_delay 6m0s cannot be used: use 0s to 5m0s`:                                                                                    func(c *Config) { c.ShutdownDelay = Duration(6 * time.Minute) },
 		`sessions.lifetime 16m0s cannot be used: use 1s to 15m0s`:                                                                               func(c *Config) { c.Sessions.Lifetime = Duration(16 * time.Minute) },
 		`sessions.lifetime 0s cannot be used: use 1s to 15m0s`:                                                                                  func(c *Config) { c.Sessions.Lifetime = 0 },
 		`policies.without_roles is true and policies.folder is empty, so that nobody may do anything: set it to false, or name a folder`:        func(c *Config) { c.Policies.Folder = "" },

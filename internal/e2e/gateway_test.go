@@ -43,6 +43,7 @@ func newDoor(t *testing.T, db database, vars map[string]string, peers ...*peer) 
 	}
 	d.env = map[string]string{
 		"PIN_GATEWAY_LISTEN":            listen,
+		"PIN_GATEWAY_SHUTDOWN_DELAY":    "0s",
 		"PIN_GATEWAY_PUBLIC_URL":        d.url,
 		"PIN_GATEWAY_ENVIRONMENT":       "test",
 		"PIN_GATEWAY_DATABASE_HOSTS":    strings.Join(db.hosts, ","),

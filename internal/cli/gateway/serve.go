@@ -7,6 +7,7 @@ import (
 	"net"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli"
 
@@ -21,9 +22,10 @@ func (cmd *command) serveCommand() cli.Command {
 		ArgsUsage:    " ",
 		OnUsageError: usageError,
 		Description: `
-   Runs until SIGTERM or SIGINT: then it takes no more connections, says at
-   /health that it is ending, and gives what it has begun 20 seconds. A second
-   signal ends it at once.
+   Runs until SIGTERM or SIGINT: then it says at /health, with 503, that it is
+   ending, and serves on for 5 seconds (shutdown_delay), in which load balancers
+   learn of it. After that it takes no more connections, and gives what it has
+   begun 20 seconds. A second signal ends it at once.
 `,
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -63,7 +65,7 @@ func serve(ctx context.Context, cfg config.Config) (err error) {
 		}
 		defer func() { err = errors.Join(err, metrics.Close()) }()
 	}
-	server := newServer(g.Handler(), files.Certificate)
+	server := newServer(g.Handler(), files.Certificate, time.Duration(cfg.ShutdownDelay))
 	logger.Infof("serving %s on %s", cfg.PublicURL, listener.Addr())
 	if err := server.run(ctx, listener); err != nil {
 		return fmt.Errorf("serving: %w", err)

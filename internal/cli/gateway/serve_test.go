@@ -81,7 +81,7 @@ func TestHealth(t *testing.T) {
 	apis := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "API %s %s", r.Method, r.URL.EscapedPath())
 	})
-	s := newServer(apis, nil)
+	s := newServer(apis, nil, 0)
 	r := start(t, s)
 	for request, want := range map[string]string{
 		"GET /health": `200 {"status":"ok"}`, "HEAD /health": "200 ", "POST /health": "200 API POST /health", "GET /health/": "200 API GET /health/",
@@ -104,6 +104,53 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// TestEnding: for as long as the delay, new connections are told that it ends, and all else is
+// answered as before.
+func TestEnding(t *testing.T) {
+	s := newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "API") }), nil, time.Hour)
+	waits, over := make(chan time.Duration, 1), make(chan time.Time)
+	s.after = func(d time.Duration) <-chan time.Time { waits <- d; return over }
+	r := start(t, s)
+	if got := answer(http.DefaultClient, "GET", r.url+"/health"); got != `200 {"status":"ok"}` {
+		t.Errorf("before: %s", got)
+	}
+	r.end()
+	select {
+	case d := <-waits:
+		if d != time.Hour {
+			t.Errorf("it serves on for %s", d)
+		}
+	case err := <-r.ended:
+		t.Fatalf("it has ended at once: %v", err)
+	}
+	for path, want := range map[string]string{"/health": `503 {"status":"ending"}`, "/pins": "200 API"} {
+		if got := answer(http.DefaultClient, "GET", r.url+path); got != want {
+			t.Errorf("while it ends, %s: %s, want %s", path, got, want)
+		}
+	}
+	close(over)
+	if err := r.wait(t); err != nil {
+		t.Error(err)
+	}
+	if got := answer(http.DefaultClient, "GET", r.url+"/health"); !strings.Contains(got, "connection refused") {
+		t.Errorf("after: %s", got)
+	}
+}
+
+// TestEndsByItselfWhileEnding: what fails while it ends is not waited for.
+func TestEndsByItselfWhileEnding(t *testing.T) {
+	s := newServer(http.NotFoundHandler(), nil, time.Hour)
+	s.after = func(time.Duration) <-chan time.Time {
+		must(t, s.http.Close())
+		return nil
+	}
+	r := start(t, s)
+	r.end()
+	if err := r.wait(t); err == nil {
+		t.Error("no error")
+	}
+}
+
 // TestDrain: what was begun is answered, with a context that lives, and nothing more is taken.
 func TestDrain(t *testing.T) {
 	begun, goOn := make(chan struct{}), make(chan struct{})
@@ -111,7 +158,7 @@ func TestDrain(t *testing.T) {
 		close(begun)
 		<-goOn
 		fmt.Fprintf(w, "done, %v", r.Context().Err())
-	}), nil)
+	}), nil, 0)
 	r := start(t, s)
 	answered := make(chan string, 1)
 	go func() { answered <- answer(&http.Client{}, "GET", r.url+"/pins") }()
@@ -145,7 +192,7 @@ func TestCutOff(t *testing.T) {
 	s := newServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(begun)
 		<-r.Context().Done()
-	}), nil)
+	}), nil, 0)
 	s.drain = time.Millisecond
 	r := start(t, s)
 	answered := make(chan string, 1)
@@ -165,14 +212,14 @@ func TestEndsByItself(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	must(t, listener.Close())
-	if err := newServer(http.NotFoundHandler(), nil).run(context.Background(), listener); err == nil {
+	if err := newServer(http.NotFoundHandler(), nil, 0).run(context.Background(), listener); err == nil {
 		t.Error("no error")
 	}
 }
 
 // TestBounds: an attacker must not keep connections or memory.
 func TestBounds(t *testing.T) {
-	s := newServer(http.NotFoundHandler(), nil)
+	s := newServer(http.NotFoundHandler(), nil, 0)
 	if s.http.ReadHeaderTimeout != headerTimeout || s.http.IdleTimeout != idleTimeout || s.http.MaxHeaderBytes != maxHeader {
 		t.Error("the server has no bounds")
 	}
@@ -193,7 +240,7 @@ func TestTLS(t *testing.T) {
 	fixture.StartTLS()
 	certificate := fixture.TLS.Certificates[0]
 	fixture.Close()
-	r := start(t, newServer(http.NotFoundHandler(), &certificate))
+	r := start(t, newServer(http.NotFoundHandler(), &certificate, 0))
 	pool := x509.NewCertPool()
 	leaf, err := x509.ParseCertificate(certificate.Certificate[0])
 	must(t, err)
@@ -225,17 +272,26 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// TestServe runs the command as a process: it serves what init has written, and a signal
-// ends it with exit code 0.
+// errorText is the text of an error, empty for none.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// TestServe runs the command as a process: it serves what init has written, a signal ends it
+// with exit code 0, and a second one ends it at once.
 func TestServe(t *testing.T) {
 	server := cqltest.Start(t)
 	t.Setenv("PIN_GATEWAY_DATABASE_HOSTS", strings.Join(server.Hosts(), ","))
 	t.Setenv("PIN_GATEWAY_DATABASE_PORT", strconv.Itoa(server.Port()))
 	t.Setenv("PIN_GATEWAY_DATABASE_KEYSPACE", server.Emptied(t))
 	folder := initialized(t)
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+	// The second signal of the second turn does not wait for the delay.
+	for signal, delay := range map[syscall.Signal]string{syscall.SIGTERM: "0s", syscall.SIGINT: "5m"} {
 		process := exec.Command(os.Args[0], "--config", filepath.Join(folder, config.FileName), "serve")
-		process.Env = append(os.Environ(), asCommand+"=1", "PIN_GATEWAY_LISTEN=127.0.0.1:0", "PIN_GATEWAY_METRICS_LISTEN=127.0.0.1:0")
+		process.Env = append(os.Environ(), asCommand+"=1", "PIN_GATEWAY_LISTEN=127.0.0.1:0", "PIN_GATEWAY_SHUTDOWN_DELAY="+delay, "PIN_GATEWAY_METRICS_LISTEN=127.0.0.1:0")
 		out := &output{}
 		process.Stdout, process.Stderr = out, out
 		process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -264,13 +320,30 @@ func TestServe(t *testing.T) {
 			t.Errorf("%s: %s", metrics[1], got)
 		}
 		must(t, process.Process.Signal(signal))
+		want := ""
+		if signal == syscall.SIGINT {
+			for !strings.HasPrefix(answer(http.DefaultClient, "GET", "http://"+address+"/health"), "503") {
+				select {
+				case err := <-ended:
+					t.Fatalf("one %v ends it, with %v:\n%s", signal, err, out)
+				case <-time.After(time.Millisecond): // as above
+				}
+			}
+			go func() { // one that comes in the first moment may be lost
+				for process.Process.Signal(signal) == nil {
+					time.Sleep(time.Millisecond)
+				}
+			}()
+			want = "signal: interrupt"
+		}
 		select {
 		case err := <-ended:
-			if err != nil {
-				t.Errorf("after %v: %v\n%s", signal, err, out)
+			if got := errorText(err); got != want {
+				t.Errorf("after %v: %s\n%s", signal, got, out)
 			}
 		case <-time.After(patience):
 			t.Errorf("%v does not end it:\n%s", signal, out)
+			must(t, process.Process.Kill())
 		}
 	}
 

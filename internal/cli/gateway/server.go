@@ -21,21 +21,23 @@ const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
-	// drainTimeout is how long requests have that were begun when the end came: less than the
-	// 30 s that Kubernetes gives by default.
+	// drainTimeout is how long requests have that were begun when no more connections are taken.
+	// With the delay before that by default, it is less than the 30 s that Kubernetes gives.
 	drainTimeout = 20 * time.Second
 )
 
 // server answers /health, and leaves all else to a handler.
 type server struct {
-	http     *http.Server
-	drain    time.Duration
-	draining atomic.Bool
+	http *http.Server
+	// delay is how long it serves as before when the end came, but for /health.
+	delay, drain time.Duration
+	ending       atomic.Bool
+	after        func(time.Duration) <-chan time.Time // the clock
 }
 
 // newServer returns a server whose connections are encrypted if there is a certificate.
-func newServer(apis http.Handler, certificate *tls.Certificate) *server {
-	s := &server{drain: drainTimeout}
+func newServer(apis http.Handler, certificate *tls.Certificate, delay time.Duration) *server {
+	s := &server{delay: delay, drain: drainTimeout, after: time.After}
 	s.http = &http.Server{
 		// Not a mux: it redirects paths that are not clean, also those of the APIs.
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +64,7 @@ func (s *server) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	status := "ok"
-	if s.draining.Load() {
+	if s.ending.Load() {
 		status = "ending"
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
@@ -71,9 +73,11 @@ func (s *server) health(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// run serves connections until ctx ends, and then answers what was begun. It returns an error
-// if it has ended by itself, or has cut off requests that took longer than the drain. It
-// closes the listener.
+// run serves connections until ctx ends. Then /health says that it is ending for as long as
+// the delay, in which all else is answered as before, so that whoever asks /health sends no
+// more; after that no connections are taken, and what was begun is answered. It returns an
+// error if it has ended by itself, or has cut off requests that took longer than the drain.
+// It closes the listener.
 func (s *server) run(ctx context.Context, listener net.Listener) error {
 	ended := make(chan error, 1)
 	go func() {
@@ -88,8 +92,14 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
+	s.ending.Store(true)
+	logger.Infof("ending: /health says so, and connections are taken for %s more", s.delay)
+	select {
+	case err := <-ended:
+		return err
+	case <-s.after(s.delay):
+	}
 	logger.Info("ending: no more connections are taken")
-	s.draining.Store(true)
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
 	defer cancel()
 	err := s.http.Shutdown(limited)
