@@ -83,7 +83,7 @@ func flag(values url.Values, name string, unset bool) (bool, error) {
 // add sends content to a peer, which does not pin it, and then makes a request for its
 // root: so that there is no moment at which the cluster has a pin that nobody owns. Both are
 // decided about and on record: the content before it is sent, and the request when its CID
-// is known.
+// is known. Nothing is read of content for which the tenant has no room.
 func (a *API) add(w http.ResponseWriter, c *door.Call) error {
 	adding, err := parseAdding(c)
 	if err != nil {
@@ -104,8 +104,12 @@ func (a *API) add(w http.ResponseWriter, c *door.Call) error {
 	c.Patient()
 	c.Request.Body = http.MaxBytesReader(w, c.Request.Body, a.maxAddBytes)
 	var added []json.RawMessage
-	err = c.Do(http.StatusOK, []door.Step{{Action: c.Route.Action, Resource: pinapi.Wanted(wanted)}}, func(context.Context) (string, error) {
-		var err error
+	err = c.Do(http.StatusOK, []door.Step{{Action: c.Route.Action, Resource: pinapi.Wanted(wanted)}}, func(ctx context.Context) (string, error) {
+		// A length that is not known is -1.
+		err := pinapi.Problem(a.pins.Room(ctx, wanted.Tenant, max(0, c.Request.ContentLength)))
+		if err != nil {
+			return "", err
+		}
 		added, wanted.CID, err = a.send(c, adding.forward)
 		return wanted.CID, err
 	})

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/peerapi"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 )
 
 // lineOfRoot is what a peer says of content whose root is cidV1.
@@ -68,6 +69,44 @@ func TestAddOfUnknownLength(t *testing.T) {
 			t.Errorf("%s: %d %s, and there are %d requests", name, out.Code, out.Body, len(w.all))
 		}
 	}
+}
+
+// TestAddWithoutRoom: nothing is read of content that has no room in the quota, and sent to no
+// peer; who may not add does not learn whether there is room.
+func TestAddWithoutRoom(t *testing.T) {
+	w := newWorld(t)
+	w.full = &pins.QuotaError{What: "bytes", Limit: 7}
+	for _, length := range []int64{300, -1} {
+		body := &untouched{}
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/add", body)
+		r.Header.Set("Authorization", "Bearer user@t1")
+		r.ContentLength = length
+		out := httptest.NewRecorder()
+		w.handler.ServeHTTP(out, r)
+		if out.Code != 409 || !strings.Contains(out.Body.String(), "INSUFFICIENT_FUNDS: the limit of 7 bytes is reached") {
+			t.Errorf("%d bytes: %d %s", length, out.Code, out.Body)
+		}
+		if body.read || len(w.asked) > 0 {
+			t.Errorf("%d bytes: the body was read: %v, and a peer was asked %v", length, body.read, w.asked)
+		}
+		if got := w.records.take(); !slices.Equal(got, []string{"intent pins:create", "outcome failure 409"}) {
+			t.Errorf("%d bytes: the records are %q", length, got)
+		}
+	}
+	if !slices.Equal(w.room, []int64{300, 0}) {
+		t.Errorf("it was asked whether there is room for %d", w.room)
+	}
+	if status, text := w.ask(t, "viewer@t1", "POST", "/add", "content"); status != 403 || len(w.room) != 2 {
+		t.Errorf("who may not add: %d %s", status, text)
+	}
+}
+
+// untouched is a body that tells whether it was read.
+type untouched struct{ read bool }
+
+func (u *untouched) Read([]byte) (int, error) {
+	u.read = true
+	return 0, io.EOF
 }
 
 type failing struct{}

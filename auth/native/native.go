@@ -23,6 +23,7 @@ type Pins interface {
 	Create(ctx context.Context, n pins.NewRequest) (pins.Request, error)
 	List(ctx context.Context, tenant string, q pins.Query) (pins.Page, error)
 	CheckOptions(n pins.NewRequest) error
+	Room(ctx context.Context, tenant string, bytes int64) error
 	OfCID(ctx context.Context, tenant, cid string) ([]pins.Request, error)
 	Replace(ctx context.Context, tenant, id string, n pins.NewRequest) (pins.Request, error)
 	Remove(ctx context.Context, tenant, id string) error

@@ -39,6 +39,9 @@ type memoryPins struct {
 	all []pins.Request
 	n   int
 	err error
+	// full is what a tenant without room is told.
+	full error
+	room []int64 // that was asked for
 	// most is how many OfCID tells at once. 0 means all.
 	most int
 }
@@ -64,6 +67,11 @@ func (m *memoryPins) CheckOptions(n pins.NewRequest) error {
 		return &pins.InvalidError{Field: "replication", Problem: "is too large"}
 	}
 	return nil
+}
+
+func (m *memoryPins) Room(_ context.Context, _ string, bytes int64) error {
+	m.room = append(m.room, bytes)
+	return m.full
 }
 
 func (m *memoryPins) List(_ context.Context, tenant string, q pins.Query) (page pins.Page, err error) {

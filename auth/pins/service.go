@@ -110,8 +110,19 @@ func (s *Service) Create(ctx context.Context, n NewRequest) (Request, error) {
 	return s.create(ctx, n)
 }
 
+// Room returns nil if Create would find room in the tenant's quota now, and the quota has as
+// many bytes left. It costs a read if there is a quota, and reserves nothing: it is to be asked
+// before content is taken whose pin would be refused. Errors: *QuotaError.
+func (s *Service) Room(ctx context.Context, tenant string, bytes int64) error {
+	quota, err := s.limits(ctx, tenant)
+	if err != nil {
+		return fmt.Errorf("asking for the quota: %w", err)
+	}
+	return s.usage.room(ctx, tenant, quota, bytes)
+}
+
 // CheckOptions returns nil if Create will find nothing wrong with n but its CID, which need
-// not be known yet. Whether there is room for it in the quota is not looked at. Errors:
+// not be known yet. Whether there is room for it in the quota Room tells. Errors:
 // *InvalidError.
 func (s *Service) CheckOptions(n NewRequest) error { return n.checkOptions(s.maxRepl) }
 

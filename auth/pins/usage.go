@@ -87,17 +87,48 @@ func (u *usage) take(ctx context.Context, tenant string, quota Quota) error {
 	}
 	a.quota = quota
 	return u.settle(ctx, tenant, a, func(row *usageRow) (int64, error) {
-		if quota.MaxBytes > 0 && row.bytes >= quota.MaxBytes {
-			return 0, &QuotaError{"bytes", quota.MaxBytes}
+		if err := quota.full(row); err != nil {
+			return 0, err
 		}
 		if quota.MaxPins == 0 {
 			return mostReserved, nil
 		}
-		if row.pins >= quota.MaxPins {
-			return 0, &QuotaError{"pins", quota.MaxPins}
-		}
 		return share(quota.MaxPins - row.pins), nil
 	})
+}
+
+// room returns a *QuotaError if take would return one, or if that many bytes more would be too
+// many. It reserves nothing and writes nothing: what it says may be over a moment later.
+func (u *usage) room(ctx context.Context, tenant string, quota Quota, bytes int64) error {
+	if quota == (Quota{}) {
+		return nil
+	}
+	a := u.account(tenant)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	row, err := u.read(ctx, gocql.Quorum, tenant)
+	if err != nil {
+		return err
+	}
+	a.bring(&row)
+	if err := quota.full(&row); err != nil {
+		return err
+	}
+	if quota.MaxBytes > 0 && bytes > quota.MaxBytes-row.bytes {
+		return &QuotaError{"bytes", quota.MaxBytes}
+	}
+	return nil
+}
+
+// full returns a *QuotaError if the row is at a limit.
+func (q Quota) full(row *usageRow) error {
+	switch {
+	case q.MaxBytes > 0 && row.bytes >= q.MaxBytes:
+		return &QuotaError{"bytes", q.MaxBytes}
+	case q.MaxPins > 0 && row.pins >= q.MaxPins:
+		return &QuotaError{"pins", q.MaxPins}
+	}
+	return nil
 }
 
 // share is how many of the places that are left an instance takes, or gives back, at once.
@@ -109,13 +140,7 @@ func (u *usage) settle(ctx context.Context, tenant string, a *account, want func
 	begun := u.now()
 	var places int64
 	row, err := u.update(ctx, tenant, func(row *usageRow) error {
-		if a.gen == row.gen {
-			row.pins, row.reserved = row.pins-a.places, row.reserved-a.places
-		}
-		if a.freedGen == row.gen {
-			row.pins, row.bytes = row.pins-a.freed, row.bytes-a.freedBytes
-		}
-		row.pins, row.bytes = max(0, row.pins), max(0, row.bytes+a.grown)
+		a.bring(row)
 		var err error
 		if places, err = want(row); err != nil {
 			return err
@@ -134,6 +159,17 @@ func (u *usage) settle(ctx context.Context, tenant string, a *account, want func
 	}
 	a.places, a.gen, a.since, a.bytes = max(0, places-1), row.gen, begun, row.bytes
 	return nil
+}
+
+// bring brings a row up to what the account knows, with none of its places reserved.
+func (a *account) bring(row *usageRow) {
+	if a.gen == row.gen {
+		row.pins, row.reserved = row.pins-a.places, row.reserved-a.places
+	}
+	if a.freedGen == row.gen {
+		row.pins, row.bytes = row.pins-a.freed, row.bytes-a.freedBytes
+	}
+	row.pins, row.bytes = max(0, row.pins), max(0, row.bytes+a.grown)
 }
 
 // update changes the row of a tenant by a conditional update. An error of change ends it.

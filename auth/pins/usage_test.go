@@ -204,6 +204,68 @@ func TestBytes(t *testing.T) {
 	}
 }
 
+// TestRoom: it is told before whether a request would find room, with the places that the
+// instance has reserved, and with the bytes that are to come; and nothing is reserved by asking.
+func TestRoom(t *testing.T) {
+	db, c := openDB(t), newClock()
+	a, b := withQuota(newInstance(db, c, 0), c, Quota{MaxPins: 64 * 3}), withQuota(newInstance(db, c, 0), c, Quota{MaxPins: 64 * 3})
+	told := func(s *Service, bytes int64) string {
+		t.Helper()
+		err := s.Room(t.Context(), "t1", bytes)
+		var full *QuotaError
+		switch {
+		case err == nil:
+			return "room"
+		case errors.As(err, &full):
+			return full.Error()
+		}
+		t.Fatal(err)
+		return ""
+	}
+	const fullOfPins, fullOfBytes = "the limit of 192 pins is reached", "the limit of 100 bytes is reached"
+	for range 3 {
+		if got := told(b, 1<<40); got != "room" {
+			t.Errorf("of a new tenant: %s", got)
+		}
+	}
+	if usage, err := b.Usage(t.Context(), "t1"); err != nil || usage.Pins != 0 {
+		t.Errorf("by asking there came to be %+v, %v", usage, err)
+	}
+	made := create(t, a, newRequest("t1", 1)) // it has reserved two more
+	fill(t, b)
+	if got := told(b, 0); got != fullOfPins {
+		t.Errorf("of the instance that has used all its places: %s", got)
+	}
+	if got := told(a, 0); got != "room" {
+		t.Errorf("of the one that has places: %s", got)
+	}
+	fill(t, a)
+	if got := told(a, 0); got != fullOfPins {
+		t.Errorf("when it has used them: %s", got)
+	}
+	if err := a.Remove(t.Context(), "t1", made.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := told(a, 0); got != "room" {
+		t.Errorf("when something was removed: %s", got)
+	}
+
+	limited := Quota{MaxBytes: 100}
+	made = create(t, withQuota(a, c, limited), newRequest("t1", 2))
+	c.add(time.Second)
+	if told, err := a.tell(t.Context(), "t1", keyOf(t, made.ID), observation{begun: c.now(), status: Pinned, size: 60}); err != nil || !told {
+		t.Fatal(told, err)
+	}
+	for bytes, want := range map[int64]string{0: "room", 40: "room", 41: fullOfBytes, 1<<63 - 1: fullOfBytes} {
+		if got := told(a, bytes); got != want {
+			t.Errorf("%d bytes beside 60 of 100: %s", bytes, got)
+		}
+	}
+	if got := told(withQuota(a, c, Quota{}), 1<<40); got != "room" {
+		t.Errorf("without a quota: %s", got)
+	}
+}
+
 // TestRecountMendsLists: what a crash has left in the list of a status goes, if it is old.
 func TestRecountMendsLists(t *testing.T) {
 	db, c := openDB(t), newClock()
