@@ -98,7 +98,7 @@ func newGate(t *testing.T) *gate {
 	g := &gate{
 		tokens: &room{method: principal.MethodJWT}, sessions: &room{method: principal.MethodSession}, keys: &keys{room{method: principal.MethodAPIKey}},
 		signatures: &signatures{did: "did:key:zAlice"},
-		directory:  &directory{owners: map[string]principal.Principal{"did:key:zAlice": {ID: "alice", Tenant: "t1", Roles: []string{"pin-user"}}}},
+		directory:  &directory{owners: map[string]principal.Principal{"did:key:zAlice": {ID: "alice", Tenant: "t1", Roles: []string{"pin-user"}, MFA: true}}}, // which is of no key
 	}
 	owners, err := NewOwners(g.directory, recent.Config{})
 	if err != nil {

@@ -45,7 +45,7 @@ func (o *Owners) OfProof(ctx context.Context, method principal.Method, credentia
 	case !ok:
 		return principal.Principal{}, principal.Refuse("this identity is not registered", fmt.Errorf("%.200q", credential))
 	}
-	p.Method, p.Via, p.Credential, p.Issuer, p.Subject, p.Expires = method, "", credential, "", credential, time.Time{}
+	p.Method, p.Via, p.MFA, p.Credential, p.Issuer, p.Subject, p.Expires = method, "", false, credential, "", credential, time.Time{}
 	return p, checkStored(p)
 }
 

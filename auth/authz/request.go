@@ -29,7 +29,8 @@ type Principal struct {
 	Roles  []string `json:"roles,omitempty"`
 	// Method is how the principal showed who it is: jwt, apikey, did, siwe.
 	Method string `json:"method,omitempty"`
-	MFA    bool   `json:"mfa,omitempty"`
+	// MFA tells whether an issuer says that more than one factor was shown.
+	MFA bool `json:"mfa,omitempty"`
 	// Scopes are the names of actions that the credential is good for. "pins:*" are all
 	// that begin with "pins:", AllScopes is all. Without scopes it is good for nothing.
 	Scopes []string `json:"scopes,omitempty"`

@@ -159,6 +159,13 @@ type Issuer struct {
 	GroupsClaims []string `json:"groups_claims,omitempty"`
 	// ScopesClaims are where a token has scopes. A token without any may do nothing.
 	ScopesClaims []string `json:"scopes_claims,omitempty"`
+	// MFAClaim is where a token says how its subject logged in, written as TenantClaim is, for
+	// policies that look at principal.mfa: an array of texts or one text, as "acr". Empty means
+	// "amr" (RFC 8176).
+	MFAClaim string `json:"mfa_claim,omitempty"`
+	// MFAValues are the texts of which one there says that it was by more than one factor: all
+	// that do. Empty means "mfa".
+	MFAValues []string `json:"mfa_values,omitempty"`
 	// MaxLifetime is how far in the future a token may end. 0 means 24h.
 	MaxLifetime Duration `json:"max_lifetime,omitempty"`
 	// JWKSURL is that of its keys. Empty means that its discovery document tells.

@@ -112,7 +112,7 @@ func TestTrustedIssuers(t *testing.T) {
 	c.Issuers = []Issuer{{
 		URL: "https://id/", Audiences: []string{"a"}, Algorithms: []string{"ES256"}, Clients: []string{"c"}, TenantClaim: "/x/tenant",
 		Tenants: []string{"t"}, RolesClaims: []string{"/r/roles", "https://ns/roles"}, GroupsClaims: []string{"g"}, ScopesClaims: []string{"scope"},
-		MaxLifetime: Duration(time.Hour), JWKSURL: "https://id/keys", RefreshAfter: Duration(time.Minute), MaxAge: Duration(2 * time.Hour),
+		MFAClaim: "/x/acr", MFAValues: []string{"2"}, MaxLifetime: Duration(time.Hour), JWKSURL: "https://id/keys", RefreshAfter: Duration(time.Minute), MaxAge: Duration(2 * time.Hour),
 	}, {URL: "http://id2", Audiences: []string{"b"}, FixedTenant: "f", AllowHTTP: true}, {URL: "https://id3", Audiences: []string{"b"}, TenantClaim: "t", AnyTenant: true}}
 	c.Environment = Test
 	must(t, c.Validate())
@@ -121,7 +121,7 @@ func TestTrustedIssuers(t *testing.T) {
 	want := []jwt.Issuer{{
 		URL: "https://id/", Audiences: []string{"a"}, Algorithms: []string{"ES256"}, Clients: []string{"c"}, Tenant: jwt.Path{"x", "tenant"},
 		Tenants: []string{"t"}, Roles: []jwt.Path{{"r", "roles"}, {"https://ns/roles"}}, Groups: []jwt.Path{{"g"}}, Scopes: []jwt.Path{{"scope"}},
-		MaxLifetime: time.Hour, JWKS: "https://id/keys", RefreshAfter: time.Minute, MaxAge: 2 * time.Hour,
+		MFA: jwt.Path{"x", "acr"}, MFAValues: []string{"2"}, MaxLifetime: time.Hour, JWKS: "https://id/keys", RefreshAfter: time.Minute, MaxAge: 2 * time.Hour,
 	}, {URL: "http://id2", Audiences: []string{"b"}, Algorithms: []string{"RS256"}, FixedTenant: "f", AllowHTTP: true},
 		{URL: "https://id3", Audiences: []string{"b"}, Algorithms: []string{"RS256"}, Tenant: jwt.Path{"t"}, AnyTenant: true}}
 	if !reflect.DeepEqual(got, want) {

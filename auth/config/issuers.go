@@ -39,6 +39,9 @@ func (c Config) checkIssuers(p *Problems) {
 		if len(issuer.Audiences) == 0 {
 			add("audiences", "is empty: name what its tokens for this gateway have as aud")
 		}
+		if slices.Contains(issuer.MFAValues, "") {
+			add("mfa_values", "has an empty text: name what says that there was more than one factor, or remove it")
+		}
 		issuer.checkTenants(add)
 		issuer.checkLogin(add)
 		trusted, err := issuer.trusted(add)
@@ -134,7 +137,11 @@ func (issuer Issuer) trusted(add func(field, format string, args ...any)) (jwt.I
 		Roles: paths("roles_claims", issuer.RolesClaims), Groups: paths("groups_claims", issuer.GroupsClaims),
 		Scopes: paths("scopes_claims", issuer.ScopesClaims), MaxLifetime: time.Duration(issuer.MaxLifetime),
 		JWKS: issuer.JWKSURL, RefreshAfter: time.Duration(issuer.RefreshAfter), MaxAge: time.Duration(issuer.MaxAge),
+		MFAValues: issuer.MFAValues,
 		AllowHTTP: issuer.AllowHTTP,
+	}
+	if issuer.MFAClaim != "" {
+		out.MFA = path("mfa_claim", issuer.MFAClaim)
 	}
 	if issuer.TenantClaim != "" {
 		out.Tenant = path("tenant_claim", issuer.TenantClaim)

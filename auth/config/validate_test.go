@@ -128,6 +128,8 @@ func TestValidate(t *testing.T) {
 		`issuers[0].tenants is empty: name those that it may speak for, or set any_tenant if it is trusted with all`:                            func(c *Config) { c.Issuers[0].Tenants = nil },
 		`issuers[0].any_tenant is true beside tenants: keep one of them`:                                                                        func(c *Config) { c.Issuers[0].AnyTenant = true },
 		`issuers[0].roles_claims "/a~b" is not the name of a claim or a path to one: "/a~b" is not a JSON Pointer: ~ stands before 0 or 1 only`: func(c *Config) { c.Issuers[0].RolesClaims = []string{"/a~b"} },
+		`issuers[0].mfa_claim "/~" is not the name of a claim or a path to one: "/~" is not a JSON Pointer: ~ stands before 0 or 1 only`:        func(c *Config) { c.Issuers[0].MFAClaim = "/~" },
+		`issuers[0].mfa_values has an empty text: name what says that there was more than one factor, or remove it`:                             func(c *Config) { c.Issuers[0].MFAValues = []string{""} },
 		`issuers[0].tenant_claim "/~" is not the name of a claim or a path to one: "/~" is not a JSON Pointer: ~ stands before 0 or 1 only`:     func(c *Config) { c.Issuers[0].TenantClaim = "/~" },
 		`issuers[0] "http://id" is not https`: func(c *Config) { c.Issuers[0].URL = "http://id" },
 		`issuers[1] algorithm "HS256" is not one of [RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA]`: func(c *Config) { c.Issuers[1].Algorithms = []string{"HS256"} },

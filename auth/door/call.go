@@ -152,7 +152,7 @@ func (c *Call) decide(steps []Step) (audit.Decision, error) {
 	all := audit.Decision{Allowed: true}
 	for _, step := range steps {
 		decision := c.door.config.Decider.Decide(authz.Request{
-			Principal: authz.Principal{ID: p.ID, Tenant: p.Tenant, Roles: p.Roles, Method: string(method), Scopes: p.Scopes},
+			Principal: authz.Principal{ID: p.ID, Tenant: p.Tenant, Roles: p.Roles, Method: string(method), MFA: p.MFA, Scopes: p.Scopes},
 			Action:    step.Action,
 			Resource:  step.Resource,
 			Context:   authz.Context{IP: c.Address, Time: c.door.config.Now(), TLS: c.door.config.TLS(c.Request), QuotaUsed: used},

@@ -89,6 +89,7 @@ func (w *world) Authenticate(r *http.Request) (principal.Principal, error) {
 		return principal.Principal{}, &authn.Error{Status: 503, Reason: authn.DependencyUnavailable, RetryAfter: time.Second}
 	}
 	p := principal.Principal{ID: "alice", Tenant: "t1", Roles: []string{role}, Scopes: []string{"*"}, Method: principal.MethodAPIKey, Credential: "key1"}
+	p.MFA = r.Header.Get("X-Factors") == "2"
 	if scope := r.Header.Get("X-Scope"); scope != "" {
 		p.Scopes = []string{scope}
 	}
@@ -157,6 +158,35 @@ func (w *world) remove(pin authz.Pin, during func(ctx context.Context) error) {
 		}
 		out.WriteHeader(http.StatusAccepted)
 		return nil
+	}
+}
+
+// factorsPolicy is an operator's own.
+type factorsPolicy struct{}
+
+func (factorsPolicy) Read() ([]authz.File, error) {
+	return []authz.File{{Name: "own.cedar", Text: []byte(`@id("two-factors")
+@why("nothing is removed without a second factor")
+forbid (principal, action == Action::"pins:delete", resource) unless { principal.mfa };
+`)}}, nil
+}
+
+// TestFactors: a policy may ask for more than one factor.
+func TestFactors(t *testing.T) {
+	w := newWorld(t)
+	policies, err := authz.New(authz.Options{Own: factorsPolicy{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.config.Decider = policies
+	w.remove(own(), func(context.Context) error { return nil })
+	answer := w.ask("DELETE", "/pins/r1", "user", nil)
+	w.want(answer, 403, authn.Forbidden)
+	if !strings.Contains(answer.Body.String(), "two-factors") {
+		t.Errorf("it is not told why: %s", answer.Body)
+	}
+	if answer := w.ask("DELETE", "/pins/r1", "user", func(r *http.Request) { r.Header.Set("X-Factors", "2") }); answer.Code != 202 {
+		t.Errorf("with a second factor: %d %s", answer.Code, answer.Body)
 	}
 }
 

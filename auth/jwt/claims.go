@@ -32,6 +32,7 @@ func (i Issuer) principal(claims map[string]any, now time.Time) (principal.Princ
 	// Neither an issuer's URL nor a joint may come from a subject: a URL has no "#".
 	p.ID = i.URL + "#" + p.Subject
 	p.Credential, _ = claims["jti"].(string)
+	p.MFA = i.factors(claims)
 	return p, issued, nil
 }
 
@@ -140,6 +141,13 @@ func (i Issuer) tenant(claims map[string]any) (string, error) {
 		return "", errors.New("issuer may not name this tenant")
 	}
 	return tenant, nil
+}
+
+// factors tells whether a token says that its subject has shown more than one factor. What
+// cannot be read says so of nobody, and the token is good for what needs none.
+func (i Issuer) factors(claims map[string]any) bool {
+	texts, err := i.MFA.texts(claims)
+	return err == nil && slices.ContainsFunc(texts, func(text string) bool { return slices.Contains(i.MFAValues, text) })
 }
 
 // collect returns the texts at all of the paths. Split says that spaces separate.

@@ -35,6 +35,12 @@ type Issuer struct {
 	// Roles, Groups and Scopes are where its tokens have them: an array of texts, or one
 	// text, which is split at spaces for scopes. All that are there count.
 	Roles, Groups, Scopes []Path
+	// MFA is where its tokens say how their subject logged in: an array of texts, or one text.
+	// Nil means the claim amr (RFC 8176).
+	MFA Path
+	// MFAValues are the texts of which one there says that it was by more than one factor.
+	// Empty means "mfa".
+	MFAValues []string
 
 	// MaxLifetime is how far in the future a token may end. Zero means 24 hours.
 	MaxLifetime time.Duration
@@ -69,6 +75,12 @@ func (i Issuer) withDefaults() Issuer {
 			*d.value = d.zero
 		}
 	}
+	if i.MFA == nil {
+		i.MFA = Path{"amr"}
+	}
+	if len(i.MFAValues) == 0 {
+		i.MFAValues = []string{"mfa"}
+	}
 	return i
 }
 
@@ -93,6 +105,7 @@ func (i Issuer) check() error {
 	complain((len(i.Tenant) == 0) == (i.FixedTenant == ""), "either the claim of the tenant or a fixed tenant is needed")
 	complain(i.FixedTenant == "" && i.AnyTenant == (len(i.Tenants) > 0), "either the tenants that it may name or any tenant is needed")
 	complain(slices.Contains(i.Tenants, ""), "a tenant is empty")
+	complain(slices.Contains(i.MFAValues, ""), "a value of more than one factor is empty")
 	if err := principal.CheckText(i.FixedTenant); err != nil {
 		problems = append(problems, fmt.Errorf("fixed tenant: %w", err))
 	}

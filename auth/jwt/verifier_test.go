@@ -30,6 +30,44 @@ func TestPrincipals(t *testing.T) {
 	}
 }
 
+// An issuer says that there was more than one factor where, and with which words, it is
+// configured; what cannot be read says nothing, and is no reason to refuse a token.
+func TestFactors(t *testing.T) {
+	other := func(i *Issuer) { i.MFA, i.MFAValues = Path{"acr"}, []string{"2", "gold"} }
+	for _, test := range []struct {
+		name   string
+		change func(*Issuer)
+		claim  string
+		value  any
+		want   bool
+	}{
+		{"no claim", nil, "amr", nil, false},
+		{"amr", nil, "amr", []string{"pwd", "otp", "mfa"}, true},
+		{"amr, one text", nil, "amr", "mfa", true},
+		{"amr without it", nil, "amr", []string{"pwd", "otp"}, false},
+		{"amr, nearly", nil, "amr", []string{"MFA", "mfa ", "xmfa", "pwd mfa"}, false},
+		{"amr that cannot be read", nil, "amr", map[string]any{"mfa": true}, false},
+		{"amr of numbers", nil, "amr", []any{"mfa", 1}, false},
+		{"acr, not configured", nil, "acr", "mfa", false},
+		{"acr", other, "acr", "gold", true},
+		{"another acr", other, "acr", "1", false},
+		{"acr of a number", other, "acr", 2, false},
+		{"amr in place of acr", other, "amr", []string{"mfa", "gold"}, false},
+	} {
+		i := &issuer{url: "https://id.example"}
+		i.publish(public("k1", rsaKey()))
+		config := keycloak(i.url)
+		if test.change != nil {
+			test.change(&config)
+		}
+		v := must(New([]Issuer{config}, i.client(), nil))
+		p, err := v.Verify(t.Context(), draftOf(keycloakClaims(i.url, time.Now())).with(test.claim, test.value).sign())
+		if err != nil || p.MFA != test.want {
+			t.Errorf("%s: %v, %v", test.name, p.MFA, err)
+		}
+	}
+}
+
 func TestDenylist(t *testing.T) {
 	r := newRealms(t)
 	good := draftOf(keycloakClaims(r.a.url, time.Now()))
@@ -131,6 +169,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 		"two kinds":          func(i *Issuer) { i.FixedTenant = "t1" },
 		"tenants of none":    func(i *Issuer) { i.Tenants = nil },
 		"tenants and any":    func(i *Issuer) { i.AnyTenant = true },
+		"empty factor":       func(i *Issuer) { i.MFAValues = []string{""} },
 		"empty tenant":       func(i *Issuer) { i.Tenants = []string{""} },
 		"negative":           func(i *Issuer) { i.MaxLifetime = -1 },
 		"age":                func(i *Issuer) { i.MaxAge = time.Minute },

@@ -75,6 +75,25 @@ func TestOIDCOwner(t *testing.T) {
 	other.want(other.get(other.begin("/")), 401, authn.InvalidToken)
 }
 
+// TestOIDCFactors: a session has what the access token says of factors, and nothing that only
+// the ID token says.
+func TestOIDCFactors(t *testing.T) {
+	for _, in := range []string{"access", "id", ""} {
+		w := newWorld(t)
+		w.issuer.change(func() {
+			w.issuer.spoil = func(id, access map[string]any) {
+				if claims := map[string]map[string]any{"id": id, "access": access}[in]; claims != nil {
+					claims["amr"] = []string{"pwd", "mfa"}
+				}
+			}
+		})
+		w.get(w.begin("/"))
+		if p, status := w.who(""); status != 200 || p.Method != principal.MethodSession || p.MFA != (in == "access") {
+			t.Errorf("amr in the token %q: %d, %+v", in, status, p)
+		}
+	}
+}
+
 // TestOIDCReplay: neither a callback, nor a code, nor a cookie is good twice.
 func TestOIDCReplay(t *testing.T) {
 	w := newWorld(t)

@@ -49,6 +49,9 @@ type Principal struct {
 	Method Method
 	// Via is the method that a session began with. Empty for the other methods.
 	Via Method
+	// MFA tells whether an issuer says that more than one factor was shown. A session has what
+	// the token had that it began with.
+	MFA bool
 	// Credential is the id of what was shown: of a key, a DID, a token. Never the secret.
 	Credential string
 	// Issuer and Subject are who vouches for the principal, and as whom. Empty for keys.

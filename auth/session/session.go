@@ -87,6 +87,7 @@ type claims struct {
 	Groups     []string         `json:"groups,omitempty"`
 	Scopes     []string         `json:"scopes,omitempty"`
 	Via        principal.Method `json:"via"`
+	MFA        bool             `json:"mfa,omitempty"`
 	Credential string           `json:"cred"`
 	VouchedBy  string           `json:"vouched_by,omitempty"`
 	VouchedFor string           `json:"vouched_for,omitempty"`
@@ -111,7 +112,7 @@ func (s *Sessions) Issue(p principal.Principal) (string, time.Time, error) {
 	payload, err := json.Marshal(claims{
 		Issuer: s.config.Gateway, Audience: s.config.Gateway, ID: rand.Text(), Issued: now.Unix(), Expires: expires.Unix(),
 		Principal: p.ID, Tenant: p.Tenant, Roles: p.Roles, Groups: p.Groups, Scopes: p.Scopes,
-		Via: p.Method, Credential: p.Credential, VouchedBy: p.Issuer, VouchedFor: p.Subject,
+		Via: p.Method, MFA: p.MFA, Credential: p.Credential, VouchedBy: p.Issuer, VouchedFor: p.Subject,
 	})
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("session: %w", err)
@@ -169,7 +170,7 @@ func (s *Sessions) Read(token string) (principal.Principal, principal.Token, err
 	}
 	p := principal.Principal{
 		ID: c.Principal, Tenant: c.Tenant, Roles: c.Roles, Groups: c.Groups, Scopes: c.Scopes,
-		Method: principal.MethodSession, Via: c.Via, Credential: c.Credential, Issuer: c.VouchedBy, Subject: c.VouchedFor, Expires: expires,
+		Method: principal.MethodSession, Via: c.Via, MFA: c.MFA, Credential: c.Credential, Issuer: c.VouchedBy, Subject: c.VouchedFor, Expires: expires,
 	}
 	if err := p.Check(); err != nil {
 		return principal.Principal{}, principal.Token{}, principal.Refuse(invalid, err)

@@ -83,6 +83,11 @@ func TestSession(t *testing.T) {
 		if p, err := s.Verify(t.Context(), token); err != nil || !reflect.DeepEqual(p, want) {
 			t.Errorf("got %+v, %v; not %+v", p, err, want)
 		}
+		several := alice()
+		several.MFA = true
+		if p, err := s.Verify(t.Context(), issue(t, s, several)); err != nil || !p.MFA {
+			t.Errorf("of who has shown more than one factor: %+v, %v", p, err)
+		}
 		if issue(t, s, alice()) == token {
 			t.Error("two sessions have one id")
 		}
