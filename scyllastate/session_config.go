@@ -5,6 +5,7 @@ import "github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 // session says how to reach the cluster, and whether the keyspace may be made.
 func (cfg *Config) session(create bool) scylla.Config {
 	out := scylla.Config{
+		Section:               "state." + configKey,
 		Hosts:                 cfg.Hosts,
 		Port:                  cfg.Port,
 		Keyspace:              cfg.Keyspace,

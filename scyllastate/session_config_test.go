@@ -16,7 +16,8 @@ func TestSessionConfig(t *testing.T) {
 	dir := t.TempDir()
 	cfg.SetBaseDir(dir)
 	want := scylla.Config{
-		Hosts: []string{"db1.example", "10.0.0.2", "::1"}, Port: 9142, Keyspace: "pins_2", LocalDC: "dc1",
+		Section: "state.scylla",
+		Hosts:   []string{"db1.example", "10.0.0.2", "::1"}, Port: 9142, Keyspace: "pins_2", LocalDC: "dc1",
 		Replication: map[string]int{"dc1": 3, "dc2": 2}, Username: "cluster", Password: "top-secret",
 		TLS: &scylla.TLS{
 			CAFile: filepath.Join(dir, "ca.pem"), CertFile: "/etc/peer.pem", KeyFile: filepath.Join(dir, "peer.key"), ServerName: "db.example",

@@ -103,7 +103,8 @@ func Default() Config {
 // session says how to reach the database. It reads the file of the password.
 func (c Config) session() (scylla.Config, error) {
 	out := scylla.Config{
-		Hosts: c.Hosts, Port: c.Port, Keyspace: c.Keyspace, CreateKeyspace: c.Schema == SchemaApply,
+		Section: "database",
+		Hosts:   c.Hosts, Port: c.Port, Keyspace: c.Keyspace, CreateKeyspace: c.Schema == SchemaApply,
 		LocalDC: c.LocalDC, Replication: c.Replication, Username: c.Username,
 		RequestTimeout: time.Duration(c.RequestTimeout), ConnectTimeout: time.Duration(c.ConnectTimeout),
 	}

@@ -71,6 +71,12 @@ func TestSession(t *testing.T) {
 		t.Errorf("without the file: %v", err)
 	}
 	file := filepath.Join(conf.Folder, "password")
+	if err := os.WriteFile(file, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := conf.session(); err != nil || got.Section != "database" {
+		t.Errorf("operators are told of the section %q, %v", got.Section, err)
+	}
 	for content, want := range map[string]string{"secret": "secret", "secret\n": "secret", " secret \r\n": " secret ", "\n": "", "": ""} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

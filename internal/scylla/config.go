@@ -17,6 +17,10 @@ import (
 // Config says where the cluster is and how to reach it. It is plain data;
 // whoever reads it from a file has validated it.
 type Config struct {
+	// Section is where errors and warnings say that the fields are set, as
+	// "state.scylla". What they are named there are the names of the fields
+	// here, in snake case; the switch for TLS is tls.enabled.
+	Section string
 	// Hosts are the first nodes to ask, names or addresses without a port.
 	Hosts []string
 	// Port of CQL on every node.
@@ -59,6 +63,14 @@ type TLS struct {
 	CertFile, KeyFile string
 	// ServerName replaces the name of the host in the verification.
 	ServerName string
+}
+
+// field is how log lines and errors name a field of the section.
+func (c Config) field(name string) string {
+	if c.Section == "" {
+		return name
+	}
+	return c.Section + "." + name
 }
 
 // addresses is how log lines and errors name the hosts.

@@ -131,7 +131,7 @@ func TestExecuted(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"gocql: unable to connect", "gocql: unable to connect: " + unclear.Error()} {
-		if err := explainConnect(errors.New(text), unclear); !strings.Contains(err.Error(), "protocol version") || strings.Contains(err.Error(), "executed") {
+		if err := (Config{}).explainConnect(errors.New(text), unclear); !strings.Contains(err.Error(), "protocol version") || strings.Contains(err.Error(), "executed") {
 			t.Errorf("a connection fails with %q", err)
 		}
 	}

@@ -47,7 +47,8 @@ func TestFace(t *testing.T) {
 // it.
 func configOn(own *cqltest.Own, hosts []string) Config {
 	return Config{
-		Hosts: hosts, Port: own.Port(), Keyspace: "face", CreateKeyspace: true,
+		Section: "state.scylla",
+		Hosts:   hosts, Port: own.Port(), Keyspace: "face", CreateKeyspace: true,
 		RequestTimeout: 10 * time.Second, ConnectTimeout: 30 * time.Second,
 		Username: engine.Superuser, Password: engine.SuperuserPassword,
 	}

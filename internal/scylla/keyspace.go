@@ -28,9 +28,9 @@ func (c *contact) ensureKeyspace(ctx context.Context) error {
 		return err
 	}
 	if !conf.CreateKeyspace {
-		return &PermanentError{Text: fmt.Sprintf("the keyspace %s does not exist and may not be created here: correct state.scylla.keyspace, or start one peer with schema: apply and a role that may create it", conf.Keyspace)}
+		return &PermanentError{Text: fmt.Sprintf("the keyspace %s does not exist and may not be created here: correct %s, or start once with schema: apply and a role that may create it", conf.Keyspace, conf.field("keyspace"))}
 	}
-	replicas, err := replication(conf.Replication, c.nodes)
+	replicas, err := conf.replication(c.nodes)
 	if err != nil {
 		return err
 	}
@@ -76,16 +76,16 @@ func (c *contact) checkTablets() error {
 }
 
 // localDC picks the data centre of this process.
-func localDC(wanted string, nodes []node) (string, error) {
-	names := dataCentres(nodes)
+func (c Config) localDC(nodes []node) (string, error) {
+	wanted, names := c.LocalDC, dataCentres(nodes)
 	if wanted == "" && len(names) == 1 {
 		return names[0], nil
 	}
 	if wanted == "" {
-		return "", &PermanentError{Text: fmt.Sprintf("the cluster has %d data centres (%s): set state.scylla.local_dc to the one this peer is in", len(names), strings.Join(names, ", "))}
+		return "", &PermanentError{Text: fmt.Sprintf("the cluster has %d data centres (%s): set %s to the one this process is in", len(names), strings.Join(names, ", "), c.field("local_dc"))}
 	}
 	if !slices.Contains(names, wanted) {
-		return "", &PermanentError{Text: fmt.Sprintf("the cluster has no data centre %q, only %s: correct state.scylla.local_dc", wanted, strings.Join(names, ", "))}
+		return "", &PermanentError{Text: fmt.Sprintf("the cluster has no data centre %q, only %s: correct %s", wanted, strings.Join(names, ", "), c.field("local_dc"))}
 	}
 	return wanted, nil
 }
@@ -117,7 +117,8 @@ const maxReplicas = 3
 // chooses: a replica in each rack where there are two or three racks, which is
 // what ScyllaDB insists on for tablets (rf_rack_valid_keyspaces); else three, or
 // as many as there are nodes.
-func replication(wanted map[string]int, nodes []node) (map[string]int, error) {
+func (c Config) replication(nodes []node) (map[string]int, error) {
+	wanted := c.Replication
 	if len(wanted) == 0 {
 		out := make(map[string]int)
 		for _, dc := range dataCentres(nodes) {
@@ -138,10 +139,10 @@ func replication(wanted map[string]int, nodes []node) (map[string]int, error) {
 			total += n
 		}
 		if total == 0 {
-			return nil, &PermanentError{Text: fmt.Sprintf("state.scylla.replication names the data centre %q, which the cluster does not have", dc)}
+			return nil, &PermanentError{Text: fmt.Sprintf("%s names the data centre %q, which the cluster does not have", c.field("replication"), dc)}
 		}
 		if n := wanted[dc]; n > total {
-			return nil, &PermanentError{Text: fmt.Sprintf("state.scylla.replication asks for %d replicas in %s, which has %d nodes: lower it or add nodes", n, dc, total)}
+			return nil, &PermanentError{Text: fmt.Sprintf("%s asks for %d replicas in %s, which has %d nodes: lower it or add nodes", c.field("replication"), n, dc, total)}
 		}
 	}
 	return wanted, nil

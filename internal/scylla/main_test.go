@@ -16,7 +16,8 @@ func testConfig(tb testing.TB) Config {
 	tb.Helper()
 	server := cqltest.Start(tb)
 	return Config{
-		Hosts: server.Hosts(), Port: server.Port(), Keyspace: server.Keyspace(tb), CreateKeyspace: true,
+		Section: "state.scylla",
+		Hosts:   server.Hosts(), Port: server.Port(), Keyspace: server.Keyspace(tb), CreateKeyspace: true,
 		RequestTimeout: 10 * time.Second, ConnectTimeout: 30 * time.Second,
 	}
 }

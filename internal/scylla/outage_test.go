@@ -137,7 +137,7 @@ func TestReasons(t *testing.T) {
 			`the role u lacks the right MODIFY; a superuser gives it with: GRANT SELECT ON KEYSPACE k TO "u"; GRANT MODIFY ON KEYSPACE k TO "u";: User u has no MODIFY permission on <table k.pins> or any of its parents (code 0x2100)`},
 		{answered{gocql.ErrCodeInvalid, "something else"}, nil, "something else (code 0x2200)"},
 	} {
-		db := &DB{Keyspace: "k", conf: Config{Username: "u"}}
+		db := &DB{Keyspace: "k", conf: Config{Section: "state.scylla", Username: "u"}}
 		db.connects.err = tt.connect
 		if got := db.describe(t.Context(), new(trail), tt.err, false); text(got) != tt.want {
 			t.Errorf("%v is told as\n%s\nwant\n%s", tt.err, got, tt.want)
@@ -161,7 +161,7 @@ func TestRolesUnread(t *testing.T) {
 		for _, code := range []int{gocql.ErrCodeCredentials, gocql.ErrCodeUnauthorized} {
 			answer := answered{code, text}
 			err := explainRights(fmt.Errorf("outer: %w", answer), "u")
-			for _, err := range []error{err, explainConnect(errors.New("gocql: unable to connect"), answer)} {
+			for _, err := range []error{err, Config{}.explainConnect(errors.New("gocql: unable to connect"), answer)} {
 				if Permanent(err) == unread {
 					t.Errorf("%v (code 0x%04x) is permanent: %t", err, code, !unread)
 				}

@@ -38,7 +38,7 @@ func (db *DB) reason(err error) string {
 	case errors.Is(err, gocql.ErrNoStreams):
 		return "too many requests to the database are under way"
 	case NotSent(err):
-		if why := connectReason(db.connects.get()); why != "" {
+		if why := db.conf.connectReason(db.connects.get()); why != "" {
 			return "no node of the database can be used: " + why
 		}
 		return "no node of the database is up"
@@ -59,7 +59,7 @@ func (db *DB) reason(err error) string {
 	case rolesUnread(err):
 		return "the database " + roleUnread
 	case refused && code == gocql.ErrCodeCredentials:
-		return "the database refused the user name or the password: correct state.scylla.username and password"
+		return "the database refused the user name or the password: correct " + db.conf.field("username and password")
 	case refused && gone.MatchString(err.Error()):
 		return fmt.Sprintf("the keyspace %s or one of its tables is not in the database any more", db.Keyspace)
 	}
@@ -88,7 +88,7 @@ func silent(err error) bool {
 }
 
 // connectReason says in words why a connection failed, without an address.
-func connectReason(err error) string {
+func (c Config) connectReason(err error) string {
 	var (
 		unknown  x509.UnknownAuthorityError
 		hostname x509.HostnameError
@@ -105,15 +105,15 @@ func connectReason(err error) string {
 	case rolesUnread(err):
 		return "it " + roleUnread
 	case refused && code == gocql.ErrCodeCredentials:
-		return "it refuses the user name or the password: correct state.scylla.username and password"
+		return "it refuses the user name or the password: correct " + c.field("username and password")
 	case errors.As(err, &unknown):
-		return "its certificate is signed by an authority that is not accepted: correct state.scylla.tls.ca_file"
+		return "its certificate is signed by an authority that is not accepted: correct " + c.field("tls.ca_file")
 	case errors.As(err, &hostname):
-		return "its certificate is for another name: correct state.scylla.tls.server_name"
+		return "its certificate is for another name: correct " + c.field("tls.server_name")
 	case errors.As(err, &invalid), errors.As(err, &verify):
 		return "its certificate is not accepted: has it run out?"
 	case errors.As(err, &alert):
-		return "it refuses the TLS connection (" + alert.Error() + "): look at state.scylla.tls.cert_file"
+		return "it refuses the TLS connection (" + alert.Error() + "): look at " + c.field("tls.cert_file")
 	case errors.As(err, &dns):
 		return "its name cannot be looked up"
 	case errors.As(err, &op):

@@ -55,7 +55,7 @@ func Open(ctx context.Context, conf Config, setup func(context.Context, *DB) err
 		defer cancel()
 	}
 	if conf.Password != "" && conf.TLS == nil {
-		logger.Warn("the password of the database travels in clear text: set state.scylla.tls.enabled")
+		logger.Warnf("the password of the database travels in clear text: set %s", conf.field("tls.enabled"))
 	}
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
@@ -99,7 +99,7 @@ func open(ctx context.Context, conf Config) (*DB, error) {
 	if err := db.Dialect.supported(); err != nil {
 		return nil, err
 	}
-	if db.LocalDC, err = localDC(conf.LocalDC, c.nodes); err != nil {
+	if db.LocalDC, err = conf.localDC(c.nodes); err != nil {
 		return nil, err
 	}
 	if err := c.ensureKeyspace(ctx); err != nil {
@@ -138,7 +138,7 @@ func (db *DB) connect(ctx context.Context) error {
 	select {
 	case r := <-done:
 		if r.err != nil {
-			return explainConnect(r.err, db.connects.get())
+			return db.conf.explainConnect(r.err, db.connects.get())
 		}
 		db.Session = r.session
 		return nil

@@ -2,9 +2,12 @@ package scylla
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -20,15 +23,39 @@ func TestLocalDC(t *testing.T) {
 	}{
 		{"the only one", "", nodes("dc1/a dc1/a dc1/b"), "dc1", ""},
 		{"named", "dc2", nodes("dc1/a dc2/a"), "dc2", ""},
-		{"not named", "", nodes("dc2/a dc1/a"), "", "the cluster has 2 data centres (dc1, dc2): set state.scylla.local_dc to the one this peer is in"},
+		{"not named", "", nodes("dc2/a dc1/a"), "", "the cluster has 2 data centres (dc1, dc2): set state.scylla.local_dc to the one this process is in"},
 		{"unknown", "DC1", nodes("dc1/a"), "", `the cluster has no data centre "DC1", only dc1: correct state.scylla.local_dc`},
 	} {
-		got, err := localDC(tt.wanted, tt.nodes)
+		got, err := (Config{Section: "state.scylla", LocalDC: tt.wanted}).localDC(tt.nodes)
 		if got != tt.got || text(err) != tt.err {
 			t.Errorf("%s: %q, %q", tt.name, got, text(err))
 		}
 		if err != nil && !Permanent(err) {
 			t.Errorf("%s: waiting would not help", tt.name)
+		}
+	}
+}
+
+// TestSection: what a field is called depends on whose configuration it is in.
+func TestSection(t *testing.T) {
+	for section, want := range map[string]string{"state.scylla": "state.scylla.local_dc", "database": "database.local_dc", "": "local_dc"} {
+		conf := Config{Section: section, LocalDC: "x", Replication: map[string]int{"x": 1}}
+		if _, err := conf.localDC(nodes("a/1")); err == nil || !strings.HasSuffix(err.Error(), ": correct "+want) {
+			t.Errorf("%q: %v", section, err)
+		}
+		if _, err := conf.replication(nodes("a/1")); err == nil || !strings.HasPrefix(err.Error(), conf.field("replication")+" names") {
+			t.Errorf("%q: %v", section, err)
+		}
+		code := answered{gocql.ErrCodeCredentials, "Provided username u and/or password are incorrect"}
+		db := &DB{conf: conf}
+		db.connects.err = x509.UnknownAuthorityError{}
+		for _, text := range []string{
+			conf.explainConnect(errors.New("gocql"), code).Error(), conf.explainConnect(errors.New("authentication required"), nil).Error(),
+			conf.connectReason(code), conf.connectReason(x509.HostnameError{}), conf.connectReason(tls.AlertError(40)), db.reason(code), db.reason(gocql.ErrNoConnections),
+		} {
+			if field := regexp.MustCompile(`(?:correct|set|look at) (\S+)`).FindStringSubmatch(text); field == nil || !strings.HasPrefix(field[1], strings.TrimSuffix(want, "local_dc")) {
+				t.Errorf("%q: %s", section, text)
+			}
 		}
 	}
 }
@@ -58,7 +85,7 @@ func TestReplication(t *testing.T) {
 		{"too many", map[string]int{"a": 3}, "a/1 a/2", "", "state.scylla.replication asks for 3 replicas in a, which has 2 nodes: lower it or add nodes"},
 		{"unknown", map[string]int{"x": 3}, "a/1 a/2", "", `state.scylla.replication names the data centre "x", which the cluster does not have`},
 	} {
-		got, err := replication(tt.wanted, nodes(tt.nodes))
+		got, err := (Config{Section: "state.scylla", Replication: tt.wanted}).replication(nodes(tt.nodes))
 		if text(err) != tt.err || err == nil && describeReplicas(got) != tt.got {
 			t.Errorf("%s: %v, %q", tt.name, got, text(err))
 		}

@@ -145,7 +145,7 @@ func (c Config) dialContact(host string, limit time.Duration) (*contact, error) 
 	cc.ConnectObserver = last
 	exec, err := gocql.NewSingleHostQueryExecutor(cc)
 	if err != nil {
-		return nil, explainConnect(err, last.get())
+		return nil, c.explainConnect(err, last.get())
 	}
 	return &contact{conf: c, exec: exec, host: host, down: make(map[string]bool)}, nil
 }
@@ -197,16 +197,16 @@ func (c *contact) look() error {
 
 // explainConnect makes the error of a failed connection. The driver puts the cause of a failure
 // into its text only, so the typed error comes from an observer.
-func explainConnect(err, cause error) error {
+func (c Config) explainConnect(err, cause error) error {
 	text := strings.TrimSpace(err.Error()) // it ends with a line break
 	code, ok := Code(cause)
 	switch {
 	case rolesUnread(cause):
 		return fmt.Errorf("the database %s: %w", roleUnread, cause)
 	case ok && code == gocql.ErrCodeCredentials:
-		return &PermanentError{Text: "the database refused the user name or the password: correct state.scylla.username and password", Err: cause}
+		return &PermanentError{Text: "the database refused the user name or the password: correct " + c.field("username and password"), Err: cause}
 	case strings.Contains(text, "authentication required"):
-		return &PermanentError{Text: "the database wants a user name and a password: set state.scylla.username and password", Err: errors.New(text)}
+		return &PermanentError{Text: "the database wants a user name and a password: set " + c.field("username and password"), Err: errors.New(text)}
 	case cause != nil && strings.Contains(text, cause.Error()):
 		return bare(cause) // the driver's text around it adds nothing
 	case cause != nil:
