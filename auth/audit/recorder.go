@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -40,6 +41,7 @@ type RecorderOptions struct {
 type Recorder struct {
 	options  RecorderOptions
 	waiting  []atomic.Int64
+	giving   sync.WaitGroup // records to sinks
 	failures failures
 }
 
@@ -109,6 +111,10 @@ func (r *Recorder) Done(ctx context.Context, e Event, result Result) error {
 	return r.append(ctx, Record{Kind: Done, ID: rand.Text(), Event: e.cut(), Result: result.cut()})
 }
 
+// Wait returns when every sink has what was recorded, or has failed. A record counts as soon
+// as one sink has it: call it before sinks are closed, when nothing more is recorded.
+func (r *Recorder) Wait() { r.giving.Wait() }
+
 // append gives a record to all sinks and returns when the first has it. The others go on.
 func (r *Recorder) append(ctx context.Context, record Record) error {
 	results := make(chan error, len(r.options.Sinks))
@@ -120,7 +126,7 @@ func (r *Recorder) append(ctx context.Context, record Record) error {
 			results <- err
 			continue
 		}
-		go func() {
+		r.giving.Go(func() {
 			defer r.waiting[i].Add(-1)
 			// The client may leave; what was begun is recorded.
 			limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.options.Timeout)
@@ -130,7 +136,7 @@ func (r *Recorder) append(ctx context.Context, record Record) error {
 				r.options.SinkFailed(i, err)
 			}
 			results <- err
-		}()
+		})
 	}
 	var problems []error
 	for i := range r.options.Sinks {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -248,5 +249,35 @@ func TestNoSecretFields(t *testing.T) {
 		if strings.Contains(strings.ToLower(string(line)), word) {
 			t.Errorf("a record has a field for %s", word)
 		}
+	}
+}
+
+// held is a sink that keeps a record when it is told to.
+type held struct {
+	goOn chan struct{}
+	kept atomic.Int64
+}
+
+func (h *held) Append(context.Context, Record) error {
+	<-h.goOn
+	h.kept.Add(1)
+	return nil
+}
+
+// TestWait: a record counts when one sink has it, and Wait waits for the others.
+func TestWait(t *testing.T) {
+	fast, slow := &held{goOn: make(chan struct{})}, &held{goOn: make(chan struct{})}
+	close(fast.goOn)
+	r, err := NewRecorder(RecorderOptions{Sinks: []Sink{fast, slow}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Done(t.Context(), Event{}, Result{}); err != nil || slow.kept.Load() != 0 {
+		t.Fatal(err, slow.kept.Load())
+	}
+	go close(slow.goOn)
+	r.Wait()
+	if fast.kept.Load() != 1 || slow.kept.Load() != 1 {
+		t.Errorf("the sinks have %d and %d records", fast.kept.Load(), slow.kept.Load())
 	}
 }

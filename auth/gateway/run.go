@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audittable"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authz"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events"
@@ -15,66 +14,35 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-// openAudit opens where records are kept: files, a table, or both, each with copies of the
-// checkpoints of the other.
+// openAudit opens where records are kept.
 func (g *Gateway) openAudit(ctx context.Context, db *scylla.DB) (*audit.Recorder, error) {
-	conf := g.config.Audit
 	writer, err := g.config.AuditWriter()
 	if err != nil {
 		return nil, err
 	}
-	failed := func(err error) {
+	records, err := OpenRecords(ctx, db, g.config, g.files, writer, func(err error) {
 		g.metrics.checkpoints.Inc()
 		logger.Errorf("a checkpoint of the audit log could not be written or copied: %s", err)
+	})
+	if err != nil {
+		return nil, err
 	}
-	folder, retention := g.config.Resolve(conf.Folder), time.Duration(conf.TableRetention)
-	var sinks []audit.Sink
-	var names []string
-	var tableCopies []audit.CheckpointCopy
-	if conf.Folder != "" {
-		options := audit.FileOptions{Dir: folder, Writer: writer, Key: g.files.AuditKey, CheckpointFailed: failed}
-		if conf.Table {
-			inTable, err := audittable.NewCheckpoints(db, retention)
-			if err != nil {
-				return nil, err
-			}
-			options.Copies = append(options.Copies, inTable)
-			inFolder, err := audit.OpenFileCopy(audit.TableCopy(folder, writer))
-			if err != nil {
-				return nil, fmt.Errorf("opening the copies of checkpoints: %w", err)
-			}
-			g.closeLater(func(context.Context) error { return inFolder.Close() })
-			tableCopies = append(tableCopies, inFolder)
-		}
-		file, err := audit.OpenFile(options)
-		if err != nil {
-			return nil, fmt.Errorf("opening the audit log: %w", err)
-		}
-		g.closeLater(func(context.Context) error { return file.Close() })
-		sinks, names = append(sinks, file), append(names, "file")
-	}
-	if conf.Table {
-		table, err := audittable.Open(ctx, db, audittable.Options{
-			Chain:       audit.ChainOptions{Writer: writer, Key: g.files.AuditKey, Copies: tableCopies, CheckpointFailed: failed},
-			Retention:   retention,
-			LeaseFailed: func(err error) { logger.Errorf("the name of this writer of audit records is not held: %s", err) },
-		})
-		if err != nil {
-			return nil, fmt.Errorf("opening the table of audit records: %w", err)
-		}
-		g.closeLater(func(context.Context) error { return table.Close() })
-		sinks, names = append(sinks, table), append(names, "table")
-	}
-	for _, name := range names {
+	g.closeLater(func(context.Context) error { return records.Close() })
+	for _, name := range records.Names {
 		g.metrics.keptBy(name)
 	}
-	return audit.NewRecorder(audit.RecorderOptions{
-		Sinks: sinks,
+	recorder, err := audit.NewRecorder(audit.RecorderOptions{
+		Sinks: records.Sinks,
 		SinkFailed: func(sink int, err error) {
-			g.metrics.sinks.WithLabelValues(names[sink]).Inc()
+			g.metrics.sinks.WithLabelValues(records.Names[sink]).Inc()
 			logger.Errorf("an audit record could not be written: %s", err)
 		},
 	})
+	if err != nil {
+		return nil, err
+	}
+	g.closeLater(func(context.Context) error { recorder.Wait(); return nil })
+	return recorder, nil
 }
 
 // openPolicies reads the policies.

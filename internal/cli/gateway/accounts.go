@@ -23,7 +23,7 @@ const connectTimeout = 15 * time.Second
 
 // withAccounts opens the database of the configuration and calls f, whose context a signal
 // ends. Keys are made only if the files with peppers can be read, which needs keys.
-func (cmd *command) withAccounts(keys bool, f func(ctx context.Context, s *accounts.Service, cfg config.Config) error) error {
+func (cmd *command) withAccounts(keys bool, f func(ctx context.Context, s *accounts.Service, db *scylla.DB, cfg config.Config) error) error {
 	cfg, err := cmd.loadConfig()
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (cmd *command) withAccounts(keys bool, f func(ctx context.Context, s *accou
 		if err != nil {
 			return err
 		}
-		return f(ctx, service, cfg)
+		return f(ctx, service, db, cfg)
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 func (cmd *command) credentialCommand() cli.Command {
@@ -97,7 +98,7 @@ func (cmd *command) credentialList(c *cli.Context) error {
 	if err := cmp.Or(noArguments(c), needFlags(c, "tenant", "principal")); err != nil {
 		return err
 	}
-	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ *scylla.DB, _ config.Config) error {
 		out := cmd.table(c.Bool("json"), "CREDENTIAL", "ROLES", "SCOPES", "ADDED", "BY")
 		list := func(after string) (accounts.Page[accounts.Credential], error) {
 			return s.ListCredentials(ctx, c.String("tenant"), c.String("principal"), after, 0)

@@ -15,6 +15,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/apikey"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 const day = 24 * time.Hour
@@ -157,7 +158,7 @@ func (cmd *command) keyList(c *cli.Context) error {
 	if err := cmp.Or(noArguments(c), needFlags(c, "tenant")); err != nil {
 		return err
 	}
-	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ *scylla.DB, _ config.Config) error {
 		out := cmd.table(c.Bool("json"), "KEY", "OWNER", "STATE", "ENDS", "LAST USED", "SCOPES", "MADE BY")
 		list := func(after string) (accounts.Page[accounts.ListedKey], error) {
 			return s.ListKeys(ctx, c.String("tenant"), after, 0)

@@ -10,6 +10,8 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/gateway"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 const (
@@ -22,27 +24,26 @@ const (
 )
 
 // change is withAccounts for what changes something. It is on record before it is done, and
-// what came of it after, if the configuration has a folder for records: otherwise nothing is
-// recorded. do is given who acts, and returns the id of what it made, if it made something.
+// what came of it after, wherever the configuration has records kept. do is given who acts,
+// and returns the id of what it made, if it made something.
 func (cmd *command) change(keys bool, action string, resource audit.Resource, do func(ctx context.Context, s *accounts.Service, by string) (made string, err error)) error {
 	by, err := operator()
 	if err != nil {
 		return err
 	}
-	return cmd.withAccounts(keys, func(ctx context.Context, s *accounts.Service, cfg config.Config) (err error) {
-		if cfg.Audit.Folder == "" {
-			_, err := do(ctx, s, by)
-			return err
-		}
-		file, err := openRecords(ctx, cfg)
+	return cmd.withAccounts(keys, func(ctx context.Context, s *accounts.Service, db *scylla.DB, cfg config.Config) (err error) {
+		records, err := openRecords(ctx, db, cfg)
 		if err != nil {
 			return fmt.Errorf("recording what is to be done: %w", err)
 		}
-		defer func() { err = errors.Join(err, during(file.Close(), "recording what was done")) }()
-		recorder, err := audit.NewRecorder(audit.RecorderOptions{Sinks: []audit.Sink{file}})
+		defer func() { err = errors.Join(err, during(records.Close(), "recording what was done")) }()
+		recorder, err := audit.NewRecorder(audit.RecorderOptions{Sinks: records.Sinks, SinkFailed: func(sink int, err error) {
+			logger.Errorf("the audit record is not in the %s: %s", records.Names[sink], err)
+		}})
 		if err != nil {
 			return err
 		}
+		defer recorder.Wait()
 		return onRecord(ctx, recorder, audit.Event{
 			Actor: audit.Actor{Principal: by, Method: "cli"}, Action: action, Resource: resource,
 			Decision: audit.Decision{Allowed: true, Reason: "who has the configuration of the gateway on its host is not asked"},
@@ -69,8 +70,8 @@ func onRecord(ctx context.Context, recorder *audit.Recorder, event audit.Event, 
 	return err
 }
 
-// openRecords opens the folder of the configuration for the records of a command.
-func openRecords(ctx context.Context, cfg config.Config) (*audit.File, error) {
+// openRecords opens where the configuration has records kept, for those of a command.
+func openRecords(ctx context.Context, db *scylla.DB, cfg config.Config) (*gateway.Records, error) {
 	files, err := cfg.Read()
 	if err != nil {
 		return nil, err
@@ -80,15 +81,18 @@ func openRecords(ctx context.Context, cfg config.Config) (*audit.File, error) {
 		return nil, err
 	}
 	writer = writer[:min(len(writer), 64-len(commandWriter))] + commandWriter
-	ctx, cancel := context.WithTimeout(ctx, recordWait)
+	limited, cancel := context.WithTimeout(ctx, recordWait)
 	defer cancel()
+	failed := func(err error) {
+		logger.Errorf("a checkpoint of the audit log could not be written or copied: %s", err)
+	}
 	for {
-		file, err := audit.OpenFile(audit.FileOptions{Dir: cfg.Resolve(cfg.Audit.Folder), Writer: writer, Key: files.AuditKey})
+		records, err := gateway.OpenRecords(ctx, db, cfg, files, writer, failed)
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return file, err
+			return records, err
 		}
 		select {
-		case <-ctx.Done():
+		case <-limited.Done():
 			return nil, err
 		case <-time.After(recordPoll):
 		}

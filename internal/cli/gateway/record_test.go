@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/user"
 	"path/filepath"
 	"regexp"
@@ -93,8 +92,7 @@ func TestChangesAreOnRecord(t *testing.T) {
 	}
 }
 
-// TestNothingWithoutRecord: what cannot be recorded is not done; without a folder nothing is
-// recorded.
+// TestNothingWithoutRecord: what cannot be recorded is not done.
 func TestNothingWithoutRecord(t *testing.T) {
 	folder := withDatabase(t)
 	t.Setenv("PIN_GATEWAY_AUDIT_FOLDER", writeFile(t, "", folder, "file"))
@@ -104,12 +102,34 @@ func TestNothingWithoutRecord(t *testing.T) {
 	if listed := mustRun(t, folder, "", "tenant", "list", "--json").stdout; listed != "" {
 		t.Errorf("it was made without a record:\n%s", listed)
 	}
-	t.Setenv("PIN_GATEWAY_AUDIT_FOLDER", "")
+}
+
+// TestChangesAreInTheTable: records are in the table, beside a folder or without one, of one
+// command after the other.
+func TestChangesAreInTheTable(t *testing.T) {
+	folder := withDatabase(t)
 	t.Setenv("PIN_GATEWAY_AUDIT_TABLE", "true")
 	mustRun(t, folder, "", "tenant", "create", "acme")
-	if _, err := os.Stat(filepath.Join(folder, "audit")); err == nil {
-		t.Error("there is a folder of records that nobody wants")
+	t.Setenv("PIN_GATEWAY_AUDIT_FOLDER", "")
+	mustRun(t, folder, "", "tenant", "create", "globex")
+	for where, want := range map[string][]string{"--table": {"acme", "globex"}, "--folder=" + filepath.Join(folder, "audit"): {"acme"}} {
+		var got []string
+		for _, line := range strings.Split(strings.TrimSpace(mustRun(t, folder, "", "audit", "search", "--json", where).stdout), "\n") {
+			var found struct {
+				Event  audit.Event  `json:"event"`
+				Result audit.Result `json:"result"`
+			}
+			must(t, json.Unmarshal([]byte(line), &found))
+			if found.Event.Action == "admin:tenants-create" && found.Result.Verdict == audit.Success {
+				got = append(got, found.Event.Resource.ID)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("with %s, on record are %q, want %q", where, got, want)
+		}
 	}
+	mustRun(t, folder, "", "audit", "verify", "--table")
+	mustRun(t, folder, "", "audit", "verify", "--folder", filepath.Join(folder, "audit"), "--copies")
 }
 
 // TestCommandsWaitForEachOther: two commands do not write records at once, nor beside a
@@ -118,11 +138,11 @@ func TestCommandsWaitForEachOther(t *testing.T) {
 	folder := initialized(t)
 	cfg, err := (&command{configPath: filepath.Join(folder, config.FileName)}).loadConfig()
 	must(t, err)
-	first, err := openRecords(t.Context(), cfg)
+	first, err := openRecords(t.Context(), nil, cfg)
 	must(t, err)
 	opened := make(chan error)
 	go func() {
-		second, err := openRecords(t.Context(), cfg)
+		second, err := openRecords(t.Context(), nil, cfg)
 		if err == nil {
 			err = second.Close()
 		}
@@ -141,7 +161,7 @@ func TestCommandsWaitForEachOther(t *testing.T) {
 	must(t, err)
 	gateways, err := audit.OpenFile(audit.FileOptions{Dir: cfg.Resolve(cfg.Audit.Folder), Writer: writer, Key: files.AuditKey})
 	must(t, err)
-	third, err := openRecords(t.Context(), cfg)
+	third, err := openRecords(t.Context(), nil, cfg)
 	must(t, err)
 	must(t, third.Close())
 	must(t, gateways.Close())

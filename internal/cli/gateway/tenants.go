@@ -32,8 +32,8 @@ func (cmd *command) tenantCommand() cli.Command {
 		Description: `
    These commands, and those of keys and credentials, change the gateway's
    database as whoever has its password can. No policy is asked. What they do is
-   in the audit records if audit.folder is set, by "cli:" and the name of the
-   user. Gateways see it within 5 seconds.
+   in the audit records, in the folder, the table, or both, by "cli:" and the
+   name of the user. Gateways see it within 5 seconds.
 `,
 		Subcommands: []cli.Command{
 			{Name: "create", Usage: "makes a tenant", ArgsUsage: "<id>", OnUsageError: usageError, Flags: append(tenantFlags(), asJSON()), Action: cmd.tenantCreate},
@@ -166,7 +166,7 @@ func (cmd *command) tenantShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ *scylla.DB, _ config.Config) error {
 		t, err := s.Tenant(ctx, id)
 		if err != nil {
 			return during(err, "reading the tenant")
@@ -183,7 +183,7 @@ func (cmd *command) tenantList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ config.Config) error {
+	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ *scylla.DB, _ config.Config) error {
 		out := cmd.tenantTable(c)
 		list := func(after string) (accounts.Page[accounts.Tenant], error) { return s.ListTenants(ctx, after, 0) }
 		err := eachPage(list, func(t accounts.Tenant) error { return tenantRow(out, t) })
