@@ -35,6 +35,7 @@ demo: need-engine tools build ## pin a real file with its pinset in a real CQL s
 
 .PHONY: up
 up: need-engine tools build ## the same, left running; starts again what has died of it
+	@go build -o bin/demo-issuer ./demo/issuer
 	@demo/run.sh up
 
 .PHONY: down

@@ -118,14 +118,19 @@ show_events() {
     fail "there were not two events of the pin within $ready_seconds s"
 }
 
+# gateway_keyspace KEYSPACE prints that of the gateway beside the peer's.
+gateway_keyspace() { echo "${1:0:40}_gateway"; }
+
 # start_gateway starts an issuer of tokens, for the demo only, and the gateway, which
-# trusts it.
+# trusts it, and makes a tenant.
 start_gateway() {
   local address=$(<"$dir/address") gateway=$dir/gateway
   export PIN_GATEWAY_LISTEN=$address:9098 PIN_GATEWAY_PUBLIC_URL=http://$address:9098 PIN_GATEWAY_ENVIRONMENT=test
+  export PIN_GATEWAY_SHUTDOWN_DELAY=0s
   export PIN_GATEWAY_CONFIG=$gateway/pin-gateway.json PIN_GATEWAY_PEERS_URLS=http://$address:9094
   export PIN_GATEWAY_DATABASE_HOSTS=$CLUSTER_SCYLLA_HOSTS PIN_GATEWAY_DATABASE_PORT=$CLUSTER_SCYLLA_PORT
-  export PIN_GATEWAY_DATABASE_KEYSPACE=${CLUSTER_SCYLLA_KEYSPACE:0:40}_gateway
+  PIN_GATEWAY_DATABASE_KEYSPACE=$(gateway_keyspace "$CLUSTER_SCYLLA_KEYSPACE")
+  export PIN_GATEWAY_DATABASE_KEYSPACE
   say "pin-gateway init; pin-gateway serve"
   mkdir -p "$gateway"
   if [[ ! -e $PIN_GATEWAY_CONFIG ]]; then
@@ -139,17 +144,20 @@ start_gateway() {
   echo "$!" >"$dir/gateway.pid"
   wait_for "gateway ready" "$!" "$dir/gateway.log" grep -q "serving http" "$dir/gateway.log"
   echo "ready at $PIN_GATEWAY_PUBLIC_URL, keyspace $PIN_GATEWAY_DATABASE_KEYSPACE"
+  say "pin-gateway tenant create demo"
+  "$bin/pin-gateway" tenant show demo 2>/dev/null || "$bin/pin-gateway" tenant create demo
+  # The issuer has made new tokens.
+  for user in alice eve; do
+    "$bin/ipfs" pin remote service rm "$user" >/dev/null 2>&1 || true
+    "$bin/ipfs" pin remote service add "$user" "$PIN_GATEWAY_PUBLIC_URL/psa" "$(<"$gateway/$user.jwt")"
+  done
+  export -p | grep '^declare -x PIN_GATEWAY_' >"$gateway/env"
 }
 
 # use_gateway pins as one user of a tenant, and is denied to remove the pin as another.
 use_gateway() {
   local gateway=$dir/gateway file=LICENSE added
-  say "pin-gateway tenant create demo"
-  "$bin/pin-gateway" tenant create demo
   say "ipfs pin remote add --service=alice, with a token of the issuer for alice, a user of the tenant demo"
-  for user in alice eve; do
-    "$bin/ipfs" pin remote service add "$user" "$PIN_GATEWAY_PUBLIC_URL/psa" "$(<"$gateway/$user.jwt")"
-  done
   added=$("$bin/ipfs" add --quieter --pin=false "$file")
   timeout "$ready_seconds" "$bin/ipfs" pin remote add --service=alice --name="$file" "$added" ||
     fail "the gateway did not pin it within $ready_seconds s"
@@ -193,7 +201,7 @@ clean_up() {
   trap '' INT TERM HUP
   stop "$dir" || true
   # On a server that was here before, nothing of the demo stays.
-  for keyspace in "$CLUSTER_SCYLLA_KEYSPACE" "${CLUSTER_SCYLLA_KEYSPACE}_gateway"; do
+  for keyspace in "$CLUSTER_SCYLLA_KEYSPACE" "$(gateway_keyspace "$CLUSTER_SCYLLA_KEYSPACE")"; do
     "$bin/cqlserver" query "DROP KEYSPACE IF EXISTS $keyspace" >/dev/null 2>&1 || true
   done
   rm -rf "$dir"
@@ -220,7 +228,7 @@ demo() {
   say "done on ${CQL_ENGINE_NAME:-the CQL server at $CQL_HOSTS}; what ran is stopped and removed"
   cat <<'END'
 Next:
-  make up      leave Kubo, the peer and the CQL server running, and play with ipfs-cluster-ctl
+  make up      leave Kubo, the peer, the gateway and the CQL server running, and play with them
   make test    run all tests on a real CQL server
   CQL_HOSTS=host1,host2 make demo    use a CQL server of yours
 END
@@ -249,15 +257,22 @@ up() {
   start_peer
   pin_file
   show_events
+  start_gateway
   cat >"$up_dir/usage" <<END
 
-Kubo, the peer and the CQL server are running. Try:
+Kubo, the peer, the gateway and the CQL server are running. Try:
   bin/ipfs-cluster-ctl --host $api pin ls
   bin/ipfs-cluster-ctl --host $api add LICENSE
   bin/ipfs-cluster-ctl --host $api status
   IPFS_PATH=$IPFS_PATH bin/ipfs pin ls
   bin/ipfs-cluster-service -c $IPFS_CLUSTER_PATH events tail
   bin/cqlserver query 'SELECT * FROM $CLUSTER_SCYLLA_KEYSPACE.pins'
+and through the gateway, as alice, who is a user of the tenant demo, or eve, who may only look:
+  curl -H "Authorization: Bearer \$(cat .build/up/gateway/alice.jwt)" $PIN_GATEWAY_PUBLIC_URL/psa/pins
+  curl -H "Authorization: Bearer \$(cat .build/up/gateway/alice.jwt)" -H 'Content-Type: application/json' -d '{"cid": "$cid", "name": "readme"}' $PIN_GATEWAY_PUBLIC_URL/psa/pins
+  IPFS_PATH=$IPFS_PATH bin/ipfs pin remote ls --service=alice
+  (. .build/up/gateway/env; bin/pin-gateway audit search)
+The tokens are good for 12 hours, and made again with the gateway.
 Logs are in .build/up. What dies is started again by: make up
 Stop all of it, and delete its data, with: make down
 END
@@ -265,17 +280,19 @@ END
   cat "$up_dir/usage"
 }
 
-# take_keyspace KEYSPACE notes which keyspace the peer makes, and where. On a
-# server that stays when this stops, the keyspace is to be dropped then: one that
-# is there already belongs to others.
+# take_keyspace KEYSPACE notes which keyspace the peer makes, and where; the gateway makes
+# one beside it. On a server that stays when this stops, they are to be dropped then: one
+# that is there already belongs to others.
 take_keyspace() {
-  local found
+  local found keyspace
   [[ $1 =~ ^[a-z][a-z0-9_]{0,47}$ ]] ||
     fail "CLUSTER_SCYLLA_KEYSPACE=$1 is not the name of a keyspace: up to 48 of a-z, 0-9 and _, a letter first"
   if [[ $cql_stays ]]; then
-    found=$("$bin/cqlserver" query "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '$1'")
-    [[ $found == *" 0 rows" ]] ||
-      fail "the keyspace $1 at $CQL_HOSTS is not of make up: name another one with CLUSTER_SCYLLA_KEYSPACE, or drop it"
+    for keyspace in "$1" "$(gateway_keyspace "$1")"; do
+      found=$("$bin/cqlserver" query "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '$keyspace'")
+      [[ $found == *" 0 rows" ]] ||
+        fail "the keyspace $keyspace at $CQL_HOSTS is not of make up: name another one with CLUSTER_SCYLLA_KEYSPACE, or drop it"
+    done
   fi
   echo "$1" >"$up_dir/keyspace"
   echo "$CQL_HOSTS" >"$up_dir/hosts"
@@ -327,6 +344,11 @@ up_again() {
   if [[ $why ]]; then
     say "starting the peer again: $why"
     start_peer
+  fi
+  if [[ $why ]] || ! runs "$up_dir" gateway || ! runs "$up_dir" issuer; then
+    end "$up_dir" gateway
+    end "$up_dir" issuer
+    start_gateway
     echo "$CQL_HOSTS" >"$up_dir/hosts"
   fi
   wait_for "pins listed" "$(<"$up_dir/peer.pid")" "$up_dir/peer.log" ctl pin ls
@@ -345,15 +367,17 @@ down() {
   rm -rf "$up_dir"
 }
 
-# drop_keyspace drops the keyspace that up has made. What is needed for that
+# drop_keyspace drops the keyspaces that up has made. What is needed for that
 # stays as long as it fails.
 drop_keyspace() {
-  local keyspace hosts
-  keyspace=$(<"$up_dir/keyspace")
+  local keyspace hosts name
+  name=$(<"$up_dir/keyspace")
   hosts=$(<"$up_dir/hosts")
-  say "dropping the keyspace $keyspace at $hosts, which make up has made"
-  CQL_HOSTS=$hosts "$bin/cqlserver" query "DROP KEYSPACE IF EXISTS \"$keyspace\"" >/dev/null ||
-    fail "the keyspace $keyspace is still there: run this again when $hosts answers; if that server is gone for good: rm -r .build/up"
+  for keyspace in "$name" "$(gateway_keyspace "$name")"; do
+    say "dropping the keyspace $keyspace at $hosts, which make up has made"
+    CQL_HOSTS=$hosts "$bin/cqlserver" query "DROP KEYSPACE IF EXISTS \"$keyspace\"" >/dev/null ||
+      fail "the keyspace $keyspace is still there: run this again when $hosts answers; if that server is gone for good: rm -r .build/up"
+  done
   rm "$up_dir/drop-keyspace"
 }
 

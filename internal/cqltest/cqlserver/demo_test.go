@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -96,7 +97,59 @@ func (d *demo) want(t *testing.T, when string, there map[string]bool) {
 const (
 	theirs   = "db.example"
 	keyspace = "keyspace.pins"
+	// gateways is the keyspace of the gateway.
+	gateways = "keyspace.pins_gateway"
 )
+
+// process is one that make up has started, and has left its id in db.
+func (d *demo) process(t *testing.T, name string) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(d.db, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// The gateway and its issuer run after make up, are started again when one has died, and
+// not otherwise; make down ends both.
+func TestDemoGateway(t *testing.T) {
+	d := newDemo(t)
+	d.must(t, theirs, "up")
+	for _, died := range []string{"gateway", "issuer"} {
+		before := map[string]int{"gateway": d.process(t, "gateway"), "issuer": d.process(t, "issuer")}
+		d.must(t, theirs, "up")
+		for name, pid := range before {
+			if now := d.process(t, name); now != pid || syscall.Kill(pid, 0) != nil {
+				t.Errorf("the %s runs as %d, and was started again as %d", name, pid, now)
+			}
+		}
+		if err := syscall.Kill(before[died], syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		cqltest.WaitFor(t, "it to be dead", func() bool { return syscall.Kill(before[died], 0) != nil })
+		d.must(t, theirs, "up")
+		for name, pid := range before {
+			if now := d.process(t, name); now == pid || syscall.Kill(now, 0) != nil {
+				t.Errorf("after the %s has died, the %s that was %d is %d", died, name, pid, now)
+			}
+		}
+	}
+	pids := []int{d.process(t, "gateway"), d.process(t, "issuer")}
+	d.want(t, "up", map[string]bool{"tenant.demo": true, gateways: true})
+	d.must(t, "", "down")
+	d.want(t, "down", map[string]bool{"up": false, keyspace: false, gateways: false})
+	for _, pid := range pids {
+		cqltest.WaitFor(t, "what make down has ended to be gone", func() bool { return syscall.Kill(pid, 0) != nil })
+	}
+	d.set(t, gateways, true)
+	d.refused(t, theirs, "up", "the keyspace pins_gateway at "+theirs+" is not of make up")
+	d.want(t, "refused", map[string]bool{"up": false, keyspace: false, gateways: true})
+}
 
 // make down deletes what make up has made on somebody else's server, so that the
 // next make up works there.
