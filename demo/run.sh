@@ -144,8 +144,10 @@ start_gateway() {
   echo "$!" >"$dir/gateway.pid"
   wait_for "gateway ready" "$!" "$dir/gateway.log" grep -q "serving http" "$dir/gateway.log"
   echo "ready at $PIN_GATEWAY_PUBLIC_URL, keyspace $PIN_GATEWAY_DATABASE_KEYSPACE"
-  say "pin-gateway tenant create demo"
-  "$bin/pin-gateway" tenant show demo 2>/dev/null || "$bin/pin-gateway" tenant create demo
+  if ! "$bin/pin-gateway" tenant show demo >/dev/null 2>&1; then
+    say "pin-gateway tenant create demo"
+    "$bin/pin-gateway" tenant create demo
+  fi
   # The issuer has made new tokens.
   for user in alice eve; do
     "$bin/ipfs" pin remote service rm "$user" >/dev/null 2>&1 || true
