@@ -375,6 +375,27 @@ func TestNeverShorter(t *testing.T) {
 			}
 		})
 	}
+	for _, test := range []struct {
+		message, filter string
+		status          int
+	}{
+		{"asking whether IPFS answers: it does not", "pinned", 502},
+		{"asking whether IPFS answers: it does not", "queued,pin_error", 502},
+		{"asking whether IPFS answers: it does not", "error", 200},
+		{"asking whether IPFS answers: it does not", "", 200},
+		{"the peer has sent no heartbeat since 2026-01-01", "pinned", 200}, // it is not to be asked
+	} {
+		w.answer = func(r peerapi.Request) (said, error) {
+			out, err := statuses(r)
+			out.body = strings.Replace(out.body, `"pinned"`, `"cluster_error"`, 1) // of the first CID
+			out.body = strings.Replace(out.body, `"error":""`, fmt.Sprintf(`"error":%q`, test.message), 1)
+			return out, err
+		}
+		status, text := w.ask(t, "user@t1", "GET", "/pins?filter="+test.filter, "")
+		if status != test.status || (status == 502) != strings.Contains(text, "UPSTREAM") || status == 200 && text == "" {
+			t.Errorf("a peer that says %q, and the filter %q: %d %s", test.message, test.filter, status, text)
+		}
+	}
 	calls := 0
 	w.answer = func(r peerapi.Request) (said, error) {
 		if calls++; calls > 1 {

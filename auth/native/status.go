@@ -69,11 +69,18 @@ func (a *API) statusAll(w http.ResponseWriter, c *door.Call) error {
 			if err != nil {
 				return err
 			}
+			matching := make(map[string]bool, len(infos))
+			for cid, info := range infos { // all before the first is sent: what is cut has no status
+				if matching[cid], err = wanted.matches(info); err != nil {
+					return unusable(err)
+				}
+			}
 			for _, r := range some {
-				if info := infos[r.CID]; wanted.matches(info) {
-					if err := out.send(info.ofRequest(r)); err != nil {
-						return err
-					}
+				if !matching[r.CID] {
+					continue
+				}
+				if err := out.send(infos[r.CID].ofRequest(r)); err != nil {
+					return err
 				}
 			}
 			if err := out.flush(); err != nil {

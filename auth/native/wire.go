@@ -2,6 +2,7 @@ package native
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/peerapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pinapi"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 )
@@ -97,20 +99,25 @@ func parseFilter(text string) (filter, error) {
 	return set, nil
 }
 
-// matches tells whether some peer has one of the statuses.
-func (f filter) matches(p peerInfo) bool {
+// matches tells whether some peer has one of the statuses. It is an error if none has, and one
+// that lives has not said what it does: a list without the pin would say that it has not.
+func (f filter) matches(p peerInfo) (bool, error) {
 	if len(f) == 0 {
-		return true
+		return true, nil
 	}
-	for _, text := range p.PeerMap {
-		var of struct {
-			Status string `json:"status"`
-		}
-		if json.Unmarshal(text, &of) == nil && f[of.Status] {
-			return true
+	var silent error
+	for peer, text := range p.PeerMap {
+		var of struct{ Status, Error string }
+		switch err := json.Unmarshal(text, &of); {
+		case err != nil:
+			silent = fmt.Errorf("reading what the peer %.100s does with %s: %w", peer, p.CID, err)
+		case f[of.Status]:
+			return true, nil
+		case of.Status == "cluster_error" && !peerapi.Absent(of.Error):
+			silent = fmt.Errorf("the peer %.100s does not say what it does with %s: %.500s", peer, p.CID, of.Error)
 		}
 	}
-	return false
+	return false, silent
 }
 
 // metaPrefix begins the parameters with metadata.

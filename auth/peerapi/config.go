@@ -35,8 +35,9 @@ type Config struct {
 	Attempt time.Duration
 	// Rest is for how long a peer that did not answer is asked last: 5 seconds.
 	Rest time.Duration
-	// Silence is how long a peer may send nothing while it answers a request of a
-	// client: 5 minutes.
+	// Silence is how long a peer may send nothing while it answers a request of a client
+	// that is more than a GET, such as one with content: 5 minutes. Of a GET it is Attempt,
+	// if that is less.
 	Silence time.Duration
 }
 

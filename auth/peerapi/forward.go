@@ -63,7 +63,8 @@ func (silentError) Timeout() bool { return true }
 // *BodyError, or that of writing to w.
 //
 // A GET is sent to the next peer when one does not answer or fails, as other questions
-// are. Anything else is sent again only if the first peer was not connected to.
+// are, and of each peer it is waited for as long as for an answer to them. Anything else is
+// sent again only if the first peer was not connected to.
 func (c *Client) Forward(ctx context.Context, w http.ResponseWriter, r Request) (status int, err error) {
 	var problems []error
 	peers := c.order()
@@ -87,10 +88,10 @@ func (c *Client) forwardTo(ctx context.Context, w http.ResponseWriter, p *peer, 
 	defer cancel(nil)
 	again := r.Method == http.MethodGet && r.Body == nil
 	silence := c.config.Silence
-	if again && !last { // a peer that hangs is not to keep the client from the next
+	if again { // a peer that is only asked answers soon, or hangs
 		silence = min(silence, c.config.Attempt)
 	}
-	watch := &watch{timer: time.AfterFunc(silence, func() { cancel(errSilent) }), limit: c.config.Silence}
+	watch := &watch{timer: time.AfterFunc(silence, func() { cancel(errSilent) }), limit: silence}
 	defer watch.timer.Stop()
 	body := &bodyReader{in: r.Body, watch: watch}
 	request, err := c.outgoing(ctx, p, r, body)

@@ -264,6 +264,26 @@ func TestForwardBreaksOff(t *testing.T) {
 	}
 }
 
+// A GET does not wait for a peer that hangs as content does, also if there is no other peer,
+// and not for the rest of its answer either.
+func TestForwardOfAGetIsNotPatient(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	begins := func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "a line")
+		_ = http.NewResponseController(w).Flush()
+		hangs(w, r)
+	}
+	for _, peers := range [][]string{{fake(t, hangs)}, {fake(t, hangs), fake(t, hangs)}, {fake(t, begins)}} {
+		c := newClient(t, Config{URLs: peers, Attempt: 100 * time.Millisecond, Silence: time.Hour})
+		_, err := c.Forward(ctx, httptest.NewRecorder(), Request{Method: "GET", Path: "/x"})
+		var timeout interface{ Timeout() bool }
+		if ctx.Err() != nil || !errors.As(err, &timeout) || !timeout.Timeout() {
+			t.Errorf("%d peers: %v", len(peers), err)
+		}
+	}
+}
+
 // A client who sends slowly is not a peer that is silent: the time in which it is waited
 // for does not count.
 func TestForwardWaitsForTheClient(t *testing.T) {

@@ -78,20 +78,25 @@ func (p peerJSON) holds() bool {
 // known tells whether what a peer that holds the CID says is one of upstream's words.
 func (p peerJSON) known() bool {
 	switch p.Status {
-	case "pinned", "pinning", "pin_queued", "unexpectedly_unpinned", "pin_error", "cluster_error":
+	case "pinned", "pinning", "pin_queued", "unexpectedly_unpinned", "pin_error", clusterError:
 		return true
 	}
 	return false
 }
 
-// absent tells whether the entry stands for a peer that cannot be asked, because it is
-// dead, not in the cluster or without an IPFS daemon. Our peers say so in these words,
-// and upstream's in none.
-func (p peerJSON) absent() bool {
-	return p.Status == "cluster_error" &&
-		(strings.Contains(p.Error, "the peer has sent no heartbeat since") ||
-			strings.Contains(p.Error, "the peer is not in the cluster, or has joined within seconds") ||
-			p.Error == "the peer has no IPFS daemon: it runs in the role api")
+// absent tells whether the entry stands for a peer that cannot be asked.
+func (p peerJSON) absent() bool { return p.Status == clusterError && Absent(p.Error) }
+
+// clusterError is the status of a peer that has not said what it does.
+const clusterError = "cluster_error"
+
+// Absent tells whether the error of an entry with cluster_error says that the peer cannot be
+// asked, because it is dead, not in the cluster or without an IPFS daemon. Our peers say so
+// in these words, and upstream's in none.
+func Absent(message string) bool {
+	return strings.Contains(message, "the peer has sent no heartbeat since") ||
+		strings.Contains(message, "the peer is not in the cluster, or has joined within seconds") ||
+		message == "the peer has no IPFS daemon: it runs in the role api"
 }
 
 // status is what all say.

@@ -262,6 +262,9 @@ func TestFirstPass(t *testing.T) {
 // and ends with its context.
 func TestRun(t *testing.T) {
 	db, p := openDB(t), newLateFakePeer()
+	other := New(Config{DB: db}) // which has ended since
+	other.now = func() time.Time { return time.Now().Add(-10 * time.Minute) }
+	left := create(t, other, newRequest("t1", 3))
 	s := New(Config{DB: db})
 	p.set(testCID(1), fakePin{status: Pinning})
 	w := NewWorker(s, p, WorkerConfig{})
@@ -275,6 +278,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	first, second := create(t, s, newRequest("t1", 1)), create(t, s, newRequest("t1", 2))
+	cqltest.WaitFor(t, "what was left to be pinned", status(left, Pinned))
 	cqltest.WaitFor(t, "the second to be pinned", status(second, Pinned))
 	cqltest.WaitFor(t, "the first to be pinning", status(first, Pinning))
 	p.set(testCID(1), fakePin{status: Pinned})

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,7 +104,12 @@ func (d *door) newKey(t *testing.T, tenant, owner, role string) string {
 
 // ask sends a request with a credential and returns the answer.
 func (d *door) ask(key, method, path, body string) (status int, header http.Header, text string, err error) {
-	r, err := http.NewRequest(method, d.url+path, strings.NewReader(body))
+	return d.askWithin(context.Background(), key, method, path, body)
+}
+
+// askWithin is ask of a client who waits until ctx ends.
+func (d *door) askWithin(ctx context.Context, key, method, path, body string) (status int, header http.Header, text string, err error) {
+	r, err := http.NewRequestWithContext(ctx, method, d.url+path, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, "", err
 	}

@@ -39,15 +39,20 @@ func serveNATS(listen string) int {
 // and returns its URL when it listens.
 func startNATS(t *testing.T) (d *daemon, url string) {
 	t.Helper()
+	listen := net.JoinHostPort(ownAddress(), strconv.Itoa(9094+10*int(peersMade.Add(1))))
+	return startNATSAt(t, t.TempDir(), listen), "nats://" + listen
+}
+
+// startNATSAt starts a NATS server at an address, with the data of a folder, as they are.
+func startNATSAt(t *testing.T, dir, listen string) *daemon {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	listen := net.JoinHostPort(ownAddress(), strconv.Itoa(9094+10*int(peersMade.Add(1))))
 	cmd := exec.Command(self)
 	cmd.Dir, cmd.Env = dir, environ(dir, map[string]string{asNATS: listen})
-	d = start(t, filepath.Join(t.TempDir(), "nats.log"), cmd)
+	d := start(t, filepath.Join(t.TempDir(), "nats.log"), cmd)
 	eventually(t, readyTimeout, "NATS listens", func() error {
 		d.running(t)
 		conn, err := net.Dial("tcp", listen)
@@ -56,5 +61,5 @@ func startNATS(t *testing.T) (d *daemon, url string) {
 		}
 		return err
 	})
-	return d, "nats://" + listen
+	return d
 }
