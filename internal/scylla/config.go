@@ -47,6 +47,8 @@ type Config struct {
 	// ConnectTimeout bounds the wait for the first connection; 0 waits for
 	// ever.
 	ConnectTimeout time.Duration
+	// Metrics count what is asked and how it is served. Nil counts nothing.
+	Metrics *Metrics
 }
 
 // TLS names the files of an encrypted connection. The certificate of the

@@ -3,6 +3,7 @@ package scylla
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,8 @@ type DB struct {
 	conf  Config
 	nodes []node        // as they were when the session was opened
 	limit time.Duration // of one request
+	// dialer has the connections.
+	dialer *dialer
 	// leaseTime is how long a lease lasts that is not renewed.
 	leaseTime time.Duration
 	health    *health
@@ -35,6 +38,8 @@ type DB struct {
 	// time.
 	asked  atomic.Uint32
 	clocks clocks
+	// skew is what Skew has measured last.
+	skew lastSkew
 }
 
 const (
@@ -118,10 +123,11 @@ func (db *DB) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dialer := newDialer(connectTimeout)
-	db.health = newHealth(db.ask, dialer.cut, db.localIDs)
+	db.dialer = newDialer(connectTimeout)
+	db.health = newHealth(db.ask, func(ip net.IP) { db.conf.Metrics.cutOff(db.dialer.cut(ip)) }, db.localIDs)
+	db.connects.metrics = db.conf.Metrics
 	cc.Keyspace = db.Keyspace
-	cc.Dialer = dialer
+	cc.Dialer = db.dialer
 	cc.ConnectObserver = &db.connects
 	cc.QueryObserver, cc.BatchObserver = observer{db.health}, observer{db.health}
 	cc.HostFilter = gocql.DataCenterHostFilter(db.LocalDC)
@@ -141,6 +147,7 @@ func (db *DB) connect(ctx context.Context) error {
 			return explainConnect(r.err, db.connects.get())
 		}
 		db.Session = r.session
+		db.conf.Metrics.watch(db)
 		return nil
 	case <-ctx.Done():
 		go func() {
@@ -155,6 +162,7 @@ func (db *DB) connect(ctx context.Context) error {
 // Close closes the session. Requests that are under way fail. It may be called
 // once.
 func (db *DB) Close() {
+	db.conf.Metrics.leave(db)
 	db.health.close()
 	db.Session.Close()
 }
@@ -210,14 +218,17 @@ func (db *DB) SameCluster(other *DB) bool {
 }
 
 // lastConnectError is an observer that keeps the newest failure, until a
-// connection works.
+// connection works, and counts them.
 type lastConnectError struct {
+	metrics *Metrics
+
 	mu  sync.Mutex
 	err error
 }
 
 // ObserveConnect is called by the driver after each connection.
 func (l *lastConnectError) ObserveConnect(o gocql.ObservedConnect) {
+	l.metrics.connected(o.Host, o.Err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err = o.Err
