@@ -36,7 +36,10 @@ type call struct {
 	series   *series // nil when nothing is counted
 	begun    time.Time
 	attempts int
+	trace    string // the id of its last trace
 }
+
+func (c *call) key() statementKey { return statementKey{c.text, c.kind == batch} }
 
 // begin begins a request. It must end.
 func (db *DB) begin(a about) call {
@@ -46,6 +49,11 @@ func (db *DB) begin(a about) call {
 }
 
 // end ends a request, with what the driver says of its last attempt.
-func (db *DB) end(c *call, err error) {
-	db.conf.Metrics.ended(c, time.Since(c.begun), err)
+func (db *DB) end(c *call, t *trail, err error) {
+	took := time.Since(c.begun)
+	db.conf.Metrics.ended(c, took, err)
+	if limit := db.conf.SlowQuery; limit > 0 && took >= limit {
+		db.slow.tell(c, took, t.node(), err)
+		db.traces.wasSlow(c)
+	}
 }

@@ -126,7 +126,7 @@ func (m *Metrics) begun(c *call) {
 		return
 	}
 	m.inFlight.Add(1)
-	c.series = m.statements.of(statementKey{c.text, c.kind == batch})
+	c.series = m.statements.of(c.key())
 }
 
 // attempted counts an attempt that has ended.

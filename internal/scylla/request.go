@@ -108,6 +108,9 @@ func (db *DB) writeBatch(ctx context.Context, kind gocql.BatchType, all []Statem
 		b := db.Session.Batch(kind).WithContext(ctx).SetRequestTimeout(limit)
 		b.SetConsistency(gocql.Quorum)
 		b.Entries = entries
+		if tracer := db.traces.tracerOf(ctx); tracer != nil {
+			b.Trace(tracer)
+		}
 		return b.Exec()
 	})
 }
@@ -142,7 +145,7 @@ func (db *DB) sendOnce(ctx context.Context, c *call, attempt func(ctx context.Co
 		db.conf.Metrics.repeated(err)
 		err = db.try(ctx, t, c, limit, attempt)
 	}
-	db.end(c, err)
+	db.end(c, t, err)
 	if err != nil {
 		// One without an answer may have worked, which its caller finds out.
 		open := !NotSent(err) && !Rejected(err)
@@ -176,6 +179,9 @@ func (db *DB) Prepare(ctx context.Context, texts []string) {
 func (db *DB) query(ctx context.Context, cons gocql.Consistency, s Statement, limit time.Duration) *gocql.Query {
 	q := db.Session.Query(s.text, s.values...).WithContext(ctx).Consistency(cons).Idempotent(true)
 	q.SetRequestTimeout(limit)
+	if tracer := db.traces.tracerOf(ctx); tracer != nil {
+		q.Trace(tracer)
+	}
 	return q
 }
 
@@ -198,7 +204,7 @@ func (db *DB) repeatFor(ctx context.Context, what about, first, whole time.Durat
 	for longest, left := first, whole; ; longest = min(2*longest, mostAttempt) {
 		err := db.try(ctx, t, &c, min(longest, left), attempt)
 		if err == nil || errors.Is(err, gocql.ErrNotFound) {
-			db.end(&c, nil)
+			db.end(&c, t, nil)
 			db.outage.success()
 			return err
 		}
@@ -207,7 +213,7 @@ func (db *DB) repeatFor(ctx context.Context, what about, first, whole time.Durat
 		}
 		left = time.Until(end)
 		if why, ends := giveUp(ctx, err, refusals, left); ends {
-			db.end(&c, err)
+			db.end(&c, t, err)
 			db.conf.Metrics.gaveUp(why)
 			return db.describe(ctx, t, err, false)
 		}
@@ -237,18 +243,22 @@ func giveUp(ctx context.Context, err error, refused int, left time.Duration) (wh
 
 // try makes one attempt. The driver's own limit is one of each message: it may
 // send three, as it asks a server to prepare a statement that it has not seen yet.
-func (db *DB) try(ctx context.Context, t *trail, c *call, limit time.Duration, attempt func(ctx context.Context, limit time.Duration) error) (err error) {
+func (db *DB) try(ctx context.Context, t *trail, c *call, limit time.Duration, attempt func(ctx context.Context, limit time.Duration) error) error {
 	c.attempts++
-	defer func() { db.conf.Metrics.attempted(c, err) }()
 	within, cancel := context.WithTimeoutCause(ctx, limit, errAttempt)
 	defer cancel()
 	if limit > readAttempt {
 		defer db.doubt(t).Stop()
 	}
+	within, tracer := db.traces.begin(within, c)
 	begun := time.Now()
-	err = attempt(within, limit)
+	err := attempt(within, limit)
 	if attemptOver(within, err) || broke(err) && db.wasCutOff(t, begun) {
-		return gocql.ErrTimeoutNoResponse
+		err = gocql.ErrTimeoutNoResponse
+	}
+	db.conf.Metrics.attempted(c, err)
+	if tracer != nil {
+		db.traces.take(ctx, c, t.node(), tracer)
 	}
 	return err
 }

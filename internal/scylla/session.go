@@ -40,6 +40,9 @@ type DB struct {
 	clocks clocks
 	// skew is what Skew has measured last.
 	skew lastSkew
+	slow slowLog
+	// traces has servers trace requests, nil if it does not.
+	traces *traces
 }
 
 const (
@@ -126,6 +129,7 @@ func (db *DB) connect(ctx context.Context) error {
 	db.dialer = newDialer(connectTimeout)
 	db.health = newHealth(db.ask, func(ip net.IP) { db.conf.Metrics.cutOff(db.dialer.cut(ip)) }, db.localIDs)
 	db.connects.metrics = db.conf.Metrics
+	db.traces = newTraces(db.conf.Trace, db.conf.Metrics, db.fetchTrace)
 	cc.Keyspace = db.Keyspace
 	cc.Dialer = db.dialer
 	cc.ConnectObserver = &db.connects
@@ -144,12 +148,14 @@ func (db *DB) connect(ctx context.Context) error {
 	select {
 	case r := <-done:
 		if r.err != nil {
+			db.traces.close()
 			return explainConnect(r.err, db.connects.get())
 		}
 		db.Session = r.session
 		db.conf.Metrics.watch(db)
 		return nil
 	case <-ctx.Done():
+		db.traces.close()
 		go func() {
 			if r := <-done; r.session != nil {
 				r.session.Close()
@@ -163,8 +169,10 @@ func (db *DB) connect(ctx context.Context) error {
 // once.
 func (db *DB) Close() {
 	db.conf.Metrics.leave(db)
+	db.traces.close()
 	db.health.close()
 	db.Session.Close()
+	db.slow.close()
 }
 
 // ask sends one host the smallest request there is.
