@@ -3,6 +3,7 @@ package scylla
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,7 @@ type Tracing struct {
 }
 
 // ServerTrace is what servers have noted of one attempt. It has no value that was sent:
-// these are in system_traces.sessions, in a column that is not read.
+// the column of system_traces.sessions that has them is not read.
 type ServerTrace struct {
 	// ID is that of system_traces.sessions.
 	ID string
@@ -44,7 +45,8 @@ type ServerTrace struct {
 
 // TraceEvent is one step of a node.
 type TraceEvent struct {
-	// Activity is what the node did, in its words.
+	// Activity is what the node did, in its words, up to where they tell of keys and
+	// values.
 	Activity string
 	// Source is the address of the node.
 	Source string
@@ -85,7 +87,8 @@ type traces struct {
 	metrics *Metrics
 	fetch   func(context.Context, traceJob) (ServerTrace, bool, error)
 	queue   chan traceJob
-	// off is set when nobody may read traces.
+	// off is set when servers refuse to show traces, which every role may read by
+	// default.
 	off  atomic.Bool
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -231,11 +234,11 @@ func (t *traces) handOn(ctx context.Context, job traceJob) {
 		case Permanent(err):
 			t.off.Store(true)
 			t.metrics.traced(traceFailed)
-			logger.Warnf("what servers trace cannot be read, and nothing is traced until the next start: %s", err)
+			logger.Warnf("what servers trace cannot be read, and nothing is traced until the next start: %s", bare(err))
 			return
 		case err != nil:
 			t.metrics.traced(traceFailed)
-			logger.Debugf("reading the trace %s: %s", job.id, err)
+			logger.Debugf("reading the trace %s: %s", job.id, bare(err))
 			return
 		case written:
 			t.metrics.traced(traceFetched)
@@ -257,18 +260,15 @@ const (
 func (db *DB) fetchTrace(ctx context.Context, job traceJob) (trace ServerTrace, written bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*readAttempt)
 	defer cancel()
-	explain := func(err error) error {
-		return explainRights(bare(err), db.conf.Username, "GRANT SELECT ON KEYSPACE system_traces TO "+quoteRole(db.conf.Username)+";")
-	}
 	iter := db.query(ctx, gocql.One, Bind(selectSession, job.id), readAttempt).Iter()
 	var coordinator string
 	var started time.Time
 	var micros *int
 	if !iter.Scan(&coordinator, &started, &micros) || micros == nil {
-		return trace, false, explain(iter.Close())
+		return trace, false, iter.Close()
 	}
 	if err := iter.Close(); err != nil {
-		return trace, false, explain(err)
+		return trace, false, err
 	}
 	trace = ServerTrace{
 		ID: job.id.String(), Statement: withoutValues(job.text), Host: job.host,
@@ -282,9 +282,23 @@ func (db *DB) fetchTrace(ctx context.Context, job traceJob) (trace ServerTrace, 
 	var activity, source string
 	var elapsed int
 	for iter.Scan(&id, &activity, &source, &elapsed) {
-		trace.Events = append(trace.Events, TraceEvent{activity, source, id.Time(), time.Duration(elapsed) * time.Microsecond})
+		trace.Events = append(trace.Events, TraceEvent{withoutData(activity), source, id.Time(), time.Duration(elapsed) * time.Microsecond})
 	}
-	return trace, true, explain(iter.Close())
+	return trace, true, iter.Close()
+}
+
+// withoutData is what a node says it did, up to where it may speak of keys and values:
+// Cassandra shows the row of which a condition does not hold, and the key of which
+// replicas differ; ScyllaDB the keys that it reads.
+func withoutData(activity string) string {
+	at := strings.IndexAny(activity, `={'"`)
+	if key := strings.Index(activity, "DecoratedKey"); key >= 0 && (at < 0 || key < at) {
+		at = key
+	}
+	if at < 0 {
+		return activity
+	}
+	return activity[:at] + "…"
 }
 
 // tracer takes the id of the trace of one attempt. The driver may first have asked the

@@ -177,3 +177,21 @@ func TestNoTrace(t *testing.T) {
 		t.Errorf("trace %q", c.trace)
 	}
 }
+
+// What nodes say of a trace has keys and values of rows.
+func TestWithoutData(t *testing.T) {
+	for activity, want := range map[string]string{
+		"Executing single-partition query on pins":                                                 "Executing single-partition query on pins",
+		"Read 1 live rows and 0 tombstone cells":                                                   "Read 1 live rows and 0 tombstone cells",
+		"Promising ballot 5ec1c630-ecd6-11f1 [SharedPool-Worker-1]":                                "Promising ballot 5ec1c630-ecd6-11f1 [SharedPool-Worker-1]",
+		"CAS precondition does not match current values [ks.pins] key=secret partition_deletion=1": "CAS precondition does not match current values [ks.pins] key…",
+		"Digest mismatch: Mismatch for key DecoratedKey(-75, 5ec4e7) (a vs b)":                     "Digest mismatch: Mismatch for key …",
+		"Reading key {{-406, pk{0004}}} from sstable":                                              "Reading key …",
+		"Parsing SELECT a FROM b WHERE c = 'secret'":                                               "Parsing SELECT a FROM b WHERE c …",
+		"": "",
+	} {
+		if got := withoutData(activity); got != want {
+			t.Errorf("%q\nis   %q\nwant %q", activity, got, want)
+		}
+	}
+}
