@@ -125,9 +125,8 @@ const (
 
 // countHosts counts the nodes of the local data centre by their state.
 func (db *DB) countHosts(states map[string]int) {
-	for _, h := range db.Session.GetHosts() {
+	for _, h := range db.localNodes() {
 		switch {
-		case h.DataCenter() != db.LocalDC:
 		case !h.IsUp():
 			states[hostDown]++
 		case db.health.isSilent(h.HostID()):
@@ -148,10 +147,7 @@ const anyShard = "any"
 // data centre has a number, if only zero.
 func (db *DB) countConnections(open map[shardAt]int) {
 	shards := make(map[string]int)
-	for _, h := range db.Session.GetHosts() {
-		if h.DataCenter() != db.LocalDC {
-			continue
-		}
+	for _, h := range db.localNodes() {
 		host, n := addressOf(h), max(1, h.ScyllaShardCount())
 		shards[host] = n
 		for shard := range n {

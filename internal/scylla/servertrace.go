@@ -136,7 +136,7 @@ func (t *traces) close() {
 // wants reports whether the next attempt of a request is to be traced.
 func (t *traces) wants(c *call) bool {
 	switch {
-	case t == nil || t.off.Load():
+	case t == nil || t.off.Load() || c.text == selectSession || c.text == selectEvents:
 		return false
 	case t.conf.Ratio > 0 && rand.Float64() < t.conf.Ratio:
 		return true
@@ -234,11 +234,11 @@ func (t *traces) handOn(ctx context.Context, job traceJob) {
 		case Permanent(err):
 			t.off.Store(true)
 			t.metrics.traced(traceFailed)
-			logger.Warnf("what servers trace cannot be read, and nothing is traced until the next start: %s", bare(err))
+			logger.Warnf("what servers trace cannot be read, and nothing is traced until the next start: %s", err)
 			return
 		case err != nil:
 			t.metrics.traced(traceFailed)
-			logger.Debugf("reading the trace %s: %s", job.id, bare(err))
+			logger.Debugf("reading the trace %s: %s", job.id, err)
 			return
 		case written:
 			t.metrics.traced(traceFetched)
@@ -258,16 +258,11 @@ const (
 // the duration last, of what they have done themselves. The events of other nodes may
 // come later still.
 func (db *DB) fetchTrace(ctx context.Context, job traceJob) (trace ServerTrace, written bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*readAttempt)
-	defer cancel()
-	iter := db.query(ctx, gocql.One, Bind(selectSession, job.id), readAttempt).Iter()
 	var coordinator string
 	var started time.Time
 	var micros *int
-	if !iter.Scan(&coordinator, &started, &micros) || micros == nil {
-		return trace, false, iter.Close()
-	}
-	if err := iter.Close(); err != nil {
+	there, err := db.Read(ctx, gocql.One, Bind(selectSession, job.id), &coordinator, &started, &micros)
+	if err != nil || !there || micros == nil {
 		return trace, false, err
 	}
 	trace = ServerTrace{
@@ -277,14 +272,14 @@ func (db *DB) fetchTrace(ctx context.Context, job traceJob) (trace ServerTrace, 
 	if trace.Host == "" {
 		trace.Host = coordinator
 	}
-	iter = db.query(ctx, gocql.One, Bind(selectEvents, job.id, traceEvents), readAttempt).Iter()
+	rows := db.Rows(ctx, gocql.One, traceEvents, Bind(selectEvents, job.id, traceEvents))
 	var id gocql.UUID
 	var activity, source string
 	var elapsed int
-	for iter.Scan(&id, &activity, &source, &elapsed) {
+	for rows.Next(&id, &activity, &source, &elapsed) {
 		trace.Events = append(trace.Events, TraceEvent{withoutData(activity), source, id.Time(), time.Duration(elapsed) * time.Microsecond})
 	}
-	return trace, true, iter.Close()
+	return trace, true, rows.Close()
 }
 
 // withoutData is what a node says it did, up to where it may speak of keys and values:

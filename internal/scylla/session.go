@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -194,9 +195,14 @@ func (db *DB) Shards() int {
 
 // localHosts are the nodes of the local data centre that are up.
 func (db *DB) localHosts() []*gocql.HostInfo {
+	return slices.DeleteFunc(db.localNodes(), func(h *gocql.HostInfo) bool { return !h.IsUp() })
+}
+
+// localNodes are the nodes of the local data centre, up or not.
+func (db *DB) localNodes() []*gocql.HostInfo {
 	var out []*gocql.HostInfo
 	for _, h := range db.Session.GetHosts() {
-		if h.DataCenter() == db.LocalDC && h.IsUp() {
+		if h.DataCenter() == db.LocalDC {
 			out = append(out, h)
 		}
 	}
