@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -345,21 +346,46 @@ func FuzzLabelOf(f *testing.F) {
 	})
 }
 
-// BenchmarkRequest is what a request costs beside the driver, without metrics and with.
-func BenchmarkRequest(b *testing.B) {
-	for _, tt := range []struct {
-		name    string
-		metrics *Metrics
-	}{{"without", nil}, {"with", NewMetrics()}} {
-		b.Run(tt.name, func(b *testing.B) {
-			db := &DB{limit: time.Second, health: newHealth(nil, nil, nobody), conf: Config{Metrics: tt.metrics}}
-			what := about{read, gocql.Quorum, "SELECT rev, prev, pin FROM pins WHERE cid = ?", 1}
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := db.repeat(b.Context(), what, func(context.Context, time.Duration) error { return nil }); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+// BenchmarkMetrics is what counting a request of one attempt costs, in time of this
+// process: others may have the machine meanwhile.
+func BenchmarkMetrics(b *testing.B) {
+	m := NewMetrics()
+	what := about{read, gocql.Quorum, "SELECT rev, prev, pin FROM pins WHERE cid = ?", 1}
+	count := func() {
+		c := call{about: what, attempts: 1}
+		m.begun(&c)
+		m.attempted(&c, nil)
+		m.ended(&c, time.Millisecond, nil)
+	}
+	count() // it is known
+	b.ReportAllocs()
+	begun := processTime(b)
+	for b.Loop() {
+		count()
+	}
+	b.ReportMetric(float64(processTime(b)-begun)/float64(b.N), "cpu-ns/op")
+}
+
+// processTime is how long this process has worked.
+func processTime(b *testing.B) time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// TestCountingAllocatesNothing: it is on the way of every request.
+func TestCountingAllocatesNothing(t *testing.T) {
+	m := NewMetrics()
+	what := about{cas, gocql.Quorum, "UPDATE pins SET rev = ? WHERE cid = ? IF rev = ?", 1}
+	if n := testing.AllocsPerRun(100, func() {
+		c := call{about: what, attempts: 1}
+		m.begun(&c)
+		m.attempted(&c, nil)
+		m.ended(&c, time.Millisecond, nil)
+		m.decided(&c, true, nil)
+	}); n != 0 {
+		t.Errorf("%v allocations for a request", n)
 	}
 }

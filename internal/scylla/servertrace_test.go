@@ -188,6 +188,7 @@ func TestWithoutData(t *testing.T) {
 		"Digest mismatch: Mismatch for key DecoratedKey(-75, 5ec4e7) (a vs b)":                     "Digest mismatch: Mismatch for key …",
 		"Reading key {{-406, pk{0004}}} from sstable":                                              "Reading key …",
 		"Parsing SELECT a FROM b WHERE c = 'secret'":                                               "Parsing SELECT a FROM b WHERE c …",
+		"Mismatch for key DecoratedKey(-75, 5ec4e7), digest=1":                                     "Mismatch for key …",
 		"": "",
 	} {
 		if got := withoutData(activity); got != want {
