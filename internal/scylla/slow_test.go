@@ -16,7 +16,7 @@ func TestSlowRequestsAreTold(t *testing.T) {
 		db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil, nobody), conf: Config{SlowQuery: time.Second}}
 		read := func(took time.Duration, err error) {
 			_ = db.repeat(t.Context(), about{read, gocql.Quorum, "SELECT a FROM b WHERE c = 'secret' AND d = ?", 1}, func(ctx context.Context, _ time.Duration) error {
-				trailIn(t, ctx).hand(testHost("\x07"))
+				trailIn(ctx, t).hand(testHost("\x07"))
 				time.Sleep(took) // simulated time
 				return err
 			})
@@ -77,7 +77,7 @@ func TestSlowRequestsAreTold(t *testing.T) {
 }
 
 // trailIn is the trail of a request.
-func trailIn(t *testing.T, ctx context.Context) *trail {
+func trailIn(ctx context.Context, t *testing.T) *trail {
 	t.Helper()
 	found, ok := ctx.Value(trailKey{}).(*trail)
 	if !ok {
