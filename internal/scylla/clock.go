@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -89,8 +90,17 @@ func (db *DB) Skew(ctx context.Context) (Skew, error) {
 	for _, text := range texts {
 		logger.Warn(text)
 	}
-	return skewOf(known, nodes), nil
+	skew := skewOf(known, nodes)
+	db.skew.set(skew.Ahead)
+	return skew, nil
 }
+
+// lastSkew is a measurement that others read.
+type lastSkew struct{ ahead atomic.Int64 }
+
+func (l *lastSkew) set(ahead time.Duration) { l.ahead.Store(int64(ahead)) }
+
+func (l *lastSkew) seconds() float64 { return time.Duration(l.ahead.Load()).Seconds() }
 
 // readingsOf collects the readings of one measurement, and keeps them for later ones.
 // It is safe for concurrent use.

@@ -51,6 +51,13 @@ type Config struct {
 	// ConnectTimeout bounds the wait for the first connection; 0 waits for
 	// ever.
 	ConnectTimeout time.Duration
+	// Metrics count what is asked and how it is served. Nil counts nothing.
+	Metrics *Metrics
+	// SlowQuery is how long a request may take before the log tells of it, whatever it
+	// ends with. 0 tells of none.
+	SlowQuery time.Duration
+	// Trace has servers trace requests.
+	Trace Tracing
 }
 
 // TLS names the files of an encrypted connection. The certificate of the

@@ -34,25 +34,33 @@ func (d *dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	if !ok {
 		return conn, nil
 	}
-	c := &connection{TCPConn: tcp, dialer: d}
+	c := &connection{TCPConn: tcp, dialer: d, source: gocql.ScyllaGetSourcePort(ctx)}
 	d.mu.Lock()
 	d.open[c] = struct{}{}
 	d.mu.Unlock()
 	return c, nil
 }
 
-// cut closes the connections to an address.
-func (d *dialer) cut(ip net.IP) {
-	d.mu.Lock()
+// cut closes the connections to an address and returns how many.
+func (d *dialer) cut(ip net.IP) int {
 	var to []*connection
-	for c := range d.open {
+	d.each(func(c *connection) {
 		if addr, ok := c.RemoteAddr().(*net.TCPAddr); ok && addr.IP.Equal(ip) {
 			to = append(to, c)
 		}
-	}
-	d.mu.Unlock()
+	})
 	for _, c := range to {
 		_ = c.Close() // the other end does not answer anyway
+	}
+	return len(to)
+}
+
+// each calls f, which neither opens nor closes one, with each open connection.
+func (d *dialer) each(f func(*connection)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.open {
+		f(c)
 	}
 }
 
@@ -61,6 +69,8 @@ func (d *dialer) cut(ip net.IP) {
 type connection struct {
 	*net.TCPConn
 	dialer *dialer
+	// source is the port of this end if that chose the shard, else zero.
+	source uint16
 }
 
 // Close closes the connection.

@@ -104,7 +104,10 @@ func TestExecuted(t *testing.T) {
 	unavailable := &gocql.RequestErrUnavailable{Consistency: gocql.Serial}
 	db := &DB{limit: leastAttempt, health: newHealth(nil, nil, nobody)}
 	read := func(ctx context.Context, attempt func(context.Context, time.Duration) error) error {
-		return db.repeat(ctx, attempt)
+		return db.repeat(ctx, about{}, attempt)
+	}
+	update := func(ctx context.Context, attempt func(context.Context, time.Duration) error) error {
+		return db.sendOnce(ctx, new(call), attempt)
 	}
 	for _, tt := range []struct {
 		name string
@@ -114,9 +117,9 @@ func TestExecuted(t *testing.T) {
 	}{
 		{"read without a clear answer", read, unclear, false},
 		{"read that is refused", read, unavailable, false},
-		{"update without a clear answer", db.sendOnce, unclear, true},
-		{"update that is refused", db.sendOnce, unavailable, false},
-		{"update that was not sent", db.sendOnce, gocql.ErrNoConnections, false},
+		{"update without a clear answer", update, unclear, true},
+		{"update that is refused", update, unavailable, false},
+		{"update that was not sent", update, gocql.ErrNoConnections, false},
 	} {
 		err := tt.send(t.Context(), func(context.Context, time.Duration) error { return tt.err })
 		var failed *RequestError

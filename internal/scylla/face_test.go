@@ -40,6 +40,13 @@ func TestFace(t *testing.T) {
 	t.Run("faults", func(t *testing.T) { testFaults(t, own) })
 	t.Run("nodes that are down", func(t *testing.T) { testNodesDown(t, openDB(t, configOn(own, own.Cluster().Hosts()))) })
 	t.Run("clocks of another data centre", func(t *testing.T) { testRemoteClocks(t, openDB(t, configOn(own, own.Cluster().Hosts()))) })
+	t.Run("connections are counted", func(t *testing.T) { testConnectionsCounted(t, own) })
+	t.Run("a frozen node is counted", func(t *testing.T) { testFrozenCounted(t, own) })
+	t.Run("a node that refuses is counted", func(t *testing.T) { testRefusedCounted(t, own) })
+	t.Run("a role that is traced", func(t *testing.T) {
+		t.Run("Cassandra", func(t *testing.T) { testTracedRole(t, own, own.Cluster().Hosts()) })
+		t.Run("ScyllaDB's face", func(t *testing.T) { testTracedRole(t, own, own.Hosts()) })
+	})
 	t.Run("no node", func(t *testing.T) { testNoNode(t, own) })
 }
 

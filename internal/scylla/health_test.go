@@ -230,7 +230,7 @@ func TestCutOffIsSilence(t *testing.T) {
 		defer db.health.close()
 		told := func(attempt func(context.Context, time.Duration) error) string {
 			ctx, tr := withTrail(t.Context())
-			err := db.try(ctx, tr, time.Minute, func(ctx context.Context, limit time.Duration) error {
+			err := db.try(ctx, tr, new(call), time.Minute, func(ctx context.Context, limit time.Duration) error {
 				tr.hand(host)
 				return attempt(ctx, limit)
 			})

@@ -60,7 +60,7 @@ func Bind(text string, values ...any) Statement { return Statement{text, values}
 // Read reads one row into dest, which has a pointer for each column. It returns
 // false when there is no row.
 func (db *DB) Read(ctx context.Context, cons gocql.Consistency, s Statement, dest ...any) (found bool, err error) {
-	err = db.repeat(ctx, func(ctx context.Context, limit time.Duration) error {
+	err = db.repeat(ctx, about{read, cons, s.text, 1}, func(ctx context.Context, limit time.Duration) error {
 		return db.query(ctx, cons, s, limit).Scan(dest...)
 	})
 	if errors.Is(err, gocql.ErrNotFound) {
@@ -72,7 +72,7 @@ func (db *DB) Read(ctx context.Context, cons gocql.Consistency, s Statement, des
 // Write makes a plain write at QUORUM. It may be applied more than once, so it
 // must be one that carries its timestamp, or that nobody else makes.
 func (db *DB) Write(ctx context.Context, s Statement) error {
-	return db.repeat(ctx, func(ctx context.Context, limit time.Duration) error {
+	return db.repeat(ctx, about{write, gocql.Quorum, s.text, 1}, func(ctx context.Context, limit time.Duration) error {
 		return db.query(ctx, gocql.Quorum, s, limit).Exec()
 	})
 }
@@ -92,17 +92,25 @@ func (db *DB) WriteLogged(ctx context.Context, all []Statement) error {
 }
 
 func (db *DB) writeBatch(ctx context.Context, kind gocql.BatchType, all []Statement) error {
-	if len(all) == 1 {
+	what := about{batch, gocql.Quorum, "", len(all)}
+	switch len(all) {
+	case 0:
+	case 1:
 		return db.Write(ctx, all[0])
+	default:
+		what.text = all[0].text
 	}
 	entries := make([]gocql.BatchEntry, len(all))
 	for i, s := range all {
 		entries[i] = gocql.BatchEntry{Stmt: s.text, Args: s.values, Idempotent: true}
 	}
-	return db.repeat(ctx, func(ctx context.Context, limit time.Duration) error {
+	return db.repeat(ctx, what, func(ctx context.Context, limit time.Duration) error {
 		b := db.Session.Batch(kind).WithContext(ctx).SetRequestTimeout(limit)
 		b.SetConsistency(gocql.Quorum)
 		b.Entries = entries
+		if tracer := db.traces.tracerOf(ctx); tracer != nil {
+			b.Trace(tracer)
+		}
 		return b.Exec()
 	})
 }
@@ -115,11 +123,13 @@ func (db *DB) writeBatch(ctx context.Context, kind gocql.BatchType, all []Statem
 // same trail (WithTrail) it goes to another replica. Who cannot find out what
 // became of it tells NotServed.
 func (db *DB) CAS(ctx context.Context, s Statement) (applied bool, now map[string]any, err error) {
-	err = db.sendOnce(ctx, func(ctx context.Context, limit time.Duration) (err error) {
+	c := db.begin(about{cas, gocql.Quorum, s.text, 1})
+	err = db.sendOnce(ctx, &c, func(ctx context.Context, limit time.Duration) (err error) {
 		now = make(map[string]any, 3)
 		applied, err = db.query(ctx, gocql.Quorum, s, limit).Idempotent(false).MapScanCAS(now)
 		return err
 	})
+	db.conf.Metrics.decided(&c, applied, err)
 	if err != nil {
 		return false, nil, err
 	}
@@ -127,13 +137,15 @@ func (db *DB) CAS(ctx context.Context, s Statement) (applied bool, now map[strin
 }
 
 // sendOnce makes the attempt of a conditional update.
-func (db *DB) sendOnce(ctx context.Context, attempt func(ctx context.Context, limit time.Duration) error) error {
+func (db *DB) sendOnce(ctx context.Context, c *call, attempt func(ctx context.Context, limit time.Duration) error) error {
 	ctx, t := withTrail(ctx)
 	limit := min(casAttempt, db.limit)
-	err := db.try(ctx, t, limit, attempt)
+	err := db.try(ctx, t, c, limit, attempt)
 	if errors.Is(err, gocql.ErrNoStreams) { // it did not leave: another host may take it
-		err = db.try(ctx, t, limit, attempt)
+		db.conf.Metrics.repeated(err)
+		err = db.try(ctx, t, c, limit, attempt)
 	}
+	db.end(c, t, err)
 	if err != nil {
 		// One without an answer may have worked, which its caller finds out.
 		open := !NotSent(err) && !Rejected(err)
@@ -151,6 +163,7 @@ func (db *DB) sendOnce(ctx context.Context, attempt func(ctx context.Context, li
 // and always from the same node, which may hang then. What it cannot learn for want
 // of time it learns later.
 func (db *DB) Prepare(ctx context.Context, texts []string) {
+	db.conf.Metrics.know(texts)
 	ctx, cancel := context.WithTimeout(ctx, readAttempt)
 	defer cancel()
 	for _, text := range texts {
@@ -166,12 +179,15 @@ func (db *DB) Prepare(ctx context.Context, texts []string) {
 func (db *DB) query(ctx context.Context, cons gocql.Consistency, s Statement, limit time.Duration) *gocql.Query {
 	q := db.Session.Query(s.text, s.values...).WithContext(ctx).Consistency(cons).Idempotent(true)
 	q.SetRequestTimeout(limit)
+	if tracer := db.traces.tracerOf(ctx); tracer != nil {
+		q.Trace(tracer)
+	}
 	return q
 }
 
 // repeat makes attempts of a read or a plain write.
-func (db *DB) repeat(ctx context.Context, attempt func(ctx context.Context, limit time.Duration) error) error {
-	err := db.repeatFor(ctx, readAttempt, db.limit, attempt)
+func (db *DB) repeat(ctx context.Context, what about, attempt func(ctx context.Context, limit time.Duration) error) error {
+	err := db.repeatFor(ctx, what, readAttempt, db.limit, attempt)
 	if err != nil {
 		db.NotServed(err)
 	}
@@ -180,13 +196,15 @@ func (db *DB) repeat(ctx context.Context, attempt func(ctx context.Context, limi
 
 // repeatFor makes attempts until one works, the time of the request is over, or
 // another one would be of no use.
-func (db *DB) repeatFor(ctx context.Context, first, whole time.Duration, attempt func(ctx context.Context, limit time.Duration) error) error {
+func (db *DB) repeatFor(ctx context.Context, what about, first, whole time.Duration, attempt func(ctx context.Context, limit time.Duration) error) error {
 	ctx, t := withTrail(ctx)
-	end := time.Now().Add(whole)
+	c := db.begin(what)
+	end := c.begun.Add(whole)
 	refusals := 0
 	for longest, left := first, whole; ; longest = min(2*longest, mostAttempt) {
-		err := db.try(ctx, t, min(longest, left), attempt)
+		err := db.try(ctx, t, &c, min(longest, left), attempt)
 		if err == nil || errors.Is(err, gocql.ErrNotFound) {
+			db.end(&c, t, nil)
 			db.outage.success()
 			return err
 		}
@@ -194,24 +212,53 @@ func (db *DB) repeatFor(ctx context.Context, first, whole time.Duration, attempt
 			refusals++
 		}
 		left = time.Until(end)
-		if refusals == maxRefusals || !repeatable(err) || ctx.Err() != nil || left < leastAttempt {
+		if why, ends := giveUp(ctx, err, refusals, left); ends {
+			db.end(&c, t, err)
+			db.conf.Metrics.gaveUp(why)
 			return db.describe(ctx, t, err, false)
 		}
+		db.conf.Metrics.repeated(err)
 	}
+}
+
+// giveUp reports whether a request that has failed with err is given up, and why. So
+// many refusals it has had, and so much of its time is left.
+func giveUp(ctx context.Context, err error, refused int, left time.Duration) (why givenUp, ends bool) {
+	switch {
+	case ctx.Err() != nil:
+		return callerLeft, true
+	case Permanent(err):
+		return permanent, true
+	case limited(err): // sending it again adds to the load that is refused
+		return rateLimit, true
+	case NotSent(err) && !errors.Is(err, gocql.ErrNoStreams): // of one connection
+		return noNode, true // the driver has tried every host
+	case refused == maxRefusals:
+		return refusals, true
+	case left < leastAttempt:
+		return timeOver, true
+	}
+	return 0, false
 }
 
 // try makes one attempt. The driver's own limit is one of each message: it may
 // send three, as it asks a server to prepare a statement that it has not seen yet.
-func (db *DB) try(ctx context.Context, t *trail, limit time.Duration, attempt func(ctx context.Context, limit time.Duration) error) error {
+func (db *DB) try(ctx context.Context, t *trail, c *call, limit time.Duration, attempt func(ctx context.Context, limit time.Duration) error) error {
+	c.attempts++
 	within, cancel := context.WithTimeoutCause(ctx, limit, errAttempt)
 	defer cancel()
 	if limit > readAttempt {
 		defer db.doubt(t).Stop()
 	}
+	within, tracer := db.traces.begin(within, c)
 	begun := time.Now()
 	err := attempt(within, limit)
 	if attemptOver(within, err) || broke(err) && db.wasCutOff(t, begun) {
-		return gocql.ErrTimeoutNoResponse
+		err = gocql.ErrTimeoutNoResponse
+	}
+	db.conf.Metrics.attempted(c, err)
+	if tracer != nil {
+		db.traces.take(ctx, c, t.node(), tracer)
 	}
 	return err
 }
@@ -242,15 +289,3 @@ func (db *DB) doubt(t *trail) *time.Timer {
 
 // timedOut reports whether the host has not answered in the time of an attempt.
 func timedOut(err error) bool { return errors.Is(err, gocql.ErrTimeoutNoResponse) }
-
-// repeatable reports whether another host may answer what has failed with err.
-func repeatable(err error) bool {
-	var limited *gocql.RequestErrRateLimitReached
-	if Permanent(err) || errors.As(err, &limited) {
-		return false // sending it again adds to the load that is refused
-	}
-	if errors.Is(err, gocql.ErrNoStreams) {
-		return true // of one connection
-	}
-	return !NotSent(err) // the driver has tried every host
-}

@@ -49,7 +49,7 @@ func TestRepeat(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				db := &DB{limit: 10 * second, health: newHealth(nil, nil, nobody)}
 				var limits []time.Duration
-				err := db.repeat(t.Context(), func(ctx context.Context, limit time.Duration) error {
+				err := db.repeat(t.Context(), about{}, func(ctx context.Context, limit time.Duration) error {
 					limits = append(limits, limit)
 					err := tt.attempts[min(len(limits), len(tt.attempts))-1](limit)
 					if errors.Is(err, errPreparing) {
@@ -75,7 +75,7 @@ func TestRepeatOfScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := &DB{health: newHealth(nil, nil, nobody)}
 		var limits []time.Duration
-		err := db.repeatFor(t.Context(), scanAttempt, scanLimit, func(_ context.Context, limit time.Duration) error {
+		err := db.repeatFor(t.Context(), about{kind: scan}, scanAttempt, scanLimit, func(_ context.Context, limit time.Duration) error {
 			limits = append(limits, limit)
 			if got := wholeAttempt(limit - time.Second); got != limit {
 				t.Errorf("a server is told %s for an attempt of %s that was cut short", got, limit)
@@ -111,7 +111,7 @@ func TestRepeatEndsWithItsCaller(t *testing.T) {
 		db := &DB{limit: 10 * time.Second, health: newHealth(nil, nil, nobody)}
 		ctx, cancel := context.WithCancel(t.Context())
 		attempts := 0
-		err := db.repeat(ctx, func(ctx context.Context, _ time.Duration) error {
+		err := db.repeat(ctx, about{}, func(ctx context.Context, _ time.Duration) error {
 			attempts++
 			cancel()
 			return ctx.Err()

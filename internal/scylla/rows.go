@@ -130,7 +130,11 @@ func (r *Rows) ahead() {
 
 // fetch gets the page of size rows that begins at state.
 func (r *Rows) fetch(state []byte, size int) (p page) {
-	p.err = r.db.repeatFor(r.ctx, r.attempt, r.whole, func(ctx context.Context, limit time.Duration) error {
+	what := about{read, r.cons, r.s.text, 1}
+	if r.scan {
+		what.kind = scan
+	}
+	p.err = r.db.repeatFor(r.ctx, what, r.attempt, r.whole, func(ctx context.Context, limit time.Duration) error {
 		s := r.s
 		if r.scan {
 			s.text += r.db.Dialect.Scan(wholeAttempt(limit))

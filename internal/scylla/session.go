@@ -3,6 +3,8 @@ package scylla
 import (
 	"context"
 	"fmt"
+	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +27,8 @@ type DB struct {
 	conf  Config
 	nodes []node        // as they were when the session was opened
 	limit time.Duration // of one request
+	// dialer has the connections.
+	dialer *dialer
 	// leaseTime is how long a lease lasts that is not renewed.
 	leaseTime time.Duration
 	health    *health
@@ -35,6 +39,11 @@ type DB struct {
 	// time.
 	asked  atomic.Uint32
 	clocks clocks
+	// skew is what Skew has measured last.
+	skew lastSkew
+	slow slowLog
+	// traces has servers trace requests, nil if it does not.
+	traces *traces
 }
 
 const (
@@ -118,10 +127,12 @@ func (db *DB) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dialer := newDialer(connectTimeout)
-	db.health = newHealth(db.ask, dialer.cut, db.localIDs)
+	db.dialer = newDialer(connectTimeout)
+	db.health = newHealth(db.ask, func(ip net.IP) { db.conf.Metrics.cutOff(db.dialer.cut(ip)) }, db.localIDs)
+	db.connects.metrics = db.conf.Metrics
+	db.traces = newTraces(db.conf.Trace, db.conf.Metrics, db.fetchTrace)
 	cc.Keyspace = db.Keyspace
-	cc.Dialer = dialer
+	cc.Dialer = db.dialer
 	cc.ConnectObserver = &db.connects
 	cc.QueryObserver, cc.BatchObserver = observer{db.health}, observer{db.health}
 	cc.HostFilter = gocql.DataCenterHostFilter(db.LocalDC)
@@ -138,11 +149,14 @@ func (db *DB) connect(ctx context.Context) error {
 	select {
 	case r := <-done:
 		if r.err != nil {
+			db.traces.close()
 			return db.conf.explainConnect(r.err, db.connects.get())
 		}
 		db.Session = r.session
+		db.conf.Metrics.watch(db)
 		return nil
 	case <-ctx.Done():
+		db.traces.close()
 		go func() {
 			if r := <-done; r.session != nil {
 				r.session.Close()
@@ -155,8 +169,11 @@ func (db *DB) connect(ctx context.Context) error {
 // Close closes the session. Requests that are under way fail. It may be called
 // once.
 func (db *DB) Close() {
+	db.conf.Metrics.leave(db)
+	db.traces.close()
 	db.health.close()
 	db.Session.Close()
+	db.slow.close()
 }
 
 // ask sends one host the smallest request there is.
@@ -178,9 +195,14 @@ func (db *DB) Shards() int {
 
 // localHosts are the nodes of the local data centre that are up.
 func (db *DB) localHosts() []*gocql.HostInfo {
+	return slices.DeleteFunc(db.localNodes(), func(h *gocql.HostInfo) bool { return !h.IsUp() })
+}
+
+// localNodes are the nodes of the local data centre, up or not.
+func (db *DB) localNodes() []*gocql.HostInfo {
 	var out []*gocql.HostInfo
 	for _, h := range db.Session.GetHosts() {
-		if h.DataCenter() == db.LocalDC && h.IsUp() {
+		if h.DataCenter() == db.LocalDC {
 			out = append(out, h)
 		}
 	}
@@ -210,14 +232,17 @@ func (db *DB) SameCluster(other *DB) bool {
 }
 
 // lastConnectError is an observer that keeps the newest failure, until a
-// connection works.
+// connection works, and counts them.
 type lastConnectError struct {
+	metrics *Metrics
+
 	mu  sync.Mutex
 	err error
 }
 
 // ObserveConnect is called by the driver after each connection.
 func (l *lastConnectError) ObserveConnect(o gocql.ObservedConnect) {
+	l.metrics.connected(o.Host, o.Err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err = o.Err

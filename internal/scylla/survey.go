@@ -141,7 +141,7 @@ func (c Config) dialContact(host string, limit time.Duration) (*contact, error) 
 	cc.Events.DisableNodeStatusEvents = true
 	cc.Events.DisableTopologyEvents = true
 	cc.Events.DisableSchemaEvents = true
-	last := new(lastConnectError)
+	last := &lastConnectError{metrics: c.Metrics}
 	cc.ConnectObserver = last
 	exec, err := gocql.NewSingleHostQueryExecutor(cc)
 	if err != nil {

@@ -64,6 +64,15 @@ func (t *trail) handed() *gocql.HostInfo {
 	return t.asked
 }
 
+// node is the address of the host that was handed last, empty if none was.
+func (t *trail) node() string {
+	host := t.handed()
+	if host == nil {
+		return ""
+	}
+	return host.ConnectAddressAndPort()
+}
+
 // avoid returns the ids of the hosts that have failed.
 func (t *trail) avoid() []string {
 	t.mu.Lock()
