@@ -181,19 +181,22 @@ func (h *health) patience(s *suspicion) time.Duration {
 }
 
 // order puts the hosts that have failed this request behind the others, and those
-// that are silent behind these, and notes on the trail who is asked.
-func (h *health) order(ctx context.Context, next gocql.NextHost) gocql.NextHost {
+// that are silent behind these, and notes on the trail who is asked. If the driver's policy
+// offers none at all, those that are known and up are asked.
+func (h *health) order(ctx context.Context, next gocql.NextHost, known *knownHosts) gocql.NextHost {
 	t, ok := ctx.Value(trailKey{}).(*trail)
 	if !ok {
 		return next // not one of our requests
 	}
 	failed := t.avoid()
 	var behind, last []gocql.SelectedHost
+	offered := false
 	return func() gocql.SelectedHost {
 		for host := next(); host != nil; host = next() {
 			if host.Info() == nil {
 				continue
 			}
+			offered = true
 			id := host.Info().HostID()
 			switch {
 			case h.suspects.Load() > 0 && h.isSilent(id):
@@ -207,6 +210,9 @@ func (h *health) order(ctx context.Context, next gocql.NextHost) gocql.NextHost 
 			return host
 		}
 		behind, last = append(behind, last...), nil
+		if !offered {
+			behind, offered = known.up(), true
+		}
 		if len(behind) == 0 {
 			return nil
 		}

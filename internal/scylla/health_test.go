@@ -67,7 +67,7 @@ func TestOrder(t *testing.T) {
 		ctx, trail := withTrail(t.Context())
 		order := func(want ...*gocql.HostInfo) {
 			t.Helper()
-			if got := ask(h.order(ctx, inOrder(a, b, c))); !slices.Equal(got, want) {
+			if got := ask(h.order(ctx, inOrder(a, b, c), &knownHosts{})); !slices.Equal(got, want) {
 				t.Errorf("asked %v, want %v", got, want)
 			}
 		}

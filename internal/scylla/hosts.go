@@ -13,6 +13,7 @@ import (
 type hosts struct {
 	gocql.HostSelectionPolicy
 	health *health
+	known  knownHosts
 	// up is closed when the first host is connected.
 	up   chan struct{}
 	once sync.Once
@@ -21,6 +22,7 @@ type hosts struct {
 func newHosts(localDC string, health *health) *hosts {
 	local := gocql.DCAwareRoundRobinPolicy(localDC, gocql.HostPolicyOptionDisableDCFailover)
 	return &hosts{
+		known:               knownHosts{localDC: localDC},
 		HostSelectionPolicy: gocql.TokenAwareHostPolicy(nobodyIsNotLocal{local}, gocql.ShuffleReplicas()),
 		health:              health,
 		up:                  make(chan struct{}),
@@ -29,23 +31,40 @@ func newHosts(localDC string, health *health) *hosts {
 
 // Pick is called by the driver for each attempt.
 func (p *hosts) Pick(q gocql.ExecutableQuery) gocql.NextHost {
-	return p.health.order(q.Context(), p.HostSelectionPolicy.Pick(q))
+	return p.health.order(q.Context(), p.HostSelectionPolicy.Pick(q), &p.known)
+}
+
+// AddHost is called by the driver for a host that it learns of.
+func (p *hosts) AddHost(host *gocql.HostInfo) {
+	p.known.add(host)
+	p.HostSelectionPolicy.AddHost(host)
+}
+
+// RemoveHost is called by the driver for a host that has left the cluster.
+func (p *hosts) RemoveHost(host *gocql.HostInfo) {
+	p.known.remove(host)
+	p.HostSelectionPolicy.RemoveHost(host)
 }
 
 // AddHosts is called by the driver when a session opens: the ring is computed
 // once for all hosts.
 func (p *hosts) AddHosts(all []*gocql.HostInfo) {
-	if bulk, ok := p.HostSelectionPolicy.(interface{ AddHosts([]*gocql.HostInfo) }); ok {
-		bulk.AddHosts(all)
-		return
-	}
+	bulk, ok := p.HostSelectionPolicy.(interface{ AddHosts([]*gocql.HostInfo) })
 	for _, host := range all {
-		p.AddHost(host)
+		if ok {
+			p.known.add(host)
+		} else {
+			p.AddHost(host)
+		}
+	}
+	if ok {
+		bulk.AddHosts(all)
 	}
 }
 
 // HostUp is called by the driver when a host is connected.
 func (p *hosts) HostUp(host *gocql.HostInfo) {
+	p.known.add(host)
 	p.HostSelectionPolicy.HostUp(host)
 	p.once.Do(func() { close(p.up) })
 }
@@ -65,6 +84,63 @@ func (p *hosts) Ready() bool {
 		return false
 	}
 }
+
+// knownHosts are the hosts of the local data centre, whatever the driver's policy thinks of
+// them. The driver tells its policy that a host went down and that it is up again from two
+// goroutines: if the first comes last, the policy offers the host no more although it is
+// connected, and where it is the only one, requests without a routing key find none until it
+// goes down and up again. It is safe for concurrent use.
+type knownHosts struct {
+	localDC string
+	mu      sync.Mutex
+	hosts   map[string]*gocql.HostInfo // by id
+}
+
+func (k *knownHosts) add(host *gocql.HostInfo) {
+	if host == nil || host.DataCenter() != k.localDC {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.hosts == nil {
+		k.hosts = make(map[string]*gocql.HostInfo)
+	}
+	k.hosts[host.HostID()] = host
+}
+
+func (k *knownHosts) remove(host *gocql.HostInfo) {
+	if host == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.hosts, host.HostID())
+}
+
+// up returns those that the driver takes for up.
+func (k *knownHosts) up() []gocql.SelectedHost {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var up []gocql.SelectedHost
+	for _, host := range k.hosts {
+		if host.IsUp() {
+			up = append(up, knownHost{host})
+		}
+	}
+	return up
+}
+
+// knownHost is a host as it is offered for a request.
+type knownHost struct{ host *gocql.HostInfo }
+
+// Info implements gocql.SelectedHost.
+func (h knownHost) Info() *gocql.HostInfo { return h.host }
+
+// Token implements gocql.SelectedHost: any shard of it will do.
+func (knownHost) Token() gocql.Token { return nil }
+
+// Mark implements gocql.SelectedHost.
+func (knownHost) Mark(error) {}
 
 // nobodyIsNotLocal keeps the driver alive while no host has tokens, which is so
 // for a moment after all nodes have changed their addresses: its token-aware

@@ -10,8 +10,8 @@ import (
 // murmur is the partitioner that both engines use.
 const murmur = "org.apache.cassandra.dht.Murmur3Partitioner"
 
-// knownHost makes a host as the driver learns of it from the system tables.
-func knownHost(addr, dc string, tokens ...string) *gocql.HostInfo {
+// hostOf makes a host as the driver learns of it from the system tables.
+func hostOf(addr, dc string, tokens ...string) *gocql.HostInfo {
 	h := gocql.HostInfoBuilder{
 		HostId: gocql.MustRandomUUID().String(), ConnectAddress: net.ParseIP(addr), Port: 9042,
 		DataCenter: dc, Rack: "rack1", Tokens: tokens,
@@ -22,8 +22,8 @@ func knownHost(addr, dc string, tokens ...string) *gocql.HostInfo {
 // TestHosts asks for a node in every state in which the policy of a
 // session can be. The driver's own policy panics where the ring has no tokens.
 func TestHosts(t *testing.T) {
-	a, b, remote := knownHost("127.0.0.1", "dc1", "-100"), knownHost("127.0.0.2", "dc1", "100"), knownHost("127.0.0.3", "dc2", "0")
-	bare := knownHost("127.0.0.4", "dc1")
+	a, b, remote := hostOf("127.0.0.1", "dc1", "-100"), hostOf("127.0.0.2", "dc1", "100"), hostOf("127.0.0.3", "dc2", "0")
+	bare := hostOf("127.0.0.4", "dc1")
 	for _, tt := range []struct {
 		name string
 		do   func(p gocql.HostSelectionPolicy)
@@ -70,5 +70,25 @@ func TestHosts(t *testing.T) {
 				t.Errorf("%d nodes are tried, want %d", len(seen), tt.want)
 			}
 		})
+	}
+}
+
+// TestLostHost: a host that is up is asked although the driver has told its policy last that
+// it went down.
+func TestLostHost(t *testing.T) {
+	lost, removed := hostOf("127.0.0.1", "dc1"), hostOf("127.0.0.2", "dc1")
+	p := newHosts("dc1", newHealth(nil, nil, nobody))
+	p.Init(&gocql.Session{})
+	p.AddHosts([]*gocql.HostInfo{lost, removed, hostOf("127.0.0.3", "dc2")})
+	p.HostUp(lost)
+	p.HostDown(lost)
+	p.RemoveHost(removed)
+	q := (&gocql.Session{}).Query("SELECT").RoutingKey([]byte("key")).WithContext(WithTrail(t.Context()))
+	next := p.Pick(q)
+	if h := next(); h == nil || h.Info() != lost {
+		t.Fatalf("%v is asked, and not the host that is up", h)
+	}
+	if h := next(); h != nil {
+		t.Errorf("%v is asked, too", h.Info())
 	}
 }
