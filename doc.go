@@ -10,6 +10,7 @@
 //	peer/consensus   ipfs-cluster's consensus component over a store and a feed
 //	peer/membership  who is in the cluster and alive, from one table
 //	peer/tracker     what this peer does with each pin
+//	peer/sli         how many pins are pinned in time
 //	peer/status      what all peers do with pins, for the APIs
 //	peer/pinsvc      the Pinning Services API
 //	peer/reconcile   repinning, expiry, hand-over and scrub
