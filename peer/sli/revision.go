@@ -18,13 +18,13 @@ func ticks(rev state.Revision) uint64 {
 }
 
 const (
-	// epochTicks is 1970, and firstTicks 2000, as ticks are counted.
+	// epochTicks is 1970, and firstTicks 1998, as ticks are counted.
 	epochTicks = 0x01b21dd213814000
-	firstTicks = epochTicks + 946_684_800*10_000_000
+	firstTicks = epochTicks + 883_612_800*10_000_000
 )
 
 // acceptedAt is when the pin of a revision was accepted. It returns false if nobody has
-// accepted it: the revisions of pins that a migration has written are of before 2000.
+// accepted it: the revisions of pins that a migration has written are of before 1998.
 func acceptedAt(rev state.Revision) (time.Time, bool) {
 	t := ticks(rev)
 	if t < firstTicks {
