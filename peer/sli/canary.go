@@ -138,7 +138,7 @@ func (c *Canary) look(ctx context.Context, pin api.Pin, rev state.Revision, acce
 		}
 		last = later(last, row.Updated)
 	}
-	c.opts.Metrics.took(c.opts.Metrics.canaryLatency, last.Sub(accepted), "")
+	c.opts.Metrics.canaryLatency.Observe(seconds(accepted, last))
 	return canaryGood, nil
 }
 

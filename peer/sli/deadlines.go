@@ -140,7 +140,7 @@ func (h *Holder) settle(e *event, row state.Placement, there bool) {
 			e.unprovided = e.unprovided || unprovided(row.Error)
 		}
 		if e.told {
-			h.metrics.took(h.metrics.phases[noticed], e.seen.Sub(e.accepted), e.trace)
+			h.metrics.phases[noticed].Observe(seconds(e.accepted, e.seen))
 		}
 		h.metrics.count(late, e.content(), e.trace)
 		h.keepLate(e)

@@ -110,7 +110,7 @@ func (h *Holder) begin(c api.Cid, rev state.Revision, traceparent string, told b
 		signal(h.sooner)
 	}
 	if told {
-		h.metrics.took(h.metrics.phases[noticed], e.age(now), e.trace)
+		h.metrics.phases[noticed].Observe(e.age(now).Seconds())
 	}
 }
 
@@ -122,7 +122,7 @@ func (h *Holder) Asked(c api.Cid, rev state.Revision) {
 		}
 		e.asked = time.Now()
 		if e.state != doubtful { // an earlier process may have asked long ago
-			h.metrics.took(h.metrics.phases[queued], e.asked.Sub(later(e.seen, e.accepted)), e.trace)
+			h.metrics.phases[queued].Observe(seconds(later(e.seen, e.accepted), e.asked))
 		}
 	})
 }
@@ -143,9 +143,9 @@ func (h *Holder) Pinned(c api.Cid, rev state.Revision) {
 		case e.state != overdue: // the deadline has passed a moment ago
 			h.metrics.count(late, available, e.trace)
 		}
-		h.metrics.took(h.metrics.latency, e.age(now), e.trace)
+		h.metrics.took(e.age(now), e.trace)
 		if !e.asked.IsZero() {
-			h.metrics.took(h.metrics.phases[fetching], now.Sub(later(e.asked, e.accepted)), e.trace)
+			h.metrics.phases[fetching].Observe(seconds(later(e.asked, e.accepted), now))
 		}
 		h.forget(e)
 	})
@@ -226,6 +226,9 @@ func (e *event) content() content {
 	}
 	return available
 }
+
+// seconds are those from one time to another, 0 if that is before it.
+func seconds(from, to time.Time) float64 { return max(0, to.Sub(from)).Seconds() }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

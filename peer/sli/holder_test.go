@@ -11,6 +11,7 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/metrictest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -466,6 +467,50 @@ func TestImportedPins(t *testing.T) {
 		r.want(t, "imported", nil)
 		if n := r.value(t, "ipfscluster_pin_latency_seconds_count"); n != 0 {
 			t.Error("its latency was observed")
+		}
+	})
+}
+
+// TestExemplars: what is late, and how long a pin took, have the trace of the write as their
+// example, if there is one.
+func TestExemplars(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+		r := newHolderRig(t)
+		for _, traceparent := range []string{"", "00-" + trace + "-00f067aa0ba902b7-01", "00-short-01", "01-" + trace + "-00f067aa0ba902b7-01"} {
+			c, rev := r.accepted("a"+traceparent, 0)
+			r.Seen(c, rev, traceparent)
+			time.Sleep(Deadline)
+			synctest.Wait()
+			r.want(t, "late", one(late, available))
+			r.Pinned(c, rev)
+		}
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(r.m)
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		examples := 0
+		for _, family := range families {
+			for _, metric := range family.GetMetric() {
+				all := []*dto.Exemplar{metric.GetCounter().GetExemplar()}
+				for _, bucket := range metric.GetHistogram().GetBucket() {
+					all = append(all, bucket.GetExemplar())
+				}
+				for _, e := range all {
+					if e == nil {
+						continue
+					}
+					examples++
+					if e.GetLabel()[0].GetValue() != trace {
+						t.Errorf("the example of %s is %v", family.GetName(), e)
+					}
+				}
+			}
+		}
+		if examples != 2 {
+			t.Errorf("%d examples, want one of the counter and one of the histogram", examples)
 		}
 	})
 }

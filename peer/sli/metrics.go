@@ -164,10 +164,11 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// count counts an event, with the trace of the write that began it as its example.
+// count counts an event. One that is late has the trace of the write that began it as its
+// example.
 func (m *Metrics) count(r result, c content, traceparent string) {
 	counter := m.events[r][c]
-	if id := traceID(traceparent); id != "" {
+	if id := traceID(traceparent); r == late && id != "" {
 		if e, ok := counter.(prometheus.ExemplarAdder); ok {
 			e.AddWithExemplar(1, prometheus.Labels{"trace_id": id})
 			return
@@ -176,16 +177,15 @@ func (m *Metrics) count(r result, c content, traceparent string) {
 	counter.Inc()
 }
 
-// took observes a time, which is not below 0, with the trace as its example.
-func (m *Metrics) took(in prometheus.Observer, d time.Duration, traceparent string) {
-	seconds := max(0, d).Seconds()
+// took observes a latency, with the trace as its example.
+func (m *Metrics) took(d time.Duration, traceparent string) {
 	if id := traceID(traceparent); id != "" {
-		if e, ok := in.(prometheus.ExemplarObserver); ok {
-			e.ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": id})
+		if e, ok := m.latency.(prometheus.ExemplarObserver); ok {
+			e.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": id})
 			return
 		}
 	}
-	in.Observe(seconds)
+	m.latency.Observe(d.Seconds())
 }
 
 // traceID is that of a W3C trace context, empty if it is none. Only writes that are sampled
