@@ -27,20 +27,17 @@ func TestDeadHolder(t *testing.T) {
 		time.Sleep(Deadline - time.Millisecond)
 		synctest.Wait()
 		r.want(t, "before", nil)
-		if r.reads+r.placements != 0 {
-			t.Errorf("%d pins and %d rows were read before", r.reads, r.placements)
-		}
+		r.wantReads("before", 0, 0)
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		r.want(t, "at the deadline", one(late, available))
-		if r.reads != 1 || r.placements != 1 {
-			t.Errorf("%d pins and %d rows were read", r.reads, r.placements)
-		}
+		r.wantReads("at the deadline", 1, 1)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		r.want(t, "later", nil)
-		if r.reads != 1 || r.placements != 1 || r.first.len()+r.again.len() != 0 {
-			t.Errorf("%d pins and %d rows were read, %d are remembered", r.reads, r.placements, r.first.len()+r.again.len())
+		r.wantReads("later", 1, 1)
+		if n := r.first.len() + r.again.len(); n != 0 {
+			t.Errorf("%d are remembered", n)
 		}
 	})
 }

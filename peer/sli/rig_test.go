@@ -187,6 +187,16 @@ func (r *acceptorRig) edit(f func()) {
 	f()
 }
 
+// wantReads fails unless so many pins and rows were read.
+func (r *acceptorRig) wantReads(what string, pins, rows int) {
+	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reads != pins || r.placements != rows {
+		r.t.Errorf("%s: %d pins and %d rows were read, want %d and %d", what, r.reads, r.placements, pins, rows)
+	}
+}
+
 // accept accepts a pin for the holders now.
 func (r *acceptorRig) accept(label string, holders ...string) (api.Cid, state.Revision) {
 	pin := api.PinWithOpts(statetest.Cid(label), api.PinOptions{ReplicationFactorMin: 1, ReplicationFactorMax: 3})
