@@ -106,10 +106,14 @@ func TestGoodBeforeTheDeadline(t *testing.T) {
 func TestEndedIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newHolderRig(t)
+		c, of := r.accepted("the first of all", 0)
+		r.Seen(c, of, "")
+		r.Pinned(c, of)
+		time.Sleep(30 * time.Second)
 		first, rev := r.accepted("first", 0)
 		r.Seen(first, rev, "")
 		r.Pinned(first, rev)
-		for i := range 59 {
+		for i := range 58 {
 			time.Sleep(time.Second)
 			c, of := r.accepted(fmt.Sprint(i), 0)
 			r.Seen(c, of, "")
@@ -121,7 +125,7 @@ func TestEndedIsRemembered(t *testing.T) {
 			t.Error("what has ended has begun again")
 		}
 		time.Sleep(10 * time.Minute)
-		c, of := r.accepted("another", 0)
+		c, of = r.accepted("another", 0)
 		r.Seen(c, of, "")
 		r.Pinned(c, of)
 		time.Sleep(10 * time.Minute)
@@ -179,6 +183,43 @@ func TestCancelled(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAMomentAfterTheDeadline: what is told before the Holder has counted that the time of a pin is
+// over is late all the same.
+func TestAMomentAfterTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newHolderRig(t)
+		r.stop()
+		for _, end := range []func(api.Cid, state.Revision){
+			r.Pinned,
+			func(c api.Cid, _ state.Revision) { r.Gone(c, state.Revision{}) },
+			func(c api.Cid, _ state.Revision) { r.Found(c, revOf(time.Now())) },
+		} {
+			c, rev := r.accepted("a", 0)
+			r.Seen(c, rev, "")
+			time.Sleep(Deadline + time.Millisecond)
+			end(c, rev)
+			r.want(t, "without Run", one(late, available))
+		}
+	})
+}
+
+// TestAnOlderRevision: what is found or told late of before changes nothing.
+func TestAnOlderRevision(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newHolderRig(t)
+		c, rev := r.accepted("a", 0)
+		r.Seen(c, rev, "")
+		older := revOf(time.Now().Add(-time.Second))
+		r.Found(c, older)
+		r.Asked(c, older)
+		r.Pinned(c, older)
+		r.Gone(c, older)
+		r.want(t, "the older one", nil)
+		r.Pinned(c, rev)
+		r.want(t, "the newer one", one(good, available))
+	})
 }
 
 // TestRestart: what a process finds unfinished is late at once if its time is over, unless
@@ -278,7 +319,7 @@ func TestDoubtWaitsForTheDatabase(t *testing.T) {
 // TestContent: late content that nobody provides is counted apart, if IPFS says so or has
 // found nothing of it for long.
 func TestContent(t *testing.T) {
-	canceled := fmt.Errorf("Post pin/add: %w", context.Canceled) //nolint:staticcheck // as net/http writes it
+	canceled := fmt.Errorf("Post pin/add: %w", context.Canceled)
 	for _, tt := range []struct {
 		name    string
 		asked   time.Duration // after the acceptance, 0 for never

@@ -2,6 +2,7 @@ package tracker
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -187,7 +188,7 @@ func (m *Metrics) measure(d Daemon, size func(context.Context, api.Cid) (int64, 
 // asked observes one request.
 func (m *Metrics) asked(ctx context.Context, what request, began time.Time, err *error) {
 	m.took[what].Observe(time.Since(began).Seconds())
-	if *err != nil && ctx.Err() != context.Canceled { //nolint:errorlint // contexts do not wrap it
+	if *err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		m.failed[what].Inc()
 	}
 }
