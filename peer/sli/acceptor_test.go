@@ -23,6 +23,9 @@ func TestDeadHolder(t *testing.T) {
 		}
 		r.accept("on its own", "self")
 		r.accept("a", "c", "b", "self")
+		if n := r.first.len(); n != 6 {
+			t.Errorf("%d are remembered of six with other holders", n)
+		}
 		r.dies("c", time.Minute)
 		time.Sleep(Deadline - time.Millisecond)
 		synctest.Wait()
