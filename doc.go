@@ -10,6 +10,7 @@
 //	peer/consensus   ipfs-cluster's consensus component over a store and a feed
 //	peer/membership  who is in the cluster and alive, from one table
 //	peer/tracker     what this peer does with each pin
+//	peer/sli         how many pins are pinned in time
 //	peer/status      what all peers do with pins, for the APIs
 //	peer/pinsvc      the Pinning Services API
 //	peer/reconcile   repinning, expiry, hand-over and scrub
@@ -72,6 +73,7 @@
 //	internal/overlay   tests build the code with planted bugs or crashes
 //	internal/simtest   tests run simulations by seeds, also with planted bugs
 //	internal/logtest   tests see what is logged
+//	internal/metrictest  tests see what metrics say, and that they follow the rules
 //	internal/model     has TLC check the models in spec
 //	internal/docs      tests that the documentation tells the truth
 //
@@ -79,7 +81,7 @@
 // state; scyllastate to state, internal/scylla and internal/servicejson; migrate to
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
-// to events, NATS, and state where that is told; the rooms of auth to no room outside
+// to events, NATS, the library of Prometheus, and state where that is told; the rooms of auth to no room outside
 // it but internal/scylla, internal/nearest and events. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla

@@ -5,6 +5,7 @@
 //	peer/consensus   upstream's consensus component over a store and a feed
 //	peer/membership  who is in the cluster and alive, from one table
 //	peer/tracker     what this peer does with each pin, and how IPFS is brought in line
+//	peer/sli         how many pins are pinned in time
 //	peer/status      what all peers do with pins, for the APIs
 //	peer/pinsvc      the Pinning Services API
 //	peer/reconcile   repinning, expiry, hand-over and scrub
@@ -28,6 +29,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/reconcile"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/sli"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/status"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -92,6 +94,11 @@ type Options struct {
 	TrustedPeers []peer.ID
 	// Tracker is the configuration of the pin tracker. It is needed.
 	Tracker *stateless.Config
+	// Metrics count what the peer does.
+	Metrics Metrics
+	// CanaryEvery is the time between two canaries that this peer pins to see how long
+	// that takes, at least two minutes; 0 turns them off. They need Metrics.SLI.
+	CanaryEvery time.Duration
 	// Lost is called when another process runs as this peer: it MUST be
 	// stopped. It must not block.
 	Lost func(error)
@@ -111,6 +118,10 @@ type Peer struct {
 	compared func(context.Context) error
 	// confirmations come from the tracker before the loops run that look at them.
 	confirmations reconcile.Confirmations
+	// holder, acceptor and canary measure the service level. They may be nil.
+	holder   *sli.Holder
+	acceptor *sli.Acceptor
+	canary   *sli.Canary
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -198,7 +209,9 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		if opts.Events != nil {
 			log = opts.Events.LogStatus
 		}
+		p.holder = p.newHolder(ipfs)
 		p.pins = tracker.New(tracker.Options{
+			SLI: p.holder, Metrics: opts.Metrics.Tracker,
 			Self: opts.ID, Name: opts.Name, Store: opts.Store, Daemon: ipfs.Connector, Size: ipfs.Size,
 			Live: p.live, Confirmed: confirmed, Log: log, Missed: p.missed, Compared: p.compared, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
 			Config: tracker.Config{
@@ -208,11 +221,16 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		})
 		c.Connector, c.Tracker, handle = ipfs.Connector, p.pins, p.pins.Act
 	}
-	p.cons = consensus.New(h, consensus.Options{
+	consOpts := consensus.Options{
 		Store: opts.Store, Updater: opts.Store, Feed: p.feed, Handle: handle, Members: p.monitor,
 		TrustAll: opts.TrustAll, TrustedPeers: opts.TrustedPeers, Lost: opts.Lost,
-	})
+	}
+	if p.acceptor = p.newAcceptor(); p.acceptor != nil {
+		consOpts.Accepted = p.acceptor.Accepted
+	}
+	p.cons = consensus.New(h, consOpts)
 	c.Consensus = p.cons
+	p.canary = p.newCanary(c.Connector)
 	p.monitor.Start(h.Addrs)
 	return c, nil
 }
@@ -244,10 +262,15 @@ func (p *Peer) Start(h host.Host, allocator reconcile.Allocator) {
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	p.monitor.Connect(h)
+	p.running.Go(func() { p.acceptor.Run(ctx) })
 	if p.opts.Role == role.API {
 		return
 	}
 	p.running.Go(func() { p.pins.Run(ctx) })
+	p.running.Go(func() { p.holder.Run(ctx) })
+	if p.canary != nil {
+		p.running.Go(func() { p.canary.Run(ctx) })
+	}
 	loops := p.newLoops(allocator)
 	p.running.Go(func() { loops.Run(ctx) })
 }

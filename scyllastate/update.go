@@ -189,6 +189,7 @@ func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err 
 		applied, now, err = s.resolve(ctx, w, err)
 	}
 	if applied {
+		state.NoteRevision(ctx, state.Revision(w.rev))
 		s.nudges.wrote(w.feeds)
 	}
 	return applied, now, err

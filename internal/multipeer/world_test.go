@@ -21,6 +21,7 @@ import (
 	"github.com/multiformats/go-multihash"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/sli"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
@@ -113,6 +114,7 @@ type node struct {
 	key      crypto.PrivKey
 	kubo     *kubo
 	asked    atomic.Int64
+	slo      *sli.Metrics // of the processes that start from now on, nil if there are none
 }
 
 // newNodes makes nodes on which nothing runs yet.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/ipfs-cluster/ipfs-cluster/api"
 	clusterstate "github.com/ipfs-cluster/ipfs-cluster/state"
 	logging "github.com/ipfs/go-log/v2"
 	rpc "github.com/libp2p/go-libp2p-gorpc"
@@ -50,6 +51,9 @@ type Options struct {
 	// TrustAll trusts every peer, TrustedPeers the given ones.
 	TrustAll     bool
 	TrustedPeers []peer.ID
+	// Accepted is told of each pin that was stored by LogPin, with its revision, if the
+	// store notes that. It must not wait. It may be nil.
+	Accepted func(pin api.Pin, rev state.Revision)
 	// Lost is called when another process reads the feed of this peer: it
 	// runs with the same identity and this one must stop. It may be nil.
 	Lost func(error)

@@ -36,6 +36,8 @@ type pinset struct {
 	// raced, if set, is stored by somebody else between the first decision
 	// of an update and its write.
 	raced *api.Pin
+	// writes are the revisions.
+	writes byte
 }
 
 func (p *pinset) Update(ctx context.Context, c api.Cid, f func(*api.Pin) (*api.Pin, error)) error {
@@ -57,6 +59,8 @@ func (p *pinset) Update(ctx context.Context, c api.Cid, f func(*api.Pin) (*api.P
 			}
 			continue
 		}
+		p.writes++
+		state.NoteRevision(ctx, state.Revision{p.writes})
 		return p.Add(ctx, *next)
 	}
 }
@@ -196,6 +200,31 @@ func TestLogPinRules(t *testing.T) {
 }
 
 func ptr(p api.Pin) *api.Pin { return &p }
+
+// TestAccepted: of each pin that is stored, and of no other, is told with its revision.
+func TestAccepted(t *testing.T) {
+	type accepted struct {
+		cid api.Cid
+		rev state.Revision
+	}
+	var told []accepted
+	f := newFixture(t, consensus.Options{Accepted: func(pin api.Pin, rev state.Revision) { told = append(told, accepted{pin.Cid, rev}) }})
+	a, b := pinOf("a"), pinOf("b")
+	refused := a
+	refused.Mode, refused.MaxDepth = api.PinModeDirect, 0
+	for _, pin := range []api.Pin{a, b, a} {
+		if err := f.LogPin(t.Context(), pin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.LogPin(t.Context(), refused); err == nil {
+		t.Error("a recursive pin has become direct")
+	}
+	want := []accepted{{a.Cid, state.Revision{1}}, {b.Cid, state.Revision{2}}, {a.Cid, state.Revision{3}}}
+	if !slices.Equal(told, want) {
+		t.Errorf("told of %v, want %v", told, want)
+	}
+}
 
 // TestLogPinOnPeerWithoutDaemon: nobody would hold that copy. A pin that is
 // allocated so already can still be changed.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"go.opencensus.io/trace"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // LogPin stores the pin. When it returns nil, the pin is durable and every peer
@@ -27,12 +29,20 @@ func (c *Consensus) LogPin(ctx context.Context, pin api.Pin) error {
 	if !pin.Cid.Defined() {
 		return errors.New("a pin without a CID cannot be stored")
 	}
-	return c.opts.Updater.Update(ctx, pin.Cid, func(current *api.Pin) (*api.Pin, error) {
+	var rev state.Revision
+	if c.opts.Accepted != nil {
+		ctx = state.WithRevision(ctx, &rev)
+	}
+	err := c.opts.Updater.Update(ctx, pin.Cid, func(current *api.Pin) (*api.Pin, error) {
 		if err := errors.Join(allowed(current, pin, time.Now()), c.held(current, pin)); err != nil {
 			return nil, err
 		}
 		return &pin, nil
 	})
+	if err == nil && c.opts.Accepted != nil {
+		c.opts.Accepted(pin, rev)
+	}
+	return err
 }
 
 // LogUnpin removes the pin. It is no error when there is none. When it returns

@@ -12,6 +12,9 @@ import (
 // when a row says what became of it, or that something is to become of it, or
 // when there is nothing to undo. With a full queue it returns state.ErrBusy.
 func (t *Tracker) Act(_ context.Context, ch state.Change) error {
+	if t.holds(ch.Pin) { // also if there is no room for it: its time runs
+		t.opts.SLI.Seen(ch.Cid, ch.Rev, ch.Traceparent)
+	}
 	if t.full(ch.Pin) {
 		return state.ErrBusy
 	}
@@ -75,6 +78,7 @@ func (t *Tracker) accept(o *op, w wanted, e *effects) {
 		}
 		return
 	}
+	t.tellSLI(o.cid, w)
 	before := o.want
 	w.first = w.first || before.first && before.done != nil
 	if w.done == nil {
@@ -96,6 +100,9 @@ func (t *Tracker) accept(o *op, w wanted, e *effects) {
 	}
 	if w.pin != nil {
 		t.toPin(o, before)
+		if o.phase == pinning {
+			t.opts.SLI.Asked(o.cid, w.rev) // for the revision before
+		}
 	} else {
 		t.toUnpin(o, before)
 	}
@@ -106,6 +113,18 @@ func (t *Tracker) accept(o *op, w wanted, e *effects) {
 		o.needRow = true
 	}
 	t.advance(o, e)
+}
+
+// tellSLI tells what is wanted of a CID from now on.
+func (t *Tracker) tellSLI(c api.Cid, w wanted) {
+	switch {
+	case w.pin == nil:
+		t.opts.SLI.Gone(c, w.rev)
+	case w.done != nil:
+		t.opts.SLI.Seen(c, w.rev, w.trace)
+	default:
+		t.opts.SLI.Found(c, w.rev)
+	}
 }
 
 // toPin makes the op one that pins.

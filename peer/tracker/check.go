@@ -43,8 +43,13 @@ func (t *Tracker) checkAll(ctx context.Context) {
 // check compares one bucket with pinset and IPFS.
 func (t *Tracker) check(ctx context.Context, bucket int) error {
 	s := &scanner{t: t, unheld: true, all: true, check: true}
-	err := t.opts.Store.ListBucket(ctx, t.opts.Self, bucket, func(own state.Own) error { return s.take(ctx, own) })
+	rows := tally{held: &t.held, bucket: bucket, begun: true}
+	err := t.opts.Store.ListBucket(ctx, t.opts.Self, bucket, func(own state.Own) error {
+		rows.add(own)
+		return s.take(ctx, own)
+	})
 	if err == nil {
+		rows.end()
 		err = s.flush(ctx)
 	}
 	return err

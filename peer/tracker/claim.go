@@ -1,6 +1,8 @@
 package tracker
 
 import (
+	"time"
+
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -17,12 +19,18 @@ type rowKnown struct {
 	rev         state.Revision
 	// depth is the deepest to which IPFS may have pinned it for this peer, nil if
 	// that is not known: then it may be any.
-	depth *api.PinDepth
+	depth   *api.PinDepth
+	updated time.Time
 }
 
 // rowOf is what is known of a row that was read.
 func rowOf(row state.Placement, there bool) rowKnown {
-	return rowKnown{read: true, there: there, status: row.Status, rev: row.Rev, depth: row.Depth}
+	return rowKnown{read: true, there: there, status: row.Status, rev: row.Rev, depth: row.Depth, updated: row.Updated}
+}
+
+// placement is what is known, as a row.
+func (r rowKnown) placement() state.Placement {
+	return state.Placement{Status: r.status, Rev: r.rev, Depth: r.depth, Updated: r.updated}
 }
 
 // leaving reports whether others read in the row that the content is to go.

@@ -100,12 +100,14 @@ func (t *Tracker) look(o *op) note {
 // known returns what is stored of the CID of an op, which is read if it is not known.
 func (t *Tracker) known(ctx context.Context, o op) (rowKnown, error) {
 	if o.row.read {
+		t.opts.SLI.Read(o.cid, o.row.placement(), o.row.there)
 		return o.row, nil
 	}
 	row, there, err := t.opts.Store.GetPlacement(ctx, t.opts.Self, o.cid)
 	if err != nil {
 		return rowKnown{}, fmt.Errorf("finding whether it was pinned: %w", err)
 	}
+	t.opts.SLI.Read(o.cid, row, there)
 	return rowOf(row, there), nil
 }
 
@@ -113,11 +115,13 @@ func (t *Tracker) known(ctx context.Context, o op) (rowKnown, error) {
 // IPFS was asked for, or is to be.
 func (t *Tracker) put(was op, row state.Placement, then func(*op, *effects)) note {
 	return func(ctx context.Context) (func(*op, *effects), error) {
-		if row.Depth == nil {
+		if row.Depth == nil || t.opts.SLI.Doubtful(was.cid) {
 			var err error
 			if was.row, err = t.known(ctx, was); err != nil {
 				return nil, err
 			}
+		}
+		if row.Depth == nil {
 			var depth *api.PinDepth
 			if pin := was.want.pin; pin != nil {
 				depth = &pin.MaxDepth
@@ -128,6 +132,8 @@ func (t *Tracker) put(was op, row state.Placement, then func(*op, *effects)) not
 			return nil, err
 		}
 		return func(o *op, e *effects) {
+			t.held.wrote(row.Cid, was.row, row.Status)
+			row.Updated = time.Now()
 			o.row = rowOf(row, true)
 			o.asked, o.unsure = nil, false // the row names it
 			then(o, e)
@@ -207,8 +213,11 @@ func (t *Tracker) noteOutcome(o *op) (measure func(context.Context), do note) {
 			}
 			o.doubt, o.unpins = false, time.Time{}
 		})(ctx)
-		if err == nil && failed == nil && t.opts.Confirmed != nil {
-			t.opts.Confirmed(ctx, *was.want.pin, row.Rev)
+		if err == nil && failed == nil {
+			t.opts.SLI.Pinned(row.Cid, row.Rev)
+			if t.opts.Confirmed != nil {
+				t.opts.Confirmed(ctx, *was.want.pin, row.Rev)
+			}
 		}
 		return apply, err
 	}

@@ -122,15 +122,18 @@ var errEnough = errors.New("enough")
 
 func (s *scanner) run(ctx context.Context) error {
 	s.batch = nil
+	rows := tally{held: &s.t.held, from: s.at}
 	err := s.t.opts.Store.ListPlaced(ctx, s.t.opts.Self, s.at, func(own state.Own) error {
 		if state.Bucket(own.Cid) >= s.to {
 			return errEnough
 		}
+		rows.add(own)
 		return s.take(ctx, own)
 	})
 	var bad *state.BucketError
 	switch {
 	case err == nil, errors.Is(err, errEnough):
+		rows.end()
 		return s.flush(ctx)
 	case errors.As(err, &bad):
 		if err := s.flush(ctx); err != nil {

@@ -12,6 +12,7 @@ import (
 	rpc "github.com/libp2p/go-libp2p-gorpc"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/sli"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
@@ -76,6 +77,10 @@ type Options struct {
 	// Log is that of state.EventLog, nil if there are no events: it is told what came of a
 	// pin before the row that says so is written.
 	Log func(ctx context.Context, events ...state.StatusEvent) error
+	// SLI is told what becomes of pins. It may be nil.
+	SLI *sli.Holder
+	// Metrics count what the Tracker does. They may be nil.
+	Metrics *Metrics
 	// KeepContent says that IPFS refuses to unpin, by configuration: then it is
 	// asked once only.
 	KeepContent bool
@@ -93,6 +98,7 @@ type Tracker struct {
 	// lane.
 	counts  [phases]atomic.Int64
 	queued  [lanes]atomic.Int64
+	held    heldPins
 	noters  chan struct{}
 	noting  atomic.Int64 // ops that have one, or wait for it
 	retries retries
@@ -135,6 +141,7 @@ func New(opts Options) *Tracker {
 	if opts.Live == nil {
 		opts.Live = func(peer.ID) bool { return false }
 	}
+	opts.Daemon, opts.Size = opts.Metrics.measure(opts.Daemon, opts.Size)
 	ctx, stop := context.WithCancel(context.Background())
 	t := &Tracker{
 		opts: opts, ctx: ctx, stop: stop,
@@ -149,6 +156,7 @@ func New(opts Options) *Tracker {
 		asked:   make(chan time.Time, 1),
 	}
 	t.asked <- time.Time{}
+	opts.Metrics.watch(t)
 	return t
 }
 

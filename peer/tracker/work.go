@@ -28,6 +28,10 @@ func (t *Tracker) pinWorker() {
 		out := outcome{err: t.settled(ctx, since), unpins: true} // still
 		if out.err == nil && t.asks(tk) {
 			out = t.pin(ctx, *o.want.pin, o.row.depth)
+			t.opts.Metrics.did(ctx, pinOne, out.err)
+			if out.err != nil && ctx.Err() == nil {
+				t.opts.SLI.Failed(tk.cid, o.want.rev, out.err)
+			}
 		}
 		span.End()
 		t.returned(ctx, tk, out)
@@ -51,6 +55,7 @@ func (t *Tracker) unpinWorker() {
 		}
 		ctx, span := startSpan(ctx, "tracker/unpin", o.want.trace)
 		out := outcome{err: t.unpin(ctx, o.cid, o.row.depth)}
+		t.opts.Metrics.did(ctx, unpinOne, out.err)
 		out.unpins = out.err != nil
 		span.End()
 		t.returned(ctx, tk, out)
@@ -63,6 +68,7 @@ func (t *Tracker) asks(tk ticket) (yes bool) {
 	t.with(tk.cid, func(o *op, _ *effects) {
 		if yes = o.work == tk.work; yes {
 			o.asked = &o.want.pin.MaxDepth
+			t.opts.SLI.Asked(o.cid, o.want.rev)
 		}
 	})
 	return yes
