@@ -51,7 +51,7 @@ var rooms = []room{
 		why:   "a peer works over any store; upstream's root imports the components it is given"},
 	{name: "events", ours: []string{}, only: []string{},
 		why: "who reads events imports it, and nothing else with it"},
-	{name: "events/bus", ours: []string{"events"}, only: []string{"github.com/nats-io/nats.go/...", "github.com/ipfs/go-log/v2"},
+	{name: "events/bus", ours: []string{"events"}, only: []string{"github.com/nats-io/nats.go/...", "github.com/ipfs/go-log/v2", "github.com/prometheus/client_golang/prometheus"},
 		why: "NATS, for those who tell and those who read; it knows no pin and no database"},
 	{name: "events/embedded", ours: []string{}, only: []string{"github.com/nats-io/nats-server/v2/...", "github.com/ipfs/go-fs-lock", "github.com/ipfs/go-log/v2"},
 		why: "a server like any other, which happens to be in the process"},
@@ -60,7 +60,7 @@ var rooms = []room{
 	{name: "events/wake", ours: []string{"events/bus", "state"}, only: []string{"github.com/ipfs/go-log/v2"},
 		why: "it carries wake-ups of any feeds"},
 	{name: "events/consume", ours: []string{"events", "events/bus"},
-		only: []string{"github.com/nats-io/nats.go/...", "github.com/ipfs/go-log/v2", "github.com/hashicorp/golang-lru/v2", "golang.org/x/sync/errgroup"},
+		only: []string{"github.com/nats-io/nats.go/...", "github.com/ipfs/go-log/v2", "github.com/hashicorp/golang-lru/v2", "github.com/prometheus/client_golang/prometheus", "golang.org/x/sync/errgroup"},
 		why:  "other programs receive events with it; it knows no pin and no database"},
 	{name: "events/section", ours: []string{"events/bus", "events/embedded", "internal/servicejson"}, only: []string{upstream + "/config"},
 		why: "it reads what others start"},
@@ -161,6 +161,8 @@ var rooms = []room{
 		why: "it runs what others simulate, whatever that is"},
 	{name: "internal/logtest", ours: []string{}, only: []string{"github.com/ipfs/go-log/v2"},
 		why: "it shows what others log, whatever that is"},
+	{name: "internal/metrictest", ours: []string{}, only: []string{"github.com/prometheus/client_golang/prometheus/...", "github.com/prometheus/client_model/go"},
+		why: "it shows what metrics say, whatever they count"},
 	{name: "internal/natstest", ours: []string{}, only: []string{"github.com/nats-io/nats-server/v2/..."},
 		why: "a server for tests knows nothing of what is tested"},
 	{name: "internal/keycloaktest", ours: []string{"internal/cqltest/child"}, only: []string{},
@@ -184,7 +186,7 @@ var rooms = []room{
 }
 
 // importTesting are the rooms whose packages are for tests.
-var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/natstest",
+var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/metrictest", "internal/natstest",
 	"internal/keycloaktest", "internal/pinningsuite", "internal/chromium"}
 
 // goPackage is what go list says of a package.

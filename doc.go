@@ -72,6 +72,7 @@
 //	internal/overlay   tests build the code with planted bugs or crashes
 //	internal/simtest   tests run simulations by seeds, also with planted bugs
 //	internal/logtest   tests see what is logged
+//	internal/metrictest  tests see what metrics say, and that they follow the rules
 //	internal/model     has TLC check the models in spec
 //	internal/docs      tests that the documentation tells the truth
 //
@@ -79,7 +80,7 @@
 // state; scyllastate to state, internal/scylla and internal/servicejson; migrate to
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
-// to events, NATS, and state where that is told; the rooms of auth to no room outside
+// to events, NATS, the library of Prometheus, and state where that is told; the rooms of auth to no room outside
 // it but internal/scylla, internal/nearest and events. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla
