@@ -95,6 +95,8 @@ type Options struct {
 	// Lost is called when another process runs as this peer: it MUST be
 	// stopped. It must not block.
 	Lost func(error)
+	// Metrics say what the peer does. They may be nil.
+	Metrics *Metrics
 }
 
 // Peer is what one process has of a shared pinset.
@@ -134,6 +136,7 @@ func Join(ctx context.Context, opts Options) (*Peer, error) {
 		Interval: opts.PingInterval, Rejoin: opts.Rejoin, HandOver: opts.Repin, Lost: opts.Lost,
 		Zone: opts.Zone, LastBeatEvery: min(opts.StopFor/12, membership.DefaultLastBeatEvery),
 		Lagging: func() bool { return lagging != nil && lagging() },
+		Metrics: opts.Metrics.rooms().Membership,
 	}
 	if opts.Events != nil {
 		monitorOpts.Tell = opts.Events.LogPeer
@@ -262,6 +265,7 @@ func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {
 		StopShare: opts.StopShare, StopFor: opts.StopFor, Confirmations: &p.confirmations,
 		RecheckInterval: min(2*opts.PingInterval, reconcile.DefaultRecheckInterval),
 		Settle:          2 * membership.TTL(opts.PingInterval),
+		Counts:          opts.Metrics.rooms().Reconcile,
 	})
 }
 
