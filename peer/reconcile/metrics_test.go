@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,9 +117,12 @@ func TestMetricsOfARepin(t *testing.T) {
 		used := len(w.store.buckets(bob))
 		m := NewMetrics()
 		r := w.counting(m)
+		var mu sync.Mutex
 		var running, left []float64
 		w.onAllocate = func(api.Cid) {
 			got := metrictest.Values(t, m)
+			mu.Lock()
+			defer mu.Unlock()
 			running, left = append(running, got["ipfscluster_repin_running"]), append(left, got["ipfscluster_repin_left_buckets"])
 		}
 		l := newRepin(r)
