@@ -102,6 +102,8 @@ type Options struct {
 	// Lost is called when another process runs as this peer: it MUST be
 	// stopped. It must not block.
 	Lost func(error)
+	// Metrics say what the peer does. They may be nil.
+	Metrics *Metrics
 }
 
 // Peer is what one process has of a shared pinset.
@@ -145,6 +147,7 @@ func Join(ctx context.Context, opts Options) (*Peer, error) {
 		Interval: opts.PingInterval, Rejoin: opts.Rejoin, HandOver: opts.Repin, Lost: opts.Lost,
 		Zone: opts.Zone, LastBeatEvery: min(opts.StopFor/12, membership.DefaultLastBeatEvery),
 		Lagging: func() bool { return lagging != nil && lagging() },
+		Metrics: opts.Metrics.rooms().Membership,
 	}
 	if opts.Events != nil {
 		monitorOpts.Tell = opts.Events.LogPeer
@@ -285,6 +288,7 @@ func (p *Peer) newLoops(allocator reconcile.Allocator) *reconcile.Reconciler {
 		StopShare: opts.StopShare, StopFor: opts.StopFor, Confirmations: &p.confirmations,
 		RecheckInterval: min(2*opts.PingInterval, reconcile.DefaultRecheckInterval),
 		Settle:          2 * membership.TTL(opts.PingInterval),
+		Counts:          opts.Metrics.rooms().Reconcile,
 	})
 }
 

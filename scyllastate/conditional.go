@@ -49,7 +49,7 @@ func (s *Store) DeleteIf(ctx context.Context, c api.Cid, rev state.Revision) err
 // updateIf goes the way of every write, and leaves it as soon as the row is
 // another one.
 func (s *Store) updateIf(ctx context.Context, c api.Cid, rev state.Revision, next *content) error {
-	return s.update(ctx, c, func(old row) (*api.Pin, *content, error) {
+	return s.update(ctx, byWriteIf, c, func(old row) (*api.Pin, *content, error) {
 		if state.Revision(old.rev) != rev || old.pin == nil {
 			return nil, nil, fmt.Errorf("writing the pin of %s: %w", c, state.ErrChanged)
 		}

@@ -149,6 +149,9 @@ type Config struct {
 	// not part of this section: whoever opens a Store sets it, to what
 	// cluster.secret holds. The database gets a keyed hash of it only.
 	Secret []byte
+	// Metrics say what the Store does, nil if nobody asks. They are not part of this section
+	// either.
+	Metrics *Metrics
 }
 
 // TLSConfig says how connections to the database are encrypted. The
@@ -203,10 +206,10 @@ func defaultSettings() Config {
 }
 
 // set replaces all settings but keeps the Saver, whose channel the
-// configuration manager already listens on, and Secret, which is
+// configuration manager already listens on, and Secret and Metrics, which are
 // not part of the section.
 func (cfg *Config) set(settings Config) {
-	settings.Saver, settings.Secret = cfg.Saver, cfg.Secret
+	settings.Saver, settings.Secret, settings.Metrics = cfg.Saver, cfg.Secret, cfg.Metrics
 	*cfg = settings
 }
 

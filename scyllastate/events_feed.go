@@ -133,7 +133,7 @@ func (f *eventFeed) Consume(ctx context.Context, handle func(context.Context, []
 	reading, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	reader.lapsed = func() { end(state.ErrEventsGone) }
-	err = f.feed.consume(reading, reader)
+	err = f.feed.consume(reading, newTail(f.feed, reader))
 	if errors.Is(context.Cause(reading), state.ErrEventsGone) {
 		return fmt.Errorf("reading feed %s after %s: %w", f.feed.name, reader.read.Format(time.RFC3339), state.ErrEventsGone)
 	}

@@ -142,18 +142,18 @@ func (e *eventReader) untilDue() time.Duration {
 }
 
 // put implements sink.
-func (e *eventReader) put(ctx context.Context, r changeRow) error {
+func (e *eventReader) put(ctx context.Context, r changeRow) (taken bool, err error) {
 	key := changeKey{at: r.at, cid: string(r.cid)}
 	e.mu.Lock()
 	_, known := e.rows[key]
 	e.mu.Unlock()
 	if known {
-		return nil
+		return false, nil
 	}
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -173,7 +173,7 @@ func (e *eventReader) put(ctx context.Context, r changeRow) error {
 		t.tries = 0 // another write need not take as long
 	}
 	e.push(t)
-	return nil
+	return true, nil
 }
 
 // push makes a task due. The caller holds the lock.

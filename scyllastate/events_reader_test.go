@@ -304,7 +304,7 @@ func TestEventsDoNotFillTheMemory(t *testing.T) {
 		r.refuse = func([]state.Event) error { return errors.New("not now") }
 		done := make(chan error, 1)
 		ctx := t.Context()
-		go func() { done <- feed.consume(ctx, reader) }()
+		go func() { done <- feed.consume(ctx, newTail(feed, reader)) }()
 		time.Sleep(time.Millisecond)
 		for i := range n {
 			r.write(kindAccepted, fmt.Sprint(i))

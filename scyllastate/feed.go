@@ -188,17 +188,24 @@ func (f *Feed) save(ctx context.Context, position time.Time) error {
 
 // Consume implements state.Feed. It ends with ctx, or with ErrSuperseded.
 func (f *Feed) Consume(ctx context.Context, handle state.Handler) error {
-	return f.consume(ctx, newDispatcher(f, handle))
+	d := newDispatcher(f, handle)
+	t := newTail(f, d)
+	if f.isOwn() {
+		f.store.metrics.reads(&feedReader{t, d})
+	}
+	return f.consume(ctx, t)
 }
 
-// consume hands on what is found in the feed.
-func (f *Feed) consume(ctx context.Context, out sink) error {
+// isOwn reports whether the feed is that of the changes for this peer.
+func (f *Feed) isOwn() bool { return len(f.shared) > 0 }
+
+// consume hands on what a tail finds in the feed.
+func (f *Feed) consume(ctx context.Context, t *tail) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	t := newTail(f, out)
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel(nil)
-	out.start(ctx, &background)
+	t.out.start(ctx, &background)
 	if !f.follows {
 		background.Go(func() {
 			if err := f.keepSaved(ctx, t); err != nil {

@@ -100,19 +100,19 @@ func (d *dispatcher) start(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// put takes a change, unless it is known. It waits while too many are open.
-func (d *dispatcher) put(ctx context.Context, r changeRow) error {
+// put takes a change, unless it is known, and reports whether it did. It waits while too many are open.
+func (d *dispatcher) put(ctx context.Context, r changeRow) (taken bool, err error) {
 	key := changeKey{at: r.at, cid: string(r.cid)}
 	d.mu.Lock()
 	_, known := d.changes[key]
 	d.mu.Unlock()
 	if known {
-		return nil
+		return false, nil
 	}
 	select {
 	case d.slots <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -140,7 +140,7 @@ func (d *dispatcher) put(ctx context.Context, r changeRow) error {
 	if t.held != nil || t.pending {
 		d.push(t) // what goes on for an older change may be wrong now
 	}
-	return nil
+	return true, nil
 }
 
 // oldest is the time of the oldest change that is not done.

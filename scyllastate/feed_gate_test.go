@@ -53,7 +53,7 @@ func TestBusyTask(t *testing.T) {
 		r := newFeedRig(t, goesOn)
 		d := newDispatcher(r.feed, func(context.Context, state.Change) error { return state.ErrBusy })
 		r.write("nobody reads it", "a")
-		if err := d.put(t.Context(), r.rows["nobody reads it"][0]); err != nil {
+		if _, err := d.put(t.Context(), r.rows["nobody reads it"][0]); err != nil {
 			t.Fatal(err)
 		}
 		task := <-d.ready

@@ -53,8 +53,9 @@ type tail struct {
 type sink interface {
 	// start works on it until ctx ends.
 	start(ctx context.Context, wg *sync.WaitGroup)
-	// put takes a row, unless it is known. It waits while there are too many.
-	put(ctx context.Context, r changeRow) error
+	// put takes a row, unless it is known, and reports whether it did. It waits while there
+	// are too many.
+	put(ctx context.Context, r changeRow) (taken bool, err error)
 	// forget says that all rows up to the given time were put, and are not read again.
 	forget(upTo time.Time)
 	// oldest is the time of the oldest row that is not done, false if all are.
@@ -238,10 +239,16 @@ func (t *tail) read(ctx context.Context, s *source, after, upTo time.Time, goOn 
 	for slot := slotOf(after); slot <= slotOf(upTo) && (failed == nil || goOn && ctx.Err() == nil); slot++ {
 		newest := s.newest
 		err := t.feed.store.tables.readChanges(ctx, s.feeds, slot, after, upTo, func(r changeRow) error {
-			if at := r.at.Time(); at.After(newest) {
+			at := r.at.Time()
+			if at.After(newest) {
 				newest = at
 			}
-			return t.out.put(ctx, r)
+			taken, err := t.out.put(ctx, r)
+			if taken && t.feed.isOwn() {
+				// A look at what is new would have missed it.
+				t.feed.store.metrics.took(at.Before(s.newest.Add(-behind)))
+			}
+			return err
 		})
 		switch {
 		case err != nil:

@@ -41,8 +41,10 @@ func (s *Store) fence(ctx context.Context, c api.Cid, old row) (row, error) {
 		return row{}, fmt.Errorf("fencing the writer of %s: %w", c, err)
 	}
 	if !applied { // what the condition returns lacks prev
+		s.metrics.conflict(byFence)
 		return s.readRow(ctx, c, gocql.Quorum)
 	}
+	s.metrics.hasFenced()
 	logger.Infof("fenced a writer of %s that has not finished", c)
 	s.nudges.wrote(w.feeds)
 	return row{rev: w.rev, prev: old.rev, pin: old.pin}, nil

@@ -107,6 +107,7 @@ func (s *Store) Tell(ctx context.Context, p peer.ID, cids ...api.Cid) error {
 		if err := s.intents.append(ctx, rows); err != nil {
 			return fmt.Errorf("telling peer %s: %w", p, err)
 		}
+		s.metrics.told(len(rows))
 		rows = make([]intent, 0, min(len(cids)-i-1, maxTold)) // the appender may still hold them
 	}
 	s.nudges.wrote([]string{p.String()})

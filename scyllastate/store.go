@@ -52,6 +52,9 @@ type Store struct {
 	goLive func(context.Context) error
 	// eventsSince is from when on the keyspace has events, zero if it has none.
 	eventsSince time.Time
+	// metrics are those of conf.
+	metrics *Metrics
+	pins    pinsCount
 	// at is called at the named points of a write; tests stop it there.
 	at func(point, *write)
 
@@ -128,6 +131,7 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 		absent:    absent,
 		deadlines: deadlines,
 		at:        func(point, *write) {},
+		metrics:   conf.Metrics,
 	}
 	if conf.Consistency == ConsistencyLocalReads {
 		s.read = gocql.LocalQuorum
@@ -141,6 +145,11 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 			return err
 		}
 		if !opts.readOnly {
+			migrations, err := scylla.ReadMigrations(opts.schema)
+			if err != nil {
+				return err
+			}
+			s.metrics.hasSchema(len(migrations)) // or more, if a newer version is at work
 			grace, err := settleGrace(ctx, db, conf.UnpinGrace)
 			if err != nil {
 				return err
@@ -165,6 +174,9 @@ func open(ctx context.Context, conf *Config, opts options) (*Store, error) {
 	if !opts.existing { // a peer: a tool looks, and is gone
 		s.done.Go(func() { s.watchRepairs(background) })
 		s.done.Go(func() { s.tellDurability(background) })
+		if s.metrics != nil {
+			s.done.Go(func() { s.watchPins(background) })
+		}
 	}
 	return s, nil
 }

@@ -68,7 +68,7 @@ func pinLostAnswer(t *testing.T, own *cqltest.Own) {
 		pin := held("a", self)
 		freeze(resume)
 		var decided atomic.Int32
-		must(t, s.update(t.Context(), pin.Cid, func(old row) (*api.Pin, *content, error) {
+		must(t, s.update(t.Context(), byUpdate, pin.Cid, func(old row) (*api.Pin, *content, error) {
 			decided.Add(1)
 			next, err := encodePin(pin)
 			return nil, next, err

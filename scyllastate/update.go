@@ -39,11 +39,13 @@ type write struct {
 	feeds []string
 	// read is when old was read.
 	read time.Time
+	// round is how many tries of an update it makes.
+	round int
 }
 
 // Update implements state.Updater.
 func (s *Store) Update(ctx context.Context, c api.Cid, f func(current *api.Pin) (next *api.Pin, err error)) error {
-	return answer(s.update(ctx, c, func(old row) (current *api.Pin, next *content, err error) {
+	return answer(s.update(ctx, byUpdate, c, func(old row) (current *api.Pin, next *content, err error) {
 		if current, err = old.decode(c); err != nil {
 			return nil, nil, err
 		}
@@ -62,7 +64,7 @@ func (s *Store) Update(ctx context.Context, c api.Cid, f func(current *api.Pin) 
 // replace writes next, or removes the pin, whatever is there. A row that cannot
 // be decoded is replaced like any other, and every peer is told.
 func (s *Store) replace(ctx context.Context, c api.Cid, next *content) error {
-	return s.update(ctx, c, func(old row) (*api.Pin, *content, error) {
+	return s.update(ctx, byReplace, c, func(old row) (*api.Pin, *content, error) {
 		current, err := old.decode(c)
 		if err != nil {
 			logger.Warnf("replacing a row that cannot be read: %s", err)
@@ -76,7 +78,7 @@ func (s *Store) replace(ctx context.Context, c api.Cid, next *content) error {
 // update is the write path: decide what the row becomes, announce it, write it
 // if the row is still the one that was decided on, else start again.
 // Action Decide of spec/WritePath.tla.
-func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (current *api.Pin, next *content, err error)) error {
+func (s *Store) update(ctx context.Context, op operation, c api.Cid, decide func(old row) (current *api.Pin, next *content, err error)) error {
 	if !c.Defined() {
 		return fmt.Errorf("writing a pin: %w", errNoCid)
 	}
@@ -112,7 +114,7 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 		if err != nil {
 			return err
 		}
-		w.read = read
+		w.read, w.round = read, try+1
 		s.at(beforeIntents, w)
 		if err := s.announce(ctx, w); err != nil {
 			return fmt.Errorf("announcing the pin of %s: %w", c, err)
@@ -122,6 +124,7 @@ func (s *Store) update(ctx context.Context, c api.Cid, decide func(old row) (cur
 		if applied, old, err = s.swap(ctx, w); err != nil || applied {
 			return err
 		}
+		s.metrics.conflict(op)
 		if err := pause(ctx, s.random, try); err != nil {
 			return fmt.Errorf("writing the pin of %s: %w", c, err)
 		}
@@ -190,6 +193,8 @@ func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err 
 	}
 	if applied {
 		state.NoteRevision(ctx, state.Revision(w.rev))
+		s.metrics.written(w.round)
+		s.pins.wrote(w.old, w.next)
 		s.nudges.wrote(w.feeds)
 	}
 	return applied, now, err

@@ -88,6 +88,7 @@ func Connect(cfg Config) (*Bus, error) {
 		b.conn.Close()
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
+	cfg.Metrics.watch(b)
 	return b, nil
 }
 

@@ -49,6 +49,8 @@ type Config struct {
 	// MonitorURLs are those of the servers' monitoring, as http://host:8222, to report
 	// how they write to disk. They may be empty.
 	MonitorURLs []string
+	// Metrics say what becomes of the connection. They may be nil.
+	Metrics *Metrics
 }
 
 // TLS says how connections are encrypted. The certificate and the name of the server

@@ -13,7 +13,9 @@ import (
 // that: who does not hear it reads the feed in time by itself. It does not wait for
 // anybody, and fails while there is no connection.
 func (b *Bus) Wake(feed string) error {
-	if err := b.conn.Publish(b.wakeSubject(feed), []byte(b.id)); err != nil {
+	err := b.conn.Publish(b.wakeSubject(feed), []byte(b.id))
+	b.cfg.Metrics.woke(err)
+	if err != nil {
 		return fmt.Errorf("waking the readers of feed %s: %w", feed, err)
 	}
 	return nil
@@ -33,6 +35,7 @@ func (b *Bus) OnWake(feeds []string, wake func(feed string)) (stop func() error,
 	for _, feed := range feeds {
 		sub, err := b.conn.Subscribe(b.wakeSubject(feed), func(m *nats.Msg) {
 			if string(m.Data) != b.id {
+				b.cfg.Metrics.woken()
 				wake(feed)
 			}
 		})

@@ -62,6 +62,8 @@ type Options struct {
 	// AskAgain is how long a Consumer waits for a replay to go on before it asks again, at
 	// first; then twice as long each time, up to 16 times. 0 means DefaultAskAgain.
 	AskAgain time.Duration
+	// Metrics say what the Consumer does, together with others. They may be nil.
+	Metrics *Metrics
 }
 
 var (
@@ -118,7 +120,9 @@ func New(opts Options) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the memory of a consumer: %w", err)
 	}
-	return &Consumer{opts: opts, told: told}, nil
+	c := &Consumer{opts: opts, told: told}
+	opts.Metrics.watch(c)
+	return c, nil
 }
 
 // Run receives events until ctx ends, and returns its cause. Whatever else goes wrong is

@@ -38,14 +38,12 @@ const (
 // bury puts a message aside: what is wrong with it is no reason to stop. It tries until
 // that is acknowledged or ctx ends, which is an error.
 func (c *Consumer) bury(ctx context.Context, msg jetstream.Msg, why error) error {
-	reason := Failed
+	reason, count := Failed, &c.stats.failed
 	switch {
 	case errors.Is(why, events.ErrUnknown):
-		reason = Unknown
-		c.stats.unknown.Add(1)
+		reason, count = Unknown, &c.stats.unknown
 	case errors.Is(why, events.ErrMalformed):
-		reason = Malformed
-		c.stats.malformed.Add(1)
+		reason, count = Malformed, &c.stats.malformed
 	}
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -78,6 +76,7 @@ func (c *Consumer) bury(ctx context.Context, msg jetstream.Msg, why error) error
 	if err != nil {
 		return err
 	}
+	count.Add(1)
 	c.stats.dead.Add(1)
 	logger.Warnf("consumer %s has put aside message %d of %s, which is %s: %s", c.opts.Name, meta.Sequence.Stream, msg.Subject(), reason, why)
 	return nil

@@ -28,7 +28,7 @@ type Stats struct {
 }
 
 type counters struct {
-	handled, dropped, superseded, dead, unknown, malformed, gaps, lookedAgain, late, asked, replays, retries atomic.Uint64
+	handled, dropped, superseded, dead, unknown, malformed, failed, gaps, lookedAgain, late, asked, replays, retries atomic.Uint64
 }
 
 // Stats returns what the Consumer has done. It may be called at any time.

@@ -46,6 +46,8 @@ type Options struct {
 	// Listen is called when a shard was taken, and ends with the stop it returns: who
 	// writes events may wake the reader of the feed. It may be nil.
 	Listen func(shard int) (stop func())
+	// Metrics say what the Relay does. They may be nil.
+	Metrics *Metrics
 }
 
 // Relay tells events.
@@ -80,7 +82,9 @@ func New(opts Options) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the memory of a relay: %w", err)
 	}
-	return &Relay{opts: opts, passed: passed}, nil
+	r := &Relay{opts: opts, passed: passed}
+	opts.Metrics.watch(r)
+	return r, nil
 }
 
 // Run tells events until ctx ends, and then leaves its shards to others: what it is

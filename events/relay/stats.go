@@ -1,6 +1,11 @@
 package relay
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
+)
 
 // Stats is what a Relay has done since it was made.
 type Stats struct {
@@ -22,6 +27,28 @@ type counters struct {
 	isUsable                                          atomic.Bool
 	held                                              atomic.Int64
 	refused, published, replayed, malformed, failures atomic.Uint64
+	// through is up to when the events of each shard are told that the Relay has, zero for the others, in
+	// nanoseconds of Unix time.
+	through [state.EventShards]atomic.Int64
+}
+
+// toldThrough notes up to when the events of a shard are told.
+func (c *counters) toldThrough(shard int, through time.Time) {
+	c.through[shard].Store(through.UnixNano())
+}
+
+// left notes that the Relay has a shard no more.
+func (c *counters) left(shard int) { c.through[shard].Store(0) }
+
+// lag is how long ago that is, of the shard that is furthest behind.
+func (c *counters) lag(now time.Time) time.Duration {
+	var lag time.Duration
+	for i := range c.through {
+		if through := c.through[i].Load(); through != 0 {
+			lag = max(lag, now.Sub(time.Unix(0, through)))
+		}
+	}
+	return lag
 }
 
 // Stats returns what the Relay has done. It may be called at any time.

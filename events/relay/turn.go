@@ -70,6 +70,8 @@ func (t *turn) run(ctx context.Context) (err error) {
 	logger.Infof("telling the events of shard %d after %s, epoch %d", t.shard, feed.From().Format(time.RFC3339), epoch)
 	t.stats.held.Add(1)
 	defer t.stats.held.Add(-1)
+	t.stats.toldThrough(t.shard, feed.From())
+	defer t.stats.left(t.shard)
 	return t.tell(ctx, feed)
 }
 
@@ -151,6 +153,7 @@ func (t *turn) publish(ctx context.Context, facts []state.Event, through time.Ti
 	}
 	t.failing = time.Time{}
 	t.stats.published.Add(uint64(len(batch)))
+	t.stats.toldThrough(t.shard, t.publisher.Through())
 	t.manifest(ctx)
 	return nil
 }

@@ -37,6 +37,7 @@ func Claim(ctx context.Context, opts Options) (*Monitor, error) {
 		m.cancel()
 		return nil, err
 	}
+	opts.Metrics.watch(m)
 	return m, nil
 }
 

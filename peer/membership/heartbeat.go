@@ -127,11 +127,15 @@ func (m *Monitor) sendHeartbeat(beat int64, left *string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {
-		if m.ctx.Err() == nil && m.sight.beatFailed(time.Now()) {
-			state.Failure(err, logger.Warnf, logger.Debugf)("heartbeats cannot be written, until they can nobody is taken for dead: %s", err)
+		if m.ctx.Err() == nil {
+			m.opts.Metrics.beatFailed()
+			if m.sight.beatFailed(time.Now()) {
+				state.Failure(err, logger.Warnf, logger.Debugf)("heartbeats cannot be written, until they can nobody is taken for dead: %s", err)
+			}
 		}
 		return fmt.Errorf("writing a heartbeat: %w", err)
 	}
+	m.beaten = time.Now()
 	if m.sight.beatDone(time.Now()) {
 		logger.Info("heartbeats can be written again")
 	}

@@ -67,6 +67,8 @@ type Options struct {
 	Lost func(error)
 	// Tell is that of state.EventLog, nil if nobody is told what becomes of peers.
 	Tell func(context.Context, state.PeerEvent) error
+	// Metrics say what the Monitor knows and does. They may be nil.
+	Metrics *Metrics
 }
 
 // Monitor is what one peer knows of all, and its own heartbeat. It implements
@@ -88,10 +90,12 @@ type Monitor struct {
 	loops  sync.WaitGroup
 	start  sync.Once
 
-	mu      sync.RWMutex
-	closed  bool
-	sight   sight
-	clock   clusterClock
+	mu     sync.RWMutex
+	closed bool
+	sight  sight
+	clock  clusterClock
+	// beaten is when the last heartbeat was written, or when they begin.
+	beaten  time.Time
 	members map[peer.ID]*member
 	peers   []Peer // of the last View; never changed, only replaced
 	// superseded says that another process has this identity, removed that
@@ -158,6 +162,7 @@ func (m *Monitor) Start(addresses func() []ma.Multiaddr) {
 		if m.closed {
 			return
 		}
+		m.beaten = time.Now()
 		m.loops.Go(m.sendHeartbeats)
 		m.loops.Go(m.readMembers)
 		m.loops.Go(m.keepLastBeat)
@@ -221,6 +226,16 @@ func (m *Monitor) Peers(context.Context) ([]peer.ID, error) {
 	}
 	slices.SortFunc(ids, compareIDs)
 	return ids, nil
+}
+
+// beatAge is how long ago the last heartbeat was written, 0 before they begin.
+func (m *Monitor) beatAge(now time.Time) time.Duration {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.beaten.IsZero() {
+		return 0
+	}
+	return now.Sub(m.beaten)
 }
 
 // CanHold is false for a peer that is known to have no IPFS daemon.

@@ -58,12 +58,14 @@ func (d *drain) pass(ctx context.Context) error {
 	self, ok := view.Get(d.r.opts.Self)
 	if !ok || !self.Leaving || self.Removed {
 		d.clean, d.finished = time.Time{}, false
+		d.r.opts.Counts.handsOver(drainCount{}, nil)
 		return nil
 	}
 	if view.Frozen || d.finished {
 		return nil
 	}
 	count, err := d.r.drainAll(ctx)
+	d.r.opts.Counts.handsOver(count, err)
 	if err != nil {
 		d.clean = time.Time{}
 		return err

@@ -226,6 +226,7 @@ func (r *Reconciler) expire(ctx context.Context, c api.Cid) (removed bool, err e
 		}
 		err = r.opts.Store.DeleteIf(ctx, c, rev)
 		if err == nil {
+			r.opts.Counts.removed(pin.ExpireAt)
 			logger.Infof("removed the pin of %s, which ran out at %s", c, pin.ExpireAt)
 			return true, nil
 		}

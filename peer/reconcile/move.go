@@ -28,7 +28,8 @@ type move struct {
 // the only copy. Errors: errPaused, errNoCandidates, one that matches state.ErrChanged
 // when somebody else changed the pin, and those of the store.
 // Actions Repin and Settle of spec/Moves.tla.
-func (r *Reconciler) moveAway(ctx context.Context, metrics peerMetrics, gone peer.ID, c api.Cid) (move, error) {
+func (r *Reconciler) moveAway(ctx context.Context, metrics peerMetrics, gone peer.ID, c api.Cid) (_ move, err error) {
+	defer func() { r.opts.Counts.notMoved(err) }()
 	pin, rev, err := r.opts.Store.GetVersion(ctx, c)
 	if err != nil {
 		return move{}, fmt.Errorf("reading the pin of %s: %w", c, err)
@@ -76,6 +77,7 @@ func (r *Reconciler) moveAway(ctx context.Context, metrics peerMetrics, gone pee
 	if err := r.opts.Store.PutIf(ctx, *pin, rev); err != nil {
 		return move{}, fmt.Errorf("moving the pin of %s away from %s: %w", c, gone, err)
 	}
+	r.opts.Counts.hasMoved()
 	logger.Debugf("the pin of %s, which %s held, is with %s now", c, gone, next)
 	return move{changed: true, open: !member.Removed && inMove(*pin), alone: alone}, nil
 }

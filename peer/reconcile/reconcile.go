@@ -108,6 +108,8 @@ type Options struct {
 	// Confirmations are those of this peer, which may have begun before.
 	Confirmations *Confirmations
 	Rates         Rates
+	// Counts are the metrics of the loops. They may be nil.
+	Counts *Metrics
 }
 
 // Reconciler runs the loops of one peer.
@@ -133,13 +135,15 @@ func New(opts Options) *Reconciler {
 	if opts.Confirmations == nil {
 		opts.Confirmations = new(Confirmations)
 	}
-	return &Reconciler{
+	r := &Reconciler{
 		Confirmations: opts.Confirmations,
 
 		opts:     opts,
 		stop:     stopRule{share: opts.StopShare, lately: opts.StopFor},
 		expiring: make(chan struct{}, opts.Rates.Expiries),
 	}
+	opts.Counts.watch(r)
+	return r
 }
 
 func setDefault[T int | float64 | time.Duration](value *T, byDefault T) {
@@ -172,9 +176,13 @@ func (r *Reconciler) Run(ctx context.Context) {
 	}
 	if r.opts.ScrubEvery > 0 {
 		loops.Go(func() {
-			r.pace(ctx, "comparing pins with what the peers hold", scrubPieces, (&pinsetScrub{r: r}).share)
+			r.pace(ctx, "comparing pins with what the peers hold", scrubPieces,
+				r.opts.Counts.round(ofPinset, scrubPieces, (&pinsetScrub{r: r}).share))
 		})
-		loops.Go(func() { r.pace(ctx, "comparing what the peers hold with the pinset", state.Buckets, r.straysShare) })
+		loops.Go(func() {
+			r.pace(ctx, "comparing what the peers hold with the pinset", state.Buckets,
+				r.opts.Counts.round(ofHeld, state.Buckets, r.straysShare))
+		})
 	}
 }
 

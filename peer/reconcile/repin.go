@@ -70,8 +70,10 @@ func (l *repin) pass(ctx context.Context) error {
 		if buckets == nil {
 			break
 		}
+		l.r.opts.Counts.repins(true, l.left())
 		l.work(ctx, id, buckets)
 	}
+	l.r.opts.Counts.repins(false, l.left())
 	return errors.Join(ending, l.report())
 }
 
@@ -169,6 +171,19 @@ func (l *repin) work(ctx context.Context, id peer.ID, buckets []int) {
 	}
 	_ = g.Wait() // the errors are in p
 	l.mark(ctx, id, p)
+}
+
+// left is how many buckets are not done, as far as is known.
+func (l *repin) left() int {
+	n := 0
+	for _, p := range l.peers {
+		for _, s := range p.buckets {
+			if s != bucketDone && s != bucketForeign && s != bucketOpen {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // report says what the pass did, and returns what went wrong.

@@ -65,6 +65,7 @@ func (r *Reconciler) scrubPiece(ctx context.Context, piece int, from api.Cid) (R
 	s.report.Told, s.report.Moved, s.report.Starved = s.tell.told, int(s.met.moved.Load()), int(s.met.starved.Load())
 	s.report.Alone = int(s.met.alone.Load())
 	s.report.Suspects = int(s.met.suspects.Load())
+	r.opts.Counts.scrubbedPart(s.report)
 	return s.report, s.reached, err
 }
 

@@ -29,7 +29,8 @@ func (r *Reconciler) straysShare(ctx context.Context, bucket int) error {
 // scrubStrays looks for placements of pins that their peer should not hold. It
 // lists every bucket, also those that are not noted to be in use: a note that got
 // lost would hide what it stands for.
-func (r *Reconciler) scrubStrays(ctx context.Context, bucket int) (Report, error) {
+func (r *Reconciler) scrubStrays(ctx context.Context, bucket int) (report Report, err error) {
+	defer func() { r.opts.Counts.scrubbedPart(report) }()
 	s := &strays{store: r.opts.Store, tell: newTeller(r.opts.Store)}
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(r.opts.Rates.Checks)
@@ -52,14 +53,14 @@ func (r *Reconciler) scrubStrays(ctx context.Context, bucket int) (Report, error
 			return nil
 		})
 	}
-	err := g.Wait()
+	err = g.Wait()
 	if err == nil {
 		err = s.rest(ctx)
 	}
 	if flushErr := s.tell.flush(ctx); err == nil {
 		err = flushErr
 	}
-	report := Report{Told: s.tell.told}
+	report.Told = s.tell.told
 	if err != nil {
 		return report, err
 	}

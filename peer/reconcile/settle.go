@@ -53,7 +53,8 @@ func (r *Reconciler) endMoves(ctx context.Context) error {
 // settle takes the pin off those who are too many, once enough others have it. It
 // reports whether it changed the pin.
 // Operators Counts and Trims of spec/Moves.tla.
-func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (bool, error) {
+func (r *Reconciler) settle(ctx context.Context, view membership.View, pin api.Pin, rev state.Revision) (_ bool, err error) {
+	defer func() { r.opts.Counts.notMoved(err) }()
 	if !inMove(pin) {
 		return false, nil
 	}
@@ -96,6 +97,7 @@ func (r *Reconciler) settleBy(ctx context.Context, view membership.View, pin api
 	if err := r.opts.Store.PutIf(ctx, pin, found.rev); err != nil {
 		return false, fmt.Errorf("ending the move of the pin of %s: %w", pin.Cid, err)
 	}
+	r.opts.Counts.hasSettled()
 	return true, nil
 }
 

@@ -46,6 +46,13 @@ func (s *stopRule) holds(view membership.View) bool {
 	return s.stopped
 }
 
+// isStopped tells what holds has found last.
+func (s *stopRule) isStopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped
+}
+
 // deaths are the peers that count for the rule: those that are live, or died lately.
 type deaths struct {
 	dead, counted int
