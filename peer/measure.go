@@ -10,26 +10,19 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/sli"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
-
-// Metrics are those of the packages below this one. Those that are nil measure nothing.
-type Metrics struct {
-	SLI     *sli.Metrics
-	Tracker *tracker.Metrics
-}
 
 // newAcceptor makes what counts for holders that are dead.
 func (p *Peer) newAcceptor() *sli.Acceptor {
 	return sli.NewAcceptor(sli.AcceptorOptions{
-		Metrics: p.opts.Metrics.SLI, Store: p.opts.Store, View: p.monitor.View, TTL: membership.TTL(p.opts.PingInterval),
+		Metrics: p.opts.Metrics.rooms().SLI, Store: p.opts.Store, View: p.monitor.View, TTL: membership.TTL(p.opts.PingInterval),
 	})
 }
 
 // newHolder makes what counts for this peer.
 func (p *Peer) newHolder(ipfs IPFS) *sli.Holder {
-	opts := sli.HolderOptions{Metrics: p.opts.Metrics.SLI, Missed: p.missed}
+	opts := sli.HolderOptions{Metrics: p.opts.Metrics.rooms().SLI, Missed: p.missed}
 	opts.Row = func(ctx context.Context, c api.Cid) (state.Placement, bool, error) {
 		return p.opts.Store.GetPlacement(ctx, p.opts.ID, c)
 	}
@@ -45,11 +38,11 @@ func (p *Peer) newHolder(ipfs IPFS) *sli.Holder {
 // newCanary makes what pins canaries, nil if there are none.
 func (p *Peer) newCanary(connector Connector) *sli.Canary {
 	opts := p.opts
-	if opts.CanaryEvery <= 0 || opts.Metrics.SLI == nil || opts.Follower || opts.Role == role.API {
+	if opts.CanaryEvery <= 0 || opts.Metrics.rooms().SLI == nil || opts.Follower || opts.Role == role.API {
 		return nil
 	}
 	return sli.NewCanary(sli.CanaryOptions{
-		Metrics: opts.Metrics.SLI, Self: opts.ID, Every: opts.CanaryEvery, Store: opts.Store, Holders: p.canaryHolders,
+		Metrics: opts.Metrics.rooms().SLI, Self: opts.ID, Every: opts.CanaryEvery, Store: opts.Store, Holders: p.canaryHolders,
 		Pin: p.cons.LogPin, Unpin: p.cons.LogUnpin,
 		Add: func(ctx context.Context, block api.NodeWithMeta) error {
 			blocks := make(chan api.NodeWithMeta, 1)

@@ -13,7 +13,7 @@ import (
 func TestMetricsOfAllRooms(t *testing.T) {
 	m := NewMetrics()
 	values := metrictest.Values(t, m)
-	for _, series := range []string{`ipfscluster_peers{state="alive"}`, `ipfscluster_repin_moves_total{result="moved"}`} {
+	for _, series := range []string{`ipfscluster_peers{state="alive"}`, `ipfscluster_repin_moves_total{result="moved"}`, "ipfscluster_pin_oldest_pending_seconds", `ipfscluster_tracker_queue{priority="normal"}`} {
 		if value, there := values[series]; !there || value != 0 {
 			t.Errorf("%s is %v, there: %t", series, value, there)
 		}

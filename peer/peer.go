@@ -94,8 +94,6 @@ type Options struct {
 	TrustedPeers []peer.ID
 	// Tracker is the configuration of the pin tracker. It is needed.
 	Tracker *stateless.Config
-	// Metrics count what the peer does.
-	Metrics Metrics
 	// CanaryEvery is the time between two canaries that this peer pins to see how long
 	// that takes, at least two minutes; 0 turns them off. They need Metrics.SLI.
 	CanaryEvery time.Duration
@@ -214,7 +212,7 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 		}
 		p.holder = p.newHolder(ipfs)
 		p.pins = tracker.New(tracker.Options{
-			SLI: p.holder, Metrics: opts.Metrics.Tracker,
+			SLI: p.holder, Metrics: opts.Metrics.rooms().Tracker,
 			Self: opts.ID, Name: opts.Name, Store: opts.Store, Daemon: ipfs.Connector, Size: ipfs.Size,
 			Live: p.live, Confirmed: confirmed, Log: log, Missed: p.missed, Compared: p.compared, Every: opts.RecoverInterval, CheckEvery: opts.CheckEvery, KeepContent: ipfs.KeepContent,
 			Config: tracker.Config{

@@ -108,7 +108,7 @@ func (p *process) join(ctx context.Context, n *node, rejoin bool) error {
 			n.asked.Add(1)
 			return n.w.repin.Load()
 		},
-		Metrics:  sharedpeer.Metrics{SLI: n.slo},
+		Metrics:  &sharedpeer.Metrics{SLI: n.slo},
 		TrustAll: true, Tracker: trackerCfg, Lost: func(err error) { p.lost <- err },
 	}
 	if !store.EventsSince().IsZero() {
