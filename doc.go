@@ -55,6 +55,8 @@
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
 //	internal/servicejson  what our sections of service.json have in common
+//	internal/adminhttp  metrics, readiness and profiles, for those who run a process
+//	internal/adminhttp/section  what service.json says of that, and of traces
 //	internal/nearest which name somebody meant who wrote another
 //	internal/configpage  tests make the pages with the fields of a section
 //	demo/issuer      an issuer of tokens for the demo

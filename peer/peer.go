@@ -223,6 +223,19 @@ func (p *Peer) live(id peer.ID) bool {
 	return ok && member.Live && !member.Removed
 }
 
+// Seen returns nil while the others see that this peer lives: its last heartbeat was written
+// and still counts. It answers from memory.
+func (p *Peer) Seen() error {
+	at, ttl := p.monitor.Beaten()
+	switch age := time.Since(at); {
+	case at.IsZero():
+		return errors.New("no heartbeat was written yet")
+	case age > ttl:
+		return fmt.Errorf("the last heartbeat was written %s ago, and one counts for %s: the other peers take this one for dead", age.Round(time.Millisecond), ttl)
+	}
+	return nil
+}
+
 // forwardTimeout is how long another peer's IPFS daemon may take for one block.
 const forwardTimeout = time.Minute
 

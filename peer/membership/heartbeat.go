@@ -132,7 +132,8 @@ func (m *Monitor) sendHeartbeat(beat int64, left *string) error {
 		}
 		return fmt.Errorf("writing a heartbeat: %w", err)
 	}
-	if m.sight.beatDone(time.Now()) {
+	m.beaten = time.Now()
+	if m.sight.beatDone(m.beaten) {
 		logger.Info("heartbeats can be written again")
 	}
 	for _, metric := range metrics {
@@ -141,6 +142,14 @@ func (m *Monitor) sendHeartbeat(beat int64, left *string) error {
 		}
 	}
 	return nil
+}
+
+// Beaten returns when the last heartbeat of this process was written, the zero time before
+// the first, and for how long one counts. It answers from memory.
+func (m *Monitor) Beaten() (at time.Time, ttl time.Duration) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.beaten, m.ttl
 }
 
 // toSend returns the metrics that a heartbeat carries now. They count for as

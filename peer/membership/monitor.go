@@ -97,9 +97,11 @@ type Monitor struct {
 	// superseded says that another process has this identity, removed that
 	// the last read said so of this peer.
 	superseded, removed bool
-	own                 map[string]*ownMetric
-	logged              map[metricKey]api.Metric
-	host                host.Host
+	// beaten is when the last heartbeat was written.
+	beaten time.Time
+	own    map[string]*ownMetric
+	logged map[metricKey]api.Metric
+	host   host.Host
 }
 
 // newMonitor makes a Monitor with a new incarnation.

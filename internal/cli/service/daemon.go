@@ -108,6 +108,9 @@ func (cmd *command) daemon(c *cli.Context) (err error) {
 			err = multierr.Append(err, p.close())
 		}
 	}()
+	if p.admin, err = p.openAdmin(ctx); err != nil {
+		return err
+	}
 	if err := p.openBackend(); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/section"
+	adminsection "github.com/ipfs-cluster/ipfs-cluster-scylla/internal/adminhttp/section"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
@@ -79,6 +80,7 @@ func newScyllaInitConfig() *initConfig {
 		{config.Informer, cfgs.PinQueueInf},
 		{config.Observations, cfgs.Metrics},
 		{config.Observations, cfgs.Tracing},
+		{config.Observations, &adminsection.Config{}},
 	} {
 		manager.RegisterComponent(c.section, c.component)
 	}
