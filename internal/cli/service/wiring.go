@@ -101,7 +101,7 @@ func (p *clusterPeer) start(ctx context.Context) error {
 	if err := observations.SetupMetrics(cfgs.Metrics); err != nil {
 		return fmt.Errorf("setting up metrics: %w", err)
 	}
-	tracer, err := observations.SetupTracing(cfgs.Tracing)
+	tracer, err := observations.SetupTracing(p.jaeger())
 	if err != nil {
 		return fmt.Errorf("setting up tracing: %w", err)
 	}
