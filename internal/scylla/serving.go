@@ -1,6 +1,7 @@
 package scylla
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -17,4 +18,16 @@ func (o *outage) err(now time.Time) error {
 	defer o.mu.Unlock()
 	return fmt.Errorf("the database does not serve requests: %d failed in %s, the last one %s ago",
 		o.failed, o.last.Sub(o.since).Round(time.Second), now.Sub(o.last).Round(time.Second))
+}
+
+// Check returns nil if the database serves requests. It asks only where it did not: a process
+// that asks for nothing would not learn that it serves again.
+func (db *DB) Check(ctx context.Context) error {
+	if db.Serving() == nil {
+		return nil
+	}
+	if _, err := db.HasTable(ctx, "schema_history"); err != nil {
+		return err
+	}
+	return db.Serving()
 }
