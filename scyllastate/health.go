@@ -3,6 +3,7 @@ package scyllastate
 import (
 	"context"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate/schema"
 )
 
@@ -15,3 +16,6 @@ func (s *Store) Serving() error { return s.db.Serving() }
 func (s *Store) CheckSchema(ctx context.Context) error {
 	return prepareSchema(ctx, s.db, SchemaVerify, schema.Files)
 }
+
+// Inventory reads what the keyspace has, for people who look for a mistake.
+func (s *Store) Inventory(ctx context.Context) (scylla.Inventory, error) { return s.db.Inventory(ctx) }

@@ -74,9 +74,12 @@ func (p *clusterPeer) listenAdmin(ctx context.Context, a *admin) error {
 	if err != nil {
 		return fmt.Errorf("setting up metrics: %w", err)
 	}
+	recent := keepRecent()
+	p.closeLater(recent.close)
 	server, err := adminhttp.Listen(ctx, adminhttp.Options{
 		Listen: p.cfg.admin.Listen, Setting: "observations.admin.listen",
 		Gatherer: prometheus.Gatherers{observations.PromRegistry, own}, Readiness: &a.ready,
+		More:     map[string]http.Handler{"/debug/log": recent},
 		Warn:     func(text string) { logger.Warn(text) },
 		Failed:   func(err error) { logger.Errorf("metrics and readiness are not told any more: %s", err) },
 		ErrorLog: slog.NewLogLogger(logging.SlogHandler(), slog.LevelDebug),
