@@ -141,7 +141,7 @@ var rooms = []room{
 		why: "a listener for any process; what is told there is given to it"},
 	{name: "internal/adminhttp/section", ours: []string{"internal/servicejson"}, only: []string{upstream + "/config"},
 		why: "it says what others start"},
-	{name: "internal/tracing", ours: []string{}, only: []string{"go.opentelemetry.io/otel/...", "google.golang.org/grpc/credentials"},
+	{name: "internal/tracing", ours: []string{}, only: []string{"go.opencensus.io/trace", "go.opentelemetry.io/otel/...", "google.golang.org/grpc/credentials"},
 		why: "it sends spans, whoever makes them"},
 	{name: "internal/nearest", ours: []string{}, only: []string{},
 		why: "it compares names, whatever they name"},

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	octrace "go.opencensus.io/trace"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/bridge/opencensus"
@@ -97,6 +98,7 @@ func Start(ctx context.Context, conf Config) (*Tracer, error) {
 	otel.SetErrorHandler(&failures{say: conf.Failed})
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	opencensus.InstallTraceBridge(opencensus.WithTracerProvider(provider))
+	octrace.DefaultTracer = bridge{octrace.DefaultTracer}
 	return &Tracer{provider: provider}, nil
 }
 

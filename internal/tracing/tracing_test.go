@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -162,6 +163,30 @@ func TestSampling(t *testing.T) {
 	}
 }
 
+// TestSamplersOfLibraries: a span with a sampler of its own is asked for, and its children go
+// with it. That is no error.
+func TestSamplersOfLibraries(t *testing.T) {
+	r := receive(t, false)
+	tracer := started(t, Config{Endpoint: r.address, Insecure: true, SampleRatio: 1, Failed: func(err error) { t.Errorf("told: %v", err) }})
+	for name, sampler := range map[string]octrace.Sampler{"always": octrace.AlwaysSample(), "never": octrace.NeverSample()} {
+		ctx, span := octrace.StartSpan(t.Context(), name, octrace.WithSampler(sampler))
+		_, child := octrace.StartSpan(ctx, name+"'s child")
+		child.End()
+		span.End()
+	}
+	ctx, parent := octrace.StartSpan(t.Context(), "parent")
+	_, span := octrace.StartSpan(ctx, "never, of a parent", octrace.WithSampler(octrace.NeverSample()))
+	span.End()
+	parent.End()
+	if err := tracer.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := slices.Sorted(maps.Keys(r.byName()))
+	if want := []string{"always", "always's child", "never, of a parent", "parent"}; !slices.Equal(got, want) {
+		t.Errorf("the spans are %q, want %q", got, want)
+	}
+}
+
 // TestCollectorHangsOrIsGone: spans are dropped, and nobody waits but the end, which waits no
 // longer than it is let.
 func TestCollectorHangsOrIsGone(t *testing.T) {
@@ -266,4 +291,31 @@ func TestFailuresAreToldNowAndThen(t *testing.T) {
 		t.Errorf("said %q, want %q", said, want)
 	}
 	(&failures{}).Handle(errors.New("nobody listens"))
+}
+
+// BenchmarkSpan is what a span costs: without tracing, in a request that is not sampled, and
+// in one that is, whose collector is gone.
+func BenchmarkSpan(b *testing.B) {
+	span := func(b *testing.B) {
+		b.Helper()
+		b.ReportAllocs()
+		for b.Loop() {
+			_, span := octrace.StartSpan(b.Context(), "state/scylla/Get")
+			span.End()
+		}
+	}
+	b.Run("off", span)
+	before := octrace.DefaultTracer
+	defer func() { octrace.DefaultTracer = before }()
+	for name, ratio := range map[string]float64{"not sampled": 0, "sampled": 1} {
+		tracer, err := Start(b.Context(), Config{Endpoint: "127.0.0.1:1", Insecure: true, SampleRatio: ratio})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, span)
+		ctx, cancel := context.WithTimeout(b.Context(), time.Millisecond)
+		_ = tracer.Shutdown(ctx) // what waits is of no use
+		cancel()
+		octrace.DefaultTracer = before
+	}
 }

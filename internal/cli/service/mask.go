@@ -42,7 +42,7 @@ var (
 	// userInfo is all between the scheme of a URL and its last @.
 	userInfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s"'<>]*)@`)
 	// bareUser is user:password@ without a scheme.
-	bareUser = regexp.MustCompile(`([^\s"'/:@,]+):([^\s"'@,]+)@`)
+	bareUser = regexp.MustCompile(`([^\s"'/:@,]+):([^\s"'@,/][^\s"'@,]*)@`)
 	// parameter is a secret in the query of a URL, bearer one in a header, and assigned one
 	// in a text.
 	parameter = regexp.MustCompile(`(?i)([?&][^=&\s"']*(?:token|key|secret|password|sig|auth)[^=&\s"']*=)([^&\s"']+)`)
