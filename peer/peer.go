@@ -217,23 +217,23 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 	return c, nil
 }
 
-// live tells whether a peer is alive and was not removed.
-func (p *Peer) live(id peer.ID) bool {
-	member, ok := p.monitor.View().Get(id)
-	return ok && member.Live && !member.Removed
-}
-
 // Seen returns nil while the others see that this peer lives: its last heartbeat was written
-// and still counts. It answers from memory.
+// in time. It answers from memory.
 func (p *Peer) Seen() error {
 	at, ttl := p.monitor.Beaten()
 	switch age := time.Since(at); {
 	case at.IsZero():
-		return errors.New("no heartbeat was written yet")
+		return errors.New("heartbeats have not begun yet")
 	case age > ttl:
-		return fmt.Errorf("the last heartbeat was written %s ago, and one counts for %s: the other peers take this one for dead", age.Round(time.Millisecond), ttl)
+		return fmt.Errorf("no heartbeat was written for %s, and one counts for %s: the other peers take this one for dead", age.Round(time.Millisecond), ttl)
 	}
 	return nil
+}
+
+// live tells whether a peer is alive and was not removed.
+func (p *Peer) live(id peer.ID) bool {
+	member, ok := p.monitor.View().Get(id)
+	return ok && member.Live && !member.Removed
 }
 
 // forwardTimeout is how long another peer's IPFS daemon may take for one block.

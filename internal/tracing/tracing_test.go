@@ -130,7 +130,7 @@ func TestOneTrace(t *testing.T) {
 	if len(got) != 4 {
 		t.Errorf("%d spans", len(got))
 	}
-	if s := got["cql/server"]; s != nil && (len(s.GetEvents()) != 1 || s.GetEvents()[0].GetName() != "Parsing SELECT x" || s.GetEndTimeUnixNano()-s.GetStartTimeUnixNano() != 1e9) {
+	if s := got["cql/server"]; s != nil && (len(s.GetEvents()) != 1 || s.GetEvents()[0].GetName() != "Parsing SELECT x" || s.GetEvents()[0].GetTimeUnixNano() != uint64(began.UnixNano()) || s.GetEndTimeUnixNano()-s.GetStartTimeUnixNano() != 1e9) {
 		t.Errorf("the trace of the database is %v", s)
 	}
 	if got := r.headers.Get("authorization"); !slices.Equal(got, []string{"Bearer x:y"}) {

@@ -133,7 +133,7 @@ func (m *Monitor) sendHeartbeat(beat int64, left *string) error {
 		return fmt.Errorf("writing a heartbeat: %w", err)
 	}
 	m.beaten = time.Now()
-	if m.sight.beatDone(m.beaten) {
+	if m.sight.beatDone(time.Now()) {
 		logger.Info("heartbeats can be written again")
 	}
 	for _, metric := range metrics {
@@ -142,14 +142,6 @@ func (m *Monitor) sendHeartbeat(beat int64, left *string) error {
 		}
 	}
 	return nil
-}
-
-// Beaten returns when the last heartbeat of this process was written, the zero time before
-// the first, and for how long one counts. It answers from memory.
-func (m *Monitor) Beaten() (at time.Time, ttl time.Duration) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.beaten, m.ttl
 }
 
 // toSend returns the metrics that a heartbeat carries now. They count for as

@@ -88,20 +88,20 @@ type Monitor struct {
 	loops  sync.WaitGroup
 	start  sync.Once
 
-	mu      sync.RWMutex
-	closed  bool
-	sight   sight
-	clock   clusterClock
+	mu     sync.RWMutex
+	closed bool
+	sight  sight
+	clock  clusterClock
+	// beaten is when the last heartbeat was written, or when they begin.
+	beaten  time.Time
 	members map[peer.ID]*member
 	peers   []Peer // of the last View; never changed, only replaced
 	// superseded says that another process has this identity, removed that
 	// the last read said so of this peer.
 	superseded, removed bool
-	// beaten is when the last heartbeat was written.
-	beaten time.Time
-	own    map[string]*ownMetric
-	logged map[metricKey]api.Metric
-	host   host.Host
+	own                 map[string]*ownMetric
+	logged              map[metricKey]api.Metric
+	host                host.Host
 }
 
 // newMonitor makes a Monitor with a new incarnation.
@@ -160,6 +160,7 @@ func (m *Monitor) Start(addresses func() []ma.Multiaddr) {
 		if m.closed {
 			return
 		}
+		m.beaten = time.Now()
 		m.loops.Go(m.sendHeartbeats)
 		m.loops.Go(m.readMembers)
 		m.loops.Go(m.keepLastBeat)
@@ -223,6 +224,14 @@ func (m *Monitor) Peers(context.Context) ([]peer.ID, error) {
 	}
 	slices.SortFunc(ids, compareIDs)
 	return ids, nil
+}
+
+// Beaten returns when the last heartbeat was written, or when they began, the zero time before
+// that, and for how long one counts. It answers from memory.
+func (m *Monitor) Beaten() (at time.Time, ttl time.Duration) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.beaten, m.ttl
 }
 
 // CanHold is false for a peer that is known to have no IPFS daemon.
