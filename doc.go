@@ -4,6 +4,7 @@
 //
 //	state            the contract of a pin store and of its change feed
 //	state/statetest  the conformance suite of that contract
+//	state/instrumented  counts what is asked of a store, and how long that takes
 //	state/snapshot   reading the pinset in the format of upstream's snapshots
 //	scyllastate      the store on CQL: configuration, tables, statements
 //	peer             all that one peer needs beside its store, put together
@@ -58,6 +59,9 @@
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
 //	internal/servicejson  what our sections of service.json have in common
+//	internal/adminhttp  metrics, readiness and profiles, for those who run a process
+//	internal/adminhttp/section  what service.json says of that, and of traces
+//	internal/tracing sends spans to a collector
 //	internal/nearest which name somebody meant who wrote another
 //	internal/configpage  tests make the pages with the fields of a section
 //	demo/issuer      an issuer of tokens for the demo

@@ -76,6 +76,7 @@ func initService(ctx context.Context, binary, dir string, index int, ipfs string
 		"IPFS_CLUSTER_PATH":                        s.folder(),
 		"IPFS_CLUSTER_LOG_LEVEL":                   "info",
 		"CLUSTER_MDNSINTERVAL":                     "0",
+		"CLUSTER_ADMIN_LISTEN":                     "",
 		"CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS":   listen(0),
 		"CLUSTER_IPFSPROXY_LISTENMULTIADDRESS":     listen(1),
 		"CLUSTER_LISTENMULTIADDRESS":               listen(2),

@@ -236,6 +236,19 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 	return c, nil
 }
 
+// Seen returns nil while the others see that this peer lives: its last heartbeat was written
+// in time. It answers from memory.
+func (p *Peer) Seen() error {
+	at, ttl := p.monitor.Beaten()
+	switch age := time.Since(at); {
+	case at.IsZero():
+		return errors.New("heartbeats have not begun yet")
+	case age > ttl:
+		return fmt.Errorf("no heartbeat was written for %s, and one counts for %s: the other peers take this one for dead", age.Round(time.Millisecond), ttl)
+	}
+	return nil
+}
+
 // live tells whether a peer is alive and was not removed.
 func (p *Peer) live(id peer.ID) bool {
 	member, ok := p.monitor.View().Get(id)

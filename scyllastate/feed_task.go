@@ -227,6 +227,10 @@ func (d *dispatcher) later(t *task, longest time.Duration) {
 // had their time.
 // Actions Look and Fence of spec/WritePath.tla.
 func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change) (settled []bool, asked bool, err error) {
+	traceparent := newestTrace(open)
+	ctx, end := traced(ctx, "feed/act", traceparent)
+	defer end()
+
 	c, err := api.CastCid([]byte(t.cid))
 	if err != nil {
 		logger.Errorf("passing over a change whose key 0x%x is not a CID: %s", t.cid, err)
@@ -255,7 +259,7 @@ func (d *dispatcher) act(ctx context.Context, t *task, gen uint64, open []change
 		return settled, false, nil
 	}
 	return settled, true, d.handle(ctx, state.Change{
-		Cid: c, Pin: pin, Rev: state.Revision(now.rev), Traceparent: newestTrace(open),
+		Cid: c, Pin: pin, Rev: state.Revision(now.rev), Traceparent: traceparent,
 		First:    pin != nil && now.prev == gocql.UUID{} && slices.ContainsFunc(open, func(c change) bool { return c.makes }),
 		Unpassed: slices.ContainsFunc(open, func(c change) bool { return c.unpassed }),
 		Done:     func(err error) { d.complete(t, gen, err) },

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"go.opencensus.io/plugin/ochttp/propagation/tracecontext"
 	"go.opencensus.io/trace"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
@@ -141,6 +142,19 @@ func traceparent(ctx context.Context) string {
 	}
 	sc := span.SpanContext()
 	return "00-" + hex.EncodeToString(sc.TraceID[:]) + "-" + hex.EncodeToString(sc.SpanID[:]) + "-01"
+}
+
+// traced starts a span in the trace of a write, if that was traced. The caller calls end.
+func traced(ctx context.Context, name, traceparent string) (_ context.Context, end func()) {
+	if traceparent == "" {
+		return ctx, func() {}
+	}
+	parent, ok := (&tracecontext.HTTPFormat{}).SpanContextFromHeaders(traceparent, "")
+	if !ok {
+		return ctx, func() {}
+	}
+	ctx, span := trace.StartSpanWithRemoteParent(ctx, name, parent)
+	return ctx, span.End
 }
 
 // appender writes intents. Those for one feed that wait at the same moment

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gocql/gocql"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"go.opencensus.io/trace"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
@@ -45,6 +46,9 @@ type write struct {
 
 // Update implements state.Updater.
 func (s *Store) Update(ctx context.Context, c api.Cid, f func(current *api.Pin) (next *api.Pin, err error)) error {
+	ctx, span := trace.StartSpan(ctx, "state/scylla/Update")
+	defer span.End()
+
 	return answer(s.update(ctx, byUpdate, c, func(old row) (current *api.Pin, next *content, err error) {
 		if current, err = old.decode(c); err != nil {
 			return nil, nil, err
@@ -154,6 +158,9 @@ func (s *Store) newWrite(ctx context.Context, c api.Cid, old row, current *api.P
 // the pinset. The row of an expiry that the current pin has is not repeated.
 // Action Refuse of spec/WritePath.tla, if it fails.
 func (s *Store) announce(ctx context.Context, w *write) error {
+	ctx, span := trace.StartSpan(ctx, "state/scylla/announce")
+	defer span.End()
+
 	if w.next != nil {
 		next, current := &w.next.pin, w.current
 		if next.IsPinEverywhere() {
@@ -174,6 +181,9 @@ func (s *Store) announce(ctx context.Context, w *write) error {
 // the condition failed.
 // Action Swap of spec/WritePath.tla.
 func (s *Store) swap(ctx context.Context, w *write) (applied bool, now row, err error) {
+	ctx, span := trace.StartSpan(ctx, "state/scylla/CAS")
+	defer span.End()
+
 	ctx = scylla.WithTrail(ctx)
 	s.at(beforeCAS, w)
 	if ctx.Err() != nil {

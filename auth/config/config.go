@@ -25,9 +25,10 @@ type Config struct {
 	// Listen is the address on which it listens, and a port, of which 0 is a free one:
 	// "host:port", or ":port" for all addresses of this machine.
 	Listen string `json:"listen"`
-	// MetricsListen is the address on which it tells metrics at /metrics, without encryption, to
-	// all who reach it: "host:port", or "0.0.0.0:port" for all addresses of this machine. Empty
-	// means that it tells none.
+	// MetricsListen is the address on which it tells metrics at /metrics, whether it is ready at
+	// /readyz, and profiles of it below /debug/pprof/, without encryption, to all who reach it:
+	// "host:port", or "0.0.0.0:port" for all addresses of this machine. Empty means that it
+	// tells nothing.
 	MetricsListen string `json:"metrics_listen,omitempty"`
 	// ShutdownDelay is how long it serves on when it was told to end, while /health answers 503:
 	// as long as a load balancer takes to send no more requests. Up to "5m". "0s" ends at once.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/admin"
@@ -22,6 +23,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/psa"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/recent"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/web"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 var logger = logging.Logger("gateway")
@@ -34,6 +36,7 @@ type Gateway struct {
 	config  config.Config
 	files   config.Files
 	metrics *metrics
+	db      *scylla.DB
 	handler http.Handler
 
 	working context.Context //nolint:containedctx // of what works beside the requests
@@ -59,6 +62,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 	if err != nil {
 		return nil, fmt.Errorf("opening the gateway's keyspace: %w", err)
 	}
+	g.db = db
 	g.closeLater(func(context.Context) error { db.Close(); return nil })
 	store := accounts.NewStore(ctx, db)
 	tenants, err := accounts.NewTenants(store, recent.Config{})
@@ -115,9 +119,12 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 // Handler answers the requests of clients.
 func (g *Gateway) Handler() http.Handler { return g.handler }
 
-// Metrics answers with the metrics of this process in the format of Prometheus. They are for
-// those who run the gateway: nobody is asked who they are.
-func (g *Gateway) Metrics() http.Handler { return g.metrics.handler() }
+// Metrics are those of this process. They are for those who run the gateway.
+func (g *Gateway) Metrics() prometheus.Gatherer { return g.metrics.registry }
+
+// Ready returns nil while the database serves requests: without it no request of a client can
+// be answered. Peers and NATS need not be there.
+func (g *Gateway) Ready(ctx context.Context) error { return g.db.Check(ctx) }
 
 // Close ends what Open began, when no request is answered any more.
 func (g *Gateway) Close() error {

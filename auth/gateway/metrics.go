@@ -3,12 +3,10 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
@@ -85,11 +83,6 @@ func (m *metrics) watch(version func() string, work func() pins.WorkerStats) err
 		gauge("pin_gateway_pins_queue_length", "CIDs whose claims have changed and that wait to be worked on.", func() int { return work().Queued }),
 		gauge("pin_gateway_pins_polls", "CIDs that are looked at again and again until their status stays.", func() int { return work().Polls }),
 	)
-}
-
-// handler answers those who collect metrics.
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
 // observe counts a request.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
@@ -235,7 +236,7 @@ func TestMetricsNow(t *testing.T) {
 	version, work.Queued = "version 2", 4
 	m.keptBy("file")
 	answer := httptest.NewRecorder()
-	m.handler().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
 	for _, line := range []string{
 		`pin_gateway_policy_info{version="version 2"} 1`, "pin_gateway_pins_queue_length 4", "pin_gateway_pins_polls 5",
 		`pin_gateway_audit_sink_failures_total{sink="file"} 0`, "pin_gateway_audit_checkpoint_failures_total 0", "pin_gateway_policy_reload_failures_total 0",

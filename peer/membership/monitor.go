@@ -238,6 +238,14 @@ func (m *Monitor) beatAge(now time.Time) time.Duration {
 	return now.Sub(m.beaten)
 }
 
+// Beaten returns when the last heartbeat was written, or when they began, the zero time before
+// that, and for how long one counts. It answers from memory.
+func (m *Monitor) Beaten() (at time.Time, ttl time.Duration) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.beaten, m.ttl
+}
+
 // CanHold is false for a peer that is known to have no IPFS daemon.
 func (m *Monitor) CanHold(p peer.ID) bool {
 	m.mu.RLock()

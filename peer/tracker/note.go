@@ -32,7 +32,7 @@ func (t *Tracker) begin(o *op, e *effects, do note) { t.beginAfter(o, e, nil, do
 
 // beginAfter is begin for what waits for others than the database first.
 func (t *Tracker) beginAfter(o *op, e *effects, first func(context.Context), do note) {
-	c := o.cid
+	c, traceparent := o.cid, o.want.trace
 	o.busy = true
 	e.add(func() {
 		t.noting.Add(1)
@@ -46,7 +46,7 @@ func (t *Tracker) beginAfter(o *op, e *effects, first func(context.Context), do 
 			case <-t.ctx.Done():
 				return
 			}
-			apply, err := do(t.ctx)
+			apply, err := tracedNote(t.ctx, traceparent, do)
 			<-t.noters
 			if t.ctx.Err() != nil {
 				return

@@ -35,3 +35,14 @@ func startSpan(ctx context.Context, name, traceparent string) (context.Context, 
 	}
 	return trace.StartSpan(ctx, name)
 }
+
+// tracedNote reads or writes for an op, in the trace of the write that caused it, if that was
+// traced.
+func tracedNote(ctx context.Context, traceparent string, do note) (func(*op, *effects), error) {
+	if traceparent != "" {
+		var span *trace.Span
+		ctx, span = startSpan(ctx, "tracker/note", traceparent)
+		defer span.End()
+	}
+	return do(ctx)
+}

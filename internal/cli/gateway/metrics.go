@@ -2,37 +2,28 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
-	"time"
 
 	logging "github.com/ipfs/go-log/v2"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/gateway"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/adminhttp"
 )
 
-// metricsTimeout bounds the answer to one who collects metrics.
-const metricsTimeout = 30 * time.Second
-
-// listenMetrics answers at /metrics with a handler, until what it returns is closed: also
-// while what was begun is answered at the end.
-func listenMetrics(ctx context.Context, address string, handler http.Handler) (*http.Server, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listening on %s for metrics: %w", address, err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", handler)
-	s := &http.Server{
-		Handler: mux, ReadHeaderTimeout: headerTimeout, WriteTimeout: metricsTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+// listenMetrics tells those who run the gateway what it does, until what it returns is closed:
+// also while what was begun is answered at the end.
+func listenMetrics(ctx context.Context, address string, g *gateway.Gateway) (*adminhttp.Server, error) {
+	ready := &adminhttp.Readiness{}
+	ready.Add(adminhttp.Check{Name: "database", Run: g.Ready})
+	s, err := adminhttp.Listen(ctx, adminhttp.Options{
+		Listen: address, Setting: "metrics_listen", Gatherer: g.Metrics(), Readiness: ready,
+		Warn:     func(text string) { logger.Warn(text) },
+		Failed:   func(err error) { logger.Errorf("metrics are not told any more: %s", err) },
 		ErrorLog: slog.NewLogLogger(logging.SlogHandler(), slog.LevelDebug),
+	})
+	if err != nil {
+		return nil, err
 	}
-	logger.Infof("telling metrics on http://%s/metrics", listener.Addr())
-	go func() {
-		if err := s.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			logger.Errorf("metrics are not told any more: %s", err)
-		}
-	}()
+	logger.Infof("telling metrics on http://%s/metrics", s.Addr())
 	return s, nil
 }

@@ -59,7 +59,7 @@ func serve(ctx context.Context, cfg config.Config) (err error) {
 		return fmt.Errorf("listening on %s: %w", cfg.Listen, err)
 	}
 	if cfg.MetricsListen != "" {
-		metrics, err := listenMetrics(ctx, cfg.MetricsListen, g.Metrics())
+		metrics, err := listenMetrics(ctx, cfg.MetricsListen, g)
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}

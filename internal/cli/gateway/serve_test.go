@@ -318,6 +318,8 @@ func TestServe(t *testing.T) {
 			t.Errorf("it does not say where metrics are:\n%s", out)
 		} else if got := answer(http.DefaultClient, "GET", metrics[1]); !strings.HasPrefix(got, "200") || !strings.Contains(got, "\npin_gateway_policy_info{version=") {
 			t.Errorf("%s: %s", metrics[1], got)
+		} else if got := answer(http.DefaultClient, "GET", strings.Replace(metrics[1], "/metrics", "/readyz", 1)); !strings.HasPrefix(got, "200") || !strings.Contains(got, `"name": "database"`) {
+			t.Errorf("/readyz: %s", got)
 		}
 		must(t, process.Process.Signal(signal))
 		want := ""
@@ -354,5 +356,5 @@ func TestServe(t *testing.T) {
 	checkRefused(t, folder, []refusal{{args: []string{"serve"}, want: fmt.Sprintf("listening on %s: listen tcp %s: bind: address already in use", listener.Addr(), listener.Addr())}})
 	t.Setenv("PIN_GATEWAY_LISTEN", "127.0.0.1:0")
 	t.Setenv("PIN_GATEWAY_METRICS_LISTEN", listener.Addr().String())
-	checkRefused(t, folder, []refusal{{args: []string{"serve"}, want: fmt.Sprintf("listening on %s for metrics: listen tcp %s: bind: address already in use", listener.Addr(), listener.Addr())}})
+	checkRefused(t, folder, []refusal{{args: []string{"serve"}, want: fmt.Sprintf("metrics_listen: another process listens on %s already: use another port, or \"\" for no listener: listen tcp %[1]s: bind: address already in use", listener.Addr())}})
 }

@@ -100,6 +100,7 @@ func (cmd *command) app() *cli.App {
 		cmd.stateCommand(),
 		cmd.migrateCommand(),
 		cmd.eventsCommand(),
+		cmd.debugCommand(),
 		cmd.versionCommand(),
 	}
 	app.Action = func(c *cli.Context) error {

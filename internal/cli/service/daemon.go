@@ -95,7 +95,6 @@ func (cmd *command) daemon(c *cli.Context) (err error) {
 	if c.Bool("stats") {
 		cfg.Configs().Metrics.EnableStats = true
 	}
-	cfg.SetupTracing(c.Bool("tracing"))
 	if !c.Bool("no-trust") {
 		cfg.trust(ipfscluster.PeersFromMultiaddrs(bootstraps))
 	}
@@ -108,6 +107,12 @@ func (cmd *command) daemon(c *cli.Context) (err error) {
 			err = multierr.Append(err, p.close())
 		}
 	}()
+	if err := p.setupTracing(ctx, c.Bool("tracing")); err != nil {
+		return err
+	}
+	if p.admin, err = p.openAdmin(ctx); err != nil {
+		return err
+	}
 	if err := p.openBackend(); err != nil {
 		return err
 	}

@@ -178,6 +178,9 @@ func (cmd *command) fillConfig(c *cli.Context, cfg *initConfig, peers []ma.Multi
 		if err := randomizePorts(cfg.configs); err != nil {
 			return fmt.Errorf("randomizing ports: %w", err)
 		}
+		if err := cfg.randomizeAdmin(); err != nil {
+			return fmt.Errorf("randomizing ports: %w", err)
+		}
 	}
 	err := cfg.manager.ApplyEnvVars()
 	if err == nil && cfg.backend == backendScylla {

@@ -122,6 +122,7 @@ func TestInitSections(t *testing.T) {
 	delete(crdt, "consensus")
 	delete(crdt, "datastore")
 	crdt["state"] = []string{"scylla"}
+	crdt["observations"] = append([]string{"admin"}, crdt["observations"]...)
 	if scylla := components("--state", "scylla"); !reflect.DeepEqual(scylla, crdt) {
 		t.Errorf("init for scylla gives %v, want %v", scylla, crdt)
 	}
@@ -152,7 +153,7 @@ func TestInitPeers(t *testing.T) {
 
 func TestInitRandomPorts(t *testing.T) {
 	t.Parallel()
-	addresses := []string{"api.restapi.http_listen_multiaddress", "api.ipfsproxy.listen_multiaddress", "api.pinsvcapi.http_listen_multiaddress", "cluster.listen_multiaddress"}
+	addresses := []string{"observations.admin.listen", "api.restapi.http_listen_multiaddress", "api.ipfsproxy.listen_multiaddress", "api.pinsvcapi.http_listen_multiaddress", "cluster.listen_multiaddress"}
 	plain, random := t.TempDir(), t.TempDir()
 	mustRun(t, plain, "init", "--state", "scylla")
 	mustRun(t, random, "init", "--state", "scylla", "--randomports")

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"net"
+
 	ipfscluster "github.com/ipfs-cluster/ipfs-cluster"
 	"github.com/ipfs-cluster/ipfs-cluster/allocator/balanced"
 	"github.com/ipfs-cluster/ipfs-cluster/api/ipfsproxy"
@@ -18,6 +20,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/section"
+	adminsection "github.com/ipfs-cluster/ipfs-cluster-scylla/internal/adminhttp/section"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
@@ -27,7 +30,8 @@ type initConfig struct {
 	manager *config.Manager
 	configs *cmdutils.Configs
 	backend string
-	scylla  *scyllastate.Config // nil for other backends
+	scylla  *scyllastate.Config  // nil for other backends
+	admin   *adminsection.Config // the same
 }
 
 // newInitConfig returns the configuration for a backend. datastore is used
@@ -59,7 +63,7 @@ func newScyllaInitConfig() *initConfig {
 		Metrics:          &observations.MetricsConfig{},
 		Tracing:          &observations.TracingConfig{},
 	}
-	scylla := &scyllastate.Config{}
+	scylla, admin := &scyllastate.Config{}, &adminsection.Config{}
 	manager := config.NewManager()
 	for _, c := range []struct {
 		section   config.SectionType
@@ -79,13 +83,27 @@ func newScyllaInitConfig() *initConfig {
 		{config.Informer, cfgs.PinQueueInf},
 		{config.Observations, cfgs.Metrics},
 		{config.Observations, cfgs.Tracing},
+		{config.Observations, admin},
 	} {
 		manager.RegisterComponent(c.section, c.component)
 	}
 	if section.AskedByEnv() {
 		manager.RegisterComponent(config.State, &section.Config{})
 	}
-	return &initConfig{manager: manager, configs: cfgs, backend: backendScylla, scylla: scylla}
+	return &initConfig{manager: manager, configs: cfgs, backend: backendScylla, scylla: scylla, admin: admin}
+}
+
+// randomizeAdmin chooses a free port for metrics, as upstream does for its listeners.
+func (cfg *initConfig) randomizeAdmin() error {
+	if cfg.admin == nil {
+		return nil
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	cfg.admin.Listen = listener.Addr().String()
+	return listener.Close()
 }
 
 // setPeers names the other peers of the cluster.

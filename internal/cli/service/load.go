@@ -12,6 +12,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/section"
+	adminsection "github.com/ipfs-cluster/ipfs-cluster-scylla/internal/adminhttp/section"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
@@ -27,6 +28,7 @@ type peerConfig struct {
 	*cmdutils.ConfigHelper
 	scylla  *scyllastate.Config
 	events  *section.Config // nil while events are off
+	admin   *adminsection.Config
 	backend string
 }
 
@@ -38,7 +40,13 @@ func (cmd *command) loadConfig() (*peerConfig, error) {
 	helper.Manager().RegisterComponent(config.State, &scyllastate.Section{Config: cfg.scylla})
 	events := &section.Section{}
 	helper.Manager().RegisterComponent(config.State, events)
-	if err := cfg.load(cmd.configPath, events); err != nil {
+	admin := &adminsection.Section{}
+	helper.Manager().RegisterComponent(config.Observations, admin)
+	err := cfg.load(cmd.configPath, events)
+	if err == nil {
+		cfg.admin, err = admin.Complete()
+	}
+	if err != nil {
 		helper.Manager().Shutdown()
 		return nil, fmt.Errorf("loading configurations: %w", err)
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/config"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 )
 
 // asCommand makes the test binary behave as ipfs-cluster-service.
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	// Every command ends by waiting for one of these intervals.
 	config.ConfigSaveInterval = time.Millisecond
-	os.Exit(m.Run())
+	os.Exit(cqltest.Main(m))
 }
 
 // outcome is what a run of the command left.

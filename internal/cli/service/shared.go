@@ -24,6 +24,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/tracker"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/instrumented"
 )
 
 // never is longer than a process lives. Upstream's walk over the whole pinset
@@ -51,7 +52,11 @@ func (p *clusterPeer) joinShared() error {
 	if err != nil {
 		return err
 	}
-	opts := p.joinOptions(store, instance)
+	counts := instrumented.NewMetrics()
+	if err := p.register(counts); err != nil {
+		return err
+	}
+	opts := p.joinOptions(measuredStore{uncounted{store}, instrumented.New(store, counts)}, instance)
 	if p.cfg.events != nil || !store.EventsSince().IsZero() {
 		opts.Events = store
 	}
@@ -67,6 +72,17 @@ func (p *clusterPeer) joinShared() error {
 	p.closeLater(p.datastore.Close)
 	return nil
 }
+
+// measuredStore counts what is asked of the pinset. All else of the store is as it is.
+type measuredStore struct {
+	uncounted
+	*instrumented.Store
+}
+
+// uncounted is a level deeper than what counts, whose methods come first.
+type uncounted struct{ *scyllastate.Store }
+
+var _ peer.Store = measuredStore{}
 
 // joinOptions are what the peer joins with: the intervals of the user, of which
 // upstream's cluster gets others by shareConfig.

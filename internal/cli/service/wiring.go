@@ -54,6 +54,8 @@ type clusterPeer struct {
 	// peer. It holds one.
 	lost chan error
 
+	admin *admin
+
 	closers []func() error
 }
 
@@ -99,7 +101,7 @@ func (p *clusterPeer) start(ctx context.Context) error {
 	if err := observations.SetupMetrics(cfgs.Metrics); err != nil {
 		return fmt.Errorf("setting up metrics: %w", err)
 	}
-	tracer, err := observations.SetupTracing(cfgs.Tracing)
+	tracer, err := observations.SetupTracing(p.jaeger())
 	if err != nil {
 		return fmt.Errorf("setting up tracing: %w", err)
 	}
@@ -129,6 +131,7 @@ func (p *clusterPeer) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("starting cluster: %w", err)
 	}
+	p.admin.watch(p, c.connector)
 	if p.shared != nil {
 		p.shared.Start(clusterHost, allocator)
 		return p.runEvents(p.store)

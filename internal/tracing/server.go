@@ -1,0 +1,42 @@
+package tracing
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// ServerTrace is what a database has noted of a request.
+type ServerTrace struct {
+	ID, Statement, Host string
+	Started             time.Time
+	Duration            time.Duration
+	Events              []ServerEvent
+}
+
+// ServerEvent is one step of a node.
+type ServerEvent struct {
+	Activity, Source string
+	At               time.Time
+	Elapsed          time.Duration
+}
+
+// AddServerTrace adds a span to the one in ctx, which may have ended, with an event for each
+// step. It does nothing where there is none, or one that is not sampled. Times are by the
+// clocks of the nodes.
+func AddServerTrace(ctx context.Context, t ServerTrace) {
+	parent := trace.SpanFromContext(ctx)
+	if !parent.SpanContext().IsSampled() {
+		return
+	}
+	_, span := parent.TracerProvider().Tracer("ipfs-cluster-scylla").Start(ctx, "cql/server",
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(t.Started), trace.WithAttributes(
+			attribute.String("db.query.text", t.Statement), attribute.String("server.address", t.Host), attribute.String("db.trace_id", t.ID)))
+	for _, e := range t.Events {
+		span.AddEvent(e.Activity, trace.WithTimestamp(e.At), trace.WithAttributes(
+			attribute.String("source", e.Source), attribute.Int64("elapsed_us", e.Elapsed.Microseconds())))
+	}
+	span.End(trace.WithTimestamp(t.Started.Add(t.Duration)))
+}
