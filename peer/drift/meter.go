@@ -118,7 +118,7 @@ func (m *Meter) sweepOften(ctx context.Context) {
 		}
 		if err != nil {
 			wait = min(sweepAgain, m.opts.Every)
-			state.Failure(err, logger.Warnf, logger.Debugf)("next try in %s: %s", wait, err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("drift was not measured, next try in %s: %s", wait, err)
 			continue
 		}
 		wait = max(0, m.opts.Every-time.Since(began))
@@ -138,7 +138,7 @@ func (m *Meter) sampleOften(ctx context.Context) {
 	for next := time.Now().Add(m.opts.SampleEvery); pause(ctx, time.Until(next)); {
 		next = time.Now().Add(m.opts.SampleEvery)
 		if _, err := m.Sample(ctx); err != nil && ctx.Err() == nil {
-			state.Failure(err, logger.Warnf, logger.Debugf)("next sample in %s: %s", m.opts.SampleEvery, err)
+			state.Failure(err, logger.Warnf, logger.Debugf)("no sample was taken for drift, next one in %s: %s", m.opts.SampleEvery, err)
 		}
 	}
 }
