@@ -42,6 +42,8 @@ func TestSweep(t *testing.T) {
 		"an unpin that is refused by configuration": {
 			make: func(w *world, c api.Cid) { delete(w.pins, c); w.row(c, state.PlacementUnpinError, recursive, old) },
 			opts: func(o *Options) { o.KeepContent = true }, want: Report{Kept: 1, Unequal: 1}},
+		"removed, and not asked for where unpins are refused": {make: func(w *world, c api.Cid) { delete(w.pins, c) },
+			opts: func(o *Options) { o.KeepContent = true }, want: Report{Extra: 1, Unequal: 1}},
 		"lost, where unpins are refused": {make: func(w *world, c api.Cid) { delete(w.ipfs, c); w.row(c, state.PlacementUnpinError, recursive, old) },
 			opts: func(o *Options) { o.KeepContent = true }, want: Report{Desired: 1, Missing: 1, Unequal: 1}},
 		"somebody else's recursive pin in place of our direct one": {
