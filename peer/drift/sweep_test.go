@@ -164,6 +164,30 @@ func TestSweepByHand(t *testing.T) {
 	}
 }
 
+// TestWalks: buckets that differ and are side by side are listed together.
+func TestWalks(t *testing.T) {
+	w := newWorld()
+	for i := 0; len(w.ipfs) < 5; i++ {
+		if c := statetest.Cid(fmt.Sprint(i)); state.Bucket(c) >= 10 && state.Bucket(c) < 15 {
+			w.ipfs[c] = api.PinModeDirect
+		}
+	}
+	buckets := map[int]bool{}
+	for c := range w.ipfs {
+		buckets[state.Bucket(c)] = true
+	}
+	parts := 0
+	for bucket := range buckets {
+		if !buckets[bucket-1] {
+			parts++
+		}
+	}
+	got := w.sweep(t)
+	if len(buckets) < 3 || got.Others != 5 || got.Unequal != len(buckets) || w.walks != 1+parts {
+		t.Errorf("%+v after %d lists, want %d buckets in %d parts", got, w.walks, len(buckets), parts)
+	}
+}
+
 // TestChangesMeanwhile: what changes while it is compared does not count.
 func TestChangesMeanwhile(t *testing.T) {
 	for name, change := range map[string]func(w *world, c api.Cid){

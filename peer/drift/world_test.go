@@ -33,6 +33,7 @@ type world struct {
 	twice []api.Cid
 	// questions and lists are how often IPFS was asked.
 	questions, lists int
+	walks            int         // lists of what this peer has to do with
 	buckets          map[int]int // that were listed for themselves
 	// failing is what fails, after so many calls.
 	failing map[string]int
@@ -98,6 +99,7 @@ func (w *world) fails(what string) bool {
 
 func (w *world) ListOwn(_ context.Context, _ peer.ID, after state.Place, f func(state.Own) error) error {
 	w.mu.Lock()
+	w.walks++
 	places := w.places()
 	w.mu.Unlock()
 	first, _ := slices.BinarySearchFunc(places, after, state.Place.Compare)
