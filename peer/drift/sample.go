@@ -103,9 +103,6 @@ func (m *Meter) sampleBucket(ctx context.Context, bucket, n int, s *Sample) (lef
 		return false, err
 	}
 	err = m.versions(ctx, chosen, func(c api.Cid, e expected) error {
-		if e.stand != desired {
-			return nil
-		}
 		kind, _, e, err := m.judge(ctx, c, e)
 		if err != nil || e.stand != desired {
 			return err

@@ -188,6 +188,25 @@ func TestWalks(t *testing.T) {
 	}
 }
 
+// TestOthersOfABucket: what is in flight and not in IPFS yet takes no others away.
+func TestOthersOfABucket(t *testing.T) {
+	w := newWorld()
+	for i, seen := 0, 0; seen < 4; i++ {
+		c := statetest.Cid(fmt.Sprint(i))
+		if state.Bucket(c) != 10 {
+			continue
+		}
+		w.pin(c, api.PinModeRecursive, old)
+		w.row(c, state.PlacementQueued, api.PinModeRecursive, old)
+		if seen++; seen == 4 {
+			w.row(c, state.PlacementPinned, api.PinModeRecursive, old)
+		}
+	}
+	if got, want := w.sweep(t), (Report{Desired: 1, Missing: 1, InFlight: 3, Unequal: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 // TestChangesMeanwhile: what changes while it is compared does not count.
 func TestChangesMeanwhile(t *testing.T) {
 	for name, change := range map[string]func(w *world, c api.Cid){
