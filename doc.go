@@ -15,6 +15,7 @@
 //	peer/status      what all peers do with pins, for the APIs
 //	peer/pinsvc      the Pinning Services API
 //	peer/reconcile   repinning, expiry, hand-over and scrub
+//	peer/drift       how far IPFS is from what the pinset says
 //	peer/role        what takes the place of an IPFS daemon where there is none
 //	events           what is told of the pinset, as it is on the wire
 //	events/bus       NATS as events need it: streams, numbers, replays, wake-ups

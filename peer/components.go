@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/drift"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/status"
 )
 
@@ -17,6 +18,9 @@ type IPFS struct {
 	Connector Connector
 	// Size measures what was pinned, in bytes. It may be nil.
 	Size func(context.Context, api.Cid) (int64, error)
+	// Pins says what the daemon has pinned, to measure how far that is from the pinset. It
+	// may be nil: then that is not measured.
+	Pins drift.Kubo
 	// KeepContent says that the connector refuses to unpin (unpin_disable).
 	KeepContent bool
 }

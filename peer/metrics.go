@@ -3,6 +3,7 @@ package peer
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/drift"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/reconcile"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/sli"
@@ -15,12 +16,14 @@ type Metrics struct {
 	Reconcile  *reconcile.Metrics
 	SLI        *sli.Metrics
 	Tracker    *tracker.Metrics
+	Drift      *drift.Metrics
 }
 
 // NewMetrics returns metrics that say nothing until Join was called with them.
 func NewMetrics() *Metrics {
 	return &Metrics{
 		Membership: membership.NewMetrics(), Reconcile: reconcile.NewMetrics(), SLI: sli.NewMetrics(), Tracker: tracker.NewMetrics(),
+		Drift: drift.NewMetrics(),
 	}
 }
 
@@ -35,7 +38,7 @@ func (m *Metrics) rooms() Metrics {
 // all are those that measure something.
 func (m *Metrics) all() []prometheus.Collector {
 	rooms := m.rooms()
-	return []prometheus.Collector{rooms.Membership, rooms.Reconcile, rooms.SLI, rooms.Tracker}
+	return []prometheus.Collector{rooms.Membership, rooms.Reconcile, rooms.SLI, rooms.Tracker, rooms.Drift}
 }
 
 // Describe implements prometheus.Collector.

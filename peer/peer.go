@@ -9,6 +9,7 @@
 //	peer/status      what all peers do with pins, for the APIs
 //	peer/pinsvc      the Pinning Services API
 //	peer/reconcile   repinning, expiry, hand-over and scrub
+//	peer/drift       how far IPFS is from what the pinset says
 //	peer/role        what takes the place of an IPFS daemon where there is none
 package peer
 
@@ -26,6 +27,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/consensus"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/drift"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/reconcile"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
@@ -88,6 +90,11 @@ type Options struct {
 	// ScrubEvery a scrub of everything; 0 turns them off.
 	CheckEvery time.Duration
 	ScrubEvery time.Duration
+	// DriftEvery is how often all that IPFS has pinned is compared with the pinset, to
+	// measure how far it is from that; 0 never. Samples are taken between, of DriftSample
+	// pins in an hour: see drift.Options.
+	DriftEvery  time.Duration
+	DriftSample int
 
 	// TrustAll trusts every peer, TrustedPeers the given ones.
 	TrustAll     bool
@@ -110,6 +117,7 @@ type Peer struct {
 	monitor *membership.Monitor
 	feed    state.Feed
 	pins    *tracker.Tracker // nil for a peer without an IPFS daemon
+	drift   *drift.Meter     // nil if nothing is measured
 	cons    *consensus.Consensus
 	status  *status.Service
 	// missed is set if changes of this peer may have been lost, until compared is
@@ -221,6 +229,12 @@ func (p *Peer) Components(h host.Host, ipfs IPFS) (*Components, error) {
 			},
 		})
 		c.Connector, c.Tracker, handle = ipfs.Connector, p.pins, p.pins.Act
+		if ipfs.Pins != nil {
+			p.drift = drift.New(drift.Options{
+				Self: opts.ID, Store: opts.Store, Kubo: ipfs.Pins, AtWork: p.pins.AtWork, KeepContent: ipfs.KeepContent,
+				Grace: drift.DefaultGrace, Every: opts.DriftEvery, Sample: opts.DriftSample, Metrics: opts.Metrics.rooms().Drift,
+			})
+		}
 	}
 	consOpts := consensus.Options{
 		Store: opts.Store, Updater: opts.Store, Feed: p.feed, Handle: handle, Members: p.monitor,
@@ -284,6 +298,9 @@ func (p *Peer) Start(h host.Host, allocator reconcile.Allocator) {
 	p.running.Go(func() { p.holder.Run(ctx) })
 	if p.canary != nil {
 		p.running.Go(func() { p.canary.Run(ctx) })
+	}
+	if p.drift != nil && p.opts.DriftEvery > 0 {
+		p.running.Go(func() { p.drift.Run(ctx) })
 	}
 	loops := p.newLoops(allocator)
 	p.running.Go(func() { loops.Run(ctx) })

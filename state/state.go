@@ -2,8 +2,10 @@ package state
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	clusterstate "github.com/ipfs-cluster/ipfs-cluster/state"
@@ -53,6 +55,23 @@ var ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
 // later write has the later time. The zero Revision belongs to a CID of which
 // the pinset knows nothing.
 type Revision [16]byte
+
+// gregorian is the number of 100 ns from the beginning of the Gregorian
+// calendar, where timeuuids begin, to that of Unix time.
+const gregorian = 0x01b21dd213814000
+
+// Time is when the version was made, by the clock of its writer: the zero time for the zero
+// Revision.
+func (r Revision) Time() time.Time {
+	if r == (Revision{}) {
+		return time.Time{}
+	}
+	ticks := int64(binary.BigEndian.Uint32(r[0:4])) |
+		int64(binary.BigEndian.Uint16(r[4:6]))<<32 |
+		int64(binary.BigEndian.Uint16(r[6:8])&0x0fff)<<48
+	ticks -= gregorian
+	return time.Unix(ticks/1e7, ticks%1e7*100)
+}
 
 // Conditional changes pins for the background loops of the peers, which give way
 // to everybody else: what they decided on one version of a pin never replaces

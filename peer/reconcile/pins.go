@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"encoding/binary"
 	"slices"
 	"strconv"
 	"time"
@@ -56,22 +55,9 @@ func goneSince(p membership.Peer) time.Time {
 	return p.DeadSince
 }
 
-// gregorian is the number of 100 ns from the beginning of the Gregorian
-// calendar, where timeuuids begin, to that of Unix time.
-const gregorian = 0x01b21dd213814000
-
 // revisionTime is when the version of a pin was made, by the clock of its
 // writer.
-func revisionTime(r state.Revision) time.Time {
-	if r == (state.Revision{}) {
-		return time.Time{}
-	}
-	ticks := int64(binary.BigEndian.Uint32(r[0:4])) |
-		int64(binary.BigEndian.Uint16(r[4:6]))<<32 |
-		int64(binary.BigEndian.Uint16(r[6:8])&0x0fff)<<48
-	ticks -= gregorian
-	return time.Unix(ticks/1e7, ticks%1e7*100)
-}
+func revisionTime(r state.Revision) time.Time { return r.Time() }
 
 // share names one part of divided work.
 func share(work string, part int) []byte {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
@@ -39,8 +40,12 @@ func (t *Tracker) wanted(ch state.Change) wanted {
 
 // holds reports whether this peer is to hold the pin. A pin that stands for others
 // is held by none.
-func (t *Tracker) holds(pin *api.Pin) bool {
-	return pin != nil && pin.Type != api.MetaType && !pin.IsRemotePin(t.opts.Self)
+func (t *Tracker) holds(pin *api.Pin) bool { return Holds(pin, t.opts.Self) }
+
+// Holds reports whether a peer is to hold a pin, which may be nil: what the Tracker of the
+// peer goes by.
+func Holds(pin *api.Pin, p peer.ID) bool {
+	return pin != nil && pin.Type != api.MetaType && !pin.IsRemotePin(p)
 }
 
 // offer takes what is wanted of a CID, now or when the row is free. Of two that wait

@@ -219,6 +219,10 @@ func (v view) atIt() bool {
 	return v.phase != idle && v.phase != pinFailed && v.phase != unpinFailed && v.phase != unpinKept
 }
 
+// AtWork reports whether the Tracker works on a CID, or is about to. What has failed and is
+// tried again later is not worked on.
+func (t *Tracker) AtWork(c api.Cid) bool { return t.view(c).atIt() }
+
 // show sets the status by what is being done.
 func (v view) show(info *api.PinInfo) {
 	info.TS, info.AttemptCount, info.PriorityPin = v.since, v.attempts, v.priority

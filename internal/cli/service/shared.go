@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -17,7 +16,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs-cluster/ipfs-cluster/datastore/inmem"
 	"github.com/ipfs-cluster/ipfs-cluster/ipfsconn/ipfshttp"
-	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/reconcile"
@@ -168,17 +166,23 @@ func (p *clusterPeer) newSharedComponents(context.Context) (*components, error) 
 	}, nil
 }
 
+// kuboBase is the base of the URLs for a kuboClient.
+const kuboBase = "http://ipfs"
+
 // kuboSize asks the daemon of the connector for the size of what is pinned.
 func kuboSize(cfg *ipfshttp.Config) (func(context.Context, api.Cid) (int64, error), error) {
-	network, address, err := manet.DialArgs(cfg.NodeAddr)
+	client, err := kuboClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return tracker.KuboSize(kuboBase, client), nil
+}
+
+// kuboClient is a client for the daemon of the connector.
+func kuboClient(cfg *ipfshttp.Config) (*http.Client, error) {
+	client, err := dialing(cfg.NodeAddr)
 	if err != nil {
 		return nil, fmt.Errorf("reading ipfshttp.node_multiaddress: %w", err)
 	}
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
-	client := &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, address)
-		},
-	}}
-	return tracker.KuboSize("http://ipfs", client), nil
+	return client, nil
 }

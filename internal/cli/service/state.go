@@ -23,6 +23,7 @@ func (cmd *command) stateCommand() cli.Command {
 			cmd.cleanupCommand(),
 			cmd.adoptCommand(),
 			cmd.crdtCommand(),
+			cmd.driftCommand(),
 		},
 		Action: groupAction,
 	}
