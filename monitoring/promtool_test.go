@@ -49,26 +49,27 @@ func TestPromtool(t *testing.T) {
 // Each alert has a case that fires with all that its text names, one that does not fire, and
 // one without data.
 func TestEachAlertIsTested(t *testing.T) {
-	tests := make(map[string][]testCase) // by file
+	var cases []testCase
 	for _, name := range names(t, "rules/tests") {
 		var file testFile
 		readYAML(t, filepath.Join("rules/tests", name+".yml"), &file)
-		tests[name] = file.Tests
+		cases = append(cases, file.Tests...)
 	}
-	used := make(map[string]bool)
+	used := map[string]bool{noData: true}
 	for _, a := range alerts(t) {
-		for _, problem := range untested(a, tests[a.file], used) {
+		for _, problem := range untested(a, cases, used) {
 			t.Errorf("%s: %s (%s): %s", a.file, a.Alert, a.Labels["severity"], problem)
 		}
 	}
-	for file, cases := range tests {
-		for _, c := range cases {
-			if !used[file+c.Name] {
-				t.Errorf("%s: the case %q is of no alert", file, c.Name)
-			}
+	for _, c := range cases {
+		if !used[c.Name] {
+			t.Errorf("the case %q is of no alert", c.Name)
 		}
 	}
 }
+
+// noData is the name of the cases without data, one in each file.
+const noData = "without data"
 
 // inTemplate are the labels that a text names.
 var inTemplate = regexp.MustCompile(`\$labels\.(\w+)`)
@@ -78,7 +79,7 @@ func untested(a rule, cases []testCase, used map[string]bool) []string {
 	find := func(names ...string) *testCase {
 		for i := range cases {
 			if slices.Contains(names, cases[i].Name) {
-				used[a.file+cases[i].Name] = true
+				used[cases[i].Name] = true
 				return &cases[i]
 			}
 		}
@@ -100,7 +101,9 @@ func untested(a rule, cases []testCase, used map[string]bool) []string {
 	if quiet := find(a.Alert + " does not fire"); !quiet.silent(a) || len(quiet.Series) == 0 {
 		problems = append(problems, "no case does not fire")
 	}
-	if none := find("without data"); len(none.Series) > 0 || !none.silent(a) && none.firing(a) == "" {
+	if !slices.ContainsFunc(cases, func(c testCase) bool {
+		return c.Name == noData && len(c.Series) == 0 && (c.silent(a) || c.firing(a) != "")
+	}) {
 		problems = append(problems, "no case is without data")
 	}
 	return problems

@@ -50,6 +50,11 @@ func StartPrometheus(tb testing.TB, tools Tools, config string) *Server {
 func StartAlertmanager(tb testing.TB, tools Tools, config string) *Server {
 	tb.Helper()
 	dir := tb.TempDir()
+	if tools.templates != "" {
+		if err := os.CopyFS(dir, os.DirFS(tools.templates)); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	return start(tb, "Alertmanager", dir, tools.Alertmanager, func(address string) []string {
 		return []string{"--config.file=" + config, "--storage.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + address, "--cluster.listen-address="}
 	})

@@ -25,6 +25,10 @@ const getTimeout = 5 * time.Minute
 // Tools are the paths of the programs.
 type Tools struct {
 	Prometheus, Promtool, Alertmanager, Amtool string
+
+	// templates is the directory of the templates that Alertmanager looks for where it is
+	// started, or empty if it finds them itself.
+	templates string
 }
 
 // Find returns the programs, and gets them if they are not there. Tests of several
@@ -66,7 +70,11 @@ func find(ctx context.Context) (Tools, error) {
 // in returns the programs of packages that were unpacked into a directory.
 func in(home string) (Tools, error) {
 	bin := filepath.Join(home, "usr", "bin")
-	tools := Tools{filepath.Join(bin, "prometheus"), filepath.Join(bin, "promtool"), filepath.Join(bin, "prometheus-alertmanager"), filepath.Join(bin, "amtool")}
+	tools := Tools{
+		Prometheus: filepath.Join(bin, "prometheus"), Promtool: filepath.Join(bin, "promtool"),
+		Alertmanager: filepath.Join(bin, alertmanager), Amtool: filepath.Join(bin, "amtool"),
+		templates: filepath.Join(home, debianTemplates),
+	}
 	return tools, tools.check()
 }
 
@@ -82,7 +90,10 @@ func installed() (Tools, error) {
 		problems = append(problems, fmt.Errorf("%s: %w", names[0], exec.ErrNotFound))
 		return ""
 	}
-	tools := Tools{path("prometheus"), path("promtool"), path("alertmanager", "prometheus-alertmanager"), path("amtool")}
+	tools := Tools{
+		Prometheus: path("prometheus"), Promtool: path("promtool"),
+		Alertmanager: path("alertmanager", alertmanager), Amtool: path("amtool"),
+	}
 	return tools, errors.Join(problems...)
 }
 
@@ -128,11 +139,38 @@ func fetch(ctx context.Context, home string) (err error) {
 			return err
 		}
 	}
-	if _, err := in(fresh); err != nil {
+	tools, err := in(fresh)
+	if err != nil {
 		return fmt.Errorf("the packages do not have what is needed: %w", err)
+	}
+	if err := makeMovable(tools.Alertmanager); err != nil {
+		return err
 	}
 	if err := errors.Join(os.RemoveAll(home), os.Rename(fresh, home)); err != nil {
 		return fmt.Errorf("move Prometheus into place: %w", err)
+	}
+	return nil
+}
+
+// Debian's Alertmanager, and where it looks for its templates, which is no setting.
+const (
+	alertmanager    = "prometheus-alertmanager"
+	debianTemplates = "/usr/share/prometheus/alertmanager"
+)
+
+// makeMovable has Debian's Alertmanager look for its templates in the directory that it is
+// started in: as it comes, it does not start where its package is not installed.
+func makeMovable(program string) error {
+	text, err := os.ReadFile(program)
+	if err != nil {
+		return fmt.Errorf("read Alertmanager: %w", err)
+	}
+	here := strings.Repeat("./", len(debianTemplates)/2)
+	if !bytes.Contains(text, []byte(debianTemplates)) || len(here) != len(debianTemplates) {
+		return fmt.Errorf("the Alertmanager of this package looks for its templates elsewhere than in %s", debianTemplates)
+	}
+	if err := os.WriteFile(program, bytes.ReplaceAll(text, []byte(debianTemplates), []byte(here)), 0o755); err != nil {
+		return fmt.Errorf("write Alertmanager: %w", err)
 	}
 	return nil
 }
