@@ -147,7 +147,11 @@ func TestTestsCatch(t *testing.T) {
 			var tests testFile
 			readYAML(t, filepath.Join("rules/tests", file+".yml"), &tests)
 			for _, c := range tests.Tests {
-				if strings.HasSuffix(c.Name, want) && !strings.Contains(out, c.Name) {
+				sign := c.Name // how promtool names what has failed
+				if want == " fires" && len(c.Expressions) > 0 {
+					sign = fmt.Sprintf("expr: %q, time", c.Expressions[0].Expr)
+				}
+				if strings.HasSuffix(c.Name, want) && !strings.Contains(out, sign) {
 					t.Errorf("with alerts of %s the case %q passes", expression, c.Name)
 				}
 			}

@@ -60,6 +60,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		_, err = io.WriteString(w, "ok")
 	default:
 		http.NotFound(w, request)
+		return
 	}
 	if err != nil {
 		return // Alertmanager has gone, and sends it again

@@ -16,9 +16,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
 )
 
-// packages are what Debian calls them.
-var packages = [...]string{"prometheus", "prometheus-alertmanager"}
-
 // getTimeout is the time that downloading and unpacking may take.
 const getTimeout = 5 * time.Minute
 
@@ -125,14 +122,13 @@ func fetch(ctx context.Context, home string) (err error) {
 		return fmt.Errorf("make directory for Prometheus: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	if err := run(ctx, tmp, "apt-get", append([]string{"download"}, packages[:]...)...); err != nil {
-		return fmt.Errorf("%w\ninstall them with: sudo apt-get install -y %s (or, if apt does not know them, sudo apt-get update)",
-			err, strings.Join(packages[:], " "))
+	if err := run(ctx, tmp, "apt-get", "download", "prometheus", "prometheus-alertmanager"); err != nil {
+		return fmt.Errorf("%w\ninstall them with: sudo apt-get install -y prometheus prometheus-alertmanager (if apt does not know them: sudo apt-get update)", err)
 	}
 	fresh := filepath.Join(tmp, "home")
 	files, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
-	if err != nil || len(files) != len(packages) {
-		return errors.Join(fmt.Errorf("apt downloaded %d files, not %d", len(files), len(packages)), err)
+	if err != nil || len(files) != 2 {
+		return errors.Join(fmt.Errorf("apt downloaded %d packages, not 2", len(files)), err)
 	}
 	for _, file := range files {
 		if err := run(ctx, tmp, "dpkg", "-x", file, fresh); err != nil {
