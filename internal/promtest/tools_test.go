@@ -88,7 +88,7 @@ func TestFailedFetchLeavesNothing(t *testing.T) {
 	programs := `mkdir -p "$3/usr/bin" && cd "$3/usr/bin" && for p in prometheus promtool prometheus-alertmanager amtool; do echo nothing >$p; chmod +x $p; done` + "\n"
 	for want, tools := range map[string]struct{ apt, dpkg string }{
 		"no route to the archive":   {"touch a.deb; echo no route to the archive; exit 100\n", "exit 0\n"},
-		"downloaded 1 packages":        {"touch a.deb\n", "exit 0\n"},
+		"downloaded 1 packages":     {"touch a.deb\n", "exit 0\n"},
 		"not an archive":            {"touch a.deb b.deb\n", "echo not an archive; exit 2\n"},
 		"do not have what":          {"touch a.deb b.deb\n", "exit 0\n"},
 		"elsewhere than in /usr/sh": {"touch a.deb b.deb\n", programs},
