@@ -69,7 +69,7 @@ func TestSeriesOf(t *testing.T) {
 		`cql_client_serving == 0`: {"cql_client_serving"},
 		`sum by (job) (rate(cql_client_requests_total{outcome="x"}[5m])) / instance:cql_client_requests:rate5m > 0.2`: {"cql_client_requests_total"},
 		"pin_gateway_a\n/\npin_gateway_b": {"pin_gateway_a", "pin_gateway_b"},
-		`ipfscluster:pin_late:ratio > 1`: nil,
+		`ipfscluster:pin_late:ratio > 1`:  nil,
 	} {
 		if got := seriesOf(expr); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, not %q", expr, got, want)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -174,6 +175,42 @@ func (s *Server) Query(tb testing.TB, expression string) []Sample {
 		tb.Fatalf("the answer of %s: %v", s.name, err)
 	}
 	return answer.Data.Result
+}
+
+// Alert is what Alertmanager has.
+type Alert struct {
+	Labels map[string]string
+	Status struct {
+		// State is active, suppressed or unprocessed.
+		State string
+	}
+}
+
+// WaitForAlerts waits until Alertmanager has at least that many alerts of a name, of which it
+// says a state, and returns them.
+func (s *Server) WaitForAlerts(tb testing.TB, name string, count int, timeout time.Duration) []Alert {
+	tb.Helper()
+	deadline := time.After(timeout)
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		body, err := s.get(tb.Context(), "/api/v2/alerts?filter="+url.QueryEscape(fmt.Sprintf("alertname=%q", name)))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		var alerts []Alert
+		if err := json.Unmarshal(body, &alerts); err != nil {
+			tb.Fatalf("the answer of %s: %v", s.name, err)
+		}
+		if len(alerts) >= count && !slices.ContainsFunc(alerts, func(a Alert) bool { return a.Status.State == "unprocessed" }) {
+			return alerts
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			tb.Fatalf("%s has these alerts of the name %s after %v: %s", s.name, name, timeout, body)
+		}
+	}
 }
 
 // WaitFor waits until an expression has a result, and returns it.
