@@ -91,6 +91,19 @@ test-gateway: need-engine need-cc need-keycloak need-npm need-chromium tools ## 
 	go test -json -count=1 -p 1 -timeout 60m ./auth/... ./internal/keycloaktest ./internal/pinningsuite ./internal/chromium; failed=$$?; \
 	go test -json -count=1 -p 1 -timeout 60m -run ^TestGateway ./internal/e2e ./internal/compose || failed=$$?; exit $$failed' | bin/testreport
 
+.PHONY: test-monitoring
+test-monitoring: need-go need-cc need-monitoring ## alerts at length: a real Prometheus and Alertmanager tell a receiver what is broken, each rule's tests see it spoilt (10 minutes)
+	@go build -o bin/testreport ./internal/cqltest/testreport
+	@echo "building bin/pint (minutes the first time)"
+	@cd tools/pint && go build -o ../../bin/pint github.com/cloudflare/pint/cmd/pint
+	@TEST_LONG=1 MONITORING_REQUIRED=1 go test -json $(TEST_FLAGS) ./monitoring ./internal/promtest | bin/testreport
+
+.PHONY: rules
+rules: need-go ## make the rules of monitoring/slo again, after a change there
+	@echo "building bin/sloth (10 minutes the first time)"
+	@cd tools/sloth && go build -o ../../bin/sloth github.com/slok/sloth/cmd/sloth
+	@cd monitoring && for slo in slo/*.yml; do ../bin/sloth generate -i $$slo -o rules/$${slo##*/}; done && sha256sum slo/*.yml $$(cd slo && printf 'rules/%s\n' *.yml) >slo/checksums
+
 .PHONY: model
 model: need-go need-model ## the protocol as a model in TLA+, checked exhaustively, and its mistakes found (10 minutes; MODEL_FLAGS='-run "fence at once" -trace')
 	@go build -o bin/model ./internal/model
@@ -148,6 +161,6 @@ tools: bin-cqlserver
 bin-cqlserver: need-go
 	@go build -o bin/cqlserver ./internal/cqltest/cqlserver
 
-.PHONY: need-go need-cc need-engine need-npm need-model need-keycloak need-chromium
-need-go need-cc need-engine need-npm need-model need-keycloak need-chromium: need-%:
+.PHONY: need-go need-cc need-engine need-npm need-model need-keycloak need-chromium need-monitoring
+need-go need-cc need-engine need-npm need-model need-keycloak need-chromium need-monitoring: need-%:
 	@demo/need $*

@@ -182,6 +182,9 @@ var rooms = []room{
 		why: "a server for tests knows nothing of what is tested"},
 	{name: "internal/keycloaktest", ours: []string{"internal/cqltest/child"}, only: []string{},
 		why: "an issuer for tests knows nothing of who trusts it"},
+	{name: "internal/promtest", ours: []string{"internal/cqltest/child"}, only: []string{},
+		why: "servers for tests know nothing of what is tested"},
+	{name: "monitoring", ours: []string{}, only: []string{}, why: "it has no code"},
 	{name: "internal/pinningsuite", ours: []string{"internal/cqltest/child"}, only: []string{},
 		why: "it runs a program from outside, on any server"},
 	{name: "internal/chromium", ours: []string{"internal/cqltest/child"}, only: []string{},
@@ -206,7 +209,7 @@ var rooms = []room{
 
 // importTesting are the rooms whose packages are for tests.
 var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/metrictest", "internal/natstest",
-	"internal/keycloaktest", "internal/pinningsuite", "internal/chromium"}
+	"internal/keycloaktest", "internal/promtest", "internal/pinningsuite", "internal/chromium"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {

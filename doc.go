@@ -56,6 +56,7 @@
 //	migrate/source   the places that they come from
 //	monitoring/dashboards       Grafana's dashboards, as code and as JSON
 //	monitoring/dashboards/draw  pictures of them for the documentation
+//	monitoring       rules, alerts and who is told, for Prometheus; no code
 //	cmd              main packages, one per binary
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
@@ -76,6 +77,7 @@
 //	internal/natstest  real NATS servers for tests
 //	internal/keycloaktest  a real Keycloak for tests
 //	internal/chromium      tests load pages in a browser
+//	internal/promtest      a real Prometheus and Alertmanager for tests
 //	internal/pinningsuite  tests run the compliance suite of the Pinning Services API
 //	internal/overlay   tests build the code with planted bugs or crashes
 //	internal/simtest   tests run simulations by seeds, also with planted bugs

@@ -87,11 +87,13 @@ func check(p project, w want) []string {
 			checkGateway(p, s, w, complain)
 		case name == "keycloak":
 			checkKeycloak(p, s, w, complain)
+		case slices.Contains(monitoring, name):
+			checkMonitoring(p, name, s, complain)
 		default:
 			complain("no test knows what this service must be like")
 		}
 	}
-	for _, name := range []string{"scylla", "kubo", "cluster", "gateway", "keycloak"} {
+	for _, name := range append([]string{"scylla", "kubo", "cluster", "gateway", "keycloak"}, monitoring...) {
 		s, ok := p.Services[name]
 		if !ok {
 			problems = append(problems, "there is no service "+name)
@@ -99,6 +101,8 @@ func check(p project, w want) []string {
 		profiles := []string(nil)
 		if name == "gateway" || name == "keycloak" {
 			profiles = []string{"gateway"}
+		} else if slices.Contains(monitoring, name) {
+			profiles = []string{"monitoring"}
 		}
 		if ok && !slices.Equal(s.Profiles, profiles) {
 			problems = append(problems, fmt.Sprintf("%s: has the profiles %q, not %q", name, s.Profiles, profiles))
@@ -137,6 +141,9 @@ func checkService(p project, s service, complain func(string, ...any)) {
 		}
 	}
 	for _, m := range s.Volumes {
+		if m.Type == "bind" && m.ReadOnly && isOfMonitoring(m.Source) {
+			continue
+		}
 		if m.Type != "volume" || m.Source == "" {
 			complain("%s is not on a named volume", m.Target)
 		}

@@ -71,9 +71,10 @@ type port struct {
 }
 
 type mount struct {
-	Type   string `json:"type"`
-	Source string `json:"source"`
-	Target string `json:"target"`
+	Type     string `json:"type"`
+	Source   string `json:"source"`
+	Target   string `json:"target"`
+	ReadOnly bool   `json:"read_only"`
 }
 
 // env is the value of a variable that the compose file gives to the service.

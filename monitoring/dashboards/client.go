@@ -2,7 +2,7 @@ package dashboards
 
 // client is about the connections to the database and what is sent over them.
 func client() board {
-	return board{uid: "icscylla-cql-client", title: "ipfs-cluster: CQL client", job: "cql_client_serving",
+	return board{uid: "ipfs-cluster-cql", title: "ipfs-cluster: CQL client", job: "cql_client_serving",
 		about: "The client's side of the database: of peers and of gateways.",
 		rows: []row{
 			{"Requests", []panel{

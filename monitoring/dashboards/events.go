@@ -2,7 +2,7 @@ package dashboards
 
 // events is about what is told on NATS.
 func events() board {
-	return board{uid: "icscylla-events", title: "ipfs-cluster: events", job: "ipfscluster_events_connected",
+	return board{uid: "ipfs-cluster-events", title: "ipfs-cluster: events", job: "ipfscluster_events_connected",
 		about: "What peers tell on NATS JetStream. Where events are off, the panels are empty.",
 		rows: []row{
 			{"Events", []panel{

@@ -2,7 +2,7 @@ package dashboards
 
 // gateway is about pin-gateway.
 func gateway() board {
-	return board{uid: "icscylla-gateway", title: "ipfs-cluster: gateway", job: "pin_gateway_policy_info",
+	return board{uid: "ipfs-cluster-gateway", title: "ipfs-cluster: gateway", job: "pin_gateway_policy_info",
 		about: "The door: requests, refusals, records, and the work on pins.",
 		rows: []row{
 			{"Requests", []panel{

@@ -2,7 +2,7 @@ package dashboards
 
 // overview is what an operator looks at first: both service levels, and what they hang on.
 func overview() board {
-	return board{uid: "icscylla-overview", title: "ipfs-cluster: overview", job: "ipfscluster_ready",
+	return board{uid: "ipfs-cluster-overview", title: "ipfs-cluster: overview", job: "ipfscluster_ready",
 		about: "Both service levels, and what they hang on. The other dashboards say why.",
 		rows: []row{
 			{"Service levels", []panel{

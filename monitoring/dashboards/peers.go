@@ -2,7 +2,7 @@ package dashboards
 
 // peers is about the feed of changes, the work on pins, and the loops.
 func peers() board {
-	return board{uid: "icscylla-peers", title: "ipfs-cluster: feed and peers", job: "ipfscluster_ready",
+	return board{uid: "ipfs-cluster-feed-peers", title: "ipfs-cluster: feed and peers", job: "ipfscluster_ready",
 		about: "How peers learn of changes, what they do with pins, and what the loops find.",
 		rows: []row{
 			{"Feed", []panel{

@@ -3,7 +3,7 @@ package dashboards
 // scylladb is about the servers, by the names that ScyllaDB publishes. There is no ScyllaDB
 // where the tests run: the names are compared with its monitoring stack's, and nothing else.
 func scylladb() board {
-	return board{uid: "icscylla-scylladb", title: "ScyllaDB as ipfs-cluster uses it", job: "scylla_reactor_utilization",
+	return board{uid: "ipfs-cluster-scylladb", title: "ScyllaDB as ipfs-cluster uses it", job: "scylla_reactor_utilization",
 		about: "The servers' side, by the metrics that ScyllaDB exports (port 9180). Not tried on a live ScyllaDB by this project's tests: " +
 			"the names were compared with those of scylla-monitoring.",
 		rows: []row{

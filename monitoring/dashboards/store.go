@@ -2,7 +2,7 @@ package dashboards
 
 // store is about the pinset in the database, as peers use it.
 func store() board {
-	return board{uid: "icscylla-store", title: "ipfs-cluster: state store", job: "ipfscluster_state_schema_version",
+	return board{uid: "ipfs-cluster-store", title: "ipfs-cluster: state store", job: "ipfscluster_state_schema_version",
 		about: "Operations on the pinset, conditional updates, and the schema.",
 		rows: []row{
 			{"Operations", []panel{

@@ -97,7 +97,7 @@ func TestOutcomes(t *testing.T) {
 		for op := range operations {
 			m := NewMetrics()
 			err := call(tc.ctx, New(&fake{err: tc.err, pin: &api.Pin{}}, m), op)
-			if err != tc.err {
+			if err != tc.err { //nolint:errorlint // upstream compares with ==
 				t.Errorf("%s: the error %v became %v", op, tc.err, err)
 			}
 			for o := range operations {
@@ -120,7 +120,7 @@ func TestRefused(t *testing.T) {
 	m := NewMetrics()
 	refusal := errors.New("is recursive and cannot become direct")
 	err := New(&fake{}, m).Update(t.Context(), api.CidUndef, func(*api.Pin) (*api.Pin, error) { return nil, refusal })
-	if err != refusal || testutil.ToFloat64(m.counters[update][invalid]) != 1 {
+	if !errors.Is(err, refusal) || testutil.ToFloat64(m.counters[update][invalid]) != 1 {
 		t.Errorf("%v, counted %v", err, testutil.ToFloat64(m.counters[update][invalid]))
 	}
 	_, _, err = New(&fake{}, m).GetVersion(t.Context(), api.CidUndef)

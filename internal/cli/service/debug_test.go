@@ -13,8 +13,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/adminhttp"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/adminhttp"
 )
 
 // unpacked returns the files of an archive by name, without their folder.
