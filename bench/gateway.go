@@ -122,7 +122,7 @@ func openDoors(ctx context.Context, srv *server) (*doors, error) {
 
 // open opens the gateways, and makes a tenant with a key and pins.
 func (d *doors) open(ctx context.Context, conf config.Config, files config.Files) (err error) {
-	if d.db, err = keyspace.Open(ctx, conf.Database); err != nil {
+	if d.db, err = keyspace.Open(ctx, conf.Database, nil); err != nil {
 		return err
 	}
 	d.later(func() error { d.db.Close(); return nil })

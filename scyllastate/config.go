@@ -6,6 +6,8 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/config"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 const (
@@ -152,6 +154,10 @@ type Config struct {
 	// Metrics say what the Store does, nil if nobody asks. They are not part of this section
 	// either.
 	Metrics *Metrics
+	// SlowQuery is from when on a request to the database is logged as slow, 0 never. Trace
+	// says which attempts the servers are asked to trace. They are not part of this section.
+	SlowQuery time.Duration
+	Trace     scylla.Tracing
 }
 
 // TLSConfig says how connections to the database are encrypted. The
@@ -206,10 +212,10 @@ func defaultSettings() Config {
 }
 
 // set replaces all settings but keeps the Saver, whose channel the
-// configuration manager already listens on, and Secret and Metrics, which are
-// not part of the section.
+// configuration manager already listens on, and what is not part of the section.
 func (cfg *Config) set(settings Config) {
-	settings.Saver, settings.Secret, settings.Metrics = cfg.Saver, cfg.Secret, cfg.Metrics
+	settings.Saver, settings.Secret = cfg.Saver, cfg.Secret
+	settings.Metrics, settings.SlowQuery, settings.Trace = cfg.Metrics, cfg.SlowQuery, cfg.Trace
 	*cfg = settings
 }
 

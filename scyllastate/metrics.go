@@ -5,9 +5,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-// Metrics are those of a Store and of the feed of its peer, for Prometheus. They are zero
+// Metrics are those of a Store, of its requests to the database, and of the feed of its peer,
+// for Prometheus. They are zero
 // until Open was called with them, those of the feed until it is consumed. A nil *Metrics
 // measures nothing.
 type Metrics struct {
@@ -20,6 +23,7 @@ type Metrics struct {
 	rows, fenced, strays, repaired prometheus.Counter
 
 	exact prometheus.Gauge
+	cql   *scylla.Metrics
 	all   []prometheus.Collector
 }
 
@@ -38,7 +42,8 @@ const (
 
 // NewMetrics returns metrics that say nothing yet.
 func NewMetrics() *Metrics {
-	m := &Metrics{conflicts: make(map[operation]prometheus.Counter)}
+	m := &Metrics{conflicts: make(map[operation]prometheus.Counter), cql: scylla.NewMetrics()}
+	m.all = append(m.all, m.cql)
 	m.schema = m.gauge("ipfscluster_state_schema_version",
 		"The version of the schema that this process has found or made in its keyspace, and works with.")
 	conflicts := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -119,6 +124,14 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 	for _, c := range m.all {
 		c.Collect(to)
 	}
+}
+
+// client are those of the requests to the database.
+func (m *Metrics) client() *scylla.Metrics {
+	if m == nil {
+		return nil
+	}
+	return m.cql
 }
 
 func (m *Metrics) hasSchema(version int) {

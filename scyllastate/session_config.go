@@ -18,6 +18,9 @@ func (cfg *Config) session(create bool) scylla.Config {
 		DisableShardAwarePort: cfg.DisableShardAwarePort,
 		RequestTimeout:        cfg.RequestTimeout,
 		ConnectTimeout:        cfg.ConnectTimeout,
+		Metrics:               cfg.Metrics.client(),
+		SlowQuery:             cfg.SlowQuery,
+		Trace:                 cfg.Trace,
 	}
 	if cfg.TLS.Enabled {
 		out.TLS = &scylla.TLS{

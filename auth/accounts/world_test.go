@@ -35,7 +35,7 @@ func instances(t *testing.T, n int) []*Service {
 	conf.Hosts, conf.Port, conf.Keyspace = server.Hosts(), server.Port(), server.Emptied(t)
 	all := make([]*Service, n)
 	for i := range all {
-		db, err := keyspace.Open(t.Context(), conf)
+		db, err := keyspace.Open(t.Context(), conf, nil)
 		must(t, err)
 		t.Cleanup(db.Close)
 		all[i], err = NewService(Config{Store: NewStore(t.Context(), db), Env: "live", Peppers: peppers(t)})

@@ -41,7 +41,7 @@ func mutate(conf string) error {
 		return err
 	}
 	ctx := context.Background()
-	db, err := keyspace.Open(ctx, k.Database)
+	db, err := keyspace.Open(ctx, k.Database, nil)
 	if err != nil {
 		return err
 	}

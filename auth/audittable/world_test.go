@@ -55,7 +55,7 @@ func newKeyspace(t testing.TB) keyspace.Config {
 
 func openDB(t testing.TB, conf keyspace.Config) *scylla.DB {
 	t.Helper()
-	db, err := keyspace.Open(t.Context(), conf)
+	db, err := keyspace.Open(t.Context(), conf, nil)
 	must(t, err)
 	t.Cleanup(db.Close)
 	return db

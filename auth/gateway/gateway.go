@@ -58,7 +58,7 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 	if g.metrics, err = newMetrics(); err != nil {
 		return nil, fmt.Errorf("making metrics: %w", err)
 	}
-	db, err := keyspace.Open(ctx, conf.Database)
+	db, err := keyspace.Open(ctx, conf.Database, g.metrics.database)
 	if err != nil {
 		return nil, fmt.Errorf("opening the gateway's keyspace: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/door"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/principal"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 // nothing is the value of a label where there is nothing to name.
@@ -28,6 +29,7 @@ type metrics struct {
 	checkpoints prometheus.Counter
 	policies    prometheus.Counter
 	peer        *prometheus.CounterVec
+	database    *scylla.Metrics
 }
 
 func newMetrics() (*metrics, error) {
@@ -36,6 +38,7 @@ func newMetrics() (*metrics, error) {
 	}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
+		database: scylla.NewMetrics(),
 		requests: counter("pin_gateway_requests_total",
 			"Requests that were answered, by the kind of credential that proved who asks, the class of the status and the reason of a failure.",
 			"api", "route", "method", "status", "reason"),
@@ -61,7 +64,7 @@ func newMetrics() (*metrics, error) {
 			m.peer.WithLabelValues(operation, result)
 		}
 	}
-	return m, m.register(m.requests, m.took, m.refused, m.sinks, m.checkpoints, m.policies, m.peer,
+	return m, m.register(m.requests, m.took, m.refused, m.sinks, m.checkpoints, m.policies, m.peer, m.database,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }
 

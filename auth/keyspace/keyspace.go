@@ -19,7 +19,7 @@ import (
 // Open connects to the database, waiting for it as conf.ConnectTimeout says, and makes or
 // checks the tables. A *scylla.PermanentError in its error says that waiting does not help.
 // The caller closes the DB.
-func Open(ctx context.Context, conf Config) (*scylla.DB, error) {
+func Open(ctx context.Context, conf Config, metrics *scylla.Metrics) (*scylla.DB, error) {
 	if err := conf.Validate(); err != nil {
 		return nil, err
 	}
@@ -27,6 +27,7 @@ func Open(ctx context.Context, conf Config) (*scylla.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	session.Metrics = metrics
 	files, err := scylla.ReadMigrations(schema.Files)
 	if err != nil {
 		return nil, err

@@ -32,13 +32,13 @@ func TestOpen(t *testing.T) {
 	conf := testConfig(t)
 	verify := conf
 	verify.Schema = SchemaVerify
-	if _, err := Open(t.Context(), verify); !scylla.Permanent(err) {
+	if _, err := Open(t.Context(), verify, nil); !scylla.Permanent(err) {
 		t.Fatalf("without a keyspace: %v", err)
 	}
 	var started sync.WaitGroup
 	for range 3 {
 		started.Go(func() {
-			db, err := Open(t.Context(), conf)
+			db, err := Open(t.Context(), conf, nil)
 			if err != nil {
 				t.Error(err)
 				return
@@ -47,7 +47,7 @@ func TestOpen(t *testing.T) {
 		})
 	}
 	started.Wait()
-	db, err := Open(t.Context(), verify)
+	db, err := Open(t.Context(), verify, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestVerifyFindsWhatIsMissing(t *testing.T) {
 	db := openBare(t, conf)
 	db.Close()
 	conf.Schema = SchemaVerify
-	_, err := Open(t.Context(), conf)
+	_, err := Open(t.Context(), conf, nil)
 	if !scylla.Permanent(err) || !strings.Contains(err.Error(), "lacks schema file 0001_accounts.cql") {
 		t.Errorf("got %v", err)
 	}
@@ -85,7 +85,7 @@ func TestTwoPrograms(t *testing.T) {
 	}
 	for _, mode := range []string{SchemaApply, SchemaVerify} {
 		conf.Schema = mode
-		_, err = Open(t.Context(), conf)
+		_, err = Open(t.Context(), conf, nil)
 		if !scylla.Permanent(err) || !strings.Contains(err.Error(), "holds the pinset of an ipfs-cluster") {
 			t.Errorf("%s: the gateway in the keyspace of a cluster: %v", mode, err)
 		}
@@ -95,7 +95,7 @@ func TestTwoPrograms(t *testing.T) {
 	}
 
 	conf = testConfig(t)
-	ours, err := Open(t.Context(), conf)
+	ours, err := Open(t.Context(), conf, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

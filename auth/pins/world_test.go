@@ -31,7 +31,7 @@ func openOn(tb testing.TB, hosts []string, port int, name string) *scylla.DB {
 	conf := keyspace.Default()
 	conf.Hosts, conf.Port, conf.Keyspace = hosts, port, name
 	conf.ConnectTimeout = keyspace.Duration(time.Minute)
-	db, err := keyspace.Open(tb.Context(), conf)
+	db, err := keyspace.Open(tb.Context(), conf, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -2,31 +2,17 @@ package tracing
 
 import (
 	"context"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
-
-// ServerTrace is what a database has noted of a request.
-type ServerTrace struct {
-	ID, Statement, Host string
-	Started             time.Time
-	Duration            time.Duration
-	Events              []ServerEvent
-}
-
-// ServerEvent is one step of a node.
-type ServerEvent struct {
-	Activity, Source string
-	At               time.Time
-	Elapsed          time.Duration
-}
 
 // AddServerTrace adds a span to the one in ctx, which may have ended, with an event for each
 // step. It does nothing where there is none, or one that is not sampled. Times are by the
 // clocks of the nodes.
-func AddServerTrace(ctx context.Context, t ServerTrace) {
+func AddServerTrace(ctx context.Context, t scylla.ServerTrace) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.SpanContext().IsSampled() {
 		return

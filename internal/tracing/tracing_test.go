@@ -20,6 +20,8 @@ import (
 	spans "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 // receiver is a collector that keeps the spans that it gets.
@@ -114,9 +116,9 @@ func TestOneTrace(t *testing.T) {
 	remote, act := octrace.StartSpanWithRemoteParent(t.Context(), "feed/act", parent.SpanContext())
 	act.End()
 	began := time.Unix(1000, 0)
-	AddServerTrace(remote, ServerTrace{ID: "1", Statement: "SELECT x", Host: "10.0.0.1", Started: began, Duration: time.Second,
-		Events: []ServerEvent{{Activity: "Parsing SELECT x", Source: "10.0.0.1", At: began, Elapsed: time.Millisecond}}})
-	AddServerTrace(t.Context(), ServerTrace{Statement: "belongs to no span"})
+	AddServerTrace(remote, scylla.ServerTrace{ID: "1", Statement: "SELECT x", Host: "10.0.0.1", Started: began, Duration: time.Second,
+		Events: []scylla.TraceEvent{{Activity: "Parsing SELECT x", Source: "10.0.0.1", At: began, Elapsed: time.Millisecond}}})
+	AddServerTrace(t.Context(), scylla.ServerTrace{Statement: "belongs to no span"})
 	if err := tracer.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func withKeyspace(cfg config.Config, f func(ctx context.Context, db *scylla.DB) 
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	db, err := keyspace.Open(ctx, cfg.Database)
+	db, err := keyspace.Open(ctx, cfg.Database, nil)
 	if err != nil {
 		return fmt.Errorf("opening the database: %w", err)
 	}

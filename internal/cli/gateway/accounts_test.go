@@ -34,7 +34,7 @@ func verifier(t *testing.T, folder string) *apikey.Verifier {
 	must(t, err)
 	files, err := cfg.Read()
 	must(t, err)
-	db, err := keyspace.Open(t.Context(), cfg.Database)
+	db, err := keyspace.Open(t.Context(), cfg.Database, nil)
 	must(t, err)
 	t.Cleanup(db.Close)
 	v, err := apikey.NewVerifier(apikey.Config{Env: cfg.Environment, Peppers: *files.Peppers, Store: accounts.NewStore(t.Context(), db), RequireExpiry: true})

@@ -119,7 +119,7 @@ func openDatabase(ctx context.Context, cfg config.Config) (*scylla.DB, error) {
 	if conf.ConnectTimeout == 0 || time.Duration(conf.ConnectTimeout) > connectTimeout {
 		conf.ConnectTimeout = keyspace.Duration(connectTimeout)
 	}
-	return keyspace.Open(ctx, conf)
+	return keyspace.Open(ctx, conf, nil)
 }
 
 // auditFolder reads --folder, and without it the configuration.

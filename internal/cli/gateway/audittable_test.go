@@ -32,7 +32,7 @@ func newAuditWorld(t *testing.T) *auditWorld {
 	server := cqltest.Start(t)
 	conf := keyspace.Default()
 	conf.Hosts, conf.Port, conf.Keyspace = server.Hosts(), server.Port(), server.Emptied(t)
-	db, err := keyspace.Open(t.Context(), conf)
+	db, err := keyspace.Open(t.Context(), conf, nil)
 	must(t, err)
 	t.Cleanup(db.Close)
 

@@ -46,6 +46,7 @@ func (p *clusterPeer) connectEvents(ctx context.Context) error {
 		p.closeLater(closeIn(server.Close))
 		conf.URLs = []string{server.URL()}
 	}
+	conf.Metrics = p.counts.bus
 	b, err := bus.Connect(conf)
 	if err != nil {
 		return fmt.Errorf("events: %w", err)
@@ -127,8 +128,8 @@ func (p *clusterPeer) runEvents(store *scyllastate.Store) error {
 	}
 	teller, err := relay.New(relay.Options{
 		Events: store, Bus: p.bus, Cluster: p.cfg.scylla.ClusterName,
-		Holder: id.String() + " " + uuid.NewString(),
-		Mine:   func(shard int) (bool, int) { return p.shared.Mine(state.EventFeedName(shard)) },
+		Holder: id.String() + " " + uuid.NewString(), Metrics: p.counts.relay,
+		Mine: func(shard int) (bool, int) { return p.shared.Mine(state.EventFeedName(shard)) },
 		Listen: func(shard int) func() {
 			stop, err := waker.Listen(state.EventFeedName(shard))
 			if err != nil {

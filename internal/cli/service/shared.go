@@ -34,6 +34,9 @@ const never = 100 * 365 * 24 * time.Hour
 func (p *clusterPeer) joinShared() error {
 	ctx, stop := signal.NotifyContext(context.Background(), shutdownSignals()...)
 	defer stop()
+	if err := p.measure(); err != nil {
+		return err
+	}
 	if err := p.connectEvents(ctx); err != nil {
 		return err
 	}
@@ -50,11 +53,7 @@ func (p *clusterPeer) joinShared() error {
 	if err != nil {
 		return err
 	}
-	counts := instrumented.NewMetrics()
-	if err := p.register(counts); err != nil {
-		return err
-	}
-	opts := p.joinOptions(measuredStore{uncounted{store}, instrumented.New(store, counts)}, instance)
+	opts := p.joinOptions(measuredStore{uncounted{store}, instrumented.New(store, p.counts.operations)}, instance)
 	if p.cfg.events != nil || !store.EventsSince().IsZero() {
 		opts.Events = store
 	}
@@ -95,6 +94,7 @@ func (p *clusterPeer) joinOptions(store peer.Store, instance string) peer.Option
 		Follower: cfgs.Cluster.FollowerMode, CheckEvery: p.cfg.scylla.CheckEvery, ScrubEvery: reconcile.DefaultScrubEvery,
 		TrustAll: p.cfg.scylla.TrustAll, TrustedPeers: p.cfg.scylla.TrustedPeers,
 		Tracker: cfgs.Statelesstracker, Lost: p.stop,
+		Metrics: p.counts.peer, CanaryEvery: p.cfg.admin.CanaryEvery, DriftEvery: p.cfg.admin.DriftEvery,
 	}
 }
 
@@ -155,7 +155,11 @@ func (p *clusterPeer) newSharedComponents(context.Context) (*components, error) 
 		if informers, err = p.newInformers(); err != nil {
 			return nil, err
 		}
-		ipfs = peer.IPFS{Connector: connector, Size: size, KeepContent: cfg.UnpinDisable}
+		pins, err := kuboAPI(cfg)
+		if err != nil {
+			return nil, err
+		}
+		ipfs = peer.IPFS{Connector: connector, Size: size, Pins: pins, KeepContent: cfg.UnpinDisable}
 	}
 	c, err := p.shared.Components(p.host, ipfs)
 	if err != nil {

@@ -54,7 +54,8 @@ type clusterPeer struct {
 	// peer. It holds one.
 	lost chan error
 
-	admin *admin
+	admin  *admin
+	counts *counts // nil for other backends
 
 	closers []func() error
 }
