@@ -132,6 +132,12 @@ func TestPrometheusConfig(t *testing.T) {
 			t.Errorf("%s has no job %s, which rules know", prometheusConfig, job)
 		}
 	}
+	for _, peer := range []string{"cluster", "cluster1"} {
+		listen := services[peer].env("CLUSTER_ADMIN_LISTEN")
+		if _, port := hostPort("http://" + listen); port != strconv.Itoa(jobs["ipfs-cluster"]) {
+			t.Errorf("%s tells metrics at %q, and is asked at port %d", peer, listen, jobs["ipfs-cluster"])
+		}
+	}
 	gateway, err := parseGateway(read(t, gatewayConfig), services["gateway"])
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,7 @@ var fields = map[string]struct {
 	"CLUSTER_IPFSPROXY_LISTENMULTIADDRESS":     {path: "api.ipfsproxy.listen_multiaddress"},
 	"CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS":   {path: "api.restapi.http_listen_multiaddress"},
 	"CLUSTER_PINSVCAPI_HTTPLISTENMULTIADDRESS": {path: "api.pinsvcapi.http_listen_multiaddress"},
+	"CLUSTER_ADMIN_LISTEN":                     {path: "observations.admin.listen"},
 }
 
 // container is a container without the container: its start script, its folder,
