@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/monitoring/dashboards"
 )
 
 // ours are names of series of our programs in an expression. Those of recording rules have a
@@ -14,19 +16,14 @@ var ours = regexp.MustCompile(`(?:^|[^:\w])((?:ipfscluster|cql_client|pin_gatewa
 // part is what a histogram has at the end of the names of its series.
 var part = regexp.MustCompile(`_(bucket|sum|count)$`)
 
-// Each series of our programs that a rule names is one that a page of the documentation has:
-// a rule on a name that nobody exports says nothing for ever.
+// Each series of our programs that a rule or a dashboard names is one that a page of the
+// documentation has, which is made of what peers export or compared with it: a rule on a name
+// that nobody exports says nothing for ever.
 func TestNames(t *testing.T) {
 	var known []string
-	pages := map[string]bool{"../docs/gateway-metrics.md": true, "../docs/metrics.md": false} // whether it must be there
 	name := regexp.MustCompile("`([a-z0-9_]+)`")
-	whole := true
-	for page, must := range pages {
+	for _, page := range []string{"../docs/gateway-metrics.md", "../docs/metrics.md"} {
 		text, err := os.ReadFile(page)
-		if os.IsNotExist(err) && !must {
-			whole = false
-			continue
-		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,19 +32,35 @@ func TestNames(t *testing.T) {
 		}
 	}
 	looked := 0
-	for _, r := range rules(t) {
-		for _, series := range seriesOf(r.Expr) {
-			if !whole && series[:3] != "pin" {
-				continue // docs/metrics.md is generated from what peers export
-			}
+	look := func(where, expr string) {
+		for _, series := range seriesOf(expr) {
 			looked++
 			if !slices.Contains(known, series) && !slices.Contains(known, part.ReplaceAllString(series, "")) {
-				t.Errorf("%s: %s%s names %s, which no page has", r.file, r.Alert, r.Record, series)
+				t.Errorf("%s names %s, which no page has", where, series)
 			}
 		}
 	}
-	if looked < 10 {
-		t.Errorf("only %d names were found", looked)
+	for _, r := range rules(t) {
+		look(r.file+": "+r.Alert+r.Record, r.Expr)
+	}
+	inRules := looked
+	files, err := dashboards.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range files {
+		d, err := dashboards.Read(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range d.Panels {
+			for _, target := range p.Targets {
+				look(file+": "+p.Title, target.Expr)
+			}
+		}
+	}
+	if inRules < 50 || looked-inRules < 50 {
+		t.Errorf("only %d names were found in rules and %d in dashboards", inRules, looked-inRules)
 	}
 }
 

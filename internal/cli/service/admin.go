@@ -39,15 +39,7 @@ type admin struct {
 func (p *clusterPeer) openAdmin(ctx context.Context) (*admin, error) {
 	a := &admin{}
 	a.ready.Add(adminhttp.Check{Name: "peer", Run: a.running})
-	if err := p.register(buildInfo(), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "ipfscluster_ready",
-		Help: "1 while the peer can do its work, by what /readyz looks at, and 0 while it cannot. It is looked at every 5 seconds.",
-	}, func() float64 {
-		if a.ready.Last() {
-			return 1
-		}
-		return 0
-	})); err != nil {
+	if err := p.register(buildInfo(), readyGauge(&a.ready)); err != nil {
 		return nil, err
 	}
 	if p.cfg.admin.Listen != "" {
@@ -138,6 +130,19 @@ func (a *admin) watch(p *clusterPeer, connector ipfscluster.IPFSConnector) {
 	}
 	a.ready.Add(checks...)
 	a.started.Store(p.cluster)
+}
+
+// readyGauge says whether the peer is ready.
+func readyGauge(ready *adminhttp.Readiness) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ipfscluster_ready",
+		Help: "1 while the peer can do its work, by what /readyz looks at, and 0 while it cannot. It is looked at every 5 seconds.",
+	}, func() float64 {
+		if ready.Last() {
+			return 1
+		}
+		return 0
+	})
 }
 
 // buildInfo says what is running.
