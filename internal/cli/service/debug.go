@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -184,7 +185,7 @@ func (d daemonClient) get(ctx context.Context, path string, longer time.Duration
 	case len(body) > maxAnswer:
 		return nil, fmt.Errorf("asking the daemon for %s: the answer is longer than %d MiB", path, maxAnswer>>20)
 	case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusServiceUnavailable, resp.StatusCode != http.StatusOK && path != "/readyz":
-		return nil, fmt.Errorf("asking the daemon for %s: it says %s: %.200s", path, resp.Status, shownText(string(body)))
+		return nil, fmt.Errorf("asking the daemon for %s: it says %s: %.200s", path, resp.Status, shownText(string(bytes.TrimSpace(body))))
 	}
 	return body, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -220,5 +221,21 @@ func TestLongAnswer(t *testing.T) {
 	d := daemonClient{listener.Addr().String()}
 	if _, err := d.get(t.Context(), "/metrics", 0); err == nil || !strings.Contains(err.Error(), "longer than 64 MiB") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestRefusedByTheDaemon: an answer that is an error is no profile, but a report of a peer that
+// is not ready is one.
+func TestRefusedByTheDaemon(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "2 profiles are being taken already", http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	d := daemonClient{server.Listener.Addr().String()}
+	if _, err := d.get(t.Context(), "/debug/pprof/heap", 0); err == nil || !strings.Contains(err.Error(), "it says 503 Service Unavailable: 2 profiles") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := d.get(t.Context(), "/readyz", 0); err != nil {
+		t.Errorf("a report: %v", err)
 	}
 }
