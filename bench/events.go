@@ -43,19 +43,24 @@ func measureEvents(ctx context.Context, srv *server, set settings) (tables []tab
 	many := table{Title: fmt.Sprintf("LogPin with events, %d clients", set.Clients), Left: "events on", Right: "off",
 		Note: fmt.Sprintf("New pins, %d rounds in turns. A ratio of throughput below 1 is what events cost; 0.9 is promised.", set.Rounds)}
 	single := table{Title: "LogPin with events, 1 client", Left: "events on", Right: "off", Note: "The same."}
-	if many.Rows, err = compareEvents(ctx, sides, set.Rounds, set.Clients, set.Ops); err != nil {
+	logPins := func(l *load) []operation { return []operation{logPin(l.store)} }
+	if many.Rows, err = compareSides(ctx, "LogPin with events", sides, set.Rounds, set.Clients, set.Ops, logPins); err != nil {
 		return nil, err
 	}
-	if single.Rows, err = compareEvents(ctx, sides, set.Rounds, 1, set.SingleOps); err != nil {
+	if single.Rows, err = compareSides(ctx, "LogPin with events", sides, set.Rounds, 1, set.SingleOps, logPins); err != nil {
 		return nil, err
 	}
 	return []table{many, single}, nil
 }
 
-// compareEvents makes pins on both sides with a number of clients, round after round.
-func compareEvents(ctx context.Context, sides [2]*load, rounds, clients, pins int) ([]row, error) {
-	rate, latency := row{Name: "LogPin", Unit: "ops/s"}, row{Name: "LogPin, median", Unit: "ms"}
-	cpu, sent := row{Name: "LogPin, processor time of the client", Unit: "µs"}, row{Name: "LogPin, requests", Unit: "requests"}
+// compareSides calls the operations on pins of both sides with a number of clients, round
+// after round.
+func compareSides(ctx context.Context, what string, sides [2]*load, rounds, clients, pins int, of func(*load) []operation) ([]row, error) {
+	var rows []row
+	for _, op := range of(sides[0]) {
+		rows = append(rows, row{Name: op.name, Unit: "ops/s"}, row{Name: op.name + ", median", Unit: "ms"},
+			row{Name: op.name + ", processor time of the client", Unit: "µs"}, row{Name: op.name + ", requests", Unit: "requests"})
+	}
 	for round := -1; round < rounds; round++ { // the first warms up
 		for turn := range sides {
 			side := sideOfTurn(round+1, turn)
@@ -64,25 +69,33 @@ func compareEvents(ctx context.Context, sides [2]*load, rounds, clients, pins in
 			if err != nil {
 				return nil, err
 			}
-			got, err := l.turn(ctx, logPin(l.store), 0, clients, samples)
-			if err != nil {
-				return nil, err
+			for i, op := range of(l) {
+				got, err := l.turn(ctx, op, 0, clients, samples)
+				if err != nil {
+					return nil, err
+				}
+				if round < 0 {
+					continue
+				}
+				rows[4*i].add(side, got.rate)
+				rows[4*i+1].add(side, got.latency)
+				rows[4*i+2].add(side, got.cpu)
+				rows[4*i+3].add(side, got.requests)
 			}
-			if round < 0 {
-				continue
-			}
-			rate.add(side, got.rate)
-			latency.add(side, got.latency)
-			cpu.add(side, got.cpu)
-			sent.add(side, got.requests)
 		}
 	}
-	say("LogPin with events, clients %d: done", clients)
-	return []row{rate, latency, cpu, sent}, nil
+	say("%s, clients %d: done", what, clients)
+	return rows, nil
+}
+
+// updating is a store as LogPin needs it.
+type updating interface {
+	state.Store
+	state.Updater
 }
 
 // logPin is the write of LogPin, for a pin that Cluster.Pin has looked for before.
-func logPin(st *scyllastate.Store) operation {
+func logPin(st updating) operation {
 	return operation{name: "LogPin", times: 1,
 		store: func(ctx context.Context, s *sample) error {
 			return st.Update(ctx, s.pin.Cid, func(*api.Pin) (*api.Pin, error) { return &s.pin, nil })

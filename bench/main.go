@@ -134,6 +134,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		{"peers", func() ([]table, error) { return measurePeers(ctx, db, c.service, c.stock, set) }},
 		{"own", func() ([]table, error) { return measureOwn(ctx, db, set) }},
 		{"store", func() ([]table, error) { return measureStore(ctx, db, set) }},
+		{"measured", func() ([]table, error) { return measureMeasured(ctx, db, set) }},
 		{"events", func() ([]table, error) { return measureEvents(ctx, db, set) }},
 		{"migrate", func() ([]table, error) { return measureMigrate(ctx, db, c.service, set) }},
 		{"relay", func() ([]table, error) { return measureRelay(ctx, db, set) }},
