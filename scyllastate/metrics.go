@@ -43,7 +43,6 @@ const (
 // NewMetrics returns metrics that say nothing yet.
 func NewMetrics() *Metrics {
 	m := &Metrics{conflicts: make(map[operation]prometheus.Counter), cql: scylla.NewMetrics()}
-	m.all = append(m.all, m.cql)
 	m.schema = m.gauge("ipfscluster_state_schema_version",
 		"The version of the schema that this process has found or made in its keyspace, and works with.")
 	conflicts := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -111,6 +110,7 @@ func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
 	if m == nil {
 		return
 	}
+	m.cql.Describe(to)
 	for _, c := range m.all {
 		c.Describe(to)
 	}
@@ -121,6 +121,7 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 	if m == nil {
 		return
 	}
+	m.cql.Collect(to)
 	for _, c := range m.all {
 		c.Collect(to)
 	}

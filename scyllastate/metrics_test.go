@@ -15,20 +15,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/metrictest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/state/statetest"
 )
 
 func TestMetricsFollowTheRules(t *testing.T) {
-	metrictest.Check(t, NewMetrics(), "ipfscluster_", map[string][]string{"operation": {"update", "replace", "write_if", "fence"}})
+	own := NewMetrics()
+	own.cql = nil // those of requests have tests of their own
+	metrictest.Check(t, own, "ipfscluster_", map[string][]string{"operation": {"update", "replace", "write_if", "fence"}})
 	var none *Metrics
 	prometheus.NewRegistry().MustRegister(none)
 	none.Collect(nil)
-	cfg := &Config{Metrics: NewMetrics()}
+	if values := metrictest.Values(t, NewMetrics()); len(values) == 0 {
+		t.Error("there are no metrics")
+	} else if _, there := values["cql_client_in_flight"]; !there {
+		t.Error("those of requests are not among them")
+	}
+	cfg := &Config{Metrics: NewMetrics(), SlowQuery: time.Second, Trace: scylla.Tracing{AfterSlow: 3}}
 	keep := cfg.Metrics
 	must(t, cfg.LoadJSON([]byte("{}")))
-	if cfg.Metrics != keep {
-		t.Error("loading the section drops the metrics")
+	if cfg.Metrics != keep || cfg.SlowQuery != time.Second || cfg.Trace.AfterSlow != 3 {
+		t.Error("loading the section drops what is measured")
 	}
 }
 

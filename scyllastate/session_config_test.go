@@ -15,6 +15,7 @@ func TestSessionConfig(t *testing.T) {
 	cfg := loaded(t, fullConfig)
 	dir := t.TempDir()
 	cfg.SetBaseDir(dir)
+	cfg.Metrics, cfg.SlowQuery, cfg.Trace.Ratio = NewMetrics(), time.Second, 0.5
 	want := scylla.Config{
 		Section: "state.scylla",
 		Hosts:   []string{"db1.example", "10.0.0.2", "::1"}, Port: 9142, Keyspace: "pins_2", LocalDC: "dc1",
@@ -23,6 +24,7 @@ func TestSessionConfig(t *testing.T) {
 			CAFile: filepath.Join(dir, "ca.pem"), CertFile: "/etc/peer.pem", KeyFile: filepath.Join(dir, "peer.key"), ServerName: "db.example",
 		},
 		Compress: true, DisableShardAwarePort: true, ConnectTimeout: time.Minute, RequestTimeout: 6 * time.Second,
+		Metrics: cfg.Metrics.cql, SlowQuery: time.Second, Trace: scylla.Tracing{Ratio: 0.5},
 	}
 	if got := cfg.session(true); !reflect.DeepEqual(got, want) { // schema is verify: no keyspace is made
 		t.Errorf("got\n%+v, want\n%+v", got, want)

@@ -30,6 +30,8 @@ var additions = []addition{
 	{"init", "--state value", "the choice that this project adds; --consensus keeps its values"},
 	{"daemon", `--role value (default: "full") [$CLUSTER_ROLE]`, "peers of a shared pinset need not all hold pins; see docs/roles.md"},
 	{"version", "--all", "version prints one line as under stock, so that ours needs a place"},
+	{"", "debug", "profiles and a bundle of a daemon, for who looks into it; see docs/admin.md"},
+	{"state", "drift", "how far IPFS is from the pinset; see docs/peers.md"},
 	{"state", "adopt", "a keyspace belongs to one cluster; to change that is a decision"},
 	{"state import", "--keyspace NAME", "confirms by name what all peers share; only for scylla"},
 	{"state cleanup", "--keyspace NAME", "as above"},
