@@ -75,7 +75,7 @@ type Meter struct {
 	opts             Options
 	reads, questions *rate.Limiter // nil: no pauses
 	now              func() time.Time
-	// used has how many pins are desired in each bucket, as the last sweep found.
+	// used has how many pins are desired in each bucket, as the last sweep found: nil before.
 	used atomic.Pointer[[state.Buckets]uint64]
 }
 

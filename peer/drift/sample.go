@@ -36,8 +36,9 @@ func (s Sample) Upper95() float64 {
 
 // Sample asks IPFS for pins of random buckets, as many as Options.Sample says, or all where
 // there are fewer. It takes the buckets from one stratum after another, some pins of each,
-// and passes over those that had no pins in the last sweep. It pauses between them, so that
-// the work is spread over half of SampleEvery. Nothing is known after an error.
+// and those that had no pins in the last sweep last, as they may have some since. It pauses
+// between them, so that the work is spread over half of SampleEvery. Nothing is known after
+// an error.
 func (m *Meter) Sample(ctx context.Context) (Sample, error) {
 	s := Sample{Whole: true}
 	order := m.order()
@@ -62,14 +63,24 @@ func (m *Meter) Sample(ctx context.Context) (Sample, error) {
 	return s, nil
 }
 
-// order are the buckets in use, one of each stratum in turn, at random within a stratum.
+// order are all buckets, those first that had pins in the last sweep.
 func (m *Meter) order() []int {
-	const size = state.Buckets / strata
 	used := m.used.Load()
+	if used == nil {
+		return inTurn(func(int) bool { return true })
+	}
+	return append(
+		inTurn(func(bucket int) bool { return used[bucket] > 0 }),
+		inTurn(func(bucket int) bool { return used[bucket] == 0 })...)
+}
+
+// inTurn are some of the buckets, one of each stratum in turn, at random within a stratum.
+func inTurn(some func(bucket int) bool) []int {
+	const size = state.Buckets / strata
 	var shuffled [strata][]int
 	for i := range shuffled {
 		for _, n := range rand.Perm(size) {
-			if bucket := i*size + n; used == nil || used[bucket] > 0 {
+			if bucket := i*size + n; some(bucket) {
 				shuffled[i] = append(shuffled[i], bucket)
 			}
 		}
