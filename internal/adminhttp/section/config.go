@@ -41,10 +41,10 @@ type Config struct {
 	// Tracing says where spans are sent.
 	Tracing Tracing
 	// CanaryEvery is how often the peer pins something small and unpins it, to measure how long
-	// that takes when nobody else pins. 0s means never.
+	// that takes when nobody else pins: 2m or more. 0s means never.
 	CanaryEvery time.Duration
-	// DriftEvery is how long a comparison of all pins of the peer with what IPFS has takes, for
-	// the metrics on drift. 0s means never.
+	// DriftEvery is how often all pins of the peer are compared with what IPFS has, for the
+	// metrics on drift. A sample of them is in each hour. 0s means never, and no samples.
 	DriftEvery time.Duration
 }
 

@@ -26,7 +26,7 @@ const fullConfig = `{
   "listen": "[::1]:9100",
   "slow_query": "250ms",
   "tracing": {"endpoint": "collector:4317", "insecure": true, "ca_file": "ca.pem", "headers_file": "/run/headers", "sample_ratio": 0.5, "server_sample_ratio": 0.25},
-  "canary_every": "1m0s",
+  "canary_every": "3m0s",
   "drift_every": "1h0m0s"
 }`
 
@@ -73,7 +73,7 @@ func TestDefault(t *testing.T) {
 
 func TestLoadJSON(t *testing.T) {
 	want := Config{
-		Listen: "[::1]:9100", SlowQuery: 250 * time.Millisecond, CanaryEvery: time.Minute, DriftEvery: time.Hour,
+		Listen: "[::1]:9100", SlowQuery: 250 * time.Millisecond, CanaryEvery: 3 * time.Minute, DriftEvery: time.Hour,
 		Tracing: Tracing{Endpoint: "collector:4317", Insecure: true, CAFile: "ca.pem", HeadersFile: "/run/headers", SampleRatio: .5, ServerSampleRatio: .25},
 	}
 	got := loaded(t, fullConfig)
@@ -101,7 +101,8 @@ func TestRefuses(t *testing.T) {
 		{`{"listen": ":9089"}`, `observations.admin.listen: ":9089" would tell everybody who reaches this machine: use 127.0.0.1:9089, or 0.0.0.0:9089 if that is meant`},
 		{`{"slow_query": "1"}`, `observations.admin.slow_query: "1" is not a duration: write a number and a unit, as in 1m30s`},
 		{`{"slow_query": "999us"}`, `observations.admin.slow_query: 999µs cannot be used: use 1ms or longer, or 0s to turn it off`},
-		{`{"canary_every": "-1m"}`, `observations.admin.canary_every: -1m0s cannot be used: use 10s or longer, or 0s to turn it off`},
+		{`{"canary_every": "-1m"}`, `observations.admin.canary_every: -1m0s cannot be used: use 2m0s or longer, or 0s to turn it off`},
+		{`{"canary_every": "1m59s"}`, `observations.admin.canary_every: 1m59s cannot be used: use 2m0s or longer, or 0s to turn it off`},
 		{`{"drift_every": "1s"}`, `observations.admin.drift_every: 1s cannot be used: use 1m0s or longer, or 0s to turn it off`},
 		{`{"tracing": {"endpoint": "http://collector:4317"}}`, `observations.admin.tracing.endpoint: "http://collector:4317" is more than a host and a port: write it as in 127.0.0.1:4317, without a scheme and a path`},
 		{`{"tracing": {"endpoint": "user:geheim@collector:4317"}}`, `observations.admin.tracing.endpoint: has an @ in it: write the host and the port only, and a token into tracing.headers_file`},
@@ -160,7 +161,7 @@ func TestEnv(t *testing.T) {
 		"tracing.headers_file":        {"CLUSTER_ADMIN_TRACING_HEADERSFILE", "h", func(c *Config) { c.Tracing.HeadersFile = "h" }},
 		"tracing.sample_ratio":        {"CLUSTER_ADMIN_TRACING_SAMPLERATIO", "1", func(c *Config) { c.Tracing.SampleRatio = 1 }},
 		"tracing.server_sample_ratio": {"CLUSTER_ADMIN_TRACING_SERVERSAMPLERATIO", "0.01", func(c *Config) { c.Tracing.ServerSampleRatio = .01 }},
-		"canary_every":                {"CLUSTER_ADMIN_CANARYEVERY", "1m", func(c *Config) { c.CanaryEvery = time.Minute }},
+		"canary_every":                {"CLUSTER_ADMIN_CANARYEVERY", "5m", func(c *Config) { c.CanaryEvery = 5 * time.Minute }},
 		"drift_every":                 {"CLUSTER_ADMIN_DRIFTEVERY", "1h", func(c *Config) { c.DriftEvery = time.Hour }},
 	}
 	names := jsonSection().Variables(reflect.TypeFor[configJSON]())

@@ -11,7 +11,7 @@ import (
 // The shortest times that are not off.
 const (
 	minSlowQuery   = time.Millisecond
-	minCanaryEvery = 10 * time.Second
+	minCanaryEvery = 2 * time.Minute // one is looked at after a minute, and taken back
 	minDriftEvery  = time.Minute
 )
 
