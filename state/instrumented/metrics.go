@@ -50,7 +50,8 @@ func (o outcome) String() string {
 }
 
 // outcomeOf chooses by the error. Where the caller has left, that is the outcome, but for a
-// write of which it is not known whether it was made.
+// write of which it is not known whether it was made. A caller whose time is over has waited
+// for the store.
 func outcomeOf(ctx context.Context, err error) outcome {
 	switch {
 	case err == nil:
@@ -61,9 +62,9 @@ func outcomeOf(ctx context.Context, err error) outcome {
 		return unknownOutcome
 	case errors.Is(err, state.ErrChanged):
 		return conflict
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled):
 		return canceled
-	case state.Unavailable(err):
+	case state.Unavailable(err), ctx.Err() != nil:
 		return unavailable
 	default:
 		return failed
@@ -88,7 +89,7 @@ func NewMetrics() *Metrics {
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ipfscluster_state_operations_total",
 			Help: "Operations on the pinset that ended, by what was asked for and by what came of it: ok, not_found (there is no such pin), " +
-				"conflict (the pin was changed meanwhile), unavailable (the database did not serve it), unknown_outcome (a write that may or may not have been made), " +
+				"conflict (the pin was changed meanwhile), unavailable (the database did not serve it, or not in the time that the caller had), unknown_outcome (a write that may or may not have been made), " +
 				"invalid (refused by the rules for pins), canceled (the caller left) or error.",
 		}, []string{"operation", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -109,12 +110,18 @@ func NewMetrics() *Metrics {
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
+	if m == nil {
+		return
+	}
 	m.total.Describe(to)
 	m.seconds.Describe(to)
 }
 
 // Collect implements prometheus.Collector.
 func (m *Metrics) Collect(to chan<- prometheus.Metric) {
+	if m == nil {
+		return
+	}
 	m.total.Collect(to)
 	m.seconds.Collect(to)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,6 +79,8 @@ func call(ctx context.Context, s Underlying, op operation) error {
 func TestOutcomes(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
+	over, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
 	for _, tc := range []struct {
 		ctx  context.Context
 		err  error
@@ -92,6 +95,8 @@ func TestOutcomes(t *testing.T) {
 		{gone, state.ErrNotFound, notFound},
 		{gone, fmt.Errorf("x: %w: %w", state.ErrOutcomeUnknown, down{}), unknownOutcome},
 		{t.Context(), context.DeadlineExceeded, failed},
+		{over, context.DeadlineExceeded, unavailable},
+		{over, fmt.Errorf("x: %w", down{}), unavailable},
 		{t.Context(), errors.New("x"), failed},
 	} {
 		for op := range operations {
@@ -167,6 +172,9 @@ func TestWithoutMetrics(t *testing.T) {
 		if err := call(t.Context(), s, op); err != nil {
 			t.Errorf("%s: %v", op, err)
 		}
+	}
+	if n := testutil.CollectAndCount((*Metrics)(nil)); n != 0 {
+		t.Errorf("nothing has %d metrics", n)
 	}
 }
 
