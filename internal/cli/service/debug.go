@@ -63,7 +63,8 @@ func (cmd *command) debugCommand() cli.Command {
 
    Secrets are masked: passwords, tokens, keys, and what is before the @ of a
    URL, at any depth, and wherever else the same texts are found. There are no
-   pins in it. Look through it before you send it to somebody.
+   pins in it, but lines of the log may name CIDs. Look through it before you send
+   it to somebody.
 `,
 				Flags:  []cli.Flag{output, admin},
 				Action: cmd.debugBundle,

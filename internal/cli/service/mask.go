@@ -26,7 +26,7 @@ func newSecrets() *secrets { return &secrets{found: make(map[string]bool)} }
 
 // secretWords are in the names of fields and variables with secrets.
 func secretWords() []string {
-	return []string{"secret", "password", "passwd", "passphrase", "token", "credential", "private", "apikey", "accesskey", "nkey", "seed", "auth", "cookie", "headers", "signature"}
+	return []string{"secret", "password", "passwd", "passphrase", "pepper", "token", "credential", "private", "apikey", "accesskey", "nkey", "seed", "auth", "cookie", "headers", "signature"}
 }
 
 // isSecretName tells whether what has this name is a secret. The name of a file is none.
@@ -35,7 +35,7 @@ func isSecretName(name string) bool {
 	if strings.HasSuffix(name, "file") || strings.HasSuffix(name, "path") {
 		return false
 	}
-	return name == "key" || slices.ContainsFunc(secretWords(), func(word string) bool { return strings.Contains(name, word) })
+	return strings.HasSuffix(name, "key") || strings.HasSuffix(name, "pass") || slices.ContainsFunc(secretWords(), func(word string) bool { return strings.Contains(name, word) })
 }
 
 var (

@@ -67,6 +67,7 @@ func TestMasksJSON(t *testing.T) {
 func TestNamesOfSecrets(t *testing.T) {
 	for name, want := range map[string]bool{
 		"secret": true, "CLUSTER_SECRET": true, "privateKey": true, "key": true, "CLUSTER_SCYLLA_PASSWORD": true, "basic_auth_credentials": true, "X-Api-Key": true,
+		"encryption_key": true, "CLUSTER_RESTAPI_SSLKEY": true, "db_pass": true, "pepper": true,
 		"key_file": false, "credentials_file": false, "keyspace": false, "CLUSTER_SCYLLA_TLS_KEYFILE": false, "hosts": false, "peername": false,
 	} {
 		if isSecretName(name) != want {
