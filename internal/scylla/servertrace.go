@@ -15,7 +15,10 @@ import (
 // have noted. The zero value traces nothing. To be traced costs a server several
 // writes, and an attempt is slower then.
 type Tracing struct {
-	// Ratio is the share of all attempts that are traced, from 0 to 1.
+	// Of reports whether To has a use for traces of the request whose context it is: others
+	// are not traced. It is called for each attempt. Nil is all.
+	Of func(ctx context.Context) bool
+	// Ratio is the share of the attempts of those that are traced, from 0 to 1.
 	Ratio float64
 	// AfterSlow is how many attempts of a statement are traced after a request with it
 	// took longer than Config.SlowQuery: the one that was slow cannot be any more. So
@@ -136,7 +139,7 @@ func (t *traces) close() {
 // wants reports whether the next attempt of a request is to be traced.
 func (t *traces) wants(c *call) bool {
 	switch {
-	case t == nil || t.off.Load() || c.text == selectSession || c.text == selectEvents:
+	case t.off.Load() || c.text == selectSession || c.text == selectEvents:
 		return false
 	case t.conf.Ratio > 0 && rand.Float64() < t.conf.Ratio:
 		return true
@@ -184,7 +187,7 @@ func (t *traces) forget(now time.Time) {
 // begin has the next attempt of a request traced, if that is wanted: tracerOf its
 // context is the tracer then.
 func (t *traces) begin(ctx context.Context, c *call) (context.Context, *tracer) {
-	if !t.wants(c) {
+	if t == nil || t.conf.Of != nil && !t.conf.Of(ctx) || !t.wants(c) {
 		return ctx, nil
 	}
 	one := new(tracer)

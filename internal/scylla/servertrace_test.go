@@ -61,6 +61,25 @@ func TestSlowStatementsAreTraced(t *testing.T) {
 	})
 }
 
+// What nobody has a use for is not traced, and does not use up what is due after a slow request.
+func TestOnlyWhatIsShownIsTraced(t *testing.T) {
+	type shown struct{}
+	of := func(ctx context.Context) bool { return ctx.Value(shown{}) != nil }
+	for _, conf := range []Tracing{{Ratio: 1}, {AfterSlow: 1}} {
+		conf.Of, conf.To = of, func(context.Context, ServerTrace) {}
+		traces := newTraces(conf, nil, nil)
+		c := &call{about: about{text: "SELECT a FROM b"}}
+		traces.wasSlow(c)
+		if _, tracer := traces.begin(t.Context(), c); tracer != nil {
+			t.Errorf("%+v: what is not shown is traced", conf)
+		}
+		if _, tracer := traces.begin(context.WithValue(t.Context(), shown{}, true), c); tracer == nil {
+			t.Errorf("%+v: what is shown is not traced", conf)
+		}
+		traces.close()
+	}
+}
+
 func TestTracesAreOff(t *testing.T) {
 	to := func(context.Context, ServerTrace) {}
 	for _, off := range []Tracing{{}, {Ratio: 1, AfterSlow: 1}, {To: to}} {

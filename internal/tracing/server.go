@@ -9,6 +9,12 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
+// Sampled reports whether the span in ctx is sent: what AddServerTrace needs. It is false where
+// there is none.
+func Sampled(ctx context.Context) bool {
+	return trace.SpanFromContext(ctx).SpanContext().IsSampled()
+}
+
 // AddServerTrace adds a span to the one in ctx, which may have ended, with an event for each
 // step. It does nothing where there is none, or one that is not sampled. Times are by the
 // clocks of the nodes.

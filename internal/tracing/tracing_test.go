@@ -119,6 +119,9 @@ func TestOneTrace(t *testing.T) {
 	AddServerTrace(remote, scylla.ServerTrace{ID: "1", Statement: "SELECT x", Host: "10.0.0.1", Started: began, Duration: time.Second,
 		Events: []scylla.TraceEvent{{Activity: "Parsing SELECT x", Source: "10.0.0.1", At: began, Elapsed: time.Millisecond}}})
 	AddServerTrace(t.Context(), scylla.ServerTrace{Statement: "belongs to no span"})
+	if !Sampled(remote) || Sampled(t.Context()) {
+		t.Errorf("sampled: a span %t, want true; none %t, want false", Sampled(remote), Sampled(t.Context()))
+	}
 	if err := tracer.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -66,9 +66,8 @@ type Tracing struct {
 	// SampleRatio is the share of requests that are traced, 0 to 1, of those that are not part
 	// of a trace already.
 	SampleRatio float64
-	// ServerSampleRatio is the share of requests to the database of which it is asked to write
-	// a trace, too, 0 to 1. Each costs it several writes. It is seen where the request
-	// itself is traced.
+	// ServerSampleRatio is the share of the requests to the database that are traced of which
+	// it is asked to write a trace, too, 0 to 1. Each costs it several writes.
 	ServerSampleRatio float64
 }
 

@@ -53,7 +53,7 @@ func (p *clusterPeer) measure() error {
 	conf.Metrics, conf.SlowQuery = p.counts.store, watched.SlowQuery
 	if watched.Tracing.Endpoint != "" {
 		conf.Trace = scylla.Tracing{
-			Ratio: watched.Tracing.ServerSampleRatio, AfterSlow: tracedAfterSlow,
+			Of: tracing.Sampled, Ratio: watched.Tracing.ServerSampleRatio, AfterSlow: tracedAfterSlow,
 			To: func(ctx context.Context, t scylla.ServerTrace) { tracing.AddServerTrace(ctx, t) },
 		}
 	}
