@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,13 @@ type Kubo interface {
 // askTimeout bounds a question about one pin.
 const askTimeout = 10 * time.Second
 
+// listQuiet is how long Kubo may say nothing in the middle of a list. It may be busy with a
+// garbage collection.
+const listQuiet = 10 * time.Minute
+
+// errQuiet ends a list that does not go on.
+var errQuiet = errors.New("IPFS accepts the request and does not go on with its answer")
+
 // maxError bounds what is read of an answer that is an error, or about one pin.
 const maxError = 64 << 10
 
@@ -38,6 +46,8 @@ const streamError = "X-Stream-Error"
 type API struct {
 	Base   string
 	Client *http.Client
+
+	quiet time.Duration // listQuiet unless a test is shorter
 }
 
 // listed is a line of a list, or an answer about one pin.
@@ -57,11 +67,14 @@ func (a API) List(ctx context.Context, mode api.PinMode, f func(api.Cid) error) 
 }
 
 func (a API) list(ctx context.Context, mode api.PinMode, f func(api.Cid) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	patience := cmp.Or(a.quiet, listQuiet)
+	quiet := time.AfterFunc(patience, func() { cancel(errQuiet) })
+	defer quiet.Stop()
 	res, err := a.post(ctx, url.Values{"type": {mode.String()}})
 	if err != nil {
-		return err
+		return cmp.Or(context.Cause(ctx), err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
@@ -75,8 +88,9 @@ func (a API) list(ctx context.Context, mode api.PinMode, f func(api.Cid) error) 
 			break
 		}
 		if err != nil {
-			return err
+			return cmp.Or(context.Cause(ctx), err)
 		}
+		quiet.Reset(patience)
 		if line.Type != mode.String() || line.Cid == "" {
 			return fmt.Errorf("an unexpected line: the CID %q, of type %q: %s", line.Cid, line.Type, line.Message)
 		}

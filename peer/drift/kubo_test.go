@@ -2,11 +2,14 @@ package drift
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 
@@ -84,6 +87,24 @@ func TestList(t *testing.T) {
 				t.Errorf("the error is %v, want %q in it", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestListThatHangs: a list that does not go on ends, before its first line and after it.
+func TestListThatHangs(t *testing.T) {
+	for _, lines := range []int{0, 1} {
+		kubo := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			for range lines {
+				fmt.Fprint(w, line(statetest.Cid("a"), "recursive"))
+				w.(http.Flusher).Flush() //nolint:forcetypeassert // httptest's can
+			}
+			_, _ = io.Copy(io.Discard, r.Body) // else the server does not see that the client left
+			<-r.Context().Done()
+		})
+		kubo.quiet = 50 * time.Millisecond
+		if err := kubo.List(t.Context(), api.PinModeRecursive, func(api.Cid) error { return nil }); !errors.Is(err, errQuiet) {
+			t.Errorf("after %d lines: %v", lines, err)
+		}
 	}
 }
 
