@@ -143,11 +143,14 @@ func (c *Canary) look(ctx context.Context, pin api.Pin, rev state.Revision, acce
 }
 
 // cleanUp unpins what may be left of the canaries of this peer: those that have not expired.
-// What it cannot unpin expires.
+// What it cannot unpin expires. All of it is one step, so that a database that hangs does not
+// keep the next canary from being counted.
 func (c *Canary) cleanUp(ctx context.Context, now time.Time) {
+	limited, cancel := context.WithTimeout(ctx, canaryStep)
+	defer cancel()
 	var problem string
 	for age := time.Duration(0); age <= canaryLife; age += time.Minute {
-		if err := c.unpin(ctx, now.Add(-age)); err != nil {
+		if err := c.unpin(limited, now.Add(-age)); err != nil {
 			problem = err.Error()
 		}
 	}
@@ -163,19 +166,17 @@ func (c *Canary) unpin(ctx context.Context, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	return step(ctx, func(ctx context.Context) error {
-		pin, _, err := c.opts.Store.GetVersion(ctx, block.Cid)
-		if err != nil {
-			return fmt.Errorf("looking for canaries: %w", err)
-		}
-		if pin == nil {
-			return nil
-		}
-		if err := c.opts.Unpin(ctx, *pin); err != nil {
-			return fmt.Errorf("unpinning %s: %w", block.Cid, err)
-		}
+	pin, _, err := c.opts.Store.GetVersion(ctx, block.Cid)
+	if err != nil {
+		return fmt.Errorf("looking for canaries: %w", err)
+	}
+	if pin == nil {
 		return nil
-	})
+	}
+	if err := c.opts.Unpin(ctx, *pin); err != nil {
+		return fmt.Errorf("unpinning %s: %w", block.Cid, err)
+	}
+	return nil
 }
 
 // canaryBlock is the canary of a peer in a minute.

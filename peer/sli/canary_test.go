@@ -29,6 +29,7 @@ type aviary struct {
 	takes    time.Duration // until a holder has it, 0 for ever
 	addErr   error
 	unpinErr error
+	hangs    bool // the database
 }
 
 func newAviary(t *testing.T) *aviary {
@@ -96,9 +97,13 @@ func (a *aviary) unpin(_ context.Context, pin api.Pin) error {
 	return a.unpinErr
 }
 
-func (a *aviary) GetVersion(_ context.Context, c api.Cid) (*api.Pin, state.Revision, error) {
+func (a *aviary) GetVersion(ctx context.Context, c api.Cid) (*api.Pin, state.Revision, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.hangs {
+		<-ctx.Done()
+		return nil, state.Revision{}, ctx.Err()
+	}
 	if pin, there := a.pins[c]; there {
 		return &pin, a.revs[c], nil
 	}
@@ -164,6 +169,20 @@ func TestCanary(t *testing.T) {
 		}
 		if len(a.blocks) != 3 {
 			t.Errorf("%d blocks of three canaries", len(a.blocks))
+		}
+	})
+}
+
+// TestCanaryWithoutDatabase: while the database hangs canaries fail as often as they are let out.
+func TestCanaryWithoutDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAviary(t)
+		a.hangs = true
+		a.run()
+		time.Sleep(canaryStep + 6*time.Minute + time.Second) // it looks for those of an earlier process first
+		synctest.Wait()
+		if want := [canaryResults]float64{canaryFailed: 1}; a.flown() != want {
+			t.Errorf("a minute after the first one was due %v are counted, want %v", a.flown(), want)
 		}
 	})
 }
