@@ -9,12 +9,16 @@ package keyspace
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/gocql/gocql"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace/schema"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
+
+// slowQuery is from when on a request to the database is written to the log as slow.
+const slowQuery = time.Second
 
 // Open connects to the database, waiting for it as conf.ConnectTimeout says, and makes or
 // checks the tables. A *scylla.PermanentError in its error says that waiting does not help.
@@ -27,7 +31,7 @@ func Open(ctx context.Context, conf Config, metrics *scylla.Metrics) (*scylla.DB
 	if err != nil {
 		return nil, err
 	}
-	session.Metrics = metrics
+	session.Metrics, session.SlowQuery = metrics, slowQuery
 	files, err := scylla.ReadMigrations(schema.Files)
 	if err != nil {
 		return nil, err

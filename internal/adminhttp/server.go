@@ -9,6 +9,8 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 
@@ -68,7 +70,7 @@ func Listen(ctx context.Context, opts Options) (*Server, error) {
 		return nil, fmt.Errorf("%s: cannot listen on %q: %w", opts.Setting, opts.Listen, err)
 	}
 	if !loopback(listener.Addr()) && opts.Warn != nil {
-		opts.Warn(fmt.Sprintf("%s is %s, which is not a loopback address: whoever reaches it reads the metrics and takes profiles of this process, without a password", opts.Setting, listener.Addr()))
+		opts.Warn(fmt.Sprintf("%s is %s, which is not a loopback address: whoever reaches it reads the metrics of this process, without a password", opts.Setting, listener.Addr()))
 	}
 	if opts.ErrorLog == nil {
 		opts.ErrorLog = log.New(io.Discard, "", 0)
@@ -122,7 +124,20 @@ func handler(opts Options) http.Handler {
 	for path, h := range opts.More {
 		mux.Handle("GET "+path, h)
 	}
-	return mux
+	return ownMachine(mux)
+}
+
+// ownMachine answers what is below /debug/ to clients on this machine only: a profile costs
+// the process, and its log and command line may tell more than a network should know.
+func ownMachine(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if strings.HasPrefix(r.URL.Path, "/debug/") && (err != nil || !from.Addr().Unmap().IsLoopback()) {
+			http.Error(w, "what is below /debug/ is told to clients on the same machine only, at a loopback address", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // plain answers with text. Nobody can be told that it was not sent.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -223,5 +224,28 @@ func TestReadyz(t *testing.T) {
 	set(&database, nil)
 	if status, _ = readyz(t, url); status != 200 || !r.Last() {
 		t.Errorf("again: %d", status)
+	}
+}
+
+// TestOwnMachine: profiles and the log are for clients on the same machine, all else for all.
+func TestOwnMachine(t *testing.T) {
+	h := handler(Options{Gatherer: prometheus.NewRegistry(), More: map[string]http.Handler{"/debug/log": http.NotFoundHandler()}})
+	for from, want := range map[string]int{"127.0.0.1:5": http.StatusOK, "[::1]:5": http.StatusOK, "[::ffff:127.0.0.1]:5": http.StatusOK, "192.0.2.7:5": http.StatusForbidden, "nonsense": http.StatusForbidden} {
+		ask := func(path string) int {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.RemoteAddr = from
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w.Code
+		}
+		if got := ask("/debug/pprof/cmdline"); got != want {
+			t.Errorf("profiles from %s: %d, not %d", from, got, want)
+		}
+		if got := ask("/debug/log"); (got == http.StatusForbidden) != (want == http.StatusForbidden) {
+			t.Errorf("the log from %s: %d", from, got)
+		}
+		if got := ask("/livez"); got != http.StatusOK {
+			t.Errorf("/livez from %s: %d", from, got)
+		}
 	}
 }

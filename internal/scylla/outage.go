@@ -24,6 +24,7 @@ type outage struct {
 	mu     sync.Mutex
 	since  time.Time
 	last   time.Time // failure
+	served time.Time // the last request that worked while others did not
 	told   time.Time
 	failed int
 }
@@ -38,7 +39,7 @@ func (o *outage) failure(err *RequestError) {
 	o.failed++
 	switch {
 	case !o.on.Load():
-		o.since, o.told, o.failed = now, now, 1
+		o.since, o.told, o.failed, o.served = now, now, 1, time.Time{}
 		o.on.Store(true)
 		logger.Errorf("the database does not serve requests: %s", err.detail())
 	case now.Sub(o.told) >= outageAgain:
@@ -55,6 +56,7 @@ func (o *outage) success() {
 	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.served = now
 	if o.on.Load() && now.Sub(o.last) >= outageOver {
 		o.on.Store(false)
 		logger.Warnf("the database serves requests again; %d failed in %s", o.failed, o.last.Sub(o.since).Round(time.Second))
