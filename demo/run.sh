@@ -119,6 +119,17 @@ show_events() {
     fail "there were not two events of the pin within $ready_seconds s"
 }
 
+# show_health shows what an operator watches: how long pins took, and whether Kubo has what
+# the database says.
+show_health() {
+  if command -v curl >/dev/null; then
+    say "curl http://$CLUSTER_ADMIN_LISTEN/metrics | grep pin_slo_events: pinned within 60 s, or late"
+    curl -sS "http://$CLUSTER_ADMIN_LISTEN/metrics" | grep -E '^ipfscluster_pin_slo_events_total\{content="available",result="(good|late)"'
+  fi
+  say "ipfs-cluster-service state drift --grace 0s: Kubo holds what the database says"
+  "$bin/ipfs-cluster-service" --loglevel error state drift --grace 0s
+}
+
 # gateway_keyspace KEYSPACE prints that of the gateway beside the peer's.
 gateway_keyspace() { echo "${1:0:40}_gateway"; }
 
@@ -226,6 +237,7 @@ demo() {
   start_peer
   pin_file
   show_events
+  show_health
   start_gateway
   use_gateway
   say "done on ${CQL_ENGINE_NAME:-the CQL server at $CQL_HOSTS}; what ran is stopped and removed"
@@ -270,6 +282,11 @@ Kubo, the peer, the gateway and the CQL server are running. Try:
   IPFS_PATH=$IPFS_PATH bin/ipfs pin ls
   bin/ipfs-cluster-service -c $IPFS_CLUSTER_PATH events tail
   bin/cqlserver query 'SELECT * FROM $CLUSTER_SCYLLA_KEYSPACE.pins'
+and how it does:
+  curl http://$CLUSTER_ADMIN_LISTEN/readyz
+  curl http://$CLUSTER_ADMIN_LISTEN/metrics
+  CLUSTER_IPFSHTTP_NODEMULTIADDRESS=\$(cat $IPFS_PATH/api) bin/ipfs-cluster-service -c $IPFS_CLUSTER_PATH state drift
+  bin/ipfs-cluster-service -c $IPFS_CLUSTER_PATH debug bundle
 and through the gateway, as alice, who is a user of the tenant demo, or eve, who may only look:
   curl -H "Authorization: Bearer \$(cat .build/up/gateway/alice.jwt)" $PIN_GATEWAY_PUBLIC_URL/psa/pins
   curl -H "Authorization: Bearer \$(cat .build/up/gateway/alice.jwt)" -H 'Content-Type: application/json' -d '{"cid": "$cid", "name": "readme"}' $PIN_GATEWAY_PUBLIC_URL/psa/pins
