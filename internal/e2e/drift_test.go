@@ -119,7 +119,7 @@ func TestStateDrift(t *testing.T) {
 		t.Errorf("while all is in flight: %+v", got)
 	}
 	text := run(t, p.service(t, nil, "state", "drift", "--grace", "0s"))
-	if text.code != 1 || !strings.Contains(text.stdout, missing[0]) || !strings.Contains(text.stderr, "6 pins are not as they are to be") {
+	if text.code != 1 || !strings.Contains(text.stdout, missing[0]) || !strings.Contains(text.stderr, "pins that differ: 6") {
 		t.Errorf("for people it prints %+v", text)
 	}
 	refused := run(t, p.service(t, nil, "state", "drift", "--repair"))

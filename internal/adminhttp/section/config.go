@@ -44,7 +44,8 @@ type Config struct {
 	// that takes when nobody else pins: 2m or more. 0s means never.
 	CanaryEvery time.Duration
 	// DriftEvery is how often all pins of the peer are compared with what IPFS has, for the
-	// metrics on drift. A sample of them is in each hour. 0s means never, and no samples.
+	// metrics on drift. A sample of them is compared each hour, whatever it is. 0s means that
+	// neither is done.
 	DriftEvery time.Duration
 }
 

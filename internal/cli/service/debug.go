@@ -51,20 +51,20 @@ func (cmd *command) debugCommand() cli.Command {
 			},
 			{
 				Name:         "bundle",
-				Usage:        "collects what helps to find a mistake in one file",
+				Usage:        "collects in one file what helps to find out what is wrong",
 				ArgsUsage:    " ",
 				OnUsageError: usageError,
 				Description: `
    Writes a .tar.gz with the configuration, the versions, the metrics of the
-   daemon, whether it is ready and why not, its goroutines, the last warnings and
-   errors of its log, its connections, and the tables of the database. It works
-   without the daemon and without the database, too, and says in missing.txt
-   what it could not get.
+   daemon, whether it is ready and why not, its goroutines and its heap, the last
+   warnings and errors of its log, its connections, and the names of the nodes and
+   tables of the database. It works without the daemon and without the database,
+   too, and says in missing.txt what it could not get.
 
    Secrets are masked: passwords, tokens, keys, and what is before the @ of a
-   URL, at any depth, and wherever else the same texts are found. There are no
-   pins in it, but lines of the log may name CIDs. Look through it before you send
-   it to somebody.
+   URL, at any depth, and wherever else the same texts are found. The pinset
+   is not in it, but lines of the log may name CIDs. Look through it before you
+   send it to somebody.
 `,
 				Flags:  []cli.Flag{output, admin},
 				Action: cmd.debugBundle,
@@ -86,7 +86,7 @@ func (cmd *command) debugProfile(c *cli.Context) error {
 	path, ok := map[string]string{"cpu": "profile", "heap": "heap", "goroutine": "goroutine", "allocs": "allocs", "mutex": "mutex", "block": "block"}[kind]
 	switch {
 	case !ok || c.NArg() > 1:
-		return fmt.Errorf("taking a profile: %q is none: use cpu, heap, goroutine, allocs, mutex or block", kind)
+		return fmt.Errorf("taking a profile: %q is not a profile: use cpu, heap, goroutine, allocs, mutex or block", kind)
 	case seconds < 0 || seconds > adminhttp.MaxProfileSeconds || kind == "cpu" && seconds == 0:
 		return fmt.Errorf("taking a profile: --seconds %d cannot be used: use 1 to %d", seconds, adminhttp.MaxProfileSeconds)
 	}

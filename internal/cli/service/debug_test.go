@@ -172,7 +172,7 @@ func TestProfile(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"memory"}, `taking a profile: "memory" is none: use cpu, heap`},
+		{[]string{"memory"}, `taking a profile: "memory" is not a profile: use cpu, heap`},
 		{[]string{"--seconds", "301"}, "taking a profile: --seconds 301 cannot be used: use 1 to 300"},
 		{[]string{"--seconds", "0", "cpu"}, "taking a profile: --seconds 0 cannot be used"},
 		{[]string{"--admin", "127.0.0.1:0", "heap"}, "port 0, which is another one at each start"},

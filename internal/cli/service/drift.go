@@ -67,7 +67,7 @@ func (cmd *command) drift(c *cli.Context) error {
 		return cli.NewExitError(fmt.Sprintf("measuring drift: %s", err), driftNotKnown)
 	}
 	if n := report.Missing + report.Extra + report.WrongMode; n > 0 {
-		return cli.NewExitError(fmt.Sprintf("measuring drift: %d pins are not as they are to be", n), driftFound)
+		return cli.NewExitError(fmt.Sprintf("measuring drift: pins that differ: %d", n), driftFound)
 	}
 	return nil
 }
