@@ -132,7 +132,8 @@ check: need-go ## format, vet, lint, import rules, documentation, go.mod, shell 
 	@go test -count=1 . ./internal/docs
 	@go test -count=1 -run 'TestConfigurationPage|TestUndocumentedField' ./scyllastate
 	@go test -count=1 -run 'TestEventsPage|TestUndocumentedField|TestGolden' ./events
-	@go test -count=1 -run '^TestPage$$' ./auth/config
+	@go test -count=1 -run '^TestPage$$' ./auth/config ./events/section ./internal/adminhttp/section
+	@go test -count=1 -run '^TestMetricsPage$$' ./internal/cli/service
 	@go test -count=1 -run '^TestDocument$$' ./auth/admin
 	@echo "golangci-lint (minutes the first time)"
 	@cd tools/lint && go build -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
