@@ -54,9 +54,9 @@
 //	auth/limits      how often one may ask
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
+//	monitoring       rules, alerts and who is told, for Prometheus; no code
 //	monitoring/dashboards       Grafana's dashboards, as code and as JSON
 //	monitoring/dashboards/draw  pictures of them for the documentation
-//	monitoring       rules, alerts and who is told, for Prometheus; no code
 //	cmd              main packages, one per binary
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
