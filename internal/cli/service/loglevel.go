@@ -15,7 +15,7 @@ const defaultLogLevel = "info"
 // ownFacilities returns the names of this project's loggers, which are not
 // among upstream's.
 func ownFacilities() []string {
-	return []string{"service", "scylla", "scyllastate", "sharedstate", "membership", "tracker", "status", "pinsvc", "reconcile", "drift", "role", "events"}
+	return []string{"service", "scylla", "scyllastate", "sharedstate", "membership", "tracker", "status", "pinsvc", "reconcile", "drift", "sli", "role", "events"}
 }
 
 // setupLogging sends the logs of all libraries to go-log and sets the levels.

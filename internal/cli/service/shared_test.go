@@ -19,7 +19,7 @@ func sharedPeer(t *testing.T, sections map[string]map[string]any) *clusterPeer {
 		t.Fatal(err)
 	}
 	t.Cleanup(cfg.Manager().Shutdown)
-	return &clusterPeer{cfg: cfg, role: role.Full, folder: folder, shared: &peer.Peer{}}
+	return &clusterPeer{cfg: cfg, role: role.Full, folder: folder, shared: &peer.Peer{}, counts: newCounts()}
 }
 
 // TestIntervals: upstream's loops over the pinset are put off for ever, and ours go by
@@ -48,6 +48,9 @@ func TestIntervals(t *testing.T) {
 				if opts.RecoverInterval != 7*time.Minute || opts.PingInterval != 9*time.Second || opts.CheckEvery != tt.check || !opts.Repin() {
 					t.Errorf("the peer gets %s between recoveries, %s between heartbeats, a check in %s, repins: %t, want 7m0s, 9s, %s, true",
 						opts.RecoverInterval, opts.PingInterval, opts.CheckEvery, opts.Repin(), tt.check)
+				}
+				if opts.Metrics != p.counts.peer || opts.DriftEvery != 24*time.Hour || opts.CanaryEvery != 0 {
+					t.Errorf("the peer is measured: %t, with drift every %s and a canary every %s", opts.Metrics == p.counts.peer, opts.DriftEvery, opts.CanaryEvery)
 				}
 			}
 			p.shared = nil // another backend
