@@ -177,6 +177,29 @@ func (s *Server) Query(tb testing.TB, expression string) []Sample {
 	return answer.Data.Result
 }
 
+// Line is one series of an answer of Prometheus about a span of time.
+type Line struct {
+	Metric map[string]string
+	// Values are each a time in seconds and the value as text.
+	Values [][2]any
+}
+
+// QueryRange returns what an expression of PromQL was from one time to another, at each step.
+func (s *Server) QueryRange(ctx context.Context, expression string, from, to time.Time, step time.Duration) ([]Line, error) {
+	query := url.Values{"query": {expression}, "step": {fmt.Sprint(step.Seconds())}}
+	query.Set("start", fmt.Sprint(from.Unix()))
+	query.Set("end", fmt.Sprint(to.Unix()))
+	body, err := s.get(ctx, "/api/v1/query_range?"+query.Encode())
+	if err != nil {
+		return nil, err
+	}
+	var answer struct{ Data struct{ Result []Line } }
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return nil, fmt.Errorf("the answer of %s: %w", s.name, err)
+	}
+	return answer.Data.Result, nil
+}
+
 // Alert is what Alertmanager has.
 type Alert struct {
 	Labels map[string]string

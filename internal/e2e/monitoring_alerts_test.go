@@ -1,0 +1,159 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/promtest"
+)
+
+// pageTimeout is how long one message may take to come, on a machine that is busy.
+const pageTimeout = 3 * time.Minute
+
+// alerts breaks what there is, one after the other, and wants somebody to be told of it, and of
+// the end.
+func (w *watched) alerts(t *testing.T) {
+	w.allWell(t)
+	t.Run("an IPFS daemon that stands still", w.latePins)
+	t.Run("a peer that stands still", w.peerStops)
+	t.Run("a database that stands still", w.databaseStops)
+}
+
+// allWell waits until no page fires or waits.
+func (w *watched) allWell(t *testing.T) {
+	t.Helper()
+	eventually(t, pageTimeout, "nothing is broken", func() error {
+		if firing := w.live.Prometheus.Query(t, `ALERTS{severity="page"}`); len(firing) > 0 {
+			return fmt.Errorf("these fire: %v", firing)
+		}
+		return nil
+	})
+}
+
+// latePins: while the IPFS daemon of one peer stands still, every pin is late at this peer and
+// in time at the other. The first is counted when 60 s are over, and not before.
+func (w *watched) latePins(t *testing.T) {
+	stopped, through, told := w.kubos[0], w.peers[1], w.targets["ipfs-cluster"][0]
+	before := w.late(t, told)
+	if err := stopped.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	accepting := time.Now()
+	through.mustPin(t, w.next(), nil)
+	accepted := time.Now()
+
+	// More than the 15 s which the rule looks at, and the 15 s for which it must hold.
+	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+	defer cancel()
+	pinning := make(chan error, 1)
+	go func() { pinning <- w.pinsEachSecond(ctx, through) }()
+
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for looks := 0; ; looks++ {
+		<-tick.C
+		asked := time.Now()
+		now := w.late(t, told)
+		answered := time.Now()
+		if now == before {
+			if asked.Sub(accepted) > 65*time.Second {
+				t.Fatalf("a pin that hangs is not counted as late %s after its acceptance", asked.Sub(accepted))
+			}
+			continue
+		}
+		if answered.Sub(accepting) < time.Minute {
+			t.Errorf("a pin that hangs is counted as late %s after its acceptance", answered.Sub(accepting))
+		}
+		t.Logf("a pin that hangs is counted as late %s after its acceptance, which %d looks before have not seen", answered.Sub(accepted).Round(time.Millisecond), looks)
+		break
+	}
+	if err := <-pinning; err != nil {
+		t.Fatal(err)
+	}
+	page := promtest.Page{Alert: "PinLatencyBreach", Component: "slo", Dashboard: "ipfs-cluster-overview", Text: "of the last hour"}
+	w.live.WantPage(t, page, pageTimeout)
+	share := w.live.Prometheus.Query(t, `ipfscluster:pin_late:ratio_rate5m`)
+	if len(share) != 1 {
+		t.Fatalf("the share of late pins is %v", share)
+	}
+	if value, err := strconv.ParseFloat(fmt.Sprint(share[0].Value[1]), 64); err != nil || value < 0.3 {
+		t.Errorf("of the pins %v are late, %v", share[0].Value[1], err)
+	}
+	if err := stopped.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	page.Over, page.Text = true, "PinLatencyBreach: over"
+	w.live.WantPage(t, page, pageTimeout)
+	w.allWell(t)
+}
+
+// lateEvents is the counter of late pins whose content is there.
+var lateEvents = regexp.MustCompile(`(?m)^ipfscluster_pin_slo_events_total\{content="available",result="late"\} (\S+)$`)
+
+// late is how many late pins a peer has counted.
+func (w *watched) late(t *testing.T, address string) float64 {
+	t.Helper()
+	text, err := scrape(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := lateEvents.FindStringSubmatch(text)
+	if found == nil {
+		t.Fatal("there is no counter of late pins")
+	}
+	n, err := strconv.ParseFloat(found[1], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// peerStops: a peer that stands still is a page.
+func (w *watched) peerStops(t *testing.T) {
+	stopped := w.peers[0].daemon
+	if err := stopped.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	page := promtest.Page{Alert: "PeerDown", Component: "peers", Dashboard: "ipfs-cluster-feed-peers", Text: w.targets["ipfs-cluster"][0]}
+	w.live.WantPage(t, page, pageTimeout)
+	if err := stopped.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	page.Over, page.Text = true, "PeerDown: over"
+	w.live.WantPage(t, page, pageTimeout)
+	w.allWell(t)
+}
+
+// databaseStops: a database that stands still is one page for all whom it does not serve, and
+// nobody is told of what follows from it.
+func (w *watched) databaseStops(t *testing.T) {
+	if err := w.own.Cluster().Freeze(0); err != nil {
+		t.Fatal(err)
+	}
+	page := promtest.Page{Alert: "DatabaseNotServing", Component: "database", Dashboard: "ipfs-cluster-cql", Text: "DatabaseNotServing"}
+	w.live.WantPage(t, page, pageTimeout)
+	for _, a := range w.live.Alertmanager.WaitForAlerts(t, "PeerNotReady", 2, pageTimeout) {
+		if a.Status.State != "suppressed" {
+			t.Errorf("what follows from the database is %s: %v", a.Status.State, a.Labels)
+		}
+	}
+	came := len(w.live.Receiver.Messages())
+	if err := w.own.Cluster().Resume(0); err != nil {
+		t.Fatal(err)
+	}
+	page.Over, page.Text = true, "DatabaseNotServing: over"
+	w.live.WantPage(t, page, pageTimeout)
+	w.allWell(t)
+	if i := slices.IndexFunc(w.live.Receiver.Messages()[came:], func(m promtest.Message) bool {
+		return strings.Contains(string(m.Body), "PeerNotReady: ")
+	}); i >= 0 {
+		t.Errorf("somebody was told of what follows: %s", w.live.Receiver.Messages()[came+i].Body)
+	}
+}
