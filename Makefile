@@ -92,11 +92,13 @@ test-gateway: need-engine need-cc need-keycloak need-npm need-chromium tools ## 
 	go test -json -count=1 -p 1 -timeout 60m -run ^TestGateway ./internal/e2e ./internal/compose || failed=$$?; exit $$failed' | bin/testreport
 
 .PHONY: test-monitoring
-test-monitoring: need-go need-cc need-monitoring ## alerts at length: a real Prometheus and Alertmanager tell a receiver what is broken, each rule's tests see it spoilt (10 minutes)
+test-monitoring: need-engine need-cc need-monitoring tools ## monitoring at length: a real Prometheus and Alertmanager watch real peers, every panel finds something, what is broken somebody is told, each rule's tests see it spoilt (10 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@echo "building bin/pint (minutes the first time)"
 	@cd tools/pint && go build -o ../../bin/pint github.com/cloudflare/pint/cmd/pint
-	@TEST_LONG=1 MONITORING_REQUIRED=1 go test -json $(TEST_FLAGS) ./monitoring ./internal/promtest | bin/testreport
+	@export TEST_LONG=1 MONITORING_REQUIRED=1 CQL_REQUIRED=1 GORACE=atexit_sleep_ms=0; { failed=0; \
+	go test -json $(TEST_FLAGS) ./monitoring/... ./internal/promtest || failed=$$?; \
+	go test -json $(TEST_FLAGS) -run '^TestMonitoring$$' ./internal/e2e || failed=$$?; exit $$failed; } | bin/testreport
 
 .PHONY: rules
 rules: need-go ## make the rules of monitoring/slo again, after a change there
