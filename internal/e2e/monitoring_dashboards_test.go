@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,7 +29,11 @@ const (
 )
 
 // emptyPanels may find nothing while all is well, by dashboard and title.
-var emptyPanels = map[string]string{}
+var emptyPanels = map[string]string{
+	"ipfs-cluster-cql: Attempts that failed":                "a series for each error that there was",
+	"ipfs-cluster-feed-peers: Expiry, 99 % late by":         "when a pin is removed that has run out is up to a loop that takes its time",
+	"ipfs-cluster-cql: Connections that failed or were cut": "a series for each node to which one failed",
+}
 
 // notHere are dashboards whose servers are not here.
 var notHere = map[string]string{
@@ -47,6 +53,12 @@ func (w *watched) dashboards(t *testing.T) {
 		}
 		return errors.Join(problems...)
 	})
+	for panel := range emptyPanels {
+		uid, title, _ := strings.Cut(panel, ": ")
+		if !slices.ContainsFunc(boards[uid].Panels, func(p dashboards.Panel) bool { return p.Title == title }) {
+			t.Errorf("there is no panel %s", panel)
+		}
+	}
 	for uid, reason := range notHere {
 		t.Logf("%s was not asked for: %s", uid, reason)
 	}
