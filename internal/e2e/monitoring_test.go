@@ -81,6 +81,7 @@ type documentedMetrics struct {
 var documentedElsewhere = []documentedMetrics{
 	{regexp.MustCompile(`^(go|process)_`), "of client_golang, the same in every program in Go"},
 	{regexp.MustCompile(`^(libp2p|rcmgr)_`), "of go-libp2p"},
+	{regexp.MustCompile(`^ipfscluster_(pins_(ipfs_|pin_|pinning)|blocks_)`), "of upstream: docs/metrics.md names them together"},
 }
 
 // documented wants what is told to be on the pages: what both tell is on that of the peer.

@@ -1,12 +1,9 @@
 // Package promtest gives tests a real Prometheus and a real Alertmanager, the tools that
 // come with them, and a receiver of what Alertmanager sends.
 //
-//	tools := promtest.Find(t)
-//	receiver := promtest.NewReceiver(t)
-//	alertmanager := promtest.StartAlertmanager(t, tools, config)
-//	prometheus := promtest.StartPrometheus(t, tools, config)
+//	live := promtest.StartLive(t, "../../monitoring", []string{"peers"}, map[string][]string{"ipfs-cluster": {address}})
 //	…
-//	message := receiver.Wait(t, promtest.PagerDuty, time.Minute, "PeerDown")
+//	live.WantPage(t, promtest.Page{Alert: "PeerDown", Component: "peers", …}, time.Minute)
 //
 // The first Find on a machine has apt download the packages of Debian, Prometheus 2.42 and
 // Alertmanager 0.25 on Debian 12 (30 MB), and unpacks them into the user's cache directory.
