@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -41,7 +42,11 @@ func (w *watched) allWell(t *testing.T) {
 // in time at the other. The first is counted when 60 s are over, and not before.
 func (w *watched) latePins(t *testing.T) {
 	stopped, through, told := w.kubos[0], w.peers[1], w.targets["ipfs-cluster"][0]
-	before := w.late(t, told)
+	var before float64
+	eventually(t, pageTimeout, "late pins are told", func() (err error) {
+		before, err = late(t.Context(), told)
+		return err
+	})
 	if err := stopped.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -57,12 +62,15 @@ func (w *watched) latePins(t *testing.T) {
 
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for looks := 0; ; looks++ {
+	for looks := 0; ; {
 		<-tick.C
 		asked := time.Now()
-		now := w.late(t, told)
+		now, err := late(t.Context(), told)
 		answered := time.Now()
-		if now == before {
+		if err != nil || now == before {
+			if err == nil {
+				looks++
+			}
 			if asked.Sub(accepted) > 65*time.Second {
 				t.Fatalf("a pin that hangs is not counted as late %s after its acceptance", asked.Sub(accepted))
 			}
@@ -98,21 +106,16 @@ func (w *watched) latePins(t *testing.T) {
 var lateEvents = regexp.MustCompile(`(?m)^ipfscluster_pin_slo_events_total\{content="available",result="late"\} (\S+)$`)
 
 // late is how many late pins a peer has counted.
-func (w *watched) late(t *testing.T, address string) float64 {
-	t.Helper()
-	text, err := scrape(t.Context(), address)
+func late(ctx context.Context, address string) (float64, error) {
+	text, err := scrape(ctx, address)
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
 	found := lateEvents.FindStringSubmatch(text)
 	if found == nil {
-		t.Fatal("there is no counter of late pins")
+		return 0, errors.New("there is no counter of late pins")
 	}
-	n, err := strconv.ParseFloat(found[1], 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return strconv.ParseFloat(found[1], 64)
 }
 
 // peerStops: a peer that stands still is a page.

@@ -160,7 +160,7 @@ func (w *watched) draw(t *testing.T, boards map[string]dashboards.Dashboard, dir
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "dashboard-"+uid+".svg"), picture, 0o644); err != nil { //nolint:gosec // it is for everybody
+		if err := os.WriteFile(filepath.Join(dir, "dashboard-"+strings.TrimPrefix(uid, "ipfs-cluster-")+".svg"), picture, 0o644); err != nil { //nolint:gosec // it is for everybody
 			t.Fatal(err)
 		}
 	}
