@@ -30,8 +30,8 @@ const (
 
 // emptyPanels may find nothing while all is well, by dashboard and title.
 var emptyPanels = map[string]string{
-	"ipfs-cluster-overview: Drift, upper bound":             "the first sample comes an hour after the start",
-	"ipfs-cluster-feed-peers: Upper bound":                  "the first sample comes an hour after the start",
+	"ipfs-cluster-overview: Drift, upper bound":             "the first sample takes until 50 minutes after the start",
+	"ipfs-cluster-feed-peers: Upper bound":                  "the first sample takes until 50 minutes after the start",
 	"ipfs-cluster-cql: Attempts that failed":                "a series for each error that there was",
 	"ipfs-cluster-feed-peers: Expiry, 99 % late by":         "when a pin is removed that has run out is up to a loop that takes its time",
 	"ipfs-cluster-cql: Connections that failed or were cut": "a series for each node to which one failed",

@@ -31,6 +31,9 @@ const (
 	// settling is how long after the start the first sweep comes: a peer that starts has
 	// other work.
 	settling = 10 * time.Minute
+	// firstSample is how long after the start the first sample comes, if samples are not more
+	// often: as a rule after the first sweep, which tells where there are pins to choose from.
+	firstSample = 2 * settling
 	// sweepAgain is when a sweep that failed is made again, at the latest.
 	sweepAgain = time.Hour
 )
@@ -135,7 +138,7 @@ func (m *Meter) sampleOften(ctx context.Context) {
 	if m.opts.SampleEvery < 0 || m.opts.Sample < 0 {
 		return
 	}
-	for next := time.Now().Add(m.opts.SampleEvery); pause(ctx, time.Until(next)); {
+	for next := time.Now().Add(min(firstSample, m.opts.SampleEvery)); pause(ctx, time.Until(next)); {
 		next = time.Now().Add(m.opts.SampleEvery)
 		if _, err := m.Sample(ctx); err != nil && ctx.Err() == nil {
 			state.Failure(err, logger.Warnf, logger.Debugf)("no sample was taken for drift, next one in %s: %s", m.opts.SampleEvery, err)

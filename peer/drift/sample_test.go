@@ -201,7 +201,11 @@ func TestRun(t *testing.T) {
 		if got := gather(t, metrics)["ipfscluster_drift_sample_size"]; got != 0 {
 			t.Errorf("a sample of %v", got)
 		}
-		pass(90 * time.Minute)
+		pass(40 * time.Minute)
+		if got := gather(t, metrics)["ipfscluster_drift_sample_size"]; got != 10 {
+			t.Errorf("the first sample is of %v", got)
+		}
+		pass(50 * time.Minute)
 		if got := gather(t, metrics)["ipfscluster_drift_sample_size"]; got != 10 {
 			t.Errorf("a sample of %v", got)
 		}
