@@ -127,9 +127,17 @@ func TestRefuses(t *testing.T) {
 			t.Errorf("%s: was refused but changed the configuration", tc.text)
 		}
 	}
-	const want = `observations.admin.tracing.ca_file: is set, but tracing.insecure sends spans unencrypted: keep one of them`
-	if err := loaded(t, fullConfig).ValidateAll(); err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
+	for want, change := range map[string]func(*Tracing){
+		`ca_file: is set, but tracing.insecure sends spans unencrypted: keep one of them`:        func(*Tracing) {},
+		`headers_file: would be sent in clear text to collector:4317: turn tracing.insecure off`: func(c *Tracing) { c.CAFile = "" },
+		"": func(c *Tracing) { c.CAFile, c.Endpoint = "", "[::1]:4317" },
+	} {
+		cfg := loaded(t, fullConfig)
+		change(&cfg.Tracing)
+		err := cfg.ValidateAll()
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != "observations.admin.tracing."+want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package section
 import (
 	"math"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -56,10 +57,24 @@ func (cfg *Config) ValidateAll() error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	if t := cfg.Tracing; t.Insecure && t.CAFile != "" {
+	t := cfg.Tracing
+	switch {
+	case t.Insecure && t.CAFile != "":
 		return badField("tracing.ca_file", "is set, but tracing.insecure sends spans unencrypted: keep one of them")
+	case t.Insecure && t.HeadersFile != "" && !onThisMachine(t.Endpoint):
+		return badField("tracing.headers_file", "would be sent in clear text to %s: turn tracing.insecure off", t.Endpoint)
 	}
 	return nil
+}
+
+// onThisMachine tells whether an endpoint, which may be empty, is one of a loopback address.
+func onThisMachine(endpoint string) bool {
+	host, _, err := net.SplitHostPort(endpoint)
+	if err != nil {
+		return endpoint == ""
+	}
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 func checkListen(listen string) error {
