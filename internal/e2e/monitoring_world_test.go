@@ -44,7 +44,7 @@ func startWatched(t *testing.T, server *cqltest.Server) *watched {
 	w := &watched{targets: make(map[string][]string)}
 	_, nats := startNATS(t)
 	env := map[string]string{
-		"CLUSTER_EVENTS_URLS": nats, "CLUSTER_ADMIN_DRIFTEVERY": "1m", "CLUSTER_ADMIN_CANARYEVERY": "1m",
+		"CLUSTER_EVENTS_URLS": nats, "CLUSTER_ADMIN_DRIFTEVERY": "1m", "CLUSTER_ADMIN_CANARYEVERY": "2m",
 		"CLUSTER_MONITORPINGINTERVAL": "2s", "CLUSTER_STATESYNCINTERVAL": "10s",
 	}
 	db := on(t, server)
