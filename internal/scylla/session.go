@@ -49,6 +49,9 @@ type DB struct {
 const (
 	firstPause = 250 * time.Millisecond
 	lastPause  = 10 * time.Second
+	// newServer is how long a server that could not be reached may refuse a password that is
+	// right: it listens before it has made its first role.
+	newServer = 30 * time.Second
 )
 
 // Open connects, and waits until it can: it tries again with growing pauses
@@ -67,6 +70,7 @@ func Open(ctx context.Context, conf Config, setup func(context.Context, *DB) err
 		logger.Warnf("the password of the database travels in clear text: set %s", conf.field("tls.enabled"))
 	}
 	pause := firstPause
+	var down time.Time // when the database could not be reached last
 	for attempt := 1; ; attempt++ {
 		db, err := open(ctx, conf)
 		if err == nil {
@@ -78,8 +82,11 @@ func Open(ctx context.Context, conf Config, setup func(context.Context, *DB) err
 			logger.Infof("connected to %s, data centre %s, keyspace %s", db.Dialect, db.LocalDC, db.Keyspace)
 			return db, nil
 		}
-		if Permanent(err) {
+		if hopeless(err, time.Since(down)) {
 			return nil, fmt.Errorf("connecting to the database at %s: %w", conf.addresses(), err)
+		}
+		if !Permanent(err) {
+			down = time.Now()
 		}
 		if ctx.Err() == nil {
 			logger.Warnf("the database at %s is not ready (attempt %d): %s; next try in %s", conf.addresses(), attempt, err, pause)
@@ -91,6 +98,13 @@ func Open(ctx context.Context, conf Config, setup func(context.Context, *DB) err
 		}
 		pause = min(2*pause, lastPause)
 	}
+}
+
+// hopeless reports whether waiting cannot mend what has failed, so long after the database
+// could not be reached.
+func hopeless(err error, reached time.Duration) bool {
+	code, _ := Code(err)
+	return Permanent(err) && (code != gocql.ErrCodeCredentials || reached >= newServer)
 }
 
 // open learns what the cluster is, makes the keyspace if it may, and opens the

@@ -194,3 +194,25 @@ func TestOpenRefusesPlainTextWhenTLSIsWanted(t *testing.T) {
 		t.Fatal("a connection without TLS was accepted")
 	}
 }
+
+// TestHopeless: a password that is refused may be right where the server has just started, and
+// nowhere else.
+func TestHopeless(t *testing.T) {
+	refused := &PermanentError{Text: "the database refused the user name or the password", Err: answered{gocql.ErrCodeCredentials, "incorrect"}}
+	never := time.Since(time.Time{})
+	for _, tt := range []struct {
+		err     error
+		reached time.Duration
+		want    bool
+	}{
+		{refused, never, true},
+		{refused, newServer, true},
+		{refused, time.Second, false},
+		{&PermanentError{Text: "no such data centre"}, time.Second, true},
+		{errors.New("connection refused"), never, false},
+	} {
+		if got := hopeless(tt.err, tt.reached); got != tt.want {
+			t.Errorf("%v, %s after the database could not be reached: %t", tt.err, tt.reached, got)
+		}
+	}
+}
