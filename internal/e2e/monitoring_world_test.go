@@ -146,9 +146,9 @@ func tellFailed(t *testing.T, err error) {
 	}
 }
 
-// pinsEachSecond has both peers hold one more pin each second, as long as ctx lasts.
-func (w *watched) pinsEachSecond(ctx context.Context, through *peer) error {
-	tick := time.NewTicker(time.Second)
+// pinsOften has both peers hold five more pins each second, as long as ctx lasts.
+func (w *watched) pinsOften(ctx context.Context, through *peer) error {
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if err := through.pin(w.next(), nil); err != nil {
