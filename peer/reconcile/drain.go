@@ -252,7 +252,7 @@ func (r *Reconciler) others(ctx context.Context, view membership.View, pin api.P
 		row, ok := found.rows[p]
 		patience := silentFactor * r.opts.RecheckInterval
 		failed := row.Status == state.PlacementPinError && (row.Attempts >= failedTries || time.Since(row.Updated) > patience)
-		silent := (!ok || row.Status.Leaving()) && time.Since(revisionTime(rev)) > patience
+		silent := (!ok || row.Status.Leaving()) && time.Since(rev.Time()) > patience
 		switch {
 		case found.with(p):
 			o.pinned = append(o.pinned, p)

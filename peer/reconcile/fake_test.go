@@ -139,7 +139,7 @@ func (s *fakeStore) put(c api.Cid, pin *api.Pin) {
 			}
 		}
 	}
-	before := revisionTime(s.pins[c].rev)
+	before := s.pins[c].rev.Time()
 	for f := range feeds {
 		s.feeds[f] = append(s.feeds[f], c)
 		if s.onAppend != nil {

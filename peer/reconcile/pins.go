@@ -9,7 +9,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
 
 // allocatedTo tells whether the pin names the peer. A pin that every peer holds
@@ -54,10 +53,6 @@ func goneSince(p membership.Peer) time.Time {
 	}
 	return p.DeadSince
 }
-
-// revisionTime is when the version of a pin was made, by the clock of its
-// writer.
-func revisionTime(r state.Revision) time.Time { return r.Time() }
 
 // share names one part of divided work.
 func share(work string, part int) []byte {

@@ -7,34 +7,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/membership"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/state"
 )
-
-func TestRevisionTime(t *testing.T) {
-	for range 100 {
-		id, err := uuid.NewUUID()
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := time.Unix(id.Time().UnixTime())
-		if got := revisionTime(state.Revision(id)); !got.Equal(want) {
-			t.Fatalf("%s is of %s, got %s", id, want, got)
-		}
-	}
-	// The example of RFC 9562.
-	example := state.Revision(uuid.MustParse("C232AB00-9414-11EC-B3C8-9F6BDECED846"))
-	if got, want := revisionTime(example), time.Date(2022, 2, 22, 19, 22, 22, 0, time.UTC); !got.Equal(want) {
-		t.Errorf("got %s, want %s", got.UTC(), want)
-	}
-	if got := revisionTime(state.Revision{}); !got.IsZero() {
-		t.Errorf("the zero revision is of %s", got)
-	}
-}
 
 func TestWhoHoldsAPin(t *testing.T) {
 	w := newWorld(t, alice, bob, carol, dave)

@@ -115,7 +115,7 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 			return fmt.Errorf("listing the pin of %s again: %w", pin.Cid, err)
 		}
 	}
-	if time.Since(revisionTime(rev)) < scrubAge {
+	if time.Since(rev.Time()) < scrubAge {
 		return nil
 	}
 	if moved, err := r.scrubOrphan(ctx, view, met, pin); err != nil || moved {
@@ -137,7 +137,7 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 		row, ok := rows[p]
 		// A peer that acted on an older version may have missed a change of
 		// the mode.
-		if ok && !row.Status.Leaving() && !revisionTime(row.Rev).Before(revisionTime(rev)) {
+		if ok && !row.Status.Leaving() && !row.Rev.Before(rev) {
 			continue
 		}
 		if member, _ := view.Get(p); !member.Live {
@@ -147,9 +147,9 @@ func (r *Reconciler) scrubPin(ctx context.Context, view membership.View, tell *t
 			return err
 		}
 	}
-	if !known && r.suspicious(pin, revisionTime(rev), view) && met.suspects.Add(1) <= maxNamed {
+	if !known && r.suspicious(pin, rev.Time(), view) && met.suspects.Add(1) <= maxNamed {
 		logger.Warnf("scrub: no peer knows of the pin of %s, written on %s: it may have been removed and have come back",
-			pin.Cid, revisionTime(rev).UTC().Format(time.RFC3339))
+			pin.Cid, rev.Time().UTC().Format(time.RFC3339))
 	}
 	return nil
 }

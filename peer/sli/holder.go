@@ -86,7 +86,7 @@ func (h *Holder) begin(c api.Cid, rev state.Revision, traceparent string, told b
 			e.told = e.told || told
 			return
 		}
-		if ticks(rev) < ticks(e.rev) {
+		if rev.Before(e.rev) {
 			return // it was replaced before it came
 		}
 		h.leave(e, now)
@@ -160,7 +160,7 @@ func (h *Holder) Gone(c api.Cid, rev state.Revision) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e := h.pins[c]
-	if e == nil || rev != (state.Revision{}) && ticks(rev) < ticks(e.rev) {
+	if e == nil || rev != (state.Revision{}) && rev.Before(e.rev) {
 		return
 	}
 	h.leave(e, time.Now())

@@ -21,7 +21,7 @@ import (
 
 // revOf is a revision of a time, as a store makes it.
 func revOf(at time.Time) state.Revision {
-	t := epochTicks + uint64(at.UnixNano()/100) //nolint:gosec // after 1970
+	t := 0x01b21dd213814000 + uint64(at.UnixNano()/100) //nolint:gosec // after 1970
 	var rev state.Revision
 	binary.BigEndian.PutUint32(rev[0:4], uint32(t))            //nolint:gosec // cut off
 	binary.BigEndian.PutUint16(rev[4:6], uint16(t>>32))        //nolint:gosec // cut off

@@ -71,7 +71,7 @@ func (t *Tracker) offer(o *op, w wanted, e *effects) {
 // stale reports whether what is wanted is of before a revision. Without a revision
 // the pinset has forgotten the CID, which is of now.
 func stale(w wanted, rev state.Revision) bool {
-	return w.rev != state.Revision{} && older(w.rev, rev)
+	return w.rev != state.Revision{} && w.rev.Before(rev)
 }
 
 // accept makes w what is wanted.

@@ -179,14 +179,3 @@ func (t *Tracker) enter(o *op, p phase) {
 	t.counts[p].Add(1)
 	o.phase, o.since = p, time.Now()
 }
-
-// older reports whether revision a was written before b. Both are timeuuids
-// (RFC 9562, 5.1), whose time is spread over three fields.
-func older(a, b state.Revision) bool { return ticks(a) < ticks(b) }
-
-func ticks(r state.Revision) uint64 {
-	low := uint64(r[0])<<24 | uint64(r[1])<<16 | uint64(r[2])<<8 | uint64(r[3])
-	mid := uint64(r[4])<<8 | uint64(r[5])
-	high := uint64(r[6]&0x0f)<<8 | uint64(r[7])
-	return high<<48 | mid<<32 | low
-}

@@ -98,7 +98,7 @@ func (t *Tracker) atWork(pin *api.Pin, rev state.Revision, v view, ipfs api.IPFS
 		return api.PinInfo{}, false
 	}
 	info := t.info(pin.Cid, pin, ipfs)
-	if v.unpins() || older(v.rev, rev) && (v.depth != pin.MaxDepth || v.status() == api.TrackerStatusPinError) {
+	if v.unpins() || v.rev.Before(rev) && (v.depth != pin.MaxDepth || v.status() == api.TrackerStatusPinError) {
 		info.Status = api.TrackerStatusPinQueued // of what it will do next the feed has not told yet
 		return info, true
 	}
