@@ -28,7 +28,9 @@ func NewMetrics() *Metrics {
 			Help: "The seconds since this peer has written its last heartbeat to the database, or began to write them. It is 0 before that.",
 		}, func() float64 {
 			if monitor := m.monitor.Load(); monitor != nil {
-				return monitor.beatAge(time.Now()).Seconds()
+				if at, _ := monitor.Beaten(); !at.IsZero() {
+					return time.Since(at).Seconds()
+				}
 			}
 			return 0
 		}),

@@ -228,16 +228,6 @@ func (m *Monitor) Peers(context.Context) ([]peer.ID, error) {
 	return ids, nil
 }
 
-// beatAge is how long ago the last heartbeat was written, 0 before they begin.
-func (m *Monitor) beatAge(now time.Time) time.Duration {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.beaten.IsZero() {
-		return 0
-	}
-	return now.Sub(m.beaten)
-}
-
 // Beaten returns when the last heartbeat was written, or when they began, the zero time before
 // that, and for how long one counts. It answers from memory.
 func (m *Monitor) Beaten() (at time.Time, ttl time.Duration) {
