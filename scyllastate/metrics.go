@@ -68,22 +68,13 @@ func NewMetrics() *Metrics {
 
 // ofFeed makes the metrics of the feed.
 func (m *Metrics) ofFeed() {
-	of := func(name, help string, value func(feedState) float64) {
-		m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
-			if r := m.feed.Load(); r != nil {
-				return value(r.state())
-			}
-			return 0
-		}))
-	}
-	of("ipfscluster_feed_lag_seconds",
-		"How far this peer is behind with the changes for it, in seconds: the age of the oldest change that it has read and not done, or, "+
-			"if that is more, how long it has not read to the end of its feed. Some seconds are usual.",
-		func(s feedState) float64 { return s.lag.Seconds() })
-	of("ipfscluster_feed_lag_rows", "The number of changes for this peer that it has read and not done yet.",
-		func(s feedState) float64 { return float64(s.open) })
-	of("ipfscluster_feed_pending", "The number of CIDs whose change waits for its writer, which has announced it and not made it yet.",
-		func(s feedState) float64 { return float64(s.pending) })
+	m.all = append(m.all, feedGauges{&m.feed,
+		prometheus.NewDesc("ipfscluster_feed_lag_seconds",
+			"How far this peer is behind with the changes for it, in seconds: the age of the oldest change that it has read and not done, or, "+
+				"if that is more, how long it has not read to the end of its feed. Some seconds are usual.", nil, nil),
+		prometheus.NewDesc("ipfscluster_feed_lag_rows", "The number of changes for this peer that it has read and not done yet.", nil, nil),
+		prometheus.NewDesc("ipfscluster_feed_pending", "The number of CIDs whose change waits for its writer, which has announced it and not made it yet.", nil, nil),
+	})
 	m.rows = m.counter("ipfscluster_feed_rows_total", "Counts the changes for this peer that it has read, each once.")
 	m.strays = m.counter("ipfscluster_feed_strays_total",
 		"Counts those of them that appeared in the feed after newer ones had been read.")
@@ -194,6 +185,30 @@ func (m *Metrics) took(stray bool) {
 	if stray {
 		m.strays.Inc()
 	}
+}
+
+// feedGauges look at the reader of the feed once for all of them.
+type feedGauges struct {
+	feed                         *atomic.Pointer[feedReader]
+	lagSeconds, lagRows, pending *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (g feedGauges) Describe(to chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{g.lagSeconds, g.lagRows, g.pending} {
+		to <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g feedGauges) Collect(to chan<- prometheus.Metric) {
+	var s feedState
+	if r := g.feed.Load(); r != nil {
+		s = r.state()
+	}
+	to <- prometheus.MustNewConstMetric(g.lagSeconds, prometheus.GaugeValue, s.lag.Seconds())
+	to <- prometheus.MustNewConstMetric(g.lagRows, prometheus.GaugeValue, float64(s.open))
+	to <- prometheus.MustNewConstMetric(g.pending, prometheus.GaugeValue, float64(s.pending))
 }
 
 // feedReader is what reads the own feed of a peer.
