@@ -1,7 +1,6 @@
 package keycloaktest
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
 )
@@ -55,7 +53,7 @@ func findHome(ctx context.Context, java string) (string, error) {
 	if err := os.MkdirAll(base, 0o755); err != nil {
 		return "", fmt.Errorf("make cache directory: %w", err)
 	}
-	lock, err := lockFile(home + ".lock")
+	lock, err := child.Lock(home + ".lock")
 	if err != nil {
 		return "", err
 	}
@@ -137,37 +135,12 @@ func command(home string, args ...string) []string {
 
 // run runs a program in a directory. An error has what it printed.
 func run(ctx context.Context, dir, program string, args ...string) error {
-	var out bytes.Buffer
 	cmd := exec.Command(program, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p, err := child.Start(cmd)
-	if err != nil {
-		return err
-	}
-	select {
-	case <-p.Exited():
-	case <-ctx.Done():
-		p.Kill()
-		return fmt.Errorf("%s, to get Keycloak %s: %w", filepath.Base(program), version, ctx.Err())
-	}
-	if err := p.Wait(); err != nil {
-		return fmt.Errorf("%s, to get Keycloak %s: %w\n%s", filepath.Base(program), version, err, out.Bytes())
+	cmd.Dir = dir
+	if out, err := child.Output(ctx, cmd); err != nil {
+		return fmt.Errorf("%s, to get Keycloak %s: %w\n%s", filepath.Base(program), version, err, out)
 	}
 	return nil
-}
-
-// lockFile waits for the lock of a file. To close the file gives it back; the kernel does
-// so too when the process ends.
-func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open lock file: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-	}
-	return f, nil
 }
 
 func exists(path string) bool {

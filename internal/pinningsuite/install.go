@@ -1,7 +1,6 @@
 package pinningsuite
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
@@ -105,7 +103,7 @@ func fetch(ctx context.Context, files fs.FS, folder string) (err error) {
 	// A script of one of its packages downloads an IPFS daemon, which nothing needs.
 	npm := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	npm.Dir = fresh
-	if out, err := output(ctx, npm); err != nil {
+	if out, err := child.Output(ctx, npm); err != nil {
 		return fmt.Errorf("npm could not fetch the compliance suite: %w\n%s", err, out)
 	}
 	// Another process may have been faster.
@@ -113,22 +111,4 @@ func fetch(ctx context.Context, files fs.FS, folder string) (err error) {
 		return fmt.Errorf("move the compliance suite into place: %w", err)
 	}
 	return nil
-}
-
-// output runs a program and returns what it printed.
-func output(ctx context.Context, cmd *exec.Cmd) (string, error) {
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p, err := child.Start(cmd)
-	if err != nil {
-		return "", err
-	}
-	select {
-	case <-p.Exited():
-	case <-ctx.Done():
-		p.Kill()
-		return out.String(), ctx.Err()
-	}
-	return out.String(), p.Wait()
 }

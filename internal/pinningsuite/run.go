@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest/child"
 )
 
 // Target is what the suite runs on.
@@ -78,7 +80,7 @@ func (s *Suite) Run(tb testing.TB, target Target) Result {
 	cmd.Env = append(os.Environ(), "COMPLIANCE_SPEC="+filepath.Join(s.sources, "ipfs-pinning-service.yaml"),
 		"COMPLIANCE_REPORTS="+reports, "COMPLIANCE_IPFS="+target.IPFS)
 	cmd.Dir = reports
-	printed, err := output(tb.Context(), cmd) // its exit code is always 0
+	printed, err := child.Output(tb.Context(), cmd) // its exit code is always 0
 	if err != nil {
 		tb.Fatalf("the compliance suite: %v; it printed\n%s", err, printed)
 	}
