@@ -172,6 +172,8 @@ var rooms = []room{
 	{name: "internal/overlay", only: []string{}, why: "it builds code with mistakes in it, whatever code that is"},
 	{name: "internal/simtest", ours: []string{"internal/overlay"}, only: []string{"github.com/ipfs/go-log/v2"},
 		why: "it runs what others simulate, whatever that is"},
+	{name: "internal/endtest", ours: []string{}, only: []string{},
+		why: "it ends the tests of others, whatever ends them"},
 	{name: "internal/logtest", ours: []string{}, only: []string{"github.com/ipfs/go-log/v2"},
 		why: "it shows what others log, whatever that is"},
 	{name: "internal/metrictest", ours: []string{}, only: []string{"github.com/prometheus/client_golang/prometheus/...", "github.com/prometheus/client_model/go"},
@@ -206,7 +208,7 @@ var rooms = []room{
 }
 
 // importTesting are the rooms whose packages are for tests.
-var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/metrictest", "internal/natstest",
+var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/endtest", "internal/metrictest", "internal/natstest",
 	"internal/keycloaktest", "internal/promtest", "internal/pinningsuite", "internal/chromium"}
 
 // goPackage is what go list says of a package.

@@ -82,6 +82,7 @@
 //	internal/overlay   tests build the code with planted bugs or crashes
 //	internal/simtest   tests run simulations by seeds, also with planted bugs
 //	internal/logtest   tests see what is logged
+//	internal/endtest   tests of what skips or fails tests
 //	internal/metrictest  tests see what metrics say, and that they follow the rules
 //	internal/model     has TLC check the models in spec
 //	internal/docs      tests that the documentation tells the truth

@@ -7,10 +7,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/endtest"
 )
 
 // site has pages that behave and pages that do not.
@@ -162,52 +163,20 @@ func TestChromium(t *testing.T) {
 		if status != http.StatusNotFound {
 			t.Errorf("status %d", status)
 		}
-		got := ends(t, func(tb testing.TB) { page.Eval(tb, "null.x", nil) })
-		if !strings.Contains(got.failed, "TypeError") {
-			t.Errorf("a script that throws failed the test with %q", got.failed)
+		got := endtest.Run(t, func(tb testing.TB) { page.Eval(tb, "null.x", nil) })
+		if !strings.Contains(got.Failed, "TypeError") {
+			t.Errorf("a script that throws failed the test with %q", got.Failed)
 		}
 	})
 	t.Run("no page", func(t *testing.T) {
 		if text := b.Load(t, url+"/missing").Text(t); text != "No such page" {
 			t.Errorf("the text is %q", text)
 		}
-		got := ends(t, func(tb testing.TB) { b.Load(tb, "http://127.0.0.1:1/") })
-		if !strings.Contains(got.failed, "ERR_") {
-			t.Errorf("failed with %q", got.failed)
+		got := endtest.Run(t, func(tb testing.TB) { b.Load(tb, "http://127.0.0.1:1/") })
+		if !strings.Contains(got.Failed, "ERR_") {
+			t.Errorf("failed with %q", got.Failed)
 		}
 	})
-}
-
-// ending is a test that is told its end by another.
-type ending struct {
-	testing.TB
-	failed, skipped string
-}
-
-func (e *ending) Fatal(args ...any) { e.Fatalf("%s", fmt.Sprint(args...)) }
-
-func (e *ending) Fatalf(format string, args ...any) {
-	e.failed = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-func (e *ending) Skipf(format string, args ...any) {
-	e.skipped = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-// ends runs what must end a test.
-func ends(t *testing.T, f func(tb testing.TB)) *ending {
-	t.Helper()
-	e := &ending{TB: t}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f(e)
-		t.Error("it did not end the test")
-	}()
-	<-done
-	return e
 }
 
 // A test without Chromium is skipped, and fails where it is required.
@@ -217,12 +186,12 @@ func TestWithoutChromium(t *testing.T) {
 	for _, want := range []string{"apt-get install -y chromium", "no display today"} {
 		begin := func(tb testing.TB) { Start(tb) }
 		t.Setenv("CHROMIUM_REQUIRED", "")
-		if got := ends(t, begin); !strings.Contains(got.skipped, want) || got.failed != "" {
-			t.Errorf("skipped with %q, failed with %q, want %q", got.skipped, got.failed, want)
+		if got := endtest.Run(t, begin); !strings.Contains(got.Skipped, want) || got.Failed != "" {
+			t.Errorf("skipped with %q, failed with %q, want %q", got.Skipped, got.Failed, want)
 		}
 		t.Setenv("CHROMIUM_REQUIRED", "1")
-		if got := ends(t, begin); !strings.Contains(got.failed, want) || got.skipped != "" {
-			t.Errorf("required: skipped with %q, failed with %q, want %q", got.skipped, got.failed, want)
+		if got := endtest.Run(t, begin); !strings.Contains(got.Failed, want) || got.Skipped != "" {
+			t.Errorf("required: skipped with %q, failed with %q, want %q", got.Skipped, got.Failed, want)
 		}
 		if err := os.WriteFile(bin+"/chromium", []byte("#!/bin/sh\necho no display today; exit 1\n"), 0o700); err != nil {
 			t.Fatal(err)

@@ -10,13 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/jwt"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/endtest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/keycloaktest"
 )
 
@@ -158,28 +158,9 @@ func accessToken(t *testing.T, issuer string, form url.Values) string {
 	return answer.Token
 }
 
-// ending is a test that is told its end by another.
-type ending struct {
-	testing.TB
-	said string
-}
-
-func (e *ending) Fatalf(format string, args ...any) {
-	e.said = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-func (e *ending) Skipf(format string, args ...any) { e.Fatalf(format, args...) }
-
 // startsNot returns why Keycloak does not start.
 func startsNot(t *testing.T, text []byte, s service) string {
 	t.Helper()
-	e := &ending{TB: t}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		keycloaktest.StartRealm(e, text, variables(s)...)
-	}()
-	<-done
-	return e.said
+	got := endtest.Run(t, func(tb testing.TB) { keycloaktest.StartRealm(tb, text, variables(s)...) })
+	return got.Failed + got.Skipped
 }

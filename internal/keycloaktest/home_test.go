@@ -1,54 +1,13 @@
 package keycloaktest
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/endtest"
 )
-
-// ending is a test that is told its end by another.
-type ending struct {
-	testing.TB
-	failed, skipped string
-}
-
-func (e *ending) Fatalf(format string, args ...any) {
-	e.failed = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-func (e *ending) Skipf(format string, args ...any) {
-	e.skipped = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-// startsNot returns how a start ends that must not succeed.
-func startsNot(t *testing.T) *ending {
-	t.Helper()
-	e := &ending{TB: t}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		Start(e)
-		t.Error("Keycloak started")
-	}()
-	<-done
-	return e
-}
-
-// script puts a program into a directory.
-func script(t *testing.T, dir, name, text string) {
-	t.Helper()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text), 0o700); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // A test without Keycloak is skipped, and fails where it is required. What is missing is
 // named with the line that installs it.
@@ -59,14 +18,14 @@ func TestWithoutKeycloak(t *testing.T) {
 	t.Setenv("PATH", bin)
 	for _, want := range []string{"apt-get install -y openjdk-17-jre-headless", "apt-get install -y maven"} {
 		t.Setenv("KEYCLOAK_REQUIRED", "")
-		if got := startsNot(t); !strings.Contains(got.skipped, want) || got.failed != "" {
-			t.Errorf("without what %q brings: skipped with %q, failed with %q", want, got.skipped, got.failed)
+		if got := endtest.Run(t, func(tb testing.TB) { Start(tb) }); !strings.Contains(got.Skipped, want) || got.Failed != "" {
+			t.Errorf("without what %q brings: skipped with %q, failed with %q", want, got.Skipped, got.Failed)
 		}
 		t.Setenv("KEYCLOAK_REQUIRED", "1")
-		if got := startsNot(t); !strings.Contains(got.failed, want) || got.skipped != "" {
-			t.Errorf("without what %q brings, where it is required: skipped with %q, failed with %q", want, got.skipped, got.failed)
+		if got := endtest.Run(t, func(tb testing.TB) { Start(tb) }); !strings.Contains(got.Failed, want) || got.Skipped != "" {
+			t.Errorf("without what %q brings, where it is required: skipped with %q, failed with %q", want, got.Skipped, got.Failed)
 		}
-		script(t, bin, "java", "exit 1\n")
+		endtest.Script(t, bin, "java", "exit 1\n")
 	}
 }
 
@@ -79,15 +38,15 @@ func TestFailedFetchLeavesNothing(t *testing.T) {
 		"no Keycloak from Maven": "exit 0\n",
 	} {
 		cache, bin := t.TempDir(), t.TempDir()
-		script(t, bin, "mvn", mvn)
-		script(t, bin, "java", "touch '"+filepath.Join(cache, "started")+"'\n")
+		endtest.Script(t, bin, "mvn", mvn)
+		endtest.Script(t, bin, "java", "touch '"+filepath.Join(cache, "started")+"'\n")
 		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 		t.Setenv("XDG_CACHE_HOME", cache)
 		t.Setenv("JAVA_HOME", "")
 		t.Setenv("KEYCLOAK_REQUIRED", "1")
 		for range 2 {
-			if got := startsNot(t); !strings.Contains(got.failed, want) {
-				t.Errorf("%q: failed with %q", want, got.failed)
+			if got := endtest.Run(t, func(tb testing.TB) { Start(tb) }); !strings.Contains(got.Failed, want) {
+				t.Errorf("%q: failed with %q", want, got.Failed)
 			}
 		}
 		left, err := filepath.Glob(filepath.Join(cache, "*", "*"))
@@ -106,11 +65,11 @@ func TestStartReportsTheLog(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(cache, "ipfs-cluster-scylla", "keycloak-"+version+"-"+database), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	script(t, filepath.Join(java, "bin"), "java", "echo the disk is on fire; exit 3\n")
+	endtest.Script(t, filepath.Join(java, "bin"), "java", "echo the disk is on fire; exit 3\n")
 	t.Setenv("JAVA_HOME", java)
 	t.Setenv("XDG_CACHE_HOME", cache)
 	t.Setenv("KEYCLOAK_REQUIRED", "1")
-	if got := startsNot(t); !strings.Contains(got.failed, "the disk is on fire") || !strings.Contains(got.failed, "exit status 3") {
-		t.Errorf("failed with %q", got.failed)
+	if got := endtest.Run(t, func(tb testing.TB) { Start(tb) }); !strings.Contains(got.Failed, "the disk is on fire") || !strings.Contains(got.Failed, "exit status 3") {
+		t.Errorf("failed with %q", got.Failed)
 	}
 }

@@ -5,10 +5,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/endtest"
 )
 
 // The suite passes what is compliant, and tells what is not.
@@ -86,43 +87,6 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// ending is a test that is told its end by another.
-type ending struct {
-	testing.TB
-	failed, skipped string
-}
-
-func (e *ending) Fatalf(format string, args ...any) {
-	e.failed = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-func (e *ending) Skipf(format string, args ...any) {
-	e.skipped = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-// ends runs what must end a test.
-func ends(t *testing.T, f func(tb testing.TB)) *ending {
-	t.Helper()
-	e := &ending{TB: t}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f(e)
-		t.Error("it did not end the test")
-	}()
-	<-done
-	return e
-}
-
-func script(t *testing.T, dir, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text), 0o700); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A test without Node.js is skipped, and fails where it is required. A fetch that fails
 // leaves nothing that a later one would take for the suite.
 func TestWithoutSuite(t *testing.T) {
@@ -135,19 +99,19 @@ func TestWithoutSuite(t *testing.T) {
 	} {
 		t.Setenv("PATH", tt.path)
 		if tt.node != "" {
-			script(t, bin, "node", tt.node)
+			endtest.Script(t, bin, "node", tt.node)
 		}
 		if tt.npm != "" {
-			script(t, bin, "npm", tt.npm)
+			endtest.Script(t, bin, "npm", tt.npm)
 		}
 		install := func(tb testing.TB) { Install(tb) }
 		t.Setenv("NODE_REQUIRED", "")
-		if got := ends(t, install); !strings.Contains(got.skipped, tt.want) || got.failed != "" {
-			t.Errorf("%+v: skipped with %q, failed with %q", tt, got.skipped, got.failed)
+		if got := endtest.Run(t, install); !strings.Contains(got.Skipped, tt.want) || got.Failed != "" {
+			t.Errorf("%+v: skipped with %q, failed with %q", tt, got.Skipped, got.Failed)
 		}
 		t.Setenv("NODE_REQUIRED", "1")
-		if got := ends(t, install); !strings.Contains(got.failed, tt.want) || got.skipped != "" {
-			t.Errorf("%+v, where it is required: skipped with %q, failed with %q", tt, got.skipped, got.failed)
+		if got := endtest.Run(t, install); !strings.Contains(got.Failed, tt.want) || got.Skipped != "" {
+			t.Errorf("%+v, where it is required: skipped with %q, failed with %q", tt, got.Skipped, got.Failed)
 		}
 	}
 	left, err := filepath.Glob(filepath.Join(cache, "*", "*"))
@@ -159,10 +123,10 @@ func TestWithoutSuite(t *testing.T) {
 // A suite that writes no report has passed nothing, whatever its exit code is.
 func TestRunWithoutReport(t *testing.T) {
 	bin := t.TempDir()
-	script(t, bin, "node", "echo could not validate pinning service; exit 0\n")
+	endtest.Script(t, bin, "node", "echo could not validate pinning service; exit 0\n")
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	got := ends(t, func(tb testing.TB) { new(Suite).Run(tb, Target{API: "http://127.0.0.1:1", Token: "x"}) })
-	if !strings.Contains(got.failed, "has not come to its end") || !strings.Contains(got.failed, "could not validate") {
-		t.Errorf("failed with %q", got.failed)
+	got := endtest.Run(t, func(tb testing.TB) { new(Suite).Run(tb, Target{API: "http://127.0.0.1:1", Token: "x"}) })
+	if !strings.Contains(got.Failed, "has not come to its end") || !strings.Contains(got.Failed, "could not validate") {
+		t.Errorf("failed with %q", got.Failed)
 	}
 }

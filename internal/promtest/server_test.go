@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/endtest"
 )
 
 // A Prometheus scrapes itself and is asked.
@@ -30,7 +32,7 @@ func TestPrometheus(t *testing.T) {
 // A server that does not start is reported with its log.
 func TestStartReportsTheLog(t *testing.T) {
 	bin := t.TempDir()
-	script(t, bin, "prometheus", "echo the disk is on fire; exit 3\n")
+	endtest.Script(t, bin, "prometheus", "echo the disk is on fire; exit 3\n")
 	_, err := try(t.Context(), "Prometheus", t.TempDir(), filepath.Join(bin, "prometheus"), func(string) []string { return nil })
 	if err == nil || !strings.Contains(err.Error(), "the disk is on fire") || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("failed with %v", err)

@@ -1,54 +1,12 @@
 package promtest
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/endtest"
 )
-
-// ending is a test that is told its end by another.
-type ending struct {
-	testing.TB
-	failed, skipped string
-}
-
-func (e *ending) Fatalf(format string, args ...any) {
-	e.failed = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-func (e *ending) Skipf(format string, args ...any) {
-	e.skipped = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-// findsNot returns how a Find ends that must not succeed.
-func findsNot(t *testing.T) *ending {
-	t.Helper()
-	e := &ending{TB: t}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		Find(e)
-		t.Error("the programs were found")
-	}()
-	<-done
-	return e
-}
-
-// script puts a program into a directory.
-func script(t *testing.T, dir, name, text string) {
-	t.Helper()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text), 0o700); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // A test without the programs is skipped, and fails where they are required. It says how to
 // get them.
@@ -57,12 +15,12 @@ func TestWithoutPrograms(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	const want = "apt-get install -y prometheus prometheus-alertmanager"
 	t.Setenv("MONITORING_REQUIRED", "")
-	if got := findsNot(t); !strings.Contains(got.skipped, want) || got.failed != "" {
-		t.Errorf("skipped with %q, failed with %q", got.skipped, got.failed)
+	if got := endtest.Run(t, func(tb testing.TB) { Find(tb) }); !strings.Contains(got.Skipped, want) || got.Failed != "" {
+		t.Errorf("skipped with %q, failed with %q", got.Skipped, got.Failed)
 	}
 	t.Setenv("MONITORING_REQUIRED", "1")
-	if got := findsNot(t); !strings.Contains(got.failed, want) || got.skipped != "" {
-		t.Errorf("where they are required: skipped with %q, failed with %q", got.skipped, got.failed)
+	if got := endtest.Run(t, func(tb testing.TB) { Find(tb) }); !strings.Contains(got.Failed, want) || got.Skipped != "" {
+		t.Errorf("where they are required: skipped with %q, failed with %q", got.Skipped, got.Failed)
 	}
 }
 
@@ -72,7 +30,7 @@ func TestProgramsOfPath(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("PATH", bin)
 	for _, name := range []string{"prometheus", "promtool", "prometheus-alertmanager", "amtool"} {
-		script(t, bin, name, "exit 0\n")
+		endtest.Script(t, bin, name, "exit 0\n")
 	}
 	want := Tools{
 		Prometheus: filepath.Join(bin, "prometheus"), Promtool: filepath.Join(bin, "promtool"),
@@ -94,13 +52,13 @@ func TestFailedFetchLeavesNothing(t *testing.T) {
 		"elsewhere than in /usr/sh": {"touch a.deb b.deb\n", programs},
 	} {
 		cache, bin := t.TempDir(), t.TempDir()
-		script(t, bin, "apt-get", tools.apt)
-		script(t, bin, "dpkg", tools.dpkg)
+		endtest.Script(t, bin, "apt-get", tools.apt)
+		endtest.Script(t, bin, "dpkg", tools.dpkg)
 		t.Setenv("PATH", bin+":/usr/bin:/bin")
 		t.Setenv("XDG_CACHE_HOME", cache)
 		t.Setenv("MONITORING_REQUIRED", "1")
-		if got := findsNot(t); !strings.Contains(got.failed, want) {
-			t.Errorf("%q: failed with %q", want, got.failed)
+		if got := endtest.Run(t, func(tb testing.TB) { Find(tb) }); !strings.Contains(got.Failed, want) {
+			t.Errorf("%q: failed with %q", want, got.Failed)
 		}
 		left, err := filepath.Glob(filepath.Join(cache, "*", "*"))
 		if err != nil || len(left) != 1 || filepath.Ext(left[0]) != ".lock" {
