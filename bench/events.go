@@ -14,40 +14,22 @@ import (
 // measureEvents compares a store whose keyspace has events with one that has none, by the
 // write that LogPin makes: with events a row more goes with it, to one of 16 feeds.
 func measureEvents(ctx context.Context, srv *server, set settings) (tables []table, err error) {
-	holders, err := newPeers(peersInCluster)
+	both, err := openSides(ctx, srv, set, func(int, *scyllastate.Config) {})
+	defer func() { err = errors.Join(err, both.close()) }()
 	if err != nil {
 		return nil, err
 	}
-	var sides [2]*load
-	for side := range sides {
-		conf, err := srv.config()
-		if err != nil {
-			return nil, err
-		}
-		l := &load{set: set, holders: holders}
-		if l.store, err = scyllastate.Open(ctx, conf); err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, l.store.Close()) }()
-		if side == 0 {
-			if err := l.store.StartEvents(ctx); err != nil {
-				return nil, err
-			}
-		}
-		if l.db, err = srv.session(ctx, conf); err != nil { // asks how many requests there were
-			return nil, err
-		}
-		defer l.db.Close()
-		sides[side] = l
+	if err := both[0].store.StartEvents(ctx); err != nil {
+		return nil, err
 	}
 	many := table{Title: fmt.Sprintf("LogPin with events, %d clients", set.Clients), Left: "events on", Right: "off",
 		Note: fmt.Sprintf("New pins, %d rounds in turns. A ratio of throughput below 1 is what events cost; 0.9 is promised.", set.Rounds)}
 	single := table{Title: "LogPin with events, 1 client", Left: "events on", Right: "off", Note: "The same."}
 	logPins := func(l *load) []operation { return []operation{logPin(l.store)} }
-	if many.Rows, err = compareSides(ctx, "LogPin with events", sides, set.Rounds, set.Clients, set.Ops, logPins); err != nil {
+	if many.Rows, err = compareSides(ctx, "LogPin with events", both, set.Rounds, set.Clients, set.Ops, logPins); err != nil {
 		return nil, err
 	}
-	if single.Rows, err = compareSides(ctx, "LogPin with events", sides, set.Rounds, 1, set.SingleOps, logPins); err != nil {
+	if single.Rows, err = compareSides(ctx, "LogPin with events", both, set.Rounds, 1, set.SingleOps, logPins); err != nil {
 		return nil, err
 	}
 	return []table{many, single}, nil
@@ -55,16 +37,16 @@ func measureEvents(ctx context.Context, srv *server, set settings) (tables []tab
 
 // compareSides calls the operations on pins of both sides with a number of clients, round
 // after round.
-func compareSides(ctx context.Context, what string, sides [2]*load, rounds, clients, pins int, of func(*load) []operation) ([]row, error) {
+func compareSides(ctx context.Context, what string, both sides, rounds, clients, pins int, of func(*load) []operation) ([]row, error) {
 	var rows []row
-	for _, op := range of(sides[0]) {
+	for _, op := range of(both[0]) {
 		rows = append(rows, row{Name: op.name, Unit: "ops/s"}, row{Name: op.name + ", median", Unit: "ms"},
 			row{Name: op.name + ", processor time of the client", Unit: "µs"}, row{Name: op.name + ", requests", Unit: "requests"})
 	}
 	for round := -1; round < rounds; round++ { // the first warms up
-		for turn := range sides {
+		for turn := range both {
 			side := sideOfTurn(round+1, turn)
-			l := sides[side]
+			l := both[side]
 			samples, err := l.samples(pins)
 			if err != nil {
 				return nil, err

@@ -17,36 +17,21 @@ import (
 // told otherwise, with one that is not: what is counted of requests, operations, conflicts and
 // pins that were accepted, and the log of slow requests. No spans are sent, as by default.
 func measureMeasured(ctx context.Context, srv *server, set settings) (tables []table, err error) {
-	holders, err := newPeers(peersInCluster)
-	if err != nil {
-		return nil, err
-	}
-	var sides [2]*load
-	for side := range sides {
-		conf, err := srv.config()
-		if err != nil {
-			return nil, err
-		}
+	both, err := openSides(ctx, srv, set, func(side int, conf *scyllastate.Config) {
 		if side == 0 {
 			conf.Metrics, conf.SlowQuery = scyllastate.NewMetrics(), time.Second
 		}
-		l := &load{set: set, holders: holders}
-		if l.store, err = scyllastate.Open(ctx, conf); err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, l.store.Close()) }()
-		if l.db, err = srv.session(ctx, conf); err != nil { // asks how many requests there were
-			return nil, err
-		}
-		defer l.db.Close()
-		sides[side] = l
+	})
+	defer func() { err = errors.Join(err, both.close()) }()
+	if err != nil {
+		return nil, err
 	}
-	counted := instrumented.New(sides[0].store, instrumented.NewMetrics())
+	counted := instrumented.New(both[0].store, instrumented.NewMetrics())
 	accepted := sli.NewAcceptor(sli.AcceptorOptions{
 		Metrics: sli.NewMetrics(), View: func() membership.View { return membership.View{} }, TTL: time.Minute,
 	})
 	of := func(l *load) []operation {
-		if l == sides[1] {
+		if l == both[1] {
 			return []operation{logPin(l.store), getPin(l.store)}
 		}
 		pin := logPin(counted)
@@ -65,10 +50,10 @@ func measureMeasured(ctx context.Context, srv *server, set settings) (tables []t
 	many := table{Title: fmt.Sprintf("A store that is measured, %d clients", set.Clients), Left: "measured", Right: "not",
 		Note: fmt.Sprintf("New pins, %d rounds in turns. A ratio of throughput below 1 is what measuring costs; 0.97 is promised.", set.Rounds)}
 	single := table{Title: "A store that is measured, 1 client", Left: "measured", Right: "not", Note: "The same."}
-	if many.Rows, err = compareSides(ctx, "measured", sides, set.Rounds, set.Clients, set.Ops, of); err != nil {
+	if many.Rows, err = compareSides(ctx, "measured", both, set.Rounds, set.Clients, set.Ops, of); err != nil {
 		return nil, err
 	}
-	if single.Rows, err = compareSides(ctx, "measured", sides, set.Rounds, 1, set.SingleOps, of); err != nil {
+	if single.Rows, err = compareSides(ctx, "measured", both, set.Rounds, 1, set.SingleOps, of); err != nil {
 		return nil, err
 	}
 	return []table{many, single}, nil
