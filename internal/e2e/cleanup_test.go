@@ -15,19 +15,7 @@ func TestCleanupBesidePeers(t *testing.T) {
 	t.Parallel()
 	db := on(t, cqltest.Start(t))
 	const n = 20
-	var peers []*peer
-	var kubos []*ipfs
-	var cids []string
-	for range 2 {
-		k := startKubo(t)
-		p := newPeer(t, db, k, nil)
-		p.start(t)
-		cids = k.addBlocks(t, "TestCleanupBesidePeers", n+1)
-		peers, kubos = append(peers, p), append(kubos, k)
-	}
-	for _, p := range peers {
-		p.waitReady(t)
-	}
+	peers, kubos, cids := startTwoPeers(t, db, n+1)
 	later, cids := cids[n], cids[:n]
 	for _, cid := range cids {
 		if err := peers[0].pin(cid, nil); err != nil {

@@ -57,19 +57,7 @@ func TestStateDrift(t *testing.T) {
 	t.Parallel()
 	db := on(t, cqltest.Start(t))
 	const n = 30
-	var peers []*peer
-	var kubos []*ipfs
-	var cids []string
-	for range 2 {
-		k := startKubo(t)
-		p := newPeer(t, db, k, nil)
-		p.start(t)
-		cids = k.addBlocks(t, "TestStateDrift", n+2)
-		peers, kubos = append(peers, p), append(kubos, k)
-	}
-	for _, p := range peers {
-		p.waitReady(t)
-	}
+	peers, kubos, cids := startTwoPeers(t, db, n+2)
 	p, k := peers[0], kubos[0]
 	theirs, cids := cids[n:], cids[:n]
 	slices.Sort(cids)

@@ -209,3 +209,19 @@ func (p *peer) setConfig(t *testing.T, fields map[string]any) {
 	write(after)
 	t.Cleanup(func() { write(before) })
 }
+
+// startTwoPeers starts two peers with an IPFS daemon each, which both have the same blocks.
+func startTwoPeers(t *testing.T, db database, blocks int) (peers []*peer, kubos []*ipfs, cids []string) {
+	t.Helper()
+	for range 2 {
+		k := startKubo(t)
+		p := newPeer(t, db, k, nil)
+		p.start(t)
+		cids = k.addBlocks(t, t.Name(), blocks)
+		peers, kubos = append(peers, p), append(kubos, k)
+	}
+	for _, p := range peers {
+		p.waitReady(t)
+	}
+	return peers, kubos, cids
+}
