@@ -211,20 +211,17 @@ func (a *asker) allWhole(t *testing.T, when string) {
 // allFail wants every answer to have an error. All are asked at the same time.
 func (a *asker) allFail(t *testing.T, when string) {
 	t.Helper()
-	var mu sync.Mutex
 	try := func(q question) {
 		began := time.Now()
 		pins, err := q.ask()
-		mu.Lock()
-		defer mu.Unlock()
-		t.Logf("%s, %s, after %s: %d pins, %v", when, q.name, time.Since(began).Round(time.Millisecond), pins, err)
+		took := time.Since(began).Round(time.Millisecond)
 		var answer *refusal
 		switch {
 		case err == nil:
-			t.Errorf("%s, %s: %d pins and no error", when, q.name, pins)
+			t.Errorf("%s, %s: %d pins and no error after %s", when, q.name, pins, took)
 		case strings.HasPrefix(q.name, "pinning service"):
 			if !errors.As(err, &answer) || answer.status != http.StatusServiceUnavailable || !strings.Contains(answer.text, `Retry-After: "5"`) {
-				t.Errorf("%s, %s: %v, want 503 with Retry-After", when, q.name, err)
+				t.Errorf("%s, %s: %v after %s, want 503 with Retry-After", when, q.name, err, took)
 			}
 		}
 	}
