@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -113,7 +114,7 @@ func TestWatched(t *testing.T) {
 	got, endpoint := collect(t)
 	env := []string{
 		fmt.Sprintf("CLUSTER_IPFSHTTP_NODEMULTIADDRESS=/ip4/%s/tcp/%d", ipfs.Addr, ipfs.Port), "CLUSTER_MDNSINTERVAL=0",
-		"CLUSTER_ADMIN_TRACING_ENDPOINT=" + endpoint, "CLUSTER_ADMIN_TRACING_INSECURE=true", "CLUSTER_ADMIN_TRACING_SAMPLERATIO=1",
+		"CLUSTER_ADMIN_TRACING_ENDPOINT=" + endpoint, "CLUSTER_ADMIN_TRACING_INSECURE=true", "CLUSTER_ADMIN_TRACING_SAMPLERATIO=1", "CLUSTER_ADMIN_TRACING_SERVERSAMPLERATIO=1",
 	}
 	p := startProcess(t, folder, env, "daemon")
 	var report adminhttp.Report
@@ -144,6 +145,9 @@ func TestWatched(t *testing.T) {
 		}
 	}
 
+	p.waitFor(t, "what the server did for the pin", func() bool { return got.server("UPDATE pins") != nil })
+	checkServerSpan(t, got.server("UPDATE pins"))
+
 	p.signal(t, syscall.SIGTERM)
 	if code := p.exitCode(t); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -161,6 +165,58 @@ func TestWatched(t *testing.T) {
 	p.signal(t, syscall.SIGTERM)
 	if code := p.exitCode(t); code != 0 {
 		t.Errorf("without a collector: exit code %d", code)
+	}
+
+	env[0] = "CLUSTER_IPFSHTTP_NODEMULTIADDRESS=/ip4/127.0.0.1/tcp/1"
+	p = startProcess(t, folder, env, "daemon")
+	why := regexp.MustCompile(`"error": "the peer is starting: it is waiting for the IPFS daemon since 20\S+Z \(\d+s\)"`)
+	p.waitFor(t, "reason", func() bool {
+		status, body := request(t, http.MethodGet, "http://"+admin+"/readyz")
+		return status == http.StatusServiceUnavailable && why.MatchString(body)
+	})
+	p.signal(t, syscall.SIGTERM)
+	if code := p.exitCode(t); code != 0 {
+		t.Errorf("without IPFS: exit code %d", code)
+	}
+}
+
+// server returns the span of what the server did for a statement that begins so, in the trace of
+// a pin, or nil.
+func (c *collected) server(statement string) *spans.Span {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	of := make(map[string]bool)
+	for _, s := range c.all {
+		if s.GetName() == "consensus/LogPin" {
+			of[string(s.GetTraceId())] = true
+		}
+	}
+	for _, s := range c.all {
+		if s.GetName() == "cql/server" && of[string(s.GetTraceId())] && strings.HasPrefix(attribute(s, "db.query.text"), statement) {
+			return s
+		}
+	}
+	return nil
+}
+
+// attribute returns that of a span, "" if it has none.
+func attribute(s *spans.Span, name string) string {
+	for _, a := range s.GetAttributes() {
+		if a.GetKey() == name {
+			return a.GetValue().GetStringValue()
+		}
+	}
+	return ""
+}
+
+// checkServerSpan looks at one for what the server has noted.
+func checkServerSpan(t *testing.T, s *spans.Span) {
+	t.Helper()
+	if len(s.GetParentSpanId()) == 0 || attribute(s, "server.address") == "" || attribute(s, "db.trace_id") == "" {
+		t.Errorf("the span of the server is %v", s)
+	}
+	if len(s.GetEvents()) == 0 || s.GetEndTimeUnixNano() <= s.GetStartTimeUnixNano() {
+		t.Errorf("the server has noted %v, from %d to %d", s.GetEvents(), s.GetStartTimeUnixNano(), s.GetEndTimeUnixNano())
 	}
 }
 
@@ -216,15 +272,16 @@ func TestPortOfMetricsIsTaken(t *testing.T) {
 }
 
 // TestNotReadyWhileStarting: a peer that waits for its database can be asked, and says that it
-// is not ready.
+// is not ready, and why.
 func TestNotReadyWhileStarting(t *testing.T) {
 	folder := initWith(t, map[string]map[string]any{"state": {"scylla": map[string]any{"connect_timeout": "0s", "port": 1, "hosts": []string{"127.0.0.1"}}}})
 	t.Setenv("CLUSTER_SCYLLA_CONNECTTIMEOUT", "0s")
 	admin, _ := readSettings(t, folder).at("observations.admin.listen").(string)
 	p := startProcess(t, folder, nil, "daemon")
-	p.waitFor(t, "answer", func() bool {
+	why := regexp.MustCompile(`"error": "the peer is starting: it is connecting to the database at 127\.0\.0\.1, port 1, since 20\S+Z \(\d+s\), tried \d+ times, the last time: .*connection refused`)
+	p.waitFor(t, "reason", func() bool {
 		status, body := request(t, http.MethodGet, "http://"+admin+"/readyz")
-		return status == http.StatusServiceUnavailable && strings.Contains(body, `"error": "the peer is starting"`)
+		return status == http.StatusServiceUnavailable && why.MatchString(body)
 	})
 	if status, body := request(t, http.MethodGet, "http://"+admin+"/livez"); status != http.StatusOK {
 		t.Errorf("/livez: %d %s", status, body)

@@ -41,6 +41,8 @@ type clusterPeer struct {
 
 	role   role.Role
 	folder string // with its configuration
+	// secrets are those of the configuration, which the log is not to show.
+	secrets *secrets
 
 	datastore ds.Datastore
 	shared    *sharedpeer.Peer // nil for other backends
@@ -82,6 +84,7 @@ func (p *clusterPeer) close() error {
 // becoming ready after start returned. ctx must last until the cluster ended.
 func (p *clusterPeer) start(ctx context.Context) error {
 	cfgs := p.cfg.Configs()
+	p.admin.starting.begin("starting its parts")
 	clusterHost, bandwidth, ps, dht, err := ipfscluster.NewClusterHost(ctx, p.cfg.Identity(), cfgs.Cluster, p.datastore)
 	if err != nil {
 		return fmt.Errorf("creating libp2p host: %w", err)
