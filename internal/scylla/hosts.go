@@ -62,9 +62,9 @@ func (p *hosts) AddHosts(all []*gocql.HostInfo) {
 	}
 }
 
-// HostUp is called by the driver when a host is connected.
+// HostUp is called by the driver when a host is connected, from elsewhere than AddHost and
+// RemoveHost: it may be late, and about a host that was removed since.
 func (p *hosts) HostUp(host *gocql.HostInfo) {
-	p.known.add(host)
 	p.HostSelectionPolicy.HostUp(host)
 	p.once.Do(func() { close(p.up) })
 }
@@ -108,13 +108,17 @@ func (k *knownHosts) add(host *gocql.HostInfo) {
 	k.hosts[host.HostID()] = host
 }
 
+// remove forgets a host, unless the node is known as another one by now: one that has changed
+// its address is a new host with the same id.
 func (k *knownHosts) remove(host *gocql.HostInfo) {
 	if host == nil {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.hosts, host.HostID())
+	if k.hosts[host.HostID()] == host {
+		delete(k.hosts, host.HostID())
+	}
 }
 
 // up returns those that the driver takes for up.

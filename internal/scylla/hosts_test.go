@@ -92,3 +92,32 @@ func TestLostHost(t *testing.T) {
 		t.Errorf("%v is asked, too", h.Info())
 	}
 }
+
+// TestMovedHost: a node that has changed its address is asked there, in whatever order the
+// driver tells of its two hosts, and no more once it is removed.
+func TestMovedHost(t *testing.T) {
+	old := hostOf("127.0.0.1", "dc1")
+	builder := gocql.HostInfoBuilder{HostId: old.HostID(), ConnectAddress: net.ParseIP("127.0.0.2"), Port: 9042, DataCenter: "dc1", Rack: "rack1"}
+	moved := builder.Build()
+	for name, tell := range map[string]func(*hosts){
+		"removed first":        func(p *hosts) { p.RemoveHost(old); p.AddHost(&moved) },
+		"removed last":         func(p *hosts) { p.AddHost(&moved); p.RemoveHost(old) },
+		"and the old is late":  func(p *hosts) { p.RemoveHost(old); p.AddHost(&moved); p.HostUp(old) },
+		"and both are late":    func(p *hosts) { p.AddHost(&moved); p.HostUp(old); p.RemoveHost(old) },
+		"and it was connected": func(p *hosts) { p.RemoveHost(old); p.AddHost(&moved); p.HostUp(&moved) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newHosts("dc1", newHealth(nil, nil, nobody))
+			p.Init(&gocql.Session{})
+			p.AddHosts([]*gocql.HostInfo{old})
+			tell(p)
+			if up := p.known.up(); len(up) != 1 || up[0].Info() != &moved {
+				t.Fatalf("known are %v, want the node at its new address", up)
+			}
+			p.RemoveHost(&moved)
+			if up := p.known.up(); len(up) != 0 {
+				t.Errorf("once it is removed, %v is known", up)
+			}
+		})
+	}
+}
