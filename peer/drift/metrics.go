@@ -29,14 +29,14 @@ func NewMetrics() *Metrics {
 		sample:     gauge("sample_size", "Pins that IPFS was asked for in the last sample."),
 		lastSweep:  gauge("last_sweep_timestamp_seconds", "When the last whole sweep ended, in seconds since 1970. 0 if there was none since the start."),
 		lastSample: gauge("last_sample_timestamp_seconds", "When the last sample ended, in seconds since 1970. 0 if there was none since the start."),
-		progress:   gauge("sweep_progress", "Share of the running sweep that is done, from 0 to 1, and 1 when it has ended. IPFS lists its pins while it is 0."),
+		progress:   gauge("sweep_progress", "Share of the running sweep that is done, from 0 to 1, and 1 when it has ended. IPFS lists its pins while it is 0. NaN before the first, and after one that failed."),
 		pins: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "ipfscluster", Subsystem: "drift", Name: "pins",
 			Help: "Pins of this peer that are not as the pinset says, in the last whole sweep, by kind: missing in IPFS, extra in IPFS, or pinned in the wrong mode. NaN before the first."},
 			[]string{"kind"}),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "ipfscluster", Subsystem: "drift", Name: "errors_total",
 			Help: "Sweeps and samples that failed, because IPFS or the database did. What was measured before stays."}),
 	}
-	for _, g := range []prometheus.Gauge{m.ratio, m.desired, m.upper} {
+	for _, g := range []prometheus.Gauge{m.ratio, m.desired, m.upper, m.progress} {
 		g.Set(math.NaN())
 	}
 	for _, kind := range []Kind{Missing, Extra, WrongMode} {
@@ -99,5 +99,12 @@ func (m *Metrics) came(p Progress) {
 func (m *Metrics) failed() {
 	if m != nil {
 		m.errors.Inc()
+	}
+}
+
+// gaveUp says that no sweep is running, and that the last one came to nothing.
+func (m *Metrics) gaveUp() {
+	if m != nil {
+		m.progress.Set(math.NaN())
 	}
 }

@@ -58,7 +58,7 @@ func TestMetrics(t *testing.T) {
 	const p = "ipfscluster_drift_"
 	check(map[string]float64{
 		p + "ratio": nan, p + "desired_pins": nan, p + "pins{missing}": nan, p + "pins{extra}": nan, p + "pins{wrong_mode}": nan, p + "upper95": nan,
-		p + "sample_size": 0, p + "last_sweep_timestamp_seconds": 0, p + "last_sample_timestamp_seconds": 0, p + "sweep_progress": 0, p + "errors_total": 0,
+		p + "sample_size": 0, p + "last_sweep_timestamp_seconds": 0, p + "last_sample_timestamp_seconds": 0, p + "sweep_progress": nan, p + "errors_total": 0,
 	})
 	w := newWorld()
 	for _, label := range []string{"a", "b", "c", "d"} {
@@ -94,6 +94,7 @@ func TestNoMetrics(t *testing.T) {
 	m.sampled(Sample{})
 	m.came(Progress{})
 	m.failed()
+	m.gaveUp()
 	descs, metrics := make(chan *prometheus.Desc, 1), make(chan prometheus.Metric, 1)
 	m.Describe(descs)
 	m.Collect(metrics)

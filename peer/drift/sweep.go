@@ -82,6 +82,7 @@ func (m *Meter) Sweep(ctx context.Context) (Report, error) {
 		err = s.compare(ctx)
 	}
 	if err != nil {
+		m.opts.Metrics.gaveUp()
 		m.failed(ctx)
 		return Report{}, fmt.Errorf("comparing the pinset with what IPFS has pinned: %w", err)
 	}

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -268,6 +269,9 @@ func TestSweepFails(t *testing.T) {
 			after := gather(t, metrics)
 			if after["ipfscluster_drift_errors_total"] != 1 {
 				t.Errorf("%s: %v errors were counted", what, after["ipfscluster_drift_errors_total"])
+			}
+			if got := after["ipfscluster_drift_sweep_progress"]; !math.IsNaN(got) {
+				t.Errorf("%s: a sweep that failed has come to %v", what, got)
 			}
 			for _, name := range []string{"ipfscluster_drift_ratio", `ipfscluster_drift_pins{missing}`, "ipfscluster_drift_last_sweep_timestamp_seconds"} {
 				if !same(after[name], before[name]) {
