@@ -2,6 +2,7 @@ package drift
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,9 @@ const (
 	firstSample = 2 * settling
 	// sweepAgain is when a sweep that failed is made again, at the latest.
 	sweepAgain = time.Hour
+	// apart is by which part of the time between two sweeps, a twenty-fourth, the peers spread
+	// theirs: those that were started together would all read the database at once.
+	apart = 24
 )
 
 // Store is what a Meter reads of the pinset. Nothing is written.
@@ -78,6 +82,8 @@ type Meter struct {
 	opts             Options
 	reads, questions *rate.Limiter // nil: no pauses
 	now              func() time.Time
+	// random returns a time below the given one, which is above 0.
+	random func(time.Duration) time.Duration
 	// used has how many pins are desired in each bucket, as the last sweep found: nil before.
 	used atomic.Pointer[[state.Buckets]uint64]
 }
@@ -90,30 +96,36 @@ func New(opts Options) *Meter {
 	if opts.SampleEvery == 0 {
 		opts.SampleEvery = DefaultSampleEvery
 	}
-	m := &Meter{opts: opts, now: time.Now}
+	m := &Meter{opts: opts, now: time.Now, random: rand.N[time.Duration]}
 	if !opts.Hurry {
 		m.reads, m.questions = rate.NewLimiter(readsPerSecond, batch), rate.NewLimiter(questionsPerSecond, 1)
 	}
 	return m
 }
 
-// Run makes sweeps and takes samples until ctx ends.
+// Run makes sweeps and takes samples until ctx ends. Those of peers that were started together
+// are at different times.
 func (m *Meter) Run(ctx context.Context) {
+	later := time.Duration(0)
+	if part := m.opts.Every / apart; part > 0 {
+		later = m.random(part)
+	}
 	samples := make(chan struct{})
 	go func() {
 		defer close(samples)
-		m.sampleOften(ctx)
+		m.sampleOften(ctx, later)
 	}()
-	m.sweepOften(ctx)
+	m.sweepOften(ctx, later)
 	<-samples
 }
 
-func (m *Meter) sweepOften(ctx context.Context) {
+// sweepOften makes the first sweep so much later than settling.
+func (m *Meter) sweepOften(ctx context.Context, later time.Duration) {
 	if m.opts.Every <= 0 {
 		logger.Infof("the pinset is not compared with all that IPFS has pinned: drift_every is 0s")
 		return
 	}
-	for wait := min(settling, m.opts.Every); pause(ctx, wait); {
+	for wait := min(settling, m.opts.Every) + later; pause(ctx, wait); {
 		began := time.Now()
 		report, err := m.Sweep(ctx)
 		if ctx.Err() != nil {
@@ -134,11 +146,12 @@ func (m *Meter) sweepOften(ctx context.Context) {
 	}
 }
 
-func (m *Meter) sampleOften(ctx context.Context) {
+// sampleOften takes the first sample so much later than firstSample.
+func (m *Meter) sampleOften(ctx context.Context, later time.Duration) {
 	if m.opts.SampleEvery < 0 || m.opts.Sample < 0 {
 		return
 	}
-	for next := time.Now().Add(min(firstSample, m.opts.SampleEvery)); pause(ctx, time.Until(next)); {
+	for next := time.Now().Add(min(firstSample, m.opts.SampleEvery) + later); pause(ctx, time.Until(next)); {
 		next = time.Now().Add(m.opts.SampleEvery)
 		if _, err := m.Sample(ctx); err != nil && ctx.Err() == nil {
 			state.Failure(err, logger.Warnf, logger.Debugf)("no sample was taken for drift, next one in %s: %s", m.opts.SampleEvery, err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,6 +177,7 @@ func TestRun(t *testing.T) {
 		}
 		metrics := NewMetrics()
 		meter := w.meter(func(o *Options) { o.Hurry, o.Every, o.Metrics = false, DefaultEvery, metrics })
+		meter.random = func(time.Duration) time.Duration { return 0 }
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
@@ -228,5 +231,55 @@ func TestRun(t *testing.T) {
 		}
 		cancel()
 		<-ended
+	})
+}
+
+// TestPeersAreApart: the sweeps of peers that are started together are at different times.
+func TestPeersAreApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const peers = 24
+		var mu sync.Mutex
+		var began []time.Duration // since the start, of all sweeps
+		start := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		for i := range peers {
+			w := newWorld()
+			meter := w.meter(func(o *Options) {
+				o.Every, o.SampleEvery = DefaultEvery, -1
+				o.Progress = func(p Progress) {
+					if p == (Progress{}) {
+						mu.Lock()
+						defer mu.Unlock()
+						began = append(began, time.Since(start))
+					}
+				}
+			})
+			meter.random = func(d time.Duration) time.Duration { return d * time.Duration(i) / peers }
+			running.Go(func() { meter.Run(ctx) })
+		}
+		// between checks that all sweeps of a time are there, and no two in the same minute.
+		between := func(what string, from, to time.Duration) {
+			t.Helper()
+			time.Sleep(to - time.Since(start))
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			slices.Sort(began)
+			if len(began) != peers {
+				t.Fatalf("%s: %d sweeps of %d peers", what, len(began), peers)
+			}
+			for i, at := range began {
+				if at < from || i > 0 && at-began[i-1] < time.Minute {
+					t.Errorf("%s: there were sweeps after %s", what, began)
+					break
+				}
+			}
+			began = nil
+		}
+		between("after the start", settling, settling+time.Hour+time.Second)
+		between("a day later", 24*time.Hour+settling, 25*time.Hour+settling)
+		cancel()
+		running.Wait()
 	})
 }
