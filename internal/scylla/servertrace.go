@@ -24,9 +24,9 @@ type Tracing struct {
 	// took longer than Config.SlowQuery: the one that was slow cannot be any more. So
 	// many are traced of a statement in a minute at the most.
 	AfterSlow int
-	// To takes the traces, one at a time and seconds after their attempts, with the
-	// values of the context of the request, whose end it does not have. Few can wait
-	// for it to return; those beyond are dropped. Nil traces nothing.
+	// To takes the traces, one at a time and seconds after their attempts, not in their
+	// order, with the values of the context of the request, whose end it does not have.
+	// Few can wait for it to return; those beyond are dropped. Nil traces nothing.
 	To func(ctx context.Context, trace ServerTrace)
 }
 
@@ -60,8 +60,10 @@ type TraceEvent struct {
 }
 
 const (
-	// traceQueue is how many traces may wait to be fetched.
-	traceQueue = 64
+	// traceQueue is how many traces may wait to be fetched, and traceFetchers how many are
+	// fetched at the same time: one that its server never writes takes seconds.
+	traceQueue    = 64
+	traceFetchers = 8
 	// traceEvents bounds the events of one trace.
 	traceEvents = 1000
 	// traceTries is how often a server is asked whether it has written a trace, which
@@ -95,6 +97,8 @@ type traces struct {
 	off  atomic.Bool
 	stop context.CancelFunc
 	done sync.WaitGroup
+	// handing has a value while conf.To runs.
+	handing chan struct{}
 
 	// due is how many attempts are to be traced of statements that were slow, so that
 	// nobody waits for the lock while there are none.
@@ -123,8 +127,10 @@ func newTraces(conf Tracing, metrics *Metrics, fetch func(context.Context, trace
 		return nil
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	t := &traces{conf: conf, metrics: metrics, fetch: fetch, queue: make(chan traceJob, traceQueue), stop: stop, slow: make(map[statementKey]*slowOnes)}
-	t.done.Go(func() { t.work(ctx) })
+	t := &traces{conf: conf, metrics: metrics, fetch: fetch, queue: make(chan traceJob, traceQueue), stop: stop, handing: make(chan struct{}, 1), slow: make(map[statementKey]*slowOnes)}
+	for range traceFetchers {
+		t.done.Go(func() { t.work(ctx) })
+	}
 	return t
 }
 
@@ -208,7 +214,7 @@ func (t *traces) take(ctx context.Context, c *call, host string, tr *tracer) {
 	}
 }
 
-// work fetches one trace after the other.
+// work fetches one trace after the other. There are traceFetchers of it.
 func (t *traces) work(ctx context.Context) {
 	for {
 		select {
@@ -235,9 +241,10 @@ func (t *traces) handOn(ctx context.Context, job traceJob) {
 		case ctx.Err() != nil:
 			return
 		case Permanent(err):
-			t.off.Store(true)
 			t.metrics.traced(traceFailed)
-			logger.Warnf("what servers trace cannot be read, and nothing is traced until the next start: %s", err)
+			if !t.off.Swap(true) {
+				logger.Warnf("what servers trace cannot be read, and nothing is traced until the next start: %s", err)
+			}
 			return
 		case err != nil:
 			t.metrics.traced(traceFailed)
@@ -245,7 +252,9 @@ func (t *traces) handOn(ctx context.Context, job traceJob) {
 			return
 		case written:
 			t.metrics.traced(traceFetched)
+			t.handing <- struct{}{}
 			t.conf.To(job.ctx, trace)
+			<-t.handing
 			return
 		}
 	}

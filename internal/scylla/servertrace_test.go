@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,14 +112,15 @@ func TestTracesAreFetched(t *testing.T) {
 		{"written late", func(try int) (bool, error) { return try == 3, nil }, 1, 1, map[string]float64{traceFetched: 1}, ""},
 		{"never written", func(int) (bool, error) { return false, nil }, 1, 0, map[string]float64{traceMissing: 1}, ""},
 		{"no answer", func(int) (bool, error) { return false, gocql.ErrTimeoutNoResponse }, 1, 0, map[string]float64{traceFailed: 1}, ""},
-		{"not shown", func(int) (bool, error) { return false, &PermanentError{Text: "no right"} }, 1, 0, map[string]float64{traceFailed: 1},
+		{"not shown", func(int) (bool, error) { return false, &PermanentError{Text: "no right"} }, 3, 0, map[string]float64{traceFailed: 3},
 			"what servers trace cannot be read, and nothing is traced until the next start: no right"},
-		{"too many", func(int) (bool, error) { return true, nil }, traceQueue + 11, traceQueue + 1, map[string]float64{traceFetched: traceQueue + 1, traceDropped: 10}, ""},
+		{"too many", func(int) (bool, error) { return true, nil }, traceFetchers + traceQueue + 10, traceFetchers + traceQueue, map[string]float64{traceFetched: traceFetchers + traceQueue, traceDropped: 10}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := NewMetrics()
 				var got []ServerTrace
+				var mu sync.Mutex
 				try := 0
 				traces := newTraces(Tracing{Ratio: 1, To: func(ctx context.Context, trace ServerTrace) {
 					if ctx.Err() != nil || ctx.Value(t) != "kept" {
@@ -125,6 +128,8 @@ func TestTracesAreFetched(t *testing.T) {
 					}
 					got = append(got, trace)
 				}}, m, func(_ context.Context, job traceJob) (ServerTrace, bool, error) {
+					mu.Lock()
+					defer mu.Unlock()
 					try++
 					written, err := tt.fetch(try)
 					return ServerTrace{ID: job.id.String()}, written, err
@@ -140,7 +145,7 @@ func TestTracesAreFetched(t *testing.T) {
 						if c.trace != id.String() {
 							t.Errorf("the request has the trace %q", c.trace)
 						}
-						if n == 0 {
+						if n < traceFetchers {
 							synctest.Wait() // it is taken from the queue
 						}
 					}
@@ -164,6 +169,37 @@ func TestTracesAreFetched(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Traces that servers never write do not hold up the others, which come one at a time.
+func TestTracesAreFetchedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMetrics()
+		var busy atomic.Int32
+		traces := newTraces(Tracing{Ratio: 1, To: func(context.Context, ServerTrace) {
+			if busy.Add(1) > 1 {
+				t.Error("two come at the same time")
+			}
+			time.Sleep(10 * time.Millisecond)
+			busy.Add(-1)
+		}}, m, func(_ context.Context, job traceJob) (ServerTrace, bool, error) {
+			return ServerTrace{}, job.host != "lost", nil
+		})
+		defer traces.close()
+		take := func(host string, n int) {
+			for range n {
+				one := new(tracer)
+				one.Trace(gocql.TimeUUID().Bytes())
+				traces.take(t.Context(), &call{}, host, one)
+			}
+		}
+		take("lost", 4)
+		take("written", 10)
+		time.Sleep(time.Second)
+		expect(t, m, map[string]float64{"cql_client_server_traces_total{result=fetched}": 10, "cql_client_server_traces_total{result=missing}": 0})
+		time.Sleep(time.Minute)
+		expect(t, m, map[string]float64{"cql_client_server_traces_total{result=missing}": 4})
+	})
 }
 
 // A session that closes does not wait for traces.
