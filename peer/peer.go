@@ -104,6 +104,8 @@ type Options struct {
 	// CanaryEvery is the time between two canaries that this peer pins to see how long
 	// that takes, at least two minutes; 0 turns them off. They need Metrics.SLI.
 	CanaryEvery time.Duration
+	// Waiting is told why Join still waits. It must not block. It may be nil.
+	Waiting func(error)
 	// Lost is called when another process runs as this peer: it MUST be
 	// stopped. It must not block.
 	Lost func(error)
@@ -153,7 +155,7 @@ func Join(ctx context.Context, opts Options) (*Peer, error) {
 		Interval: opts.PingInterval, Rejoin: opts.Rejoin, HandOver: opts.Repin, Lost: opts.Lost,
 		Zone: opts.Zone, LastBeatEvery: min(opts.StopFor/12, membership.DefaultLastBeatEvery),
 		Lagging: func() bool { return lagging != nil && lagging() },
-		Metrics: opts.Metrics.rooms().Membership,
+		Metrics: opts.Metrics.rooms().Membership, Waiting: opts.Waiting,
 	}
 	if opts.Events != nil {
 		monitorOpts.Tell = opts.Events.LogPeer

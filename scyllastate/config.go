@@ -158,6 +158,9 @@ type Config struct {
 	// says which attempts the servers are asked to trace. They are not part of this section.
 	SlowQuery time.Duration
 	Trace     scylla.Tracing
+	// Waiting is told why Open still waits for the database. It must not block. It may be nil.
+	// It is not part of this section.
+	Waiting func(error)
 }
 
 // TLSConfig says how connections to the database are encrypted. The
@@ -215,7 +218,7 @@ func defaultSettings() Config {
 // configuration manager already listens on, and what is not part of the section.
 func (cfg *Config) set(settings Config) {
 	settings.Saver, settings.Secret = cfg.Saver, cfg.Secret
-	settings.Metrics, settings.SlowQuery, settings.Trace = cfg.Metrics, cfg.SlowQuery, cfg.Trace
+	settings.Metrics, settings.SlowQuery, settings.Trace, settings.Waiting = cfg.Metrics, cfg.SlowQuery, cfg.Trace, cfg.Waiting
 	*cfg = settings
 }
 

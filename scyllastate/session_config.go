@@ -18,6 +18,7 @@ func (cfg *Config) session(create bool) scylla.Config {
 		DisableShardAwarePort: cfg.DisableShardAwarePort,
 		RequestTimeout:        cfg.RequestTimeout,
 		ConnectTimeout:        cfg.ConnectTimeout,
+		Waiting:               cfg.Waiting,
 		Metrics:               cfg.Metrics.client(),
 		SlowQuery:             cfg.SlowQuery,
 		Trace:                 cfg.Trace,

@@ -51,6 +51,9 @@ type Config struct {
 	// ConnectTimeout bounds the wait for the first connection; 0 waits for
 	// ever.
 	ConnectTimeout time.Duration
+	// Waiting is told why the database is not ready, after each attempt of Open after which
+	// there is another one. It must not block. It may be nil.
+	Waiting func(error)
 	// Metrics count what is asked and how it is served. Nil counts nothing.
 	Metrics *Metrics
 	// SlowQuery is how long a request may take before the log tells of it, whatever it

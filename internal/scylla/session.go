@@ -89,6 +89,9 @@ func Open(ctx context.Context, conf Config, setup func(context.Context, *DB) err
 			down = time.Now()
 		}
 		if ctx.Err() == nil {
+			if conf.Waiting != nil {
+				conf.Waiting(err)
+			}
 			logger.Warnf("the database at %s is not ready (attempt %d): %s; next try in %s", conf.addresses(), attempt, err, pause)
 		}
 		select {

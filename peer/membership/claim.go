@@ -67,10 +67,12 @@ func (c *claim) run(ctx context.Context) error {
 			return err
 		case err == nil:
 			// The holder is being watched.
+			c.m.opts.Waiting(fmt.Errorf("another process, %s, has the identity of peer %s and may still run", c.first.Instance, c.m.opts.ID))
 			wait = firstRetry
 			err = pause(ctx, c.m.opts.Interval/2)
 		default:
 			c.tell(err)
+			c.m.opts.Waiting(err)
 			if cause := pause(ctx, wait); cause != nil {
 				err = fmt.Errorf("%w: %w", cause, err)
 			} else {

@@ -164,6 +164,29 @@ func TestClaimHeld(t *testing.T) {
 	}
 }
 
+// TestClaimTells: why it waits, for the database and for the process that had the identity.
+func TestClaimTells(t *testing.T) {
+	inBubble(t, func(t *testing.T, db *table) {
+		db.edit("A", func(m *state.Member) { *m = holder("A") })
+		db.fail(errDown)
+		go func() {
+			time.Sleep(time.Minute)
+			db.fail(nil)
+		}()
+		var told []string
+		opts := options(db, "A")
+		opts.Waiting = func(err error) {
+			if text := err.Error(); len(told) == 0 || told[len(told)-1] != text {
+				told = append(told, text)
+			}
+		}
+		mustClaim(t, opts)
+		if len(told) != 2 || !strings.Contains(told[0], errDown.Error()) || !strings.Contains(told[1], "another process, elsewhere:/data, has the identity of peer") {
+			t.Errorf("told %q", told)
+		}
+	})
+}
+
 // TestClaimLeaving: a restart does not end the hand-over.
 func TestClaimLeaving(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *table) {

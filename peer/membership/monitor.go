@@ -67,6 +67,8 @@ type Options struct {
 	Lost func(error)
 	// Tell is that of state.EventLog, nil if nobody is told what becomes of peers.
 	Tell func(context.Context, state.PeerEvent) error
+	// Waiting is told why Claim still waits. It must not block. It may be nil.
+	Waiting func(error)
 	// Metrics say what the Monitor knows and does. They may be nil.
 	Metrics *Metrics
 }
@@ -110,6 +112,9 @@ type Monitor struct {
 func newMonitor(opts Options) (*Monitor, error) {
 	if opts.Role == "" {
 		opts.Role = RoleFull
+	}
+	if opts.Waiting == nil {
+		opts.Waiting = func(error) {}
 	}
 	if opts.LastBeatEvery <= 0 {
 		opts.LastBeatEvery = DefaultLastBeatEvery

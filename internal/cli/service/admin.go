@@ -30,8 +30,17 @@ const (
 // admin is what the daemon tells those who run it.
 type admin struct {
 	ready adminhttp.Readiness
+	// starting is what the peer is at until started is set, and waits for until the cluster
+	// is ready.
+	starting starting
 	// started is set when all parts of the peer are there.
-	started atomic.Pointer[ipfscluster.Cluster]
+	started atomic.Pointer[startedPeer]
+}
+
+// startedPeer is a peer all parts of which are there.
+type startedPeer struct {
+	cluster *ipfscluster.Cluster
+	ipfs    ipfscluster.IPFSConnector
 }
 
 // openAdmin begins to tell, before the peer waits for anything. Until watch is called
@@ -90,21 +99,26 @@ func (p *clusterPeer) listenAdmin(ctx context.Context, a *admin) error {
 }
 
 // running returns nil while the parts of the peer are there and ready.
-func (a *admin) running(context.Context) error {
-	cluster := a.started.Load()
-	if cluster == nil {
-		return errors.New("the peer is starting")
+func (a *admin) running(ctx context.Context) error {
+	peer := a.started.Load()
+	if peer == nil {
+		return a.starting.why()
 	}
 	select {
-	case <-cluster.Done():
+	case <-peer.cluster.Done():
 		return errors.New("the peer is ending")
 	default:
 	}
 	select {
-	case <-cluster.Ready():
+	case <-peer.cluster.Ready():
 		return nil
 	default:
+	}
+	select {
+	case <-peer.ipfs.Ready(ctx):
 		return errors.New("the consensus is not ready yet")
+	default:
+		return a.starting.why() // for IPFS
 	}
 }
 
@@ -129,7 +143,8 @@ func (a *admin) watch(p *clusterPeer, connector ipfscluster.IPFSConnector) {
 		checks = append(checks, adminhttp.Check{Name: "nats", Reported: true, Run: func(context.Context) error { return p.bus.Err() }})
 	}
 	a.ready.Add(checks...)
-	a.started.Store(p.cluster)
+	a.starting.begin("waiting for the IPFS daemon")
+	a.started.Store(&startedPeer{p.cluster, connector})
 }
 
 // readyGauge says whether the peer is ready.

@@ -34,6 +34,7 @@ func (p *clusterPeer) openBackend() error {
 	if p.cfg.backend == backendScylla {
 		return p.joinShared()
 	}
+	p.admin.starting.begin("opening its datastore")
 	if p.cfg.backend == backendRaft && p.joining {
 		if err := raft.CleanupRaft(p.cfg.Configs().Raft); err != nil {
 			return fmt.Errorf("cleaning the raft state before joining: %w", err)

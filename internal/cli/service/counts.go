@@ -50,7 +50,7 @@ func (p *clusterPeer) measure() error {
 		return err
 	}
 	conf, watched := p.cfg.scylla, p.cfg.admin
-	conf.Metrics, conf.SlowQuery = p.counts.store, watched.SlowQuery
+	conf.Metrics, conf.SlowQuery, conf.Waiting = p.counts.store, watched.SlowQuery, p.admin.starting.waiting
 	if watched.Tracing.Endpoint != "" {
 		conf.Trace = scylla.Tracing{
 			Of: tracing.Sampled, Ratio: watched.Tracing.ServerSampleRatio, AfterSlow: tracedAfterSlow,

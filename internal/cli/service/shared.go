@@ -40,6 +40,7 @@ func (p *clusterPeer) joinShared() error {
 	if err := p.connectEvents(ctx); err != nil {
 		return err
 	}
+	p.admin.starting.begin(fmt.Sprintf("connecting to the database at %s, port %d,", strings.Join(p.cfg.scylla.Hosts, ", "), p.cfg.scylla.Port))
 	store, err := connect(ctx, p.cfg.scylla, scyllastate.Open)
 	if err != nil {
 		return err
@@ -49,6 +50,7 @@ func (p *clusterPeer) joinShared() error {
 	if err := p.checkAlone(ctx, store); err != nil {
 		return err
 	}
+	p.admin.starting.begin("joining the other peers")
 	instance, err := p.instance()
 	if err != nil {
 		return err
@@ -93,7 +95,7 @@ func (p *clusterPeer) joinOptions(store peer.Store, instance string) peer.Option
 		StopShare: p.cfg.scylla.StopShare, Zone: p.cfg.scylla.Zone,
 		Follower: cfgs.Cluster.FollowerMode, CheckEvery: p.cfg.scylla.CheckEvery, ScrubEvery: reconcile.DefaultScrubEvery,
 		TrustAll: p.cfg.scylla.TrustAll, TrustedPeers: p.cfg.scylla.TrustedPeers,
-		Tracker: cfgs.Statelesstracker, Lost: p.stop,
+		Tracker: cfgs.Statelesstracker, Lost: p.stop, Waiting: p.admin.starting.waiting,
 		Metrics: p.counts.peer, CanaryEvery: p.cfg.admin.CanaryEvery, DriftEvery: p.cfg.admin.DriftEvery,
 	}
 }

@@ -19,7 +19,7 @@ func sharedPeer(t *testing.T, sections map[string]map[string]any) *clusterPeer {
 		t.Fatal(err)
 	}
 	t.Cleanup(cfg.Manager().Shutdown)
-	return &clusterPeer{cfg: cfg, role: role.Full, folder: folder, shared: &peer.Peer{}, counts: newCounts()}
+	return &clusterPeer{cfg: cfg, role: role.Full, folder: folder, shared: &peer.Peer{}, counts: newCounts(), admin: &admin{}}
 }
 
 // TestIntervals: upstream's loops over the pinset are put off for ever, and ours go by

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -162,6 +163,18 @@ func TestWatched(t *testing.T) {
 	if code := p.exitCode(t); code != 0 {
 		t.Errorf("without a collector: exit code %d", code)
 	}
+
+	env[0] = "CLUSTER_IPFSHTTP_NODEMULTIADDRESS=/ip4/127.0.0.1/tcp/1"
+	p = startProcess(t, folder, env, "daemon")
+	why := regexp.MustCompile(`"error": "the peer is starting: it is waiting for the IPFS daemon since 20\S+Z \(\d+s\)"`)
+	p.waitFor(t, "reason", func() bool {
+		status, body := request(t, http.MethodGet, "http://"+admin+"/readyz")
+		return status == http.StatusServiceUnavailable && why.MatchString(body)
+	})
+	p.signal(t, syscall.SIGTERM)
+	if code := p.exitCode(t); code != 0 {
+		t.Errorf("without IPFS: exit code %d", code)
+	}
 }
 
 // checkTrace looks for one trace with all steps of a pin, that has a link to the trace of the
@@ -216,15 +229,16 @@ func TestPortOfMetricsIsTaken(t *testing.T) {
 }
 
 // TestNotReadyWhileStarting: a peer that waits for its database can be asked, and says that it
-// is not ready.
+// is not ready, and why.
 func TestNotReadyWhileStarting(t *testing.T) {
 	folder := initWith(t, map[string]map[string]any{"state": {"scylla": map[string]any{"connect_timeout": "0s", "port": 1, "hosts": []string{"127.0.0.1"}}}})
 	t.Setenv("CLUSTER_SCYLLA_CONNECTTIMEOUT", "0s")
 	admin, _ := readSettings(t, folder).at("observations.admin.listen").(string)
 	p := startProcess(t, folder, nil, "daemon")
-	p.waitFor(t, "answer", func() bool {
+	why := regexp.MustCompile(`"error": "the peer is starting: it is connecting to the database at 127\.0\.0\.1, port 1, since 20\S+Z \(\d+s\), tried \d+ times, the last time: .*connection refused`)
+	p.waitFor(t, "reason", func() bool {
 		status, body := request(t, http.MethodGet, "http://"+admin+"/readyz")
-		return status == http.StatusServiceUnavailable && strings.Contains(body, `"error": "the peer is starting"`)
+		return status == http.StatusServiceUnavailable && why.MatchString(body)
 	})
 	if status, body := request(t, http.MethodGet, "http://"+admin+"/livez"); status != http.StatusOK {
 		t.Errorf("/livez: %d %s", status, body)

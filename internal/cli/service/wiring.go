@@ -82,6 +82,7 @@ func (p *clusterPeer) close() error {
 // becoming ready after start returned. ctx must last until the cluster ended.
 func (p *clusterPeer) start(ctx context.Context) error {
 	cfgs := p.cfg.Configs()
+	p.admin.starting.begin("starting its parts")
 	clusterHost, bandwidth, ps, dht, err := ipfscluster.NewClusterHost(ctx, p.cfg.Identity(), cfgs.Cluster, p.datastore)
 	if err != nil {
 		return fmt.Errorf("creating libp2p host: %w", err)
