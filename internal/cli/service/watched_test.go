@@ -114,7 +114,7 @@ func TestWatched(t *testing.T) {
 	got, endpoint := collect(t)
 	env := []string{
 		fmt.Sprintf("CLUSTER_IPFSHTTP_NODEMULTIADDRESS=/ip4/%s/tcp/%d", ipfs.Addr, ipfs.Port), "CLUSTER_MDNSINTERVAL=0",
-		"CLUSTER_ADMIN_TRACING_ENDPOINT=" + endpoint, "CLUSTER_ADMIN_TRACING_INSECURE=true", "CLUSTER_ADMIN_TRACING_SAMPLERATIO=1",
+		"CLUSTER_ADMIN_TRACING_ENDPOINT=" + endpoint, "CLUSTER_ADMIN_TRACING_INSECURE=true", "CLUSTER_ADMIN_TRACING_SAMPLERATIO=1", "CLUSTER_ADMIN_TRACING_SERVERSAMPLERATIO=1",
 	}
 	p := startProcess(t, folder, env, "daemon")
 	var report adminhttp.Report
@@ -145,6 +145,9 @@ func TestWatched(t *testing.T) {
 		}
 	}
 
+	p.waitFor(t, "what the server did for the pin", func() bool { return got.server("UPDATE pins") != nil })
+	checkServerSpan(t, got.server("UPDATE pins"))
+
 	p.signal(t, syscall.SIGTERM)
 	if code := p.exitCode(t); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -174,6 +177,46 @@ func TestWatched(t *testing.T) {
 	p.signal(t, syscall.SIGTERM)
 	if code := p.exitCode(t); code != 0 {
 		t.Errorf("without IPFS: exit code %d", code)
+	}
+}
+
+// server returns the span of what the server did for a statement that begins so, in the trace of
+// a pin, or nil.
+func (c *collected) server(statement string) *spans.Span {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	of := make(map[string]bool)
+	for _, s := range c.all {
+		if s.GetName() == "consensus/LogPin" {
+			of[string(s.GetTraceId())] = true
+		}
+	}
+	for _, s := range c.all {
+		if s.GetName() == "cql/server" && of[string(s.GetTraceId())] && strings.HasPrefix(attribute(s, "db.query.text"), statement) {
+			return s
+		}
+	}
+	return nil
+}
+
+// attribute returns that of a span, "" if it has none.
+func attribute(s *spans.Span, name string) string {
+	for _, a := range s.GetAttributes() {
+		if a.GetKey() == name {
+			return a.GetValue().GetStringValue()
+		}
+	}
+	return ""
+}
+
+// checkServerSpan looks at one for what the server has noted.
+func checkServerSpan(t *testing.T, s *spans.Span) {
+	t.Helper()
+	if len(s.GetParentSpanId()) == 0 || attribute(s, "server.address") == "" || attribute(s, "db.trace_id") == "" {
+		t.Errorf("the span of the server is %v", s)
+	}
+	if len(s.GetEvents()) == 0 || s.GetEndTimeUnixNano() <= s.GetStartTimeUnixNano() {
+		t.Errorf("the server has noted %v, from %d to %d", s.GetEvents(), s.GetStartTimeUnixNano(), s.GetEndTimeUnixNano())
 	}
 }
 
