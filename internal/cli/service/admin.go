@@ -75,7 +75,7 @@ func (p *clusterPeer) listenAdmin(ctx context.Context, a *admin) error {
 	if err != nil {
 		return fmt.Errorf("setting up metrics: %w", err)
 	}
-	recent := keepRecent()
+	recent := keepRecent(p.secrets)
 	p.closeLater(recent.close)
 	server, err := adminhttp.Listen(ctx, adminhttp.Options{
 		Listen: p.cfg.admin.Listen, Setting: "observations.admin.listen",

@@ -100,7 +100,7 @@ func (cmd *command) daemon(c *cli.Context) (err error) {
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &clusterPeer{cfg: cfg, role: part, folder: cmd.folder, joining: len(bootstraps) > 0, leave: c.Bool("leave"), lost: make(chan error, 1)}
+	p := &clusterPeer{cfg: cfg, role: part, folder: cmd.folder, joining: len(bootstraps) > 0, leave: c.Bool("leave"), lost: make(chan error, 1), secrets: cmd.knownSecrets()}
 	defer func() {
 		cancel()
 		if !errors.Is(err, errForcedExit) {

@@ -86,23 +86,7 @@ func (cmd *command) debugBundle(c *cli.Context) error {
 // addFiles adds what is so without a daemon: service.json as it is, masked, the names of the
 // variables that change it, and versions. What is secret is known from here on.
 func (b *bundle) addFiles(cmd *command) {
-	var names []string
-	for _, kv := range os.Environ() {
-		name, value, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, "CLUSTER_") && !strings.HasPrefix(name, "IPFS_") && !strings.HasPrefix(name, "OTEL_") {
-			continue
-		}
-		names = append(names, name)
-		if isSecretName(name) {
-			b.secrets.add(value)
-			for _, part := range strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ':' }) { // user:password,…
-				b.secrets.add(part)
-			}
-			continue
-		}
-		b.secrets.text(value)
-	}
-	slices.Sort(names)
+	names := b.secrets.environment(os.Environ())
 	b.add("environment.txt", []byte("# The variables that are set here, without their values. Those of the daemon may be others.\n"+strings.Join(names, "\n")+"\n"), nil)
 	if raw, err := os.ReadFile(cmd.identityPath); err == nil {
 		_, _ = b.secrets.json(raw) // only to know the key: the file is not added

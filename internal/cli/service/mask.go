@@ -3,7 +3,9 @@ package service
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,6 +25,43 @@ type secrets struct {
 }
 
 func newSecrets() *secrets { return &secrets{found: make(map[string]bool)} }
+
+// clone returns the same secrets, to find more without keeping them.
+func (s *secrets) clone() *secrets { return &secrets{found: maps.Clone(s.found)} }
+
+// knownSecrets are those of a peer: of its environment, of service.json and of identity.json.
+func (cmd *command) knownSecrets() *secrets {
+	s := newSecrets()
+	s.environment(os.Environ())
+	for _, path := range []string{cmd.identityPath, cmd.configPath} {
+		if raw, err := os.ReadFile(path); err == nil {
+			_, _ = s.json(raw) // what is no JSON has none that is known
+		}
+	}
+	return s
+}
+
+// environment notes the secrets in the variables of a peer, and returns the names of all of
+// these.
+func (s *secrets) environment(environ []string) (names []string) {
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, "CLUSTER_") && !strings.HasPrefix(name, "IPFS_") && !strings.HasPrefix(name, "OTEL_") {
+			continue
+		}
+		names = append(names, name)
+		if isSecretName(name) {
+			s.add(value)
+			for _, part := range strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ':' }) { // user:password,…
+				s.add(part)
+			}
+			continue
+		}
+		s.text(value)
+	}
+	slices.Sort(names)
+	return names
+}
 
 // secretWords are in the names of fields and variables with secrets.
 func secretWords() []string {
@@ -108,8 +147,13 @@ func (s *secrets) value(v any, secret bool) any {
 // which it is made.
 func (s *secrets) add(secret string) {
 	all := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), strings.TrimSpace(secret)}
-	if quoted, err := json.Marshal(secret); err == nil {
-		all = append(all, strings.Trim(string(quoted), `"`))
+	for _, html := range []bool{true, false} { // the log does not escape that
+		var quoted strings.Builder
+		encoder := json.NewEncoder(&quoted)
+		encoder.SetEscapeHTML(html)
+		if err := encoder.Encode(secret); err == nil {
+			all = append(all, strings.TrimSuffix(strings.TrimPrefix(quoted.String(), `"`), "\"\n"))
+		}
 	}
 	if plain, err := url.PathUnescape(secret); err == nil {
 		all = append(all, plain)
@@ -158,9 +202,14 @@ func (s *secrets) addUser(info string) {
 	s.add(info)
 }
 
-// scrub hides in a text what looks like a secret, and all secrets that were found anywhere.
+// scrub hides in a text what looks like a secret, and all secrets that were found anywhere:
+// these first, as a part of one may look like another.
 func (s *secrets) scrub(text []byte) []byte {
-	out := s.text(string(text))
+	return []byte(s.hide(s.text(s.hide(string(text)))))
+}
+
+// hide hides the secrets that were found.
+func (s *secrets) hide(text string) string {
 	all := make([]string, 0, len(s.found))
 	for secret := range s.found {
 		all = append(all, secret)
@@ -168,7 +217,7 @@ func (s *secrets) scrub(text []byte) []byte {
 	// The longest first: one may be a part of another.
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
 	for _, secret := range all {
-		out = strings.ReplaceAll(out, secret, servicejson.Hidden)
+		text = strings.ReplaceAll(text, secret, servicejson.Hidden)
 	}
-	return []byte(out)
+	return text
 }

@@ -76,8 +76,13 @@ func TestNamesOfSecrets(t *testing.T) {
 	}
 }
 
+// FuzzMask: a secret shows neither where it stands, nor in a text, nor at the end of a line of the
+// log that is cut in the middle of it.
 func FuzzMask(f *testing.F) {
 	f.Add(`{"password": "geheim-123456", "x": ["nats://u:p@h"]}`, "geheim-123456")
+	f.Add("a line of the log", "wide open sesame")
+	f.Add("and a secret with a quote", `geheim"<>&geheim`)
+	f.Add("and what looks like another secret", "geheim?token=geheim://geheim@geheim")
 	f.Fuzz(func(t *testing.T, text, secret string) {
 		if len(secret) < minSecret || strings.Contains("XXX_hidden_XXX", secret) {
 			return
@@ -97,8 +102,28 @@ func FuzzMask(f *testing.F) {
 			t.Fatalf("what is masked is no JSON: %s: %v", masked, err)
 		}
 		decoded := back["a"].(map[string]any)["client_secret"].([]any)[0]
-		if decoded == secret {
+		if decoded == secret && !strings.Contains(secret, "XXX_hidden_XXX") {
 			t.Fatalf("%q shows in %s", secret, shown)
+		}
+
+		known := newSecrets()
+		known.add(secret)
+		r := &recentLog{known: known}
+		line := &strings.Builder{}
+		encoder := json.NewEncoder(line)
+		encoder.SetEscapeHTML(false) // as the log
+		pad := strings.Repeat(" ", max(0, recentBytes-len(`{"msg":"`)-len(secret)/2-1))
+		if len(secret) > recentBytes || encoder.Encode(map[string]string{"msg": pad + "|" + secret + pad}) != nil {
+			return
+		}
+		r.add([]byte(line.String()))
+		_, after, marked := strings.Cut(string(r.lines[0]), " |")
+		if !marked { // it was taken for a part of a secret
+			return
+		}
+		after = strings.TrimSuffix(strings.TrimRight(after, " "), `"`)
+		if !strings.HasPrefix("XXX_hidden_XXX", after) && !strings.HasPrefix(after, "XXX_hidden_XXX") {
+			t.Fatalf("%q shows in a line that ends with %q", secret, after)
 		}
 	})
 }

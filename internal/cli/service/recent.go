@@ -22,6 +22,8 @@ const (
 type recentLog struct {
 	reader *logging.PipeReader
 	done   chan struct{}
+	// known are the secrets of this peer, which nobody changes.
+	known *secrets
 
 	mu    sync.Mutex
 	lines []json.RawMessage // a ring
@@ -29,14 +31,14 @@ type recentLog struct {
 }
 
 // keepRecent begins to keep what is logged, until close.
-func keepRecent() *recentLog {
+func keepRecent(known *secrets) *recentLog {
 	r := &recentLog{
 		reader: logging.NewPipeReader(logging.PipeFormat(logging.JSONOutput), logging.PipeLevel(logging.LevelWarn)),
-		done:   make(chan struct{}),
+		done:   make(chan struct{}), known: known,
 	}
 	go func() {
 		defer close(r.done)
-		// Whoever logs waits for this to read, so that it does nothing else.
+		// Whoever logs waits for this to read, so that it does little else.
 		for in := bufio.NewReaderSize(r.reader, 4*recentBytes); ; {
 			line, err := in.ReadBytes('\n')
 			if len(line) > 1 {
@@ -57,8 +59,11 @@ func (r *recentLog) close() error {
 }
 
 // add keeps a line of the log. One that is too long, or is no JSON, is kept as the text of
-// its beginning.
+// its beginning. Secrets are masked before a line is cut: nobody finds half of one later.
 func (r *recentLog) add(line []byte) {
+	if len(line) > recentBytes {
+		line = r.known.clone().scrub(line)
+	}
 	if len(line) > recentBytes || !json.Valid(line) {
 		text, err := json.Marshal(string(line[:min(len(line), recentBytes)]))
 		if err != nil {

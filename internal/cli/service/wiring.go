@@ -41,6 +41,8 @@ type clusterPeer struct {
 
 	role   role.Role
 	folder string // with its configuration
+	// secrets are those of the configuration, which the log is not to show.
+	secrets *secrets
 
 	datastore ds.Datastore
 	shared    *sharedpeer.Peer // nil for other backends
