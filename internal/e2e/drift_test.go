@@ -50,6 +50,34 @@ func (k *ipfs) mustPost(t *testing.T, command string, query url.Values) {
 	}
 }
 
+// repairs removes pins behind the back of the running peer, and has state drift repair what it
+// finds. A peer that has just started compares its pins with Kubo by itself, and may be faster:
+// it is tried until state drift finds all that were removed.
+func (p *peer) repairs(t *testing.T, k *ipfs, lost []string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; {
+		held := k.pinnedAs(t, "recursive")
+		for _, cid := range lost {
+			if held[cid] {
+				k.mustPost(t, "pin/rm", url.Values{"arg": {cid}})
+			}
+		}
+		got := run(t, p.service(t, nil, "state", "drift", "--json", "--grace", "0s", "--repair"))
+		var out driftOutput
+		if err := json.Unmarshal([]byte(got.stdout), &out); err != nil || got.code > 1 {
+			t.Fatalf("state drift --repair ends with %d: %s %s", got.code, got.stdout, got.stderr)
+		}
+		named := slices.DeleteFunc(slices.Clone(lost), func(cid string) bool { return slices.Contains(out.Examples["missing"], cid) })
+		if len(named) > 0 && time.Now().Before(deadline) {
+			continue // the peer was faster
+		}
+		if got.code != 1 || out.Missing < len(lost) || out.Recovering != out.Missing+out.WrongMode || len(named) > 0 {
+			t.Errorf("state drift --repair ends with %d, of %v it names all but %v: %+v", got.code, lost, named, out)
+		}
+		return
+	}
+}
+
 // TestStateDrift: what is changed in a Kubo behind the back of its peer, or in the pinset
 // while the peer is down, is counted exactly, and what the running daemon is asked to repair
 // is as it should be after that.
@@ -118,12 +146,7 @@ func TestStateDrift(t *testing.T) {
 	p.start(t)
 	p.waitReady(t)
 	lost := cids[6:9] // what was lost before the start may be there again by now
-	for _, cid := range lost {
-		k.mustPost(t, "pin/rm", url.Values{"arg": {cid}})
-	}
-	if got := p.drift(t, 1, "--repair"); got.Recovering != got.Missing+got.WrongMode || got.Missing < len(lost) {
-		t.Errorf("it repairs %+v", got)
-	}
+	p.repairs(t, k, lost)
 	eventually(t, time.Minute, "nothing drifts", func() error {
 		got := run(t, p.service(t, nil, "state", "drift", "--grace", "0s"))
 		if got.code != 0 {
