@@ -41,7 +41,7 @@ func (s *Store) List(ctx context.Context, out chan<- api.Pin) error {
 	if err != nil {
 		return answer(fmt.Errorf("listing the pinset, incomplete after %d pins: %w", total.Load(), err))
 	}
-	s.pins.n.Store(total.Load())
+	s.pins.counted(total.Load())
 	s.metrics.countsPins(true)
 	stats.Record(ctx, observations.Pins.M(total.Load()))
 	return nil

@@ -18,9 +18,12 @@ const (
 	// pinsSample is how many pins are counted at most to find how many there are: the
 	// estimate is then off by a sixty-fourth, in two of three cases.
 	pinsSample = 4096
-	// pinsAgain is how often they are counted if that counts all, pinsSampled otherwise.
+	// pinsAgain is how often they are counted if that counts all, by all peers together, and
+	// pinsSampled how often a peer counts them otherwise, and at least.
 	pinsAgain   = time.Minute
 	pinsSampled = 10 * time.Minute
+	// pinsShare is how much longer the pause after a count is than the count, at least.
+	pinsShare = 100
 	// pinsTime is how long that may take: removed pins are read, too.
 	pinsTime = 30 * time.Second
 	// pinsShown is how often the number is told, if it has changed.
@@ -29,7 +32,11 @@ const (
 
 // pinsCount is how many pins there are, as far as this process knows: as many as were
 // counted last, with its own writes since. It is safe for concurrent use.
-type pinsCount struct{ n, writes atomic.Int64 }
+type pinsCount struct {
+	n, writes atomic.Int64
+	// known is set by the first count.
+	known atomic.Bool
+}
 
 // wrote counts a write that was applied.
 func (p *pinsCount) wrote(old row, next *content) {
@@ -46,25 +53,57 @@ func (p *pinsCount) wrote(old row, next *content) {
 	p.n.Add(by)
 }
 
+// counted takes the number that was found by reading pins.
+func (p *pinsCount) counted(n int64) {
+	p.n.Store(n)
+	p.known.Store(true)
+}
+
 // watchPins tells upstream's metric of the number of pins, until ctx ends. It never reads
 // more than a sample of them.
 func (s *Store) watchPins(ctx context.Context) {
+	s.pins.watch(ctx,
+		func(ctx context.Context) (bool, error) {
+			return s.countPins(ctx, rand.Int64N(math.MaxInt64), pinsSample) //nolint:gosec // not for security
+		},
+		s.peersCounting,
+		func(n int64) { stats.Record(ctx, observations.Pins.M(n)) })
+}
+
+// peersCounting is how many processes count pins, as far as it was read: the peers.
+func (s *Store) peersCounting() int {
+	roster := s.roster.Load()
+	if roster == nil {
+		return 1
+	}
+	n := 0
+	for _, m := range roster.members {
+		if m.Removed.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
+// watch counts again and again, one of so many peers, and tells the number when it has
+// changed. Before the first count nothing is told: what this process has written alone is not
+// how many there are.
+func (p *pinsCount) watch(ctx context.Context, count func(context.Context) (exact bool, err error), peers func() int, tell func(int64)) {
 	ticker := time.NewTicker(pinsShown)
 	defer ticker.Stop()
 	var next time.Time
 	for shown := int64(-1); ; {
 		if !time.Now().Before(next) {
-			every := pinsSampled
-			if exact, err := s.countPins(ctx, rand.Int64N(math.MaxInt64), pinsSample); err != nil { //nolint:gosec // not for security
+			began := time.Now()
+			exact, err := count(ctx)
+			if err != nil {
 				logger.Debugf("the number of pins: %s", err)
-			} else if exact {
-				every = pinsAgain
 			}
-			next = time.Now().Add(every)
+			next = time.Now().Add(pinsPause(exact || err != nil && !p.known.Load(), time.Since(began), peers()))
 		}
-		if n := max(0, s.pins.n.Load()); n != shown {
+		if n := max(0, p.n.Load()); n != shown && p.known.Load() {
 			shown = n
-			stats.Record(ctx, observations.Pins.M(n))
+			tell(n)
 		}
 		select {
 		case <-ctx.Done():
@@ -72,6 +111,17 @@ func (s *Store) watchPins(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// pinsPause is how long to wait after a count that took some time. Up to ten peers count once
+// in pinsAgain, all together, as long as that counts all; and a peer reads for a hundredth of
+// its time at the most, where it does so slowly.
+func pinsPause(soon bool, took time.Duration, peers int) time.Duration {
+	pause := pinsSampled
+	if soon {
+		pause = min(pinsAgain*time.Duration(max(1, peers)), pinsSampled)
+	}
+	return max(pause, pinsShare*took)
 }
 
 // errEnough ends the reading of a sample.
@@ -106,7 +156,7 @@ func (s *Store) countPins(ctx context.Context, from int64, sample int) (exact bo
 	default:
 		exact = s.pins.writes.Load() == writes // else some were counted or not
 	}
-	s.pins.n.Store(total)
+	s.pins.counted(total)
 	s.metrics.countsPins(exact)
 	return exact, nil
 }
