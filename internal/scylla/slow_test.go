@@ -105,13 +105,14 @@ func TestWithoutValues(t *testing.T) {
 func FuzzWithoutValues(f *testing.F) {
 	f.Add("secret", "$")
 	f.Add("it''s", "9")
+	f.Add("0", "fQQQQ9 9")
 	f.Fuzz(func(t *testing.T, value, other string) {
-		if strings.ContainsAny(other, "'$") {
+		const marked = "QQQ"
+		if strings.ContainsAny(other, "'$") || strings.Contains(other, marked) {
 			return
 		}
-		const marked = "QQQ"
 		text := "SELECT a FROM " + other + " WHERE k = '" + marked + strings.ReplaceAll(value, "'", "''") + marked + "'"
-		if got := withoutValues(text); strings.Contains(strings.TrimPrefix(got, "SELECT a FROM "+other), marked) {
+		if got := withoutValues(text); strings.Contains(got, marked) {
 			t.Errorf("%q is told as %q", text, got)
 		}
 	})
