@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,14 +16,16 @@ func TestPinsAreNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p pinsCount
 		var told []int64
-		down, counts := true, 0
+		var down atomic.Bool
+		down.Store(true)
+		var counts atomic.Int32
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
 			p.watch(ctx, func(context.Context) (bool, error) {
-				counts++
-				if down {
+				counts.Add(1)
+				if down.Load() {
 					return false, errors.New("down")
 				}
 				p.counted(1000)
@@ -32,21 +35,21 @@ func TestPinsAreNotTold(t *testing.T) {
 		p.wrote(row{}, &content{})
 		time.Sleep(3*pinsAgain + pinsShown)
 		synctest.Wait()
-		if len(told) != 0 || counts != 4 {
-			t.Errorf("before %d counts that failed it told %v", counts, told)
+		if len(told) != 0 || counts.Load() != 4 {
+			t.Errorf("before %d counts that failed it told %v", counts.Load(), told)
 		}
-		down = false
+		down.Store(false)
 		time.Sleep(pinsAgain)
 		synctest.Wait()
-		down = true
+		down.Store(true)
 		p.wrote(row{}, &content{})
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if want := []int64{1000, 1001}; !slices.Equal(told, want) {
 			t.Errorf("it told %v, want %v", told, want)
 		}
-		if counts > 12 {
-			t.Errorf("it was counted %d times", counts)
+		if n := counts.Load(); n > 12 {
+			t.Errorf("it was counted %d times", n)
 		}
 		cancel()
 		<-ended
