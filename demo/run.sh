@@ -149,6 +149,8 @@ start_gateway() {
     "$bin/pin-gateway" init >"$dir/gateway-init.log" 2>&1 || fail "pin-gateway init: $(<"$dir/gateway-init.log")"
     sed -i "s|\"issuers\": \[\]|\"issuers\": [{\"url\": \"http://$address:9080\", \"audiences\": [\"pinning-api\"], \"algorithms\": [\"EdDSA\"], \"allow_http\": true, \"tenant_claim\": \"tenant\", \"tenants\": [\"demo\"], \"roles_claims\": [\"roles\"], \"scopes_claims\": [\"scopes\"]}]|" "$PIN_GATEWAY_CONFIG"
   fi
+  # What an earlier process has logged does not say that this one is ready.
+  for log in issuer gateway; do [[ ! -e $dir/$log.log ]] || mv "$dir/$log.log" "$dir/$log.log.1"; done
   setsid "$bin/demo-issuer" -listen "$address:9080" -folder "$gateway" -users alice:demo:user,eve:demo:viewer >>"$dir/issuer.log" 2>&1 </dev/null &
   echo "$!" >"$dir/issuer.pid"
   wait_for "issuer ready" "$!" "$dir/issuer.log" grep -q issuing "$dir/issuer.log"
