@@ -130,19 +130,20 @@ func (r *rater) add(p *Plan, l Line, num, den *big.Int, price money.Decimal) err
 	return nil
 }
 
-// minimums adds what the lines of each plan are short of its minimum.
+// minimums adds what the lines of each plan are short of its minimum. A plan that was left
+// and came back finds that of its first days among its lines.
 func (r *rater) minimums(stretches []Stretch) error {
-	for i, s := range stretches {
-		p, days, first, last := s.Plan, Day(0), true, s
-		for j, other := range stretches {
+	for _, s := range stretches {
+		p, days, to := s.Plan, Day(0), s.To
+		for _, other := range stretches {
 			if other.Plan.same(p) {
-				days, last, first = days+other.To-other.From, other, first && j >= i
+				days, to = days+other.To-other.From, other.To
 			}
 		}
-		if p.minimum == nil || !first {
+		if p.minimum == nil {
 			continue
 		}
-		if err := r.minimum(p, s.From, last.To, int64(days)); err != nil {
+		if err := r.minimum(p, s.From, to, int64(days)); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
