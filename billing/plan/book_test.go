@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"io/fs"
 	"strings"
 	"testing"
@@ -198,5 +199,27 @@ func TestMonths(t *testing.T) {
 	}
 	if text, err := d.MarshalText(); err != nil || string(text) != "2026-12-01" {
 		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// TestJSONOfARating: what is written is read as the same, amounts as texts.
+func TestJSONOfARating(t *testing.T) {
+	p := parse(t, simple("KWD", tieredPlan))
+	want := storage(t, p, gib(7, 31))
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const line = `{"kind":"usage","plan":"simple","version":1,"from":"2026-12-01","to":"2027-01-01","description":"Storage, up to 10 GiB-month","meter":"storage_byte_ms",` +
+		`"measured":"20131370709811200000","tier_from":"0","tier_to":"10","unit":"GiB-month","quantity":"2","exact":"2","unit_price":{"amount":"1.000","currency":"KWD"},"amount":{"amount":"2.000","currency":"KWD"}}`
+	if !strings.HasPrefix(string(text), `{"month":"2026-12","plans":[{"plan":"simple","version":1,"digest":"`+p.Digest()+`"}],"lines":[{"kind":"included",`) || !strings.Contains(string(text), line) {
+		t.Errorf("%s", text)
+	}
+	var got Rating
+	if err := json.Unmarshal(text, &got); err != nil || amounts(got) != amounts(want) || got.Month != december {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := got.Month.UnmarshalText([]byte("2026-13")); err == nil || got.Month != december {
+		t.Error("there is a thirteenth month")
 	}
 }

@@ -75,3 +75,25 @@ func (m Month) end() Day { return m.First() + Day(m.Days()) }
 
 // String writes it as "2026-12".
 func (m Month) String() string { return m.First().Time().Format("2006-01") }
+
+// ParseMonth reads a month, as "2026-12".
+func ParseMonth(text string) (Month, error) {
+	t, err := time.Parse("2006-01", text)
+	if err != nil {
+		return Month{}, fmt.Errorf(`%.30q is not a month: write it as "2026-12"`, text)
+	}
+	return Month{t.Year(), t.Month()}, nil
+}
+
+// MarshalText writes it as String does.
+func (m Month) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads it as ParseMonth does.
+func (m *Month) UnmarshalText(text []byte) error {
+	got, err := ParseMonth(string(text))
+	if err != nil {
+		return err
+	}
+	*m = got
+	return nil
+}

@@ -33,16 +33,18 @@ type Pin struct {
 
 // Estimate is what a pin costs.
 type Estimate struct {
-	// Months are those in which there is something to pay or not, one after another.
-	Months []MonthCost
+	// Months are those that the pin is in, one after another.
+	Months []MonthCost `json:"months"`
 	// Cost is the sum over them.
-	Cost money.Amount
+	Cost money.Amount `json:"cost"`
 }
 
 // MonthCost is what a month costs without a pin and with it, and the difference.
 type MonthCost struct {
-	Month               Month
-	Without, With, Cost money.Amount
+	Month   Month        `json:"month"`
+	Without money.Amount `json:"without"`
+	With    money.Amount `json:"with"`
+	Cost    money.Amount `json:"cost"`
 }
 
 // Estimate says what a pin costs on top of what the owner has. It rates each month twice,

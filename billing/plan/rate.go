@@ -28,12 +28,12 @@ func (p *Plan) Ref() Ref { return Ref{p.name, p.version, p.digest} }
 
 // Rating is what the usage of a month costs.
 type Rating struct {
-	Month Month
+	Month Month `json:"month"`
 	// Plans are those that it is by, in the order of their days.
-	Plans []Ref
-	Lines []Line
+	Plans []Ref  `json:"plans"`
+	Lines []Line `json:"lines"`
 	// Total is the sum of the lines.
-	Total money.Amount
+	Total money.Amount `json:"total"`
 }
 
 // Rate says what a month costs. The stretches are in the order of their days, and no day
