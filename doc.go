@@ -52,6 +52,8 @@
 //	auth/forwarded   where a request comes from that proxies have passed on
 //	auth/peerapi     what the gateway asks the peers, through their REST API
 //	auth/limits      how often one may ask
+//	billing/money    amounts: exact decimals with a currency
+//	billing/plan     price plans, and what usage costs by them
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
@@ -92,6 +94,7 @@
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
 // to events, NATS, the library of Prometheus, and state where that is told; the rooms of auth to no room outside
-// it but internal/scylla, internal/nearest and events. The test in this directory enforces it, and so does
+// it but internal/scylla, internal/nearest and events; those of billing to no room outside it but
+// internal/nearest. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla

@@ -9,6 +9,7 @@ require (
 	github.com/cedar-policy/cedar-go v1.9.2
 	github.com/cheggaaa/pb/v3 v3.1.7
 	github.com/cloudevents/sdk-go/v2 v2.16.2
+	github.com/cockroachdb/apd/v3 v3.2.1
 	github.com/cockroachdb/pebble/v2 v2.1.5
 	github.com/coreos/go-oidc/v3 v3.21.0
 	github.com/coreos/go-systemd/v22 v22.7.0
