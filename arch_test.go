@@ -138,6 +138,10 @@ var rooms = []room{
 		only: []string{"github.com/gocql/gocql", "github.com/google/uuid", "github.com/hashicorp/golang-lru/v2", "github.com/ipfs/go-cid", "github.com/ipfs/go-log/v2",
 			"github.com/multiformats/go-multiaddr", "golang.org/x/sync/errgroup", "golang.org/x/text/cases"},
 		why: "tables and a worker: it knows no HTTP, no principal and no cluster but its interface Peer"},
+	{name: "billing/rails", ours: []string{}, only: []string{},
+		why: "what ways to be paid have in common knows none of them, and no store"},
+	{name: "billing/rails/railstest", ours: []string{"billing/rails"}, only: []string{},
+		why: "it tests any journal"},
 	{name: "migrate", ours: []string{"state", "migrate/source"}, never: append([]string{upstream, upstream + "/cmdutils/..."}, driver...),
 		why: "pins move between any two places"},
 	{name: "migrate/source", ours: []string{"state", "state/snapshot"}, never: append([]string{upstream, upstream + "/cmdutils/..."}, driver...),
@@ -209,7 +213,7 @@ var rooms = []room{
 
 // importTesting are the rooms whose packages are for tests.
 var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/endtest", "internal/metrictest", "internal/natstest",
-	"internal/keycloaktest", "internal/promtest", "internal/pinningsuite", "internal/chromium"}
+	"internal/keycloaktest", "internal/promtest", "internal/pinningsuite", "internal/chromium", "billing/rails/railstest"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {
@@ -400,6 +404,9 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"/auth/pins", module + "/internal/scylla", true},
 		{"/auth/pins", module + "/auth/peerapi", false},
 		{"/auth/pins", module + "/scyllastate", false},
+		{"/billing/rails", "math/big", true},
+		{"/billing/rails", module + "/internal/scylla", false},
+		{"/billing/rails/railstest", module + "/billing/rails", true},
 		{"/internal/scylla", module + "/scyllastate", false},
 		{"/internal/scylla", upstream + "/api", false},
 		{"/internal/cqltest", "testing", true},

@@ -52,6 +52,8 @@
 //	auth/forwarded   where a request comes from that proxies have passed on
 //	auth/peerapi     what the gateway asks the peers, through their REST API
 //	auth/limits      how often one may ask
+//	billing/rails    what ways to be paid have in common
+//	billing/rails/railstest  a journal in memory, and a test that every journal passes
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
