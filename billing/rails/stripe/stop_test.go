@@ -1,0 +1,165 @@
+package stripe
+
+import (
+	"math/rand/v2"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/rails"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/rails/stripe/stripefake"
+)
+
+// TestStopAnywhere stops a process at each of its steps, and lets another one go on: at
+// once, and after Stripe has forgotten the keys. There is one invoice, with its lines.
+func TestStopAnywhere(t *testing.T) {
+	for _, forget := range []bool{false, true} {
+		at := 0
+		for ; ; at++ {
+			w := newWorld(t)
+			invoice := w.invoice()
+			w.stops.arm(at)
+			_, err := w.process().Collect(t.Context(), invoice)
+			what, stopped := w.stops.stopped()
+			if !stopped {
+				if err != nil {
+					t.Fatalf("it failed without a stop: %v", err)
+				}
+				break
+			}
+			if err == nil {
+				t.Errorf("stopped at %d, %s, it did not fail", at, what)
+			}
+			w.stops.arm(-1)
+			if forget {
+				w.fake.ForgetKeys()
+			}
+			request, err := w.process().Collect(t.Context(), invoice)
+			if err != nil {
+				t.Errorf("stopped at %d, %s: %v", at, what, err)
+				continue
+			}
+			if err := w.onlyOne(invoice, request); err != nil {
+				t.Errorf("stopped at %d, %s: %v", at, what, err)
+			}
+		}
+		if at < 30 {
+			t.Errorf("it was stopped at %d steps only", at)
+		}
+		t.Logf("stopped at %d steps", at)
+	}
+}
+
+// TestStopAgainAndAgain stops one process after the other at steps by chance, until one
+// comes through; sometimes Stripe forgets its keys meanwhile.
+func TestStopAgainAndAgain(t *testing.T) {
+	runs := 150
+	if os.Getenv("TEST_LONG") == "1" {
+		runs = 3000
+	}
+	for seed := range uint64(runs) {
+		random := rand.New(rand.NewPCG(seed, 19)) //nolint:gosec // repeatable
+		w := newWorld(t)
+		invoice := w.invoice()
+		request, err := rails.Request{}, errStopped
+		stops := 0
+		for ; err != nil; stops++ {
+			w.stops.arm(random.IntN(8 + 4*stops))
+			if random.IntN(4) == 0 {
+				w.fake.ForgetKeys()
+			}
+			request, err = w.process().Collect(t.Context(), invoice)
+			if _, stopped := w.stops.stopped(); err != nil && !stopped {
+				t.Fatalf("seed %d: it failed without a stop: %v", seed, err)
+			}
+		}
+		if err := w.onlyOne(invoice, request); err != nil {
+			t.Fatalf("seed %d, after %d stops: %v", seed, stops, err)
+		}
+	}
+}
+
+// TestStopOfCancel stops a process that cancels at each of its steps, whatever there was to
+// cancel; in the end nothing is asked.
+func TestStopOfCancel(t *testing.T) {
+	for collected := 0; ; collected += 5 {
+		come := false
+		for at := 0; ; at++ {
+			w := newWorld(t)
+			invoice := w.invoice()
+			w.stops.arm(collected)
+			_, err := w.process().Collect(t.Context(), invoice)
+			come = err == nil
+			w.fake.ForgetKeys()
+			w.stops.arm(at)
+			err = w.process().Cancel(t.Context(), invoice.Number)
+			what, stopped := w.stops.stopped()
+			if !stopped && err != nil {
+				t.Fatalf("collected up to %d: cancelling failed without a stop: %v", collected, err)
+			}
+			w.stops.arm(-1)
+			if err := w.process().Cancel(t.Context(), invoice.Number); err != nil {
+				t.Errorf("collected up to %d, cancelled up to %s: %v", collected, what, err)
+			}
+			for _, in := range w.fake.All("invoice") {
+				if in["status"] != "void" {
+					t.Errorf("collected up to %d, cancelled up to %s: Stripe has %v", collected, what, in)
+				}
+			}
+			if !stopped {
+				break
+			}
+		}
+		if come {
+			return
+		}
+	}
+}
+
+// TestCancelBesides cancels while another process collects, at each of its steps: before
+// and after each call of the journal and each request. It is asked no longer in the end,
+// whatever that process was about to do.
+func TestCancelBesides(t *testing.T) {
+	at := 0
+	for ; ; at++ {
+		w := newWorld(t)
+		invoice := w.invoice()
+		var steps, cancelled atomic.Int64
+		step := func() {
+			if steps.Add(1)-1 == int64(at) {
+				cancelled.Add(1)
+				if err := w.process().Cancel(background(t), invoice.Number); err != nil {
+					t.Errorf("step %d: cancelling: %v", at, err)
+				}
+			}
+		}
+		w.journal.Fail = func(string, string, bool) error { step(); return nil }
+		w.fake.Fault = func(string, string) stripefake.Fault { step(); return stripefake.None }
+		_, err := w.process().Collect(t.Context(), invoice)
+		if cancelled.Load() == 0 {
+			break
+		}
+		ended, err2 := w.journal.Recall(t.Context(), Name, "inv:2026-17:0:ended")
+		if err2 != nil {
+			t.Fatal(err2)
+		}
+		if ended == "" {
+			// It was not begun when it was cancelled.
+			if err != nil || len(w.fake.All("invoice")) != 1 {
+				t.Errorf("step %d: %v", at, err)
+			}
+			continue
+		}
+		if err != nil {
+			refused(t, err, "it was cancelled")
+		}
+		for _, in := range w.fake.All("invoice") {
+			if in["status"] != "void" {
+				t.Errorf("step %d: Stripe has %v", at, in)
+			}
+		}
+	}
+	if at < 20 {
+		t.Errorf("it was cancelled at %d steps only", at)
+	}
+}
