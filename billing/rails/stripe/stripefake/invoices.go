@@ -210,3 +210,10 @@ func (f *Fake) Delete(id string) {
 	defer f.mu.Unlock()
 	f.deleteInvoice(id)
 }
+
+// SetMetadata replaces the metadata of an object, as somebody may who uses the dashboard.
+func (f *Fake) SetMetadata(id string, metadata map[string]string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.objects[id]["metadata"] = metadata
+}
