@@ -79,6 +79,43 @@ func TestStopAgainAndAgain(t *testing.T) {
 	}
 }
 
+// TestLinesThatAreThereTwice shows that of those one stays.
+func TestLinesThatAreThereTwice(t *testing.T) {
+	w := newWorld(t)
+	invoice := w.invoice()
+	for at := 0; len(w.fake.All("invoiceitem")) < 2; at++ {
+		w = newWorld(t)
+		w.stops.arm(at)
+		_, err := w.process().Collect(t.Context(), invoice)
+		later(t, err)
+	}
+	w.stops.arm(-1)
+	w.fake.Double()
+	if err := w.onlyOne(invoice, w.collect(w.process(), invoice)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAnotherWasFaster shows that of two drafts the one becomes final whose id is in the
+// journal, and that the other one is deleted.
+func TestAnotherWasFaster(t *testing.T) {
+	w := newWorld(t)
+	invoice := w.invoice()
+	other := ""
+	w.journal.Fail = func(method, key string, done bool) error {
+		if method != "Remember" || key != "inv:2026-17:0:create" || done || other != "" {
+			return nil
+		}
+		other = w.fake.Draft("cus_acme", "usd", map[string]string{metaNumber: invoice.Number, metaRevision: "0"})
+		_, err := w.journal.Remember(background(t), Name, key, other)
+		return err
+	}
+	request := w.collect(w.process(), invoice)
+	if err := w.onlyOne(invoice, request); err != nil || request.Reference != other {
+		t.Errorf("%v, final is %s, not %s", err, request.Reference, other)
+	}
+}
+
 // TestStopOfCancel stops a process that cancels at each of its steps, whatever there was to
 // cancel; in the end nothing is asked.
 func TestStopOfCancel(t *testing.T) {

@@ -44,8 +44,8 @@ type world struct {
 
 // request is one that the fake has seen.
 type request struct {
-	method, path, key string
-	form              url.Values
+	method, path, query, key string
+	form                     url.Values
 }
 
 func newWorld(t *testing.T) *world {
@@ -56,7 +56,7 @@ func newWorld(t *testing.T) *world {
 	w.fake.Seen = func(r *http.Request, form url.Values) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.requests = append(w.requests, request{r.Method, r.URL.Path, r.Header.Get("Idempotency-Key"), form})
+		w.requests = append(w.requests, request{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Get("Idempotency-Key"), form})
 	}
 	server := httptest.NewServer(w.fake)
 	t.Cleanup(server.Close)

@@ -34,6 +34,8 @@ const (
 	Broken
 	// BrokenDone means that it is done and fails with 500, which is kept as well.
 	BrokenDone
+	// BrokenLost is BrokenDone, and the connection breaks before the answer.
+	BrokenLost
 )
 
 // Object is one of Stripe's, as it is in JSON.
@@ -156,7 +158,7 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.Seen(r, form)
 	}
 	a, replayed := f.serve(r, form, fault)
-	if fault == LostAnswer {
+	if fault == LostAnswer || fault == BrokenLost {
 		hangUp(w)
 		return
 	}
@@ -203,7 +205,7 @@ func (f *Fake) serve(r *http.Request, form url.Values, fault Fault) (a answer, r
 	} else {
 		a = f.route(r, form)
 	}
-	if fault == BrokenDone {
+	if fault == BrokenDone || fault == BrokenLost {
 		a = refused(http.StatusInternalServerError, "api_error", "", "Something went wrong")
 	}
 	// What fails its checks is not kept.

@@ -179,6 +179,16 @@ func (f *Fake) deleteItem(id string) answer {
 	return found(Object{"id": id, "object": "invoiceitem", "deleted": true})
 }
 
+// Draft makes an empty draft.
+func (f *Fake) Draft(customer, currency string, metadata map[string]string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.createInvoice(url.Values{"customer": {customer}, "currency": {currency}})
+	o, _ := a.body.(Object)
+	f.objects[text(o["id"])]["metadata"] = metadata
+	return text(o["id"])
+}
+
 // AddItem adds an item to a draft, as somebody else may.
 func (f *Fake) AddItem(invoice, customer, currency string, amount int64) {
 	f.mu.Lock()
@@ -216,4 +226,16 @@ func (f *Fake) SetMetadata(id string, metadata map[string]string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.objects[id]["metadata"] = metadata
+}
+
+// Double adds the items of all drafts once more, as a request does that was sent twice
+// without a key.
+func (f *Fake) Double() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, item := range f.all("invoiceitem") {
+		if in, ok := f.invoice(text(item["invoice"])); ok && in["status"] == "draft" {
+			f.add("invoiceitem", "ii", maps.Clone(item))
+		}
+	}
 }
