@@ -71,7 +71,8 @@ func parseAsk(text string) (ask, error) {
 }
 
 // begin returns the ask for an invoice, and whether it is new: if it is not, Stripe may
-// have been asked anything. At most one ask of a number is not ended.
+// have been asked anything. At most one ask of a number is not ended, and nothing of the
+// others can be paid at Stripe.
 func (c *Collector) begin(ctx context.Context, invoice rails.Invoice) (a ask, isNew bool, err error) {
 	mine := ask{
 		Number: invoice.Number, Rev: invoice.Rev, Customer: invoice.Customer, Digest: digest(invoice),
@@ -112,6 +113,10 @@ func (c *Collector) begin(ctx context.Context, invoice rails.Invoice) (a ask, is
 			if ended == "" {
 				return ask{}, false, rails.Refuse("invoice %s is asked with the revision %d already: cancel it first", a.Number, a.Rev)
 			}
+			// Who ended it may have stopped before it was taken back.
+			if err := c.withdraw(ctx, a); err != nil {
+				return ask{}, false, err
+			}
 		}
 	}
 }
@@ -134,6 +139,10 @@ func (c *Collector) end(ctx context.Context, a ask, why string) (string, error) 
 	}
 	return kept, nil
 }
+
+// numberKey is where the journal has which invoice of ours one of Stripe's is for. Its
+// metadata say so, too, but somebody may change or copy them.
+func numberKey(id string) string { return "of:" + id }
 
 // digest is of all that an invoice asks.
 func digest(i rails.Invoice) string {

@@ -128,6 +128,9 @@ func (c *Collector) complete(ctx context.Context, w want, id string) (*sdk.Invoi
 		}
 		return nil, c.refuse(ctx, w.ask, why)
 	}
+	if _, err := c.journal.Remember(ctx, Name, numberKey(id), w.ask.Number); err != nil {
+		return nil, fmt.Errorf("noting what %s is for: %w", id, err)
+	}
 	// Who cancels has noted it before looking at Stripe: either this sees it, or
 	// Cancel sees what is made final here.
 	switch why, err := c.ended(ctx, w.ask); {

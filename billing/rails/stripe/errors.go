@@ -24,7 +24,7 @@ func (c *Collector) explain(doing string, err error) error {
 		}
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	said := strings.ReplaceAll(fmt.Sprintf("%.300s", e.Msg), c.key, "(the key)")
+	said := fmt.Sprintf("%.300s", strings.ReplaceAll(e.Msg, c.key, "(the key)"))
 	if e.RequestID != "" {
 		said += " (request " + e.RequestID + ")"
 	}

@@ -3,7 +3,6 @@ package stripe
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	sdk "github.com/stripe/stripe-go/v82"
@@ -40,11 +39,11 @@ func (c *Collector) Look(ctx context.Context, number string) error {
 // orders the states; refunds and disputes are movements of their own.
 func (c *Collector) recordInvoice(ctx context.Context, id string, at time.Time) error {
 	in, err := c.retrieve(ctx, id)
-	if err != nil || in == nil || in.AmountPaid <= 0 || in.Metadata[metaNumber] == "" {
+	if err != nil || in == nil || in.AmountPaid <= 0 {
 		return err
 	}
 	number, detail, err := c.numberOf(ctx, in)
-	if err != nil {
+	if err != nil || number == "" && detail == "" {
 		return err
 	}
 	p := rails.Payment{
@@ -62,22 +61,18 @@ func (c *Collector) recordInvoice(ctx context.Context, id string, at time.Time) 
 	return wrap("recording what is paid of "+id, c.journal.Record(ctx, p))
 }
 
-// numberOf returns the number of our invoice that one of Stripe's is for: none if it is not
-// the one of the journal, as with a copy that somebody made there.
+// numberOf returns the number of our invoice that one of Stripe's is for. It is empty, with
+// words for people, if that one only says that it is for one of ours, as a copy does that
+// somebody made; without words it is of another program.
 func (c *Collector) numberOf(ctx context.Context, in *sdk.Invoice) (number, detail string, err error) {
-	a := ask{Number: in.Metadata[metaNumber]}
-	detail = fmt.Sprintf("%s says that it is for invoice %.100q, and was not made for it", in.ID, a.Number)
-	if a.Rev, err = strconv.Atoi(in.Metadata[metaRevision]); err != nil || checkName(a.Number) != nil {
-		return "", detail, nil
-	}
-	id, err := c.journal.Recall(ctx, Name, a.step("create"))
+	number, err = c.journal.Recall(ctx, Name, numberKey(in.ID))
 	if err != nil {
 		return "", "", fmt.Errorf("looking for what %s is for: %w", in.ID, err)
 	}
-	if id != in.ID {
-		return "", detail, nil
+	if says := in.Metadata[metaNumber]; number == "" && says != "" {
+		detail = fmt.Sprintf("%s says that it is for invoice %.100q, and was not made for it", in.ID, says)
 	}
-	return a.Number, "", nil
+	return number, detail, nil
 }
 
 // recordRefund records what became of a refund: pending, done, and at last it may fail.
@@ -155,12 +150,15 @@ func (c *Collector) recordOf(ctx context.Context, intent *sdk.PaymentIntent, p *
 		if err != nil {
 			return nil, err
 		}
-		if in == nil || in.Metadata[metaNumber] == "" {
+		if in == nil {
 			continue
 		}
 		number, detail, err := c.numberOf(ctx, in)
 		if err != nil {
 			return nil, err
+		}
+		if number == "" && detail == "" {
+			continue
 		}
 		if ours != nil && ours.ID != in.ID {
 			p.Invoice = "" // which one of them, nobody knows

@@ -153,6 +153,37 @@ func TestStopOfCancel(t *testing.T) {
 	}
 }
 
+// TestNextRevision stops a process that cancels at each of its steps, and asks with the next
+// revision: nothing of the one before can be paid any more.
+func TestNextRevision(t *testing.T) {
+	asked := 0
+	for at := 0; ; at++ {
+		w := newWorld(t)
+		invoice := w.invoice()
+		first := w.collect(w.process(), invoice)
+		w.stops.arm(at)
+		_ = w.process().Cancel(t.Context(), invoice.Number)
+		what, stopped := w.stops.stopped()
+		w.stops.arm(-1)
+		invoice.Rev = 1
+		next, err := w.process().Collect(t.Context(), invoice)
+		if err != nil {
+			refused(t, err, "cancel it first")
+			continue
+		}
+		asked++
+		if w.status(first.Reference) != "void" || w.status(next.Reference) != "open" {
+			t.Errorf("cancelled up to %s: the first is %s, the next %s", what, w.status(first.Reference), w.status(next.Reference))
+		}
+		if !stopped {
+			break
+		}
+	}
+	if asked < 3 {
+		t.Errorf("the next revision was asked %d times", asked)
+	}
+}
+
 // TestCancelBesides cancels while another process collects, at each of its steps: before
 // and after each call of the journal and each request. It is asked no longer in the end,
 // whatever that process was about to do.

@@ -389,6 +389,21 @@ func TestNotOurs(t *testing.T) {
 	}
 }
 
+// TestMetadataIsNotTrusted shows that a payment is found whose invoice somebody has changed
+// at Stripe.
+func TestMetadataIsNotTrusted(t *testing.T) {
+	for _, metadata := range []map[string]string{nil, {metaNumber: "2026-18", metaRevision: "0"}} {
+		w, reference, events := paid(t)
+		w.fake.SetMetadata(reference, metadata)
+		if code := deliver(w.hooks(newHook), invoicePaid(t, events)); code != http.StatusOK {
+			t.Errorf("it answers %d", code)
+		}
+		if p, ok := w.journal.Payment(Name, reference); !ok || p.Invoice != "2026-17" || p.Detail != "" {
+			t.Errorf("%v: recorded is %+v", metadata, p)
+		}
+	}
+}
+
 // TestLook shows that what events did not tell can be asked for.
 func TestLook(t *testing.T) {
 	w, reference, _ := paid(t)
