@@ -26,8 +26,8 @@ type Line struct {
 type Invoice struct {
 	// Number is unique among all invoices.
 	Number string
-	// Rev is how often asking for it was begun again, from 0: after a Refusal, or Cancel,
-	// the next one is asked with a greater Rev.
+	// Rev is how often asking for it was begun again, from 0: after Cancel, or a Refusal
+	// that says so, it is asked with a greater one.
 	Rev int
 	// Owner is who pays, as the gateway names it.
 	Owner    string

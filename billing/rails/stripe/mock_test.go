@@ -94,7 +94,7 @@ func everything(t *testing.T) []request {
 	}
 	w.stops.arm(-1)
 	w.fake.Double()
-	reference := w.collect(w.process(), invoice).Reference
+	w.collect(w.process(), invoice)
 	c := w.process()
 	if err := c.GiveUp(t.Context(), invoice.Number); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func everything(t *testing.T) []request {
 	_, err := c.Collect(t.Context(), invoice)
 	refused(t, err, "came to 4620") // and is deleted
 	invoice.Number, invoice.Rev, invoice.Customer = "2026-18", 0, "cus_other"
-	reference = w.collect(w.process(), invoice).Reference
+	reference := w.collect(w.process(), invoice).Reference
 	intent := w.fake.Pay(reference, 4200)
 	w.once(1, "POST", "/v1/credit_notes", stripefake.Broken)
 	note := credit("C-1", 10)

@@ -34,6 +34,7 @@ type world struct {
 	t       *testing.T
 	fake    *stripefake.Fake
 	url     string
+	end     func() // of Stripe, before the end of the test: for tests with many worlds
 	dir     string
 	journal *railstest.Journal
 	stops   *stops
@@ -60,7 +61,7 @@ func newWorld(t *testing.T) *world {
 	}
 	server := httptest.NewServer(w.fake)
 	t.Cleanup(server.Close)
-	w.url = server.URL
+	w.url, w.end = server.URL, server.Close
 	return w
 }
 
