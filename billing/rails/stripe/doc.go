@@ -13,7 +13,8 @@
 //
 // What an event of Stripe says is taken for nothing but the id of what has changed: its
 // state is asked for, so that events may come twice, late, or in any order. Events are
-// acknowledged after what they are about is recorded.
+// acknowledged after what they are about is recorded. In the journal, keys that begin with
+// evt: are needed for the days in which Stripe sends an event again; all others stay.
 //
 // Secrets are in files, and in no log and no error.
 package stripe

@@ -55,7 +55,7 @@ func TestStopAnywhere(t *testing.T) {
 func TestStopAgainAndAgain(t *testing.T) {
 	runs := 60
 	if os.Getenv("TEST_LONG") == "1" {
-		runs = 1500
+		runs = 500
 	}
 	for seed := range uint64(runs) {
 		random := rand.New(rand.NewPCG(seed, 19)) //nolint:gosec // repeatable
