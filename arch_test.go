@@ -142,6 +142,14 @@ var rooms = []room{
 		why: "amounts, whatever they are of"},
 	{name: "billing/plan", ours: []string{"billing/money", "internal/nearest"}, only: []string{"gopkg.in/yaml.v3"},
 		why: "arithmetic on what it is given: it knows no table, no owner and no clock"},
+	{name: "billing/rails", ours: []string{}, only: []string{},
+		why: "what ways to be paid have in common knows none of them, and no store"},
+	{name: "billing/rails/railstest", ours: []string{"billing/rails"}, only: []string{},
+		why: "it tests any journal"},
+	{name: "billing/rails/stripe", ours: []string{"billing/rails"}, only: []string{"github.com/stripe/stripe-go/v82/...", "github.com/ipfs/go-log/v2"},
+		why: "one rail knows neither the others nor a store"},
+	{name: "billing/rails/stripe/stripefake", ours: []string{}, only: []string{},
+		why: "it stands in for a program that is not ours, and shares nothing with what is tested on it"},
 	{name: "migrate", ours: []string{"state", "migrate/source"}, never: append([]string{upstream, upstream + "/cmdutils/..."}, driver...),
 		why: "pins move between any two places"},
 	{name: "migrate/source", ours: []string{"state", "state/snapshot"}, never: append([]string{upstream, upstream + "/cmdutils/..."}, driver...),
@@ -213,7 +221,7 @@ var rooms = []room{
 
 // importTesting are the rooms whose packages are for tests.
 var importTesting = []string{"state/statetest", "internal/cqltest", "internal/overlay", "internal/simtest", "internal/logtest", "internal/endtest", "internal/metrictest", "internal/natstest",
-	"internal/keycloaktest", "internal/promtest", "internal/pinningsuite", "internal/chromium"}
+	"internal/keycloaktest", "internal/promtest", "internal/pinningsuite", "internal/chromium", "billing/rails/railstest"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {
@@ -410,6 +418,13 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"/billing/plan", "github.com/cockroachdb/apd/v3", false},
 		{"/billing/plan", module + "/internal/scylla", false},
 		{"/billing/plan", module + "/auth/pins", false},
+		{"/billing/rails", "math/big", true},
+		{"/billing/rails", module + "/internal/scylla", false},
+		{"/billing/rails/railstest", module + "/billing/rails", true},
+		{"/billing/rails/stripe", "github.com/stripe/stripe-go/v82/webhook", true},
+		{"/billing/rails/stripe", module + "/internal/scylla", false},
+		{"/billing/rails/stripe", module + "/billing/rails/stripe/stripefake", false},
+		{"/billing/rails/stripe/stripefake", "github.com/stripe/stripe-go/v82", false},
 		{"/internal/scylla", module + "/scyllastate", false},
 		{"/internal/scylla", upstream + "/api", false},
 		{"/internal/cqltest", "testing", true},

@@ -54,6 +54,10 @@
 //	auth/limits      how often one may ask
 //	billing/money    amounts: exact decimals with a currency
 //	billing/plan     price plans, and what usage costs by them
+//	billing/rails    what ways to be paid have in common
+//	billing/rails/railstest  a journal in memory, and a test that every journal passes
+//	billing/rails/stripe     collects invoices through Stripe
+//	billing/rails/stripe/stripefake  a fake of the part of Stripe that it uses, for tests
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
