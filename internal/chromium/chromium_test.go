@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +36,7 @@ func site(t *testing.T) string {
 	page("/elsewhere", here, `<p>Elsewhere</p><img src="http://127.0.0.1:1/picture.png">`)
 	page("/throws", "", `<p>Throws</p><script>console.error("wrote this"); null.x</script>`)
 	page("/broken", "", `<p>Broken</p><script src="/nowhere.js"></script>`)
+	page("/paper", "", `<style>@page { size: 100mm 50mm }</style><p>Paper</p>`)
 	page("/missing", here, `<p>No such page</p>`)
 	mux.HandleFunc("/script.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
@@ -127,6 +129,13 @@ func TestChromium(t *testing.T) {
 		}
 		if r, g, _, _ := picture.At(1000, 500).RGBA(); r>>8 != 255 || g != 0 {
 			t.Errorf("the red page is of colour %v", picture.At(1000, 500))
+		}
+	})
+	t.Run("print", func(t *testing.T) {
+		// 100 mm by 50 mm are 283 by 142 points, and a letter is 612 wide.
+		pdf := b.Load(t, url+"/paper").PDF(t)
+		if !regexp.MustCompile(`/MediaBox \[0 0 28[23][.0-9]* 14[12]`).Match(pdf) || !bytes.HasPrefix(pdf, []byte("%PDF-")) {
+			t.Errorf("printed: %.10q, %q", pdf, regexp.MustCompile(`/MediaBox.*`).Find(pdf))
 		}
 	})
 	t.Run("follow", func(t *testing.T) {

@@ -105,6 +105,18 @@ func (p *Page) Screenshot(tb testing.TB) []byte {
 	return picture.Data
 }
 
+// PDF returns the page as it is printed, on the paper that it asks for.
+func (p *Page) PDF(tb testing.TB) []byte {
+	tb.Helper()
+	var printed struct {
+		Data []byte `json:"data"`
+	}
+	if err := p.call("Page.printToPDF", map[string]any{"preferCSSPageSize": true}, &printed); err != nil {
+		tb.Fatal(err)
+	}
+	return printed.Data
+}
+
 // Violations returns what the page's Content-Security-Policy has forbidden so far.
 func (p *Page) Violations(tb testing.TB) []string {
 	tb.Helper()
