@@ -58,6 +58,7 @@
 //	billing/rails/railstest  a journal in memory, and a test that every journal passes
 //	billing/rails/stripe     collects invoices through Stripe
 //	billing/rails/stripe/stripefake  a fake of the part of Stripe that it uses, for tests
+//	billing/invoice  invoices and credit notes, and how they look
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
