@@ -91,6 +91,11 @@ test-gateway: need-engine need-cc need-keycloak need-npm need-chromium tools ## 
 	go test -json -count=1 -p 1 -timeout 60m ./auth/... ./internal/keycloaktest ./internal/pinningsuite ./internal/chromium; failed=$$?; \
 	go test -json -count=1 -p 1 -timeout 60m -run ^TestGateway ./internal/e2e ./internal/compose || failed=$$?; exit $$failed' | bin/testreport
 
+.PHONY: test-billing
+test-billing: need-cc need-chromium need-poppler ## billing at length: invoices in a real browser and in another's reader of PDFs, each planted bug (10 minutes)
+	@go build -o bin/testreport ./internal/cqltest/testreport
+	@TEST_LONG=1 CHROMIUM_REQUIRED=1 POPPLER_REQUIRED=1 go test -json -count=1 -p 1 -timeout 60m ./billing/... | bin/testreport
+
 .PHONY: test-monitoring
 test-monitoring: need-engine need-cc need-monitoring tools ## monitoring at length: a real Prometheus and Alertmanager watch real peers, every panel finds something, what is broken somebody is told, each rule's tests see it spoilt (10 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
@@ -164,6 +169,6 @@ tools: bin-cqlserver
 bin-cqlserver: need-go
 	@go build -o bin/cqlserver ./internal/cqltest/cqlserver
 
-.PHONY: need-go need-cc need-engine need-npm need-model need-keycloak need-chromium need-monitoring
-need-go need-cc need-engine need-npm need-model need-keycloak need-chromium need-monitoring: need-%:
+.PHONY: need-go need-cc need-engine need-npm need-model need-keycloak need-chromium need-monitoring need-poppler
+need-go need-cc need-engine need-npm need-model need-keycloak need-chromium need-monitoring need-poppler: need-%:
 	@demo/need $*
