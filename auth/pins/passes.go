@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -26,7 +28,15 @@ const (
 	slotsKept = 7 * 24 * 60
 	// todoPage is how many rows one answer has.
 	todoPage = 1000
+	// tellMost bounds what is told of one CID at a time.
+	tellMost = 15 * time.Second
+	// lateLooks is how often a request is looked at whose removal was begun and is not seen: a
+	// batch that nobody knows the outcome of may be made by the servers later.
+	lateLooks = 3
 )
+
+// errDeaf says that others of the same pass could not be told.
+var errDeaf = errors.New("who is told of claims does not listen")
 
 // passes does what is due of the shards that no other instance has, until ctx ends.
 func (w *Worker) passes(ctx context.Context) {
@@ -99,7 +109,7 @@ func (s *Service) todo(ctx context.Context, shard int, from, to int64) (map[stri
 	items := make(map[string][]todoItem)
 	for {
 		var t todoItem
-		if !rows.Next(&t.cid, &t.tenant, &t.key.created, &t.key.rnd, &t.key.slice, &t.made, &t.tries) {
+		if !rows.Next(&t.cid, &t.tenant, &t.key.created, &t.key.rnd, &t.key.slice, &t.made, &t.tries, &t.removed, &t.told) {
 			break
 		}
 		items[t.cid] = append(items[t.cid], t)
@@ -114,9 +124,10 @@ func (s *Service) todo(ctx context.Context, shard int, from, to int64) (map[stri
 func (w *Worker) lookAll(ctx context.Context, items map[string][]todoItem) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(w.conf.Parallel)
+	var deaf atomic.Bool // who is told of claims has failed
 	for cid, some := range items {
 		g.Go(func() error {
-			final, err := w.lookInto(ctx, cid, some)
+			final, err := w.lookInto(ctx, cid, some, &deaf)
 			if err != nil {
 				logger.Debugf("%s is put off: %s", cid, err)
 			}
@@ -138,23 +149,63 @@ func (w *Worker) putOffAll(ctx context.Context, some []todoItem) error {
 	return nil
 }
 
-// lookInto mends the requests of a CID and settles it.
-func (w *Worker) lookInto(ctx context.Context, cid string, some []todoItem) (final bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, settleMost)
+// lookInto mends the requests of a CID, settles it, and has told what there was to tell of
+// them. That is tried after the rest, so that nobody who does not listen holds it up.
+func (w *Worker) lookInto(ctx context.Context, cid string, some []todoItem, deaf *atomic.Bool) (final bool, err error) {
+	limited, cancel := context.WithTimeout(ctx, settleMost)
 	defer cancel()
 	var named []claimant
-	g, gctx := errgroup.WithContext(ctx)
+	var open atomic.Bool
+	facts := make([][]Claim, len(some))
+	g, gctx := errgroup.WithContext(limited)
 	g.SetLimit(tellsAtOnce)
-	for _, item := range some {
+	for i := range some {
+		item := &some[i]
 		if item.tenant == "" {
 			continue
 		}
 		c := claimant{item.tenant, item.key}
 		named = append(named, c)
-		g.Go(func() error { return w.service.mend(gctx, cid, c, item.made) })
+		g.Go(func() error {
+			r, found, err := w.service.mend(gctx, cid, c, item.made)
+			if err != nil {
+				return err
+			}
+			if found && item.removed != 0 && item.tries < lateLooks {
+				open.Store(true)
+			}
+			facts[i], err = w.service.untold(gctx, item, &r, found)
+			return err
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return false, err
 	}
-	return w.settleAndTell(ctx, cid, named)
+	final, err = w.settleAndTell(limited, cid, named)
+	err = errors.Join(err, w.tellClaims(ctx, some, facts, deaf))
+	return final && !open.Load(), err
+}
+
+// tellClaims has told the facts of each item, and remembers that in the items. Once it has
+// failed in a pass the others of the pass are not tried.
+func (w *Worker) tellClaims(ctx context.Context, some []todoItem, facts [][]Claim, deaf *atomic.Bool) error {
+	all := slices.Concat(facts...)
+	switch {
+	case len(all) == 0:
+		return nil
+	case deaf.Load():
+		return errDeaf
+	}
+	ctx, cancel := context.WithTimeout(ctx, tellMost)
+	defer cancel()
+	if err := w.service.told.Tell(ctx, all); err != nil {
+		deaf.Store(true)
+		return fmt.Errorf("telling %d facts of claims: %w", len(all), err)
+	}
+	for i, of := range facts {
+		if n := len(of); n > 0 {
+			some[i].told = of[n-1].Fact
+		}
+	}
+	return w.service.at("look: told")
 }

@@ -165,25 +165,28 @@ func mustPop(ctx context.Context, s *Service) work {
 }
 
 // TestChurn: two instances make and remove requests of two tenants for the same CIDs, are
-// killed and started again, and the cluster loses answers and does late what it is asked. At
-// the end it has what is claimed, and nothing else.
+// killed and started again, the cluster loses answers and does late what it is asked, and who is
+// told of claims does not listen at times. At the end the cluster has what is claimed, and
+// nothing else, and all of that was told.
 func TestChurn(t *testing.T) {
 	const cids, rounds = 20, 60
 	db, c, p := openDB(t), newClock(), newLateFakePeer()
 	ready(t, db, c)
 	p.fail, p.late, p.delay = 10, 15, 30*time.Millisecond
+	hears := newEar(t)
+	hears.fail = 20
 	var users sync.WaitGroup
 	for i := range 2 {
 		tenant := fmt.Sprint("t", i)
 		users.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(i), 1))
-			s, stop := startInstance(t, db, c, p, time.Duration(i)*time.Second)
+			s, stop := startInstance(t, db, c, p, time.Duration(i)*time.Second, hears)
 			defer func() { stop() }()
 			var held []Request
 			for round := range rounds {
 				if round%20 == 19 {
 					stop()
-					s, stop = startInstance(t, db, c, p, time.Duration(i)*time.Second)
+					s, stop = startInstance(t, db, c, p, time.Duration(i)*time.Second, hears)
 				}
 				if len(held) == 0 || rnd.IntN(2) == 0 {
 					r, err := s.Create(t.Context(), newRequest(tenant, rnd.IntN(cids)))
@@ -206,13 +209,16 @@ func TestChurn(t *testing.T) {
 	}
 	users.Wait()
 	p.running.Wait() // as Peer promises, all takes effect before the look
-	w := NewWorker(newInstance(db, c, 0), p, WorkerConfig{})
+	last := newInstance(db, c, 0)
+	last.told = hears
+	w := NewWorker(last, p, WorkerConfig{})
 	for range 12 {
 		c.add(70 * time.Minute)
 		passAll(t, w)
 		p.running.Wait()
 	}
 	whole(t, db, p)
+	hears.accounted(t, w.service, "t0", "t1")
 	for tenant := range 2 {
 		page, err := w.service.List(t.Context(), fmt.Sprint("t", tenant), Query{Limit: 1000})
 		if err != nil {
@@ -228,8 +234,9 @@ func TestChurn(t *testing.T) {
 }
 
 // startInstance starts an instance with a worker, which stop ends.
-func startInstance(t *testing.T, db *scylla.DB, c *clock, p Peer, skew time.Duration) (*Service, func()) {
+func startInstance(t *testing.T, db *scylla.DB, c *clock, p Peer, skew time.Duration, hears Claims) (*Service, func()) {
 	s := newInstance(db, c, skew)
+	s.told = hears
 	w := NewWorker(s, p, WorkerConfig{Parallel: 4})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup

@@ -29,6 +29,8 @@ type todoItem struct {
 	key         key
 	made        bool // the request is being made, not removed
 	tries       int
+	removed     int64 // when the request is being removed, if somebody is to be told
+	told        Fact  // the last one that earlier looks have told
 }
 
 func shardOf(cid string) int {
@@ -51,7 +53,7 @@ func (s *Service) announce(ctx context.Context, item todoItem, d time.Duration) 
 		made = true
 	}
 	err := s.db.Write(ctx, scylla.Bind(insertTodo, shardOf(item.cid), slotAfter(s.now(), d), item.cid, item.tenant,
-		item.key.created, item.key.rnd, item.key.slice, made, item.tries))
+		item.key.created, item.key.rnd, item.key.slice, made, item.tries, numberOrUnset(item.removed), numberOrUnset(int64(item.told))))
 	if err != nil {
 		return fmt.Errorf("noting what is to be looked at: %w", err)
 	}

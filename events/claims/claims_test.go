@@ -335,6 +335,14 @@ func TestLag(t *testing.T) {
 	must(t, err)
 	first, err := stream.GetMsg(t.Context(), 1)
 	must(t, err)
+	consumer, err := stream.Consumer(t.Context(), "c")
+	must(t, err)
+	eventually(t, func() string {
+		if info, err := consumer.Info(t.Context()); err != nil || info.NumPending > 0 {
+			return fmt.Sprintf("not all are delivered: %+v, %v", info, err)
+		}
+		return ""
+	})
 	eventually(t, func() string {
 		if lag, err := c.Lag(t.Context()); err != nil || lag.Waiting != 30 || !lag.Oldest.Equal(first.Time) {
 			return fmt.Sprintf("the lag is %+v, %v, the first is of %s", lag, err, first.Time)
