@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,7 +37,19 @@ func must(tb testing.TB, err error) {
 // connect returns a Bus that is closed with the test.
 func connect(tb testing.TB, cluster *natstest.Cluster) *bus.Bus {
 	tb.Helper()
-	b, err := bus.Connect(bus.Config{URLs: cluster.URLs(), Cluster: "test", Name: tb.Name()})
+	return connectAs(tb, cluster, "")
+}
+
+// connectAs is connect as a user, whose password is p.
+func connectAs(tb testing.TB, cluster *natstest.Cluster, user string) *bus.Bus {
+	tb.Helper()
+	urls := cluster.URLs()
+	for i := range urls {
+		if user != "" {
+			urls[i] = strings.Replace(urls[i], "nats://", "nats://"+user+":p@", 1)
+		}
+	}
+	b, err := bus.Connect(bus.Config{URLs: urls, Cluster: "test", Name: tb.Name()})
 	must(tb, err)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
