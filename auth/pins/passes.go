@@ -35,7 +35,7 @@ const (
 	lateLooks = 3
 )
 
-// errDeaf says that others of the same pass could not be told.
+// errDeaf says that others could not be told a moment ago.
 var errDeaf = errors.New("who is told of claims does not listen")
 
 // passes does what is due of the shards that no other instance has, until ctx ends.
@@ -124,10 +124,9 @@ func (s *Service) todo(ctx context.Context, shard int, from, to int64) (map[stri
 func (w *Worker) lookAll(ctx context.Context, items map[string][]todoItem) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(w.conf.Parallel)
-	var deaf atomic.Bool // who is told of claims has failed
 	for cid, some := range items {
 		g.Go(func() error {
-			final, err := w.lookInto(ctx, cid, some, &deaf)
+			final, err := w.lookInto(ctx, cid, some)
 			if err != nil {
 				logger.Debugf("%s is put off: %s", cid, err)
 			}
@@ -151,7 +150,7 @@ func (w *Worker) putOffAll(ctx context.Context, some []todoItem) error {
 
 // lookInto mends the requests of a CID, settles it, and has told what there was to tell of
 // them. That is tried after the rest, so that nobody who does not listen holds it up.
-func (w *Worker) lookInto(ctx context.Context, cid string, some []todoItem, deaf *atomic.Bool) (final bool, err error) {
+func (w *Worker) lookInto(ctx context.Context, cid string, some []todoItem) (final bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, settleMost)
 	defer cancel()
 	var named []claimant
@@ -182,24 +181,24 @@ func (w *Worker) lookInto(ctx context.Context, cid string, some []todoItem, deaf
 		return false, err
 	}
 	final, err = w.settleAndTell(limited, cid, named)
-	err = errors.Join(err, w.tellClaims(ctx, some, facts, deaf))
+	err = errors.Join(err, w.tellClaims(ctx, some, facts))
 	return final && !open.Load(), err
 }
 
-// tellClaims has told the facts of each item, and remembers that in the items. Once it has
-// failed in a pass the others of the pass are not tried.
-func (w *Worker) tellClaims(ctx context.Context, some []todoItem, facts [][]Claim, deaf *atomic.Bool) error {
+// tellClaims has told the facts of each item, and remembers that in the items. Once that has
+// failed it fails at once for a while: who does not answer must not hold up the passes.
+func (w *Worker) tellClaims(ctx context.Context, some []todoItem, facts [][]Claim) error {
 	all := slices.Concat(facts...)
 	switch {
 	case len(all) == 0:
 		return nil
-	case deaf.Load():
+	case w.service.now().UnixMilli() < w.deafUntil.Load():
 		return errDeaf
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellMost)
 	defer cancel()
 	if err := w.service.told.Tell(ctx, all); err != nil {
-		deaf.Store(true)
+		w.deafUntil.Store(w.service.now().Add(passEvery).UnixMilli())
 		return fmt.Errorf("telling %d facts of claims: %w", len(all), err)
 	}
 	for i, of := range facts {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,6 +35,8 @@ type Worker struct {
 	polls   *polls
 	// verifying has whoever of Verify asks the peer.
 	verifying sync.Mutex
+	// deafUntil is until when nobody is told of claims, in milliseconds, as that has failed.
+	deafUntil atomic.Int64
 }
 
 // WorkerConfig are the settings of a Worker. Zero means the default.
