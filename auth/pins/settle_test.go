@@ -212,7 +212,10 @@ func TestChurn(t *testing.T) {
 	last := newInstance(db, c, 0)
 	last.told = hears
 	w := NewWorker(last, p, WorkerConfig{})
-	for range 12 {
+	for round := range 12 {
+		if round == 6 {
+			hears.listen(0)
+		}
 		c.add(70 * time.Minute)
 		passAll(t, w)
 		p.running.Wait()

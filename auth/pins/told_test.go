@@ -322,6 +322,44 @@ func TestToldThroughCrashes(t *testing.T) {
 	}
 }
 
+// TestLateBatch: a removal whose outcome nobody knew, and which the servers make after the first
+// look, is told and settled all the same.
+func TestLateBatch(t *testing.T) {
+	db, c, p, hears := openDB(t), newClock(), newLateFakePeer(), newEar(t)
+	ready(t, db, c)
+	a, b := telling(db, c, hears, 0), telling(db, c, hears, 0)
+	w := NewWorker(b, p, WorkerConfig{})
+	made := create(t, a, newRequest("t1", 1))
+	c.add(10 * time.Minute)
+	passAll(t, w)
+	r, err := b.get(t.Context(), "t1", made.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crashAt(a, "remove: announced", 1)
+	removed := c.now()
+	if err := a.Remove(t.Context(), "t1", made.ID); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	c.add(4 * time.Minute)
+	passAll(t, w)
+	if got := hears.of(made); got != "added pinned sized" {
+		t.Errorf("told was %q before it was removed", got)
+	}
+	if err := b.delete(t.Context(), "t1", r.key, r.end(removed.UnixMilli())); err != nil { // what the servers make of it
+		t.Fatal(err)
+	}
+	for range 3 {
+		c.add(10 * time.Minute)
+		passAll(t, w)
+	}
+	if got := hears.of(made); got != "added pinned sized removed" {
+		t.Errorf("told was %q", got)
+	}
+	whole(t, db, p)
+	hears.accounted(t, b, "t1")
+}
+
 // TestNobodyListens: while who is told does not listen the cluster follows all the same, and
 // is asked about once for each look; afterwards all is told, also of what was made and removed
 // meanwhile.

@@ -21,10 +21,10 @@ var errNotHeard = errors.New("nobody listens")
 // ear is told of claims. It is an error to be told one fact in two ways. It is safe for
 // concurrent use.
 type ear struct {
-	tb   testing.TB
-	fail int // the odds, in a hundred, that it does not listen
+	tb testing.TB
 
 	mu    sync.Mutex
+	fail  int               // the odds, in a hundred, that it stops listening within a call
 	heard map[string]string // the event, by its id
 	times map[string]int
 	calls int
@@ -46,8 +46,12 @@ func (e *ear) Tell(_ context.Context, all []Claim) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.calls++
+	deafAfter := len(all)
+	if rand.IntN(100) < e.fail {
+		deafAfter = rand.IntN(len(all))
+	}
 	for i := range all {
-		if rand.IntN(100) < e.fail { // those before were heard
+		if e.fail == 100 || i == deafAfter {
 			return errNotHeard
 		}
 		event := eventOf(&all[i])
@@ -62,6 +66,13 @@ func (e *ear) Tell(_ context.Context, all []Claim) error {
 		e.times[event.ID()]++
 	}
 	return nil
+}
+
+// listen sets the odds that it does not.
+func (e *ear) listen(fail int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fail = fail
 }
 
 // of is what it has heard of a request, as "added pinned sized removed".
@@ -112,8 +123,10 @@ func (e *ear) accounted(t *testing.T, s *Service, tenants ...string) {
 					return err
 				}
 				expected[event.ID()] = true
-				if got := e.heard[event.ID()]; got != string(text) {
-					t.Errorf("told was %q, want\n%s", got, text)
+				if got, is := e.heard[event.ID()]; !is {
+					t.Errorf("not told: %s", event.ID())
+				} else if got != string(text) {
+					t.Errorf("told was\n%s, want\n%s", got, text)
 				}
 			}
 			return nil
