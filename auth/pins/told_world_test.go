@@ -149,6 +149,22 @@ func telling(db *scylla.DB, c *clock, hears *ear, skew time.Duration) *Service {
 	return s
 }
 
+// passOf does what is due of the shards of some CIDs.
+func passOf(tb testing.TB, w *Worker, cids ...int) {
+	tb.Helper()
+	done := make(map[int]bool)
+	for _, n := range cids {
+		shard := shardOf(testCID(n))
+		if done[shard] {
+			continue
+		}
+		done[shard] = true
+		if err := w.pass(tb.Context(), shard); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
 // mustDo does what is next in the queue.
 func mustDo(t *testing.T, s *Service, w *Worker) {
 	t.Helper()
