@@ -55,7 +55,8 @@ func (r *row) end(removed int64) scylla.Statement {
 // EachClaim calls f with each request of a tenant that is there, newest first, and then with each
 // that was removed since a time, each once, until f fails. One that is removed meanwhile may
 // be among both. What was removed is known for EndedKept, and if somebody was told of it
-// only (Config.Claims); a zero time means none of that.
+// only (Config.Claims); a zero time means none of that. What was noted less than a minute ago may
+// yet be corrected.
 //
 // It reads as fast as f returns, and has a page in memory.
 func (s *Service) EachClaim(ctx context.Context, tenant string, endedSince time.Time, f func(Claim) error) error {

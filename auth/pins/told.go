@@ -29,7 +29,7 @@ const (
 // Claim is what is known of a request, to those who are told of it. Times have whole
 // milliseconds.
 type Claim struct {
-	// Fact is what is told by it. What is known beside that was not told before, or was.
+	// Fact is which of the facts that are known is told.
 	Fact Fact
 	// Tenant is whose it is, ID that of the request.
 	Tenant, ID string
@@ -79,7 +79,7 @@ func timeOf(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// known is what is known of a request. The last fact is the one that is told by it.
+// known is what is known of a request, by the last of its facts.
 func (r *row) known() Claim {
 	c := Claim{
 		Fact: FactAccepted, Tenant: r.Tenant, ID: r.id(), CID: r.CID, Name: r.Name, Created: timeOf(r.created), Pinned: timeOf(r.pinned),
