@@ -108,11 +108,11 @@ func TestCost(t *testing.T) {
 		}, "3 DELETE by_status (batch), 1 INSERT by_status, 1 INSERT todo, 1 SELECT pins, 2 UPDATE pins (batch)"},
 		{"Remove, and somebody is told", func() { must(s.Remove(t.Context(), "t1", made.ID)) },
 			"4 DELETE by_status (batch), 1 DELETE claims, 1 DELETE pins (batch), 1 INSERT ended (batch), 1 INSERT todo, 1 SELECT pins"},
-		{"a look at what was removed", func() {
+		{"to tell of it", func() {
 			k := keyOf(t, made.ID)
-			_, err := s.untold(t.Context(), &todoItem{cid: made.CID, tenant: "t1", key: k, removed: c.now().UnixMilli()}, &row{}, false)
+			_, err := s.facts(t.Context(), &todoItem{cid: made.CID, tenant: "t1", key: k, removed: c.now().UnixMilli()})
 			must(err)
-		}, "1 SELECT ended"},
+		}, "1 SELECT ended, 1 SELECT pins"},
 		{"Create at a limit", func() {
 			quota = Quota{MaxPins: 1000}
 			withQuota(s, c, quota)

@@ -45,10 +45,10 @@ func (s *Service) newsOf(r *row, o *observation) news {
 	return n
 }
 
-// noting has a request looked at, and returns the statement that notes the news, for the caller
+// noting has a request told of later, and returns the statement that notes the news, for the caller
 // to make. It returns false if they are too old to be noted, and nothing if there are none.
 //
-// The look that the request's creation has announced finds what is noted soon after it.
+// What is noted soon after the request was made is found by what its creation has announced.
 func (s *Service) noting(ctx context.Context, r *row, o *observation) ([]scylla.Statement, bool, error) {
 	n := s.newsOf(r, o)
 	if n == (news{}) {
@@ -59,7 +59,7 @@ func (s *Service) noting(ctx context.Context, r *row, o *observation) ([]scylla.
 		return nil, false, nil
 	}
 	if now.UnixMilli() > r.created+settledAfter.Milliseconds() {
-		if err := s.announce(ctx, todoItem{cid: r.CID, tenant: r.Tenant, key: r.key}, todoAfter); err != nil {
+		if err := s.announce(ctx, todoItem{cid: r.CID, tenant: r.Tenant, key: r.key, tell: true}, todoAfter); err != nil {
 			return nil, false, err
 		}
 		if err := s.at("tell: announced"); err != nil {
@@ -96,23 +96,25 @@ func (r *row) settled(now time.Time) Claim {
 	return c
 }
 
-// untold is what is to be told of the request of an item, which was found or not. It is at
-// least todoAfter since something began to be done with it: who made it and got no answer has
-// not made it, or it is there.
-func (s *Service) untold(ctx context.Context, item *todoItem, r *row, found bool) ([]Claim, error) {
-	switch {
-	case s.told == nil:
-		return nil, nil
-	case found:
-		return r.settled(s.now()).after(item.told), nil
-	case item.removed == 0:
+// facts are what is to be told of the request of an item. It is at least todoAfter since
+// something began to be done with it: who made it and got no answer has not made it, or it
+// is there.
+func (s *Service) facts(ctx context.Context, item *todoItem) ([]Claim, error) {
+	r, found, err := s.read(ctx, item.tenant, item.key)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		return r.settled(s.now()).facts(), nil
+	}
+	if item.removed == 0 {
 		return nil, nil // it never was, or whoever has removed it tells
 	}
 	c, found, err := s.endedOf(ctx, item.tenant, item.key, item.removed)
 	if err != nil || !found {
 		return nil, err
 	}
-	return c.after(item.told), nil
+	return c.facts(), nil
 }
 
 // endedOf returns what is known of a request that was removed about then, and whether it was.

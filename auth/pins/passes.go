@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,27 +27,23 @@ const (
 	slotsKept = 7 * 24 * 60
 	// todoPage is how many rows one answer has.
 	todoPage = 1000
-	// tellMost bounds what is told of one CID at a time.
-	tellMost = 15 * time.Second
 	// lateLooks is how often a request is looked at whose removal was begun and is not seen: a
 	// batch that nobody knows the outcome of may be made by the servers later.
 	lateLooks = 3
 )
 
-// errDeaf says that others could not be told a moment ago.
-var errDeaf = errors.New("who is told of claims does not listen")
-
-// passes does what is due of the shards that no other instance has, until ctx ends.
-func (w *Worker) passes(ctx context.Context) {
+// passes does what is due of the shards that no other instance has, by one of the passes over
+// them, until ctx ends.
+func (w *Worker) passes(ctx context.Context, what string, pass func(context.Context, int) error) {
 	epochs := make(map[int]int64)
 	for {
 		first := rand.IntN(todoShards) // instances that start at once get some each
 		for i := range todoShards {
 			shard := (first + i) % todoShards
-			epoch, held, err := w.service.db.TryLease(ctx, leaseOf(shard), w.holder, passLease)
+			epoch, held, err := w.service.db.TryLease(ctx, leaseOf(what, shard), w.holder, passLease)
 			if err == nil && held {
 				epochs[shard] = epoch
-				err = w.pass(ctx, shard)
+				err = pass(ctx, shard)
 			}
 			if err != nil && ctx.Err() == nil {
 				logger.Debugf("shard %d of what is to be looked at is tried again: %s", shard, err)
@@ -61,27 +56,21 @@ func (w *Worker) passes(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	for shard, epoch := range epochs {
-		if err := w.service.db.FreeLease(ctx, leaseOf(shard), w.holder, epoch); err != nil {
+		if err := w.service.db.FreeLease(ctx, leaseOf(what, shard), w.holder, epoch); err != nil {
 			logger.Debugf("shard %d is free in %s: %s", shard, passLease, err)
 			return
 		}
 	}
 }
 
-func leaseOf(shard int) string { return fmt.Sprint("pins/todo/", shard) }
+func leaseOf(what string, shard int) string { return fmt.Sprint("pins/", what, "/", shard) }
 
 // pass looks at everything in the slots of a shard that have ended and are not done. After an
 // error they are looked at again.
 func (w *Worker) pass(ctx context.Context, shard int) error {
-	var done int64
-	found, err := w.service.db.Read(ctx, gocql.Quorum, scylla.Bind(selectDone, shard), &done)
+	from, last, err := w.service.slotsAfter(ctx, selectDone, shard)
 	if err != nil {
-		return fmt.Errorf("reading what is done: %w", err)
-	}
-	last := w.service.now().UnixMilli()/slotTime.Milliseconds() - 1
-	from := last - slotsKept
-	if found {
-		from = max(from, done+1)
+		return err
 	}
 	for ; from <= last; from += slotsAtOnce {
 		to := min(last, from+slotsAtOnce-1)
@@ -99,6 +88,22 @@ func (w *Worker) pass(ctx context.Context, shard int) error {
 	return nil
 }
 
+// slotsAfter returns the slots of a shard that have ended, without those of which a statement
+// says that they are done.
+func (s *Service) slotsAfter(ctx context.Context, statement string, shard int) (from, last int64, err error) {
+	var done int64
+	found, err := s.db.Read(ctx, gocql.Quorum, scylla.Bind(statement, shard), &done)
+	if err != nil {
+		return 0, 0, fmt.Errorf("reading what is done: %w", err)
+	}
+	last = s.now().UnixMilli()/slotTime.Milliseconds() - 1
+	from = last - slotsKept
+	if found {
+		from = max(from, done+1)
+	}
+	return from, last, nil
+}
+
 // todo reads the items of some slots, by CID.
 func (s *Service) todo(ctx context.Context, shard int, from, to int64) (map[string][]todoItem, error) {
 	var slots []int64
@@ -109,7 +114,7 @@ func (s *Service) todo(ctx context.Context, shard int, from, to int64) (map[stri
 	items := make(map[string][]todoItem)
 	for {
 		var t todoItem
-		if !rows.Next(&t.cid, &t.tenant, &t.key.created, &t.key.rnd, &t.key.slice, &t.made, &t.tries, &t.removed, &t.told) {
+		if !rows.Next(&t.cid, &t.tenant, &t.key.created, &t.key.rnd, &t.key.slice, &t.made, &t.tries, &t.tell, &t.removed) {
 			break
 		}
 		items[t.cid] = append(items[t.cid], t)
@@ -148,63 +153,31 @@ func (w *Worker) putOffAll(ctx context.Context, some []todoItem) error {
 	return nil
 }
 
-// lookInto mends the requests of a CID, settles it, and has told what there was to tell of
-// them. That is tried after the rest, so that nobody who does not listen holds it up.
+// lookInto mends the requests of a CID and settles it.
 func (w *Worker) lookInto(ctx context.Context, cid string, some []todoItem) (final bool, err error) {
-	limited, cancel := context.WithTimeout(ctx, settleMost)
+	ctx, cancel := context.WithTimeout(ctx, settleMost)
 	defer cancel()
 	var named []claimant
 	var open atomic.Bool
-	facts := make([][]Claim, len(some))
-	g, gctx := errgroup.WithContext(limited)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(tellsAtOnce)
-	for i := range some {
-		item := &some[i]
+	for _, item := range some {
 		if item.tenant == "" {
 			continue
 		}
 		c := claimant{item.tenant, item.key}
 		named = append(named, c)
 		g.Go(func() error {
-			r, found, err := w.service.mend(gctx, cid, c, item.made)
-			if err != nil {
-				return err
-			}
-			if found && item.removed != 0 && item.tries < lateLooks {
+			found, err := w.service.mend(gctx, cid, c, item.made)
+			if found && item.removed != 0 {
 				open.Store(true)
 			}
-			facts[i], err = w.service.untold(gctx, item, &r, found)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return false, err
 	}
-	final, err = w.settleAndTell(limited, cid, named)
-	err = errors.Join(err, w.tellClaims(ctx, some, facts))
+	final, err = w.settleAndTell(ctx, cid, named)
 	return final && !open.Load(), err
-}
-
-// tellClaims has told the facts of each item, and remembers that in the items. Once that has
-// failed it fails at once for a while: who does not answer must not hold up the passes.
-func (w *Worker) tellClaims(ctx context.Context, some []todoItem, facts [][]Claim) error {
-	all := slices.Concat(facts...)
-	switch {
-	case len(all) == 0:
-		return nil
-	case w.service.now().UnixMilli() < w.deafUntil.Load():
-		return errDeaf
-	}
-	ctx, cancel := context.WithTimeout(ctx, tellMost)
-	defer cancel()
-	if err := w.service.told.Tell(ctx, all); err != nil {
-		w.deafUntil.Store(w.service.now().Add(passEvery).UnixMilli())
-		return fmt.Errorf("telling %d facts of claims: %w", len(all), err)
-	}
-	for i, of := range facts {
-		if n := len(of); n > 0 {
-			some[i].told = of[n-1].Fact
-		}
-	}
-	return w.service.at("look: told")
 }

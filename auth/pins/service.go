@@ -150,7 +150,7 @@ func (s *Service) create(ctx context.Context, n NewRequest) (Request, error) {
 		ID: r.id(), Tenant: n.Tenant, Owner: n.Owner, CID: n.CID, Name: n.Name, Origins: n.Origins, Meta: n.Meta,
 		Created: time.UnixMilli(created).UTC(), Status: Queued, ReplMin: n.ReplMin, ReplMax: n.ReplMax, Region: n.Region,
 	}
-	if err := s.announce(ctx, todoItem{cid: r.CID, tenant: r.Tenant, key: r.key, made: true}, todoAfter); err != nil {
+	if err := s.announce(ctx, todoItem{cid: r.CID, tenant: r.Tenant, key: r.key, made: true, tell: s.told != nil}, todoAfter); err != nil {
 		return Request{}, fmt.Errorf("making a request: %w", err)
 	}
 	if err := s.at("create: announced"); err != nil {

@@ -47,10 +47,12 @@ const (
 	updateClaimed      = "UPDATE claims USING TIMESTAMP ? SET status = ? WHERE cid = ?"
 	deleteClaimed      = "DELETE status FROM claims USING TIMESTAMP ? WHERE cid = ?"
 
-	insertTodo = "INSERT INTO todo (shard, slot, cid, tenant, created, rnd, slice, made, tries, removed, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	selectTodo = "SELECT cid, tenant, created, rnd, slice, made, tries, removed, told FROM todo WHERE shard = ? AND slot IN ?"
+	insertTodo = "INSERT INTO todo (shard, slot, cid, tenant, created, rnd, slice, made, tries, tell, removed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	selectTodo = "SELECT cid, tenant, created, rnd, slice, made, tries, tell, removed FROM todo WHERE shard = ? AND slot IN ?"
 	insertDone = "INSERT INTO todo_done (shard, slot) VALUES (?, ?) USING TIMESTAMP ?"
 	selectDone = "SELECT slot FROM todo_done WHERE shard = ?"
+	insertTold = "INSERT INTO todo_told (shard, slot) VALUES (?, ?) USING TIMESTAMP ?"
+	selectTold = "SELECT slot FROM todo_told WHERE shard = ?"
 
 	selectUsage = "SELECT pins, bytes, reserved, gen, counted, rev FROM usage WHERE tenant = ?"
 	updateUsage = "UPDATE usage SET pins = ?, bytes = ?, reserved = ?, gen = ?, counted = ?, rev = ? WHERE tenant = ? IF rev = ?"

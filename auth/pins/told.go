@@ -8,22 +8,22 @@ import (
 // Claims are told what becomes of requests: that one is there, when its content is pinned and
 // how large that is, and that it is gone.
 type Claims interface {
-	// Tell returns nil when what it is told will not be lost. After an error, which it returns
-	// within some seconds, it is told again later. What it was told it may be told again at
-	// any time, in the same words. It is safe for concurrent use.
+	// Tell returns nil when what it is told will not be lost. After an error it is told again
+	// later. What it was told it may be told again at any time, in the same words. Told of
+	// nothing, it returns an error if it would return one anyway. It is safe for concurrent use.
 	Tell(ctx context.Context, all []Claim) error
 }
 
-// Fact is what may be told of a claim. They come about in this order, and those between the
-// first and the last may be missing.
+// Fact is what may be told of a claim.
 type Fact int
 
-// The facts. The numbers are those of the table todo.
+// The facts, in the order in which they come about. Those between the first and the last may
+// be missing.
 const (
-	FactAccepted Fact = 1
-	FactPinned   Fact = 2
-	FactSized    Fact = 3
-	FactEnded    Fact = 4
+	FactAccepted Fact = iota + 1
+	FactPinned
+	FactSized
+	FactEnded
 )
 
 // Claim is what is known of a request, to those who are told of it. Times have whole
@@ -59,10 +59,10 @@ func (c *Claim) has(f Fact) bool {
 	return false
 }
 
-// after returns what is known and comes after a fact, one claim for each.
-func (c Claim) after(told Fact) []Claim {
+// facts returns what is known, one claim for each fact.
+func (c Claim) facts() []Claim {
 	var all []Claim
-	for f := told + 1; f <= FactEnded; f++ {
+	for f := FactAccepted; f <= FactEnded; f++ {
 		if c.has(f) {
 			c.Fact = f
 			all = append(all, c)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,8 +34,6 @@ type Worker struct {
 	polls   *polls
 	// verifying has whoever of Verify asks the peer.
 	verifying sync.Mutex
-	// deafUntil is until when nobody is told of claims, in milliseconds, as that has failed.
-	deafUntil atomic.Int64
 }
 
 // WorkerConfig are the settings of a Worker. Zero means the default.
@@ -66,7 +63,10 @@ func (w *Worker) Run(ctx context.Context) error {
 		running.Go(func() { w.work(ctx) })
 	}
 	running.Go(func() { w.poll(ctx) })
-	running.Go(func() { w.passes(ctx) })
+	running.Go(func() { w.passes(ctx, "todo", w.pass) })
+	if w.service.told != nil {
+		running.Go(func() { w.passes(ctx, "told", w.tellPass) })
+	}
 	running.Wait()
 	return context.Cause(ctx)
 }
