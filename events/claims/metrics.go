@@ -12,7 +12,7 @@ type PublisherMetrics struct {
 func NewPublisherMetrics() *PublisherMetrics {
 	return &PublisherMetrics{
 		published: counter("published_total", "Counts the events of claims that the stream has acknowledged, each as often as it was told."),
-		failures:  counter("publish_failures_total", "Counts the batches of events of claims that could not be published. They are told later."),
+		failures:  counter("publish_failures_total", "Counts how often events of claims could not be published, or it was seen before that they could not. They are told later."),
 		malformed: counter("unpublishable_total", "Counts the events of claims that cannot be told and were passed over. There are none unless there is a bug."),
 	}
 }
