@@ -18,11 +18,12 @@ func TestIsTold(t *testing.T) {
 	ready(t, db, c)
 	s := telling(db, c, hears, 0)
 	w := NewWorker(s, p, WorkerConfig{})
+	c.add(30 * time.Second) // what is noted in the next minute would write another todo row
 	n := newRequest("t1", 1)
 	n.ReplMin, n.ReplMax = 2, 3
 	made := create(t, s, n)
 	begun := c.now()
-	c.add(5 * time.Second)
+	c.add(40 * time.Second)
 	mustDo(t, s, w) // it is pinned at once, with 10 bytes
 	step := func(d time.Duration, want string) {
 		t.Helper()
@@ -35,7 +36,7 @@ func TestIsTold(t *testing.T) {
 	step(time.Minute, "")
 	step(2*time.Minute, "added pinned sized")
 	want := events.ClaimData{
-		Cid: made.CID, Owner: "t1", RequestID: made.ID, Name: "name 1", Accepted: begun.UTC(), Pinned: begun.Add(5 * time.Second).UTC(), Replicas: 3, Size: 10,
+		Cid: made.CID, Owner: "t1", RequestID: made.ID, Name: "name 1", Accepted: begun.UTC(), Pinned: begun.Add(40 * time.Second).UTC(), Replicas: 3, Size: 10,
 	}
 	check := func() {
 		t.Helper()
