@@ -60,6 +60,8 @@
 //	billing/rails/stripe     collects invoices through Stripe
 //	billing/rails/stripe/stripefake  a fake of the part of Stripe that it uses, for tests
 //	billing/invoice  invoices and credit notes, and how they look
+//	billing/usage    the arithmetic of what is billed: days, their sums, adjustments
+//	billing/usage/integral  tests compare that with areas worked out step by step
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
@@ -102,5 +104,7 @@
 // to events, NATS, the library of Prometheus, and state where that is told; the rooms of auth to no room outside
 // it but internal/scylla, internal/nearest and events; those of billing to no room outside it but
 // internal/nearest. The test in this directory enforces it, and so does
+// it but internal/scylla, internal/nearest and events; the rooms of billing to none of auth, and
+// outside of billing to events. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla
