@@ -62,6 +62,7 @@
 //	billing/invoice  invoices and credit notes, and how they look
 //	billing/usage    the arithmetic of what is billed: days, their sums, adjustments
 //	billing/usage/integral  tests compare that with areas worked out step by step
+//	billing/claim    what a claim is billed for, or why it is not
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
