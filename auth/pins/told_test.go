@@ -214,8 +214,8 @@ func TestTwoObserversOfThePin(t *testing.T) {
 			t.Errorf("told would be %+v", late)
 		}
 		// What was observed too long ago is not noted any more: it may have been told otherwise.
-		c.add(actMost)
 		other := create(t, a, newRequest("t1", 2))
+		c.add(actMost + 3*time.Second)
 		if told, err := b.tell(t.Context(), "t1", keyOf(t, other.ID), observation{begun: c.now().Add(-actMost - time.Second), status: Pinned}); told || err != nil {
 			t.Errorf("an old observation: %v, %v", told, err)
 		}
