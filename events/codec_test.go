@@ -79,6 +79,17 @@ func TestParseRefuses(t *testing.T) {
 		{added, `"request_id": "`, `"request": "`, ErrMalformed, "request_id is missing"},
 		{added, `"request_id": "`, `"request_id": "a/`, ErrMalformed, "request_id has a slash"},
 		{added, `"at": "`, `"ta": "`, ErrMalformed, "at is not a version"},
+		{added, `"accepted": "`, `"excepted": "`, ErrMalformed, "accepted is missing"},
+		{added, `"replicas": 2`, `"replicas": -2`, ErrMalformed, "replicas is -2"},
+		{added, `"replicas": 2`, `"replicas": "all"`, ErrMalformed, "replicas"},
+		{added, `"replicas": 2`, `"replicas": 2, "size": -1`, ErrMalformed, "size is -1"},
+		{added, `"replicas": 2`, `"replicas": 2, "size": 1`, ErrMalformed, "size is not told by claim.added"},
+		{added, `"accepted": "`, `"pinned": "2026-11-27T10:15:30Z", "accepted": "`, ErrMalformed, "pinned is not told by claim.added"},
+		{"claim.pinned", `"pinned": "`, `"spinned": "`, ErrMalformed, "pinned is missing"},
+		{"claim.pinned", `"pinned": "`, `"removed": "2026-11-27T10:15:30Z", "pinned": "`, ErrMalformed, "removed is not told by claim.pinned"},
+		{"claim.sized", `"pinned": "`, `"spinned": "`, ErrMalformed, "pinned is missing"},
+		{"claim.sized", `"size": `, `"seize": `, ErrMalformed, "size is missing"},
+		{"claim.removed", `"removed": "`, `"moved": "`, ErrMalformed, "removed is missing"},
 	} {
 		_, err := Parse(edited(t, test.name, test.old, test.replacement))
 		if !errors.Is(err, test.want) || errors.Is(err, ErrUnknown) == errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), test.says) {

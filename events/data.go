@@ -82,7 +82,8 @@ type PeerData struct {
 	At Version `json:"at"`
 }
 
-// ClaimData is what one owner wants of a CID.
+// ClaimData is what one owner wants of a CID. An event has what its type and those before it
+// tell: claim.added, claim.pinned, claim.sized, claim.removed. Times are to the millisecond.
 type ClaimData struct {
 	// Cid is the CID.
 	Cid string `json:"cid"`
@@ -93,6 +94,19 @@ type ClaimData struct {
 	// Name is what the owner calls it.
 	Name string `json:"name"`
 	// At is the version of the claim, or of its removal, which orders the events of
-	// one request.
+	// one request. It is the same each time the event is told.
 	At Version `json:"at"`
+	// Accepted is when the request was accepted.
+	Accepted time.Time `json:"accepted"`
+	// Pinned is when the content was first seen pinned. There is none before, so never in
+	// claim.added.
+	Pinned time.Time `json:"pinned,omitzero"`
+	// Removed is when the owner gave it up. There is none but in claim.removed.
+	Removed time.Time `json:"removed,omitzero"`
+	// Replicas is how many copies the owner asks for, -1 for one at every peer, 0 for as many
+	// as the cluster makes by default.
+	Replicas int `json:"replicas"`
+	// Size is that of the content in bytes, as it was known first. There is none in
+	// claim.added and claim.pinned, and in claim.removed if it was never known.
+	Size int64 `json:"size,omitzero"`
 }

@@ -33,6 +33,8 @@ func TestOneFactOneID(t *testing.T) {
 		{"claim.added", func(e *Event) { e.Claim.Owner = "other" }, false},
 		{"claim.added", func(e *Event) { e.Claim.RequestID = "other" }, false},
 		{"claim.added", func(e *Event) { e.Type = ClaimRemoved }, false},
+		{"claim.pinned", func(e *Event) { e.Type = ClaimSized }, false},
+		{"claim.removed", func(e *Event) { e.Claim.Removed, e.Claim.Size = e.Claim.Pinned, 1 }, true},
 		{"claim.added", func(e *Event) { e.Claim.Name, e.Claim.At = "other", later }, true},
 	} {
 		e, changed := samples()[test.name], samples()[test.name]

@@ -57,19 +57,6 @@ func (d *PeerData) check(Type) error {
 	return firstError(checkName("peer", d.Peer), checkName("incarnation", d.Incarnation), checkVersion("at", d.At))
 }
 
-func (d *ClaimData) key() string      { return "claim/" + d.Owner + "/" + d.RequestID }
-func (d *ClaimData) version() Version { return d.At }
-func (d *ClaimData) subject() string  { return d.Cid }
-
-func (d *ClaimData) id(kind string) string {
-	return strings.Join([]string{d.Owner, d.RequestID, kind}, "/")
-}
-
-func (d *ClaimData) check(Type) error {
-	return firstError(checkName("cid", d.Cid), checkText("owner", d.Owner), checkName("request_id", d.RequestID),
-		checkVersion("at", d.At))
-}
-
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

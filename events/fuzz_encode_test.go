@@ -25,7 +25,10 @@ func FuzzEncode(f *testing.F) {
 			{Type: PinExpired, Pin: &PinData{Cid: cid, Version: at}},
 			{Type: PinFailed, Status: &StatusData{Cid: cid, Version: at, At: at, Peer: name, Status: key, Size: second, Error: text}},
 			{Type: PeerDied, Peer: &PeerData{Peer: name, Name: text, Incarnation: key, At: at}},
-			{Type: ClaimAdded, Claim: &ClaimData{Cid: cid, Owner: name, RequestID: key, Name: text, At: at}},
+			ClaimEvent("", ClaimAdded, ClaimData{Cid: cid, Owner: name, RequestID: key, Name: text, Accepted: sampleTime(), Replicas: 3}),
+			ClaimEvent("", ClaimRemoved, ClaimData{
+				Cid: cid, Owner: name, RequestID: key, Name: text, Accepted: sampleTime(), Pinned: sampleTime().Add(-time.Hour), Removed: sampleTime(), Size: second,
+			}),
 		} {
 			e.Source, e.Traceparent = Source(name), trace
 			encoded, err := e.Encode()

@@ -126,8 +126,8 @@ func newPage(t *testing.T, c comments) (page, error) {
 			[]reflect.Type{reflect.TypeFor[StatusData]()}, []string{"pin.sized"}},
 		{peerFamily, "Peers", "What became of a peer. `id` is made of the peer, the incarnation, the kind and `at`.",
 			[]reflect.Type{reflect.TypeFor[PeerData]()}, []string{"peer.died"}},
-		{claimFamily, "Claims", "What the owners want pinned. `id` is made of the owner, the request and the kind.",
-			[]reflect.Type{reflect.TypeFor[ClaimData]()}, []string{"claim.added"}},
+		{claimFamily, "Claims", "What the owners want pinned. They are told by a gateway, in a stream of their own: [receiving-events.md](receiving-events.md#claims). `id` is made of the owner, the request and the kind.",
+			[]reflect.Type{reflect.TypeFor[ClaimData]()}, []string{"claim.added", "claim.removed"}},
 	} {
 		part := familyPart{Heading: f.heading, Intro: f.intro}
 		for _, typ := range Types() {

@@ -41,6 +41,14 @@ func samplePin() *Pin {
 	}
 }
 
+// sampleClaim is all that is known of a claim at its end.
+func sampleClaim() ClaimData {
+	return ClaimData{
+		Cid: sampleCid, Owner: "alice@example.org", RequestID: "01JDPX7Q9R6V5T4S3K2H1G0FED", Name: "holidays 2026",
+		Accepted: sampleTime(), Pinned: sampleTime().Add(3 * time.Second), Removed: sampleTime().Add(240 * time.Hour), Replicas: 2, Size: 7340032,
+	}
+}
+
 // shardPin has the fields that samplePin has not.
 func shardPin() *Pin {
 	return &Pin{
@@ -78,7 +86,7 @@ func samples() map[string]Event {
 		case peerFamily:
 			e.Peer = &PeerData{Peer: samplePeer, Name: "peer-1", Incarnation: "6d2f4f3e-9f0f-4d53-8a2e-0d3a4b1c5e7f", At: at}
 		case claimFamily:
-			e.Claim = &ClaimData{Cid: sampleCid, Owner: "alice@example.org", RequestID: "01JDPX7Q9R6V5T4S3K2H1G0FED", Name: "holidays 2026", At: at}
+			e = ClaimEvent(e.Source, t, sampleClaim())
 		}
 		out[t.Kind()] = e
 	}

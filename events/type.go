@@ -45,6 +45,10 @@ const (
 const (
 	// ClaimAdded tells that an owner wants a CID pinned.
 	ClaimAdded Type = "com.github.ipfs-cluster.scylla.claim.added.v1"
+	// ClaimPinned tells that the content was seen pinned, for the first time since.
+	ClaimPinned Type = "com.github.ipfs-cluster.scylla.claim.pinned.v1"
+	// ClaimSized tells how large the content of a claim is that was pinned.
+	ClaimSized Type = "com.github.ipfs-cluster.scylla.claim.sized.v1"
 	// ClaimRemoved tells that an owner does not want it any more.
 	ClaimRemoved Type = "com.github.ipfs-cluster.scylla.claim.removed.v1"
 )
@@ -55,7 +59,7 @@ func Types() []Type {
 		PinAccepted, PinUpdated, PinReallocated, PinExpired, PinUnpinned,
 		PinPinned, PinFailed, PinSized, PinDropped,
 		PeerCame, PeerDied, PeerLeft,
-		ClaimAdded, ClaimRemoved,
+		ClaimAdded, ClaimPinned, ClaimSized, ClaimRemoved,
 	}
 }
 
@@ -88,7 +92,7 @@ func (t Type) family() family {
 		return statusFamily
 	case PeerCame, PeerDied, PeerLeft:
 		return peerFamily
-	case ClaimAdded, ClaimRemoved:
+	case ClaimAdded, ClaimPinned, ClaimSized, ClaimRemoved:
 		return claimFamily
 	}
 	return unknownFamily
