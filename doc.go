@@ -52,6 +52,8 @@
 //	auth/forwarded   where a request comes from that proxies have passed on
 //	auth/peerapi     what the gateway asks the peers, through their REST API
 //	auth/limits      how often one may ask
+//	billing/usage    the arithmetic of what is billed: days, their sums, adjustments
+//	billing/usage/integral  tests compare that with areas worked out step by step
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
@@ -92,6 +94,7 @@
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
 // to events, NATS, the library of Prometheus, and state where that is told; the rooms of auth to no room outside
-// it but internal/scylla, internal/nearest and events. The test in this directory enforces it, and so does
+// it but internal/scylla, internal/nearest and events; the rooms of billing to none of auth, and
+// outside of billing to events. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla
