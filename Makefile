@@ -91,6 +91,11 @@ test-gateway: need-engine need-cc need-keycloak need-npm need-chromium tools ## 
 	go test -json -count=1 -p 1 -timeout 60m ./auth/... ./internal/keycloaktest ./internal/pinningsuite ./internal/chromium; failed=$$?; \
 	go test -json -count=1 -p 1 -timeout 60m -run ^TestGateway ./internal/e2e ./internal/compose || failed=$$?; exit $$failed' | bin/testreport
 
+.PHONY: test-billing
+test-billing: need-go ## billing at length: every bug that is planted in its arithmetic is found (5 minutes)
+	@go build -o bin/testreport ./internal/cqltest/testreport
+	@TEST_LONG=1 go test -json -count=1 -p 1 -timeout 60m ./billing/... | bin/testreport
+
 .PHONY: test-monitoring
 test-monitoring: need-engine need-cc need-monitoring tools ## monitoring at length: a real Prometheus and Alertmanager watch real peers, every panel finds something, what is broken somebody is told, each rule's tests see it spoilt (10 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
