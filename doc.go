@@ -54,6 +54,7 @@
 //	auth/limits      how often one may ask
 //	billing/usage    the arithmetic of what is billed: days, their sums, adjustments
 //	billing/usage/integral  tests compare that with areas worked out step by step
+//	billing/claim    what a claim is billed for, or why it is not
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
