@@ -23,6 +23,7 @@
 //	events/relay     the feeds of events in the database, told on NATS
 //	events/wake      wake-ups of feeds, from process to process
 //	events/consume   receiving events, none missing whatever NATS loses
+//	events/claims    claims, from gateways to who keeps accounts of them
 //	events/section   what service.json says of events
 //	auth/principal   who a request comes from, whatever proved it
 //	auth/recent      what a store answered in the last seconds

@@ -57,6 +57,8 @@ type Config struct {
 	Policies Policies
 	// Usage may be nil: then nobody knows it, which is answered with 404.
 	Usage Usage
+	// Claims may be nil: then nobody knows them, which is answered with 404.
+	Claims Claims
 	// RequireExpiry refuses to make keys that do not end, as apikey.Config.RequireExpiry
 	// refuses to take them.
 	RequireExpiry bool
@@ -76,7 +78,7 @@ func New(config Config) door.API {
 		Form:  door.ProblemJSON,
 		Serve: map[string]door.Serve{
 			"OpenAPI": document, "GetPolicies": a.policies,
-			"ListTenants": a.listTenants, "CreateTenant": a.createTenant, "GetTenant": a.getTenant, "UpdateTenant": a.updateTenant, "GetUsage": a.usage,
+			"ListTenants": a.listTenants, "CreateTenant": a.createTenant, "GetTenant": a.getTenant, "UpdateTenant": a.updateTenant, "GetUsage": a.usage, "ListClaims": a.listClaims,
 			"ListKeys": a.listKeys, "CreateKey": a.createKey, "RevokeKey": a.revokeKey, "RotateKey": a.rotateKey,
 			"ListCredentials": a.listCredentials, "AddCredential": a.addCredential, "RemoveCredential": a.removeCredential, "RevokePrincipal": a.revokePrincipal,
 			"ListOwnKeys": a.listOwnKeys, "CreateOwnKey": a.createOwnKey, "RevokeOwnKey": a.revokeOwnKey, "RotateOwnKey": a.rotateOwnKey,

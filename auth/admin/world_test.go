@@ -46,6 +46,7 @@ type world struct {
 	records  []audit.Record
 	broken   error // what the sink fails with
 	used     Used
+	claims   fakeClaims
 }
 
 func newWorld(t *testing.T) *world {
@@ -61,9 +62,10 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	d, err := door.New(door.Config{Authenticator: w, Decider: policies, Recorder: recorder, Tenants: w})
 	must(t, err)
-	w.config = Config{Accounts: w.accounts, Policies: policies, Usage: w}
+	w.config = Config{Accounts: w.accounts, Policies: policies, Usage: w, Claims: &w.claims}
 	w.handler, err = d.Handler(New(w.config))
 	must(t, err)
+	openapi3filter.RegisterBodyDecoder(linesType, openapi3filter.FileBodyDecoder)
 	w.router, err = gorillamux.NewRouter(strict(t))
 	must(t, err)
 	for _, id := range []string{"t1", "t2", authz.SystemTenant} {

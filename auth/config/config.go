@@ -305,8 +305,9 @@ type Rate struct {
 
 // Events are where the cluster tells what becomes of pins.
 type Events struct {
-	// URLs are those of NATS servers, as "nats://host:4222", or "tls://host:4222". Empty means
-	// none: peers are asked, more often.
+	// URLs are those of NATS servers, as "nats://host:4222", or "tls://host:4222". What becomes of
+	// requests is told there, too. Empty means none: peers are asked, more often, and nobody
+	// is told. All gateways of a keyspace have some, or none has.
 	URLs []string `json:"urls"`
 	// Cluster is the name of the cluster whose events they are.
 	Cluster string `json:"cluster,omitempty"`

@@ -38,6 +38,7 @@ type Gateway struct {
 	metrics *metrics
 	db      *scylla.DB
 	handler http.Handler
+	events  *eventStreams // nil without NATS
 
 	working context.Context //nolint:containedctx // of what works beside the requests
 	stop    context.CancelFunc
@@ -74,7 +75,10 @@ func Open(ctx context.Context, conf config.Config, files config.Files) (_ *Gatew
 		return nil, err
 	}
 	g.closeLater(func(context.Context) error { peer.client.Close(); return nil })
-	requests := pins.New(pins.Config{DB: db, Quota: quotas(tenants), MaxRepl: conf.Pins.Most()})
+	if err := g.openEvents(); err != nil {
+		return nil, err
+	}
+	requests := pins.New(pins.Config{DB: db, Quota: quotas(tenants), MaxRepl: conf.Pins.Most(), Claims: g.claims()})
 	g.closeLater(requests.Close)
 	recorder, err := g.openAudit(ctx, db)
 	if err != nil {
@@ -153,7 +157,7 @@ func (g *Gateway) newHandler(d *door.Door, access *access, requests *pins.Servic
 		return nil, err
 	}
 	manage, err := d.Handler(admin.New(admin.Config{
-		Accounts: access.accounts, Policies: policies, Usage: used{requests}, RequireExpiry: g.config.APIKeys.RequireExpiry,
+		Accounts: access.accounts, Policies: policies, Usage: used{requests}, Claims: claimed{requests}, RequireExpiry: g.config.APIKeys.RequireExpiry,
 	}))
 	if err != nil {
 		return nil, err

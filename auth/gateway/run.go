@@ -8,9 +8,6 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authz"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/events"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/bus"
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/consume"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
@@ -84,60 +81,8 @@ func (g *Gateway) begin(a *access, recorder *audit.Recorder, policies *authz.Aut
 	if a.keys != nil {
 		g.running.Go(func() { a.keys.Run(ctx) })
 	}
-	if len(g.config.Events.URLs) > 0 {
-		g.running.Go(func() { g.follow(ctx, worker) })
+	if g.events != nil {
+		g.running.Go(func() { g.events.follow(ctx, worker) })
+		g.running.Go(func() { g.events.prepare(ctx) })
 	}
-}
-
-// followPause is between two tries to read the events.
-const followPause = 5 * time.Second
-
-// follow has the worker look at CIDs of which events tell, until ctx ends. Events only make
-// it quicker: what they do not tell of is looked at by time.
-func (g *Gateway) follow(ctx context.Context, worker *pins.Worker) {
-	said := ""
-	for {
-		err := g.tail(ctx, worker)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil && err.Error() != said:
-			said = err.Error()
-			logger.Warnf("events are not received, statuses are asked for by time: %s", said)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(followPause):
-		}
-	}
-}
-
-func (g *Gateway) tail(ctx context.Context, worker *pins.Worker) error {
-	conf := g.config.Events
-	b, err := bus.Connect(bus.Config{
-		URLs: conf.URLs, Name: "pin-gateway " + g.config.Name, Cluster: conf.Cluster, Prefix: conf.Prefix,
-		CredentialsFile: g.config.Resolve(conf.CredentialsFile), NKeyFile: g.config.Resolve(conf.NKeyFile),
-		TLS: bus.TLS{CAFile: g.config.Resolve(conf.CAFile), CertFile: g.config.Resolve(conf.CertFile), KeyFile: g.config.Resolve(conf.KeyFile)},
-	})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
-		defer cancel()
-		if err := b.Close(limited); err != nil {
-			logger.Debugf("closing the connection to NATS: %s", err)
-		}
-	}()
-	return consume.Tail(ctx, b, time.Time{}, func(e events.Event, _ []byte, err error) bool {
-		switch {
-		case err != nil:
-		case e.Pin != nil:
-			worker.Touch(e.Pin.Cid)
-		case e.Status != nil:
-			worker.Sized(e.Status.Cid, e.Status.Size)
-		}
-		return true
-	})
 }

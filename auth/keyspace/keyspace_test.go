@@ -52,7 +52,7 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for _, table := range []string{"tenants", "api_keys", "key_uses", "credentials", "lists", "revocations", "nonces", "replays", "audit_records", "audit_writers", "audit_checkpoints"} {
+	for _, table := range []string{"tenants", "api_keys", "key_uses", "credentials", "lists", "revocations", "nonces", "replays", "audit_records", "audit_writers", "audit_checkpoints", "pins", "todo", "todo_told", "ended"} {
 		if there, err := db.HasTable(t.Context(), table); err != nil || !there {
 			t.Errorf("table %s: %t, %v", table, there, err)
 		}

@@ -117,13 +117,17 @@ func (s *Service) tell(ctx context.Context, tenant string, k key, o observation)
 	}
 	o.info = o.infoFor(&r)
 	if o.same(&r) {
-		return true, nil
+		return s.noteAlone(ctx, &r, &o)
 	}
 	stamp := stampOf(o.begun, o.status)
 	if stamp <= r.stamp {
 		return false, nil
 	}
 	if err := s.at("tell: read"); err != nil {
+		return false, err
+	}
+	note, soon, err := s.noting(ctx, &r, &o)
+	if err != nil || !soon {
 		return false, err
 	}
 	grown := int64(0)
@@ -145,7 +149,7 @@ func (s *Service) tell(ctx context.Context, tenant string, k key, o observation)
 			all = append(all, scylla.Bind(deleteByStatus, stamp, tenant, string(other), k.slice, k.created, k.rnd))
 		}
 	}
-	if err := s.db.WriteLogged(ctx, all); err != nil {
+	if err := s.db.WriteLogged(ctx, append(all, note...)); err != nil {
 		return false, fmt.Errorf("changing the status of a request: %w", err)
 	}
 	if grown != 0 {

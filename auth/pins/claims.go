@@ -97,30 +97,31 @@ func (s *Service) sizeOf(ctx context.Context, c *claims, named []claimant) (int6
 
 // mend ends what was begun with a request and left: a claim without a request goes, and so
 // does what may yet be written of the request, if it was being made; a request without a
-// claim gets one. It must not be called for what may still be under way, see actMost.
-func (s *Service) mend(ctx context.Context, cid string, c claimant, made bool) error {
+// claim gets one. It must not be called for what may still be under way, see actMost. It
+// returns whether there is a request.
+func (s *Service) mend(ctx context.Context, cid string, c claimant, made bool) (found bool, err error) {
 	claimed, err := s.hasClaim(ctx, cid, c)
 	if err != nil {
-		return err
+		return false, err
 	}
 	r, found, err := s.read(ctx, c.tenant, c.key)
 	if err != nil {
-		return err
+		return false, err
 	}
 	switch {
 	case found && !claimed:
 		// If the request was removed meanwhile, its claim was too: this one is older.
 		if err := s.db.Write(ctx, r.claim()); err != nil {
-			return fmt.Errorf("making a claim: %w", err)
+			return false, fmt.Errorf("making a claim: %w", err)
 		}
 	case !found && (claimed || made):
 		// Also without a claim: a write that nobody knows the outcome of may yet come.
 		if err := s.delete(ctx, c.tenant, c.key); err != nil {
-			return err
+			return false, err
 		}
-		return s.unclaim(ctx, c.tenant, cid, c.key)
+		err = s.unclaim(ctx, c.tenant, cid, c.key)
 	}
-	return nil
+	return found, err
 }
 
 // forgetTold forgets what claimants were told, when there are none.

@@ -35,7 +35,7 @@ func TestCost(t *testing.T) {
 	counted := func() map[string]int {
 		all := make(map[string]int)
 		for _, what := range []string{"INSERT INTO ", "UPDATE ", "DELETE FROM ", "SELECT "} {
-			for _, table := range []string{"pins", "by_status", "slices", "claims", "todo", "usage", "freed"} {
+			for _, table := range []string{"pins", "by_status", "slices", "claims", "todo", "usage", "freed", "ended"} {
 				for _, op := range []scyllaface.Op{scyllaface.Execute, scyllaface.Batch} {
 					for _, node := range face.Nodes() {
 						n := node.Count(func(r scyllaface.Request) bool {
@@ -92,6 +92,27 @@ func TestCost(t *testing.T) {
 		}, "3 DELETE by_status (batch), 1 INSERT by_status, 1 SELECT pins, 1 UPDATE pins (batch)"},
 		{"Remove", func() { must(s.Remove(t.Context(), "t1", made.ID)) },
 			"4 DELETE by_status (batch), 1 DELETE claims, 1 DELETE pins (batch), 1 INSERT todo, 1 SELECT pins"},
+		{"Create, and somebody is told", func() {
+			s.told = newEar(t)
+			made = create(t, s, newRequest("t1", 1))
+		}, "1 INSERT by_status (batch), 1 INSERT claims, 1 INSERT pins (batch), 1 INSERT todo"},
+		{"the first sight of it pinned, soon", func() {
+			c.add(time.Second)
+			_, err := s.tell(t.Context(), "t1", keyOf(t, made.ID), observation{begun: c.now(), status: Pinned})
+			must(err)
+		}, "3 DELETE by_status (batch), 1 INSERT by_status, 1 SELECT pins, 2 UPDATE pins (batch)"},
+		{"its size, later", func() {
+			c.add(time.Hour)
+			_, err := s.tell(t.Context(), "t1", keyOf(t, made.ID), observation{begun: c.now(), status: Pinned, size: 7})
+			must(err)
+		}, "3 DELETE by_status (batch), 1 INSERT by_status, 1 INSERT todo, 1 SELECT pins, 2 UPDATE pins (batch)"},
+		{"Remove, and somebody is told", func() { must(s.Remove(t.Context(), "t1", made.ID)) },
+			"4 DELETE by_status (batch), 1 DELETE claims, 1 DELETE pins (batch), 1 INSERT ended (batch), 1 INSERT todo, 1 SELECT pins"},
+		{"to tell of it", func() {
+			k := keyOf(t, made.ID)
+			_, err := s.facts(t.Context(), &todoItem{cid: made.CID, tenant: "t1", key: k, removed: c.now().UnixMilli()})
+			must(err)
+		}, "1 SELECT ended, 1 SELECT pins"},
 		{"Create at a limit", func() {
 			quota = Quota{MaxPins: 1000}
 			withQuota(s, c, quota)

@@ -13,6 +13,9 @@
 //   - The largest replication that is asked for a CID counts. If the cluster refuses it, the
 //     pin is made with the default, and Info of the requests for more says so.
 //   - No tenant has more requests than its quota allows.
+//   - What Create has answered, Claims are told, and what Remove has answered, too: within
+//     minutes, or when they listen again within a week. Of a Create that was not answered they are told if
+//     the request is there. What they were told never reads otherwise the next time.
 //
 // # Rows and timestamps
 //
@@ -63,6 +66,33 @@
 // the CID, mends that. An event or a look at a status has a claimed CID pinned and never one
 // unpinned: a keyspace that is empty by mistake does not empty the cluster.
 //
+// # What is told
+//
+// Todo rows are an outbox as well. What one says that there is something to tell of is read
+// when its minute has ended, at QUORUM, by whoever has another lease of the shard, and told
+// as it is by then:
+//
+//	there is a request         that it was accepted, and what is noted of it: that it was
+//	                           seen pinned, and its size
+//	there is none, but a row   all of that, and that it was removed
+//	of it in ended
+//	neither                    nothing: it never was
+//
+// Rows of ended are written in the logged batch that deletes the request, and expire after 35
+// days. A first sight of the content pinned, or of its size, writes a todo row and then a note
+// in the row of the request; without a todo row if that of Create comes late enough to find it.
+// A cursor of its own says how far all is told. While nobody listens it stands still, and
+// the cluster follows all the same; todo rows are kept for 7 days.
+//
+// Each fact is one for ever. Notes, and rows of ended, carry timestamps that are less the later
+// they are, so that of two observations, or removals, at once the earlier one stays; a deletion
+// is above all of these. They are told when they are so old that an earlier one would be
+// there: an observation is noted within 20 seconds or not at all, and told after a minute. Not
+// covered: a process that stands still for longer between the last look at its clock and a write.
+// And a batch of a removal whose outcome nobody knows may be made by the servers minutes later: the
+// request is looked at, and told, three times more. EachClaim is for who wants to find what is left
+// of that.
+//
 // # Quotas
 //
 // The table usage has how many requests a tenant has at the most. An instance reserves
@@ -93,6 +123,11 @@
 //	         a quota 1 read of usage and 1 to 2 conditional updates and a read more
 //	a status 3: 1 read, 1 insert, a logged batch of 4, for each request. 1 read more to settle
 //	         a CID with other claims, if the Peer does not know sizes
+//	to tell  With Claims a removal's batch has a row more, and so has that of the first pinned
+//	         status. If this is later than a minute after the creation, and for a size that is
+//	         known later, a todo row more, which is looked at. What is told is read again: 1 read
+//	         of each request, and 1 of ended if it is not there; and the todo rows
+//	EachClaim  List's reads by 500 rows, and 16 for each day since
 //
 // Known limits: who lists what is queued reads over what was queued and is not any more, up
 // to the engine's grace for deletions (10 days); the same for one CID that is claimed and

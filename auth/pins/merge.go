@@ -89,13 +89,14 @@ func (m *merge) close() {
 type source struct {
 	rows   *scylla.Rows
 	tenant string
+	scan   func(*row) []any
 	head   row
 }
 
 // next reads the next row into head. It returns false after the last one.
 func (s *source) next() (bool, error) {
 	s.head = row{}
-	if s.rows.Next(s.head.scan()...) {
+	if s.rows.Next(s.scan(&s.head)...) {
 		s.head.complete(s.tenant)
 		return true, nil
 	}

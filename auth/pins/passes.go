@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -26,19 +27,23 @@ const (
 	slotsKept = 7 * 24 * 60
 	// todoPage is how many rows one answer has.
 	todoPage = 1000
+	// lateLooks is how often a request is looked at whose removal was begun and is not seen: a
+	// batch that nobody knows the outcome of may be made by the servers later.
+	lateLooks = 3
 )
 
-// passes does what is due of the shards that no other instance has, until ctx ends.
-func (w *Worker) passes(ctx context.Context) {
+// passes does what is due of the shards that no other instance has, by one of the passes over
+// them, until ctx ends.
+func (w *Worker) passes(ctx context.Context, what string, pass func(context.Context, int) error) {
 	epochs := make(map[int]int64)
 	for {
 		first := rand.IntN(todoShards) // instances that start at once get some each
 		for i := range todoShards {
 			shard := (first + i) % todoShards
-			epoch, held, err := w.service.db.TryLease(ctx, leaseOf(shard), w.holder, passLease)
+			epoch, held, err := w.service.db.TryLease(ctx, leaseOf(what, shard), w.holder, passLease)
 			if err == nil && held {
 				epochs[shard] = epoch
-				err = w.pass(ctx, shard)
+				err = pass(ctx, shard)
 			}
 			if err != nil && ctx.Err() == nil {
 				logger.Debugf("shard %d of what is to be looked at is tried again: %s", shard, err)
@@ -51,27 +56,21 @@ func (w *Worker) passes(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	for shard, epoch := range epochs {
-		if err := w.service.db.FreeLease(ctx, leaseOf(shard), w.holder, epoch); err != nil {
+		if err := w.service.db.FreeLease(ctx, leaseOf(what, shard), w.holder, epoch); err != nil {
 			logger.Debugf("shard %d is free in %s: %s", shard, passLease, err)
 			return
 		}
 	}
 }
 
-func leaseOf(shard int) string { return fmt.Sprint("pins/todo/", shard) }
+func leaseOf(what string, shard int) string { return fmt.Sprint("pins/", what, "/", shard) }
 
 // pass looks at everything in the slots of a shard that have ended and are not done. After an
 // error they are looked at again.
 func (w *Worker) pass(ctx context.Context, shard int) error {
-	var done int64
-	found, err := w.service.db.Read(ctx, gocql.Quorum, scylla.Bind(selectDone, shard), &done)
+	from, last, err := w.service.slotsAfter(ctx, selectDone, shard)
 	if err != nil {
-		return fmt.Errorf("reading what is done: %w", err)
-	}
-	last := w.service.now().UnixMilli()/slotTime.Milliseconds() - 1
-	from := last - slotsKept
-	if found {
-		from = max(from, done+1)
+		return err
 	}
 	for ; from <= last; from += slotsAtOnce {
 		to := min(last, from+slotsAtOnce-1)
@@ -89,6 +88,22 @@ func (w *Worker) pass(ctx context.Context, shard int) error {
 	return nil
 }
 
+// slotsAfter returns the slots of a shard that have ended, without those of which a statement
+// says that they are done.
+func (s *Service) slotsAfter(ctx context.Context, statement string, shard int) (from, last int64, err error) {
+	var done int64
+	found, err := s.db.Read(ctx, gocql.Quorum, scylla.Bind(statement, shard), &done)
+	if err != nil {
+		return 0, 0, fmt.Errorf("reading what is done: %w", err)
+	}
+	last = s.now().UnixMilli()/slotTime.Milliseconds() - 1
+	from = last - slotsKept
+	if found {
+		from = max(from, done+1)
+	}
+	return from, last, nil
+}
+
 // todo reads the items of some slots, by CID.
 func (s *Service) todo(ctx context.Context, shard int, from, to int64) (map[string][]todoItem, error) {
 	var slots []int64
@@ -99,7 +114,7 @@ func (s *Service) todo(ctx context.Context, shard int, from, to int64) (map[stri
 	items := make(map[string][]todoItem)
 	for {
 		var t todoItem
-		if !rows.Next(&t.cid, &t.tenant, &t.key.created, &t.key.rnd, &t.key.slice, &t.made, &t.tries) {
+		if !rows.Next(&t.cid, &t.tenant, &t.key.created, &t.key.rnd, &t.key.slice, &t.made, &t.tries, &t.tell, &t.removed) {
 			break
 		}
 		items[t.cid] = append(items[t.cid], t)
@@ -143,6 +158,7 @@ func (w *Worker) lookInto(ctx context.Context, cid string, some []todoItem) (fin
 	ctx, cancel := context.WithTimeout(ctx, settleMost)
 	defer cancel()
 	var named []claimant
+	var open atomic.Bool
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(tellsAtOnce)
 	for _, item := range some {
@@ -151,10 +167,17 @@ func (w *Worker) lookInto(ctx context.Context, cid string, some []todoItem) (fin
 		}
 		c := claimant{item.tenant, item.key}
 		named = append(named, c)
-		g.Go(func() error { return w.service.mend(gctx, cid, c, item.made) })
+		g.Go(func() error {
+			found, err := w.service.mend(gctx, cid, c, item.made)
+			if found && item.removed != 0 {
+				open.Store(true)
+			}
+			return err
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return false, err
 	}
-	return w.settleAndTell(ctx, cid, named)
+	final, err = w.settleAndTell(ctx, cid, named)
+	return final && !open.Load(), err
 }

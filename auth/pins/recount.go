@@ -91,7 +91,7 @@ func (s *Service) count(ctx context.Context, tenant string, slice int64) (pins, 
 	rows := s.db.Rows(ctx, gocql.Quorum, countPage, scylla.Bind(selectPins, tenant, slice, -1, maxCreated))
 	for {
 		var r row
-		if !rows.Next(r.scan()...) {
+		if !rows.Next(r.scanPin()...) {
 			break
 		}
 		status[r.key] = r.Status

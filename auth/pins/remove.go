@@ -43,6 +43,11 @@ func (s *Service) removeCounted(ctx context.Context, r *row, quota Quota) error 
 func (s *Service) remove(ctx context.Context, r *row) error {
 	begun := time.Now()
 	item := todoItem{cid: r.CID, tenant: r.Tenant, key: r.key}
+	var end []scylla.Statement
+	if s.told != nil {
+		item.removed = max(s.now().UnixMilli(), r.created)
+		end = append(end, r.end(item.removed))
+	}
 	if err := s.announce(ctx, item, todoAfter); err != nil {
 		return fmt.Errorf("removing a request: %w", err)
 	}
@@ -52,7 +57,7 @@ func (s *Service) remove(ctx context.Context, r *row) error {
 	if time.Since(begun) > actMost {
 		return fmt.Errorf("removing a request: %w", errLate)
 	}
-	if err := s.delete(ctx, r.Tenant, r.key); err != nil {
+	if err := s.delete(ctx, r.Tenant, r.key, end...); err != nil {
 		return err
 	}
 	if err := s.at("remove: deleted"); err != nil {
@@ -74,14 +79,14 @@ func (s *Service) remove(ctx context.Context, r *row) error {
 }
 
 // delete removes all rows of a request. What was written, or is yet to be, of observations
-// up to deleteAhead from now is not seen any more.
-func (s *Service) delete(ctx context.Context, tenant string, k key) error {
+// up to deleteAhead from now is not seen any more. With them goes what else is given.
+func (s *Service) delete(ctx context.Context, tenant string, k key, with ...scylla.Statement) error {
 	stamp := s.now().Add(deleteAhead).UnixMicro()
 	all := []scylla.Statement{scylla.Bind(deletePin, stamp, tenant, k.slice, k.created, k.rnd)}
 	for _, status := range statuses() {
 		all = append(all, scylla.Bind(deleteByStatus, stamp, tenant, string(status), k.slice, k.created, k.rnd))
 	}
-	if err := s.db.WriteLogged(ctx, all); err != nil {
+	if err := s.db.WriteLogged(ctx, append(all, with...)); err != nil {
 		return fmt.Errorf("deleting a request: %w", err)
 	}
 	return nil

@@ -22,6 +22,9 @@ type Config struct {
 	// MaxRepl is the largest replication a request may ask for, beside -1; 0 means MaxRepl.
 	// More than the cluster has peers cannot be had: the pin then gets the default.
 	MaxRepl int
+	// Claims are told what becomes of requests. Nil means that nobody is: then nothing of that
+	// is stored either. All instances on a keyspace have some, or none has.
+	Claims Claims
 }
 
 // Service is the requests of all tenants. It is safe for concurrent use, and any number of
@@ -32,9 +35,11 @@ type Service struct {
 	limits func(context.Context, string) (Quota, error)
 	// maxRepl is that of Config.
 	maxRepl int
-	slicer  *slicer
-	usage   *usage
-	queue   *queue
+	// told is Claims of Config.
+	told   Claims
+	slicer *slicer
+	usage  *usage
+	queue  *queue
 	// walkTime bounds a search for a page that has looked at walkLeast requests: if so few take
 	// longer, it is the database that is slow, and no client could ask for less.
 	walkTime  time.Duration
@@ -69,7 +74,7 @@ var errLate = errors.New("the database took too long: the outcome is open")
 // New returns a service. Close it.
 func New(conf Config) *Service {
 	s := &Service{
-		db: conf.DB, limits: conf.Quota, maxRepl: cmp.Or(conf.MaxRepl, MaxRepl), slicer: newSlicer(), queue: newQueue(queueSize), walkTime: walkMost, walkLeast: listPage,
+		db: conf.DB, limits: conf.Quota, maxRepl: cmp.Or(conf.MaxRepl, MaxRepl), told: conf.Claims, slicer: newSlicer(), queue: newQueue(queueSize), walkTime: walkMost, walkLeast: listPage,
 		now: time.Now, at: func(string) error { return nil }, wait: wait,
 	}
 	if s.limits == nil {
@@ -145,7 +150,7 @@ func (s *Service) create(ctx context.Context, n NewRequest) (Request, error) {
 		ID: r.id(), Tenant: n.Tenant, Owner: n.Owner, CID: n.CID, Name: n.Name, Origins: n.Origins, Meta: n.Meta,
 		Created: time.UnixMilli(created).UTC(), Status: Queued, ReplMin: n.ReplMin, ReplMax: n.ReplMax, Region: n.Region,
 	}
-	if err := s.announce(ctx, todoItem{cid: r.CID, tenant: r.Tenant, key: r.key, made: true}, todoAfter); err != nil {
+	if err := s.announce(ctx, todoItem{cid: r.CID, tenant: r.Tenant, key: r.key, made: true, tell: s.told != nil}, todoAfter); err != nil {
 		return Request{}, fmt.Errorf("making a request: %w", err)
 	}
 	if err := s.at("create: announced"); err != nil {
@@ -231,7 +236,7 @@ func (s *Service) get(ctx context.Context, tenant, id string) (row, error) {
 // read returns the row of a request, and whether there is one.
 func (s *Service) read(ctx context.Context, tenant string, k key) (row, bool, error) {
 	var r row
-	found, err := s.db.Read(ctx, gocql.Quorum, scylla.Bind(selectPin, tenant, k.slice, k.created, k.rnd), r.scan()...)
+	found, err := s.db.Read(ctx, gocql.Quorum, scylla.Bind(selectPin, tenant, k.slice, k.created, k.rnd), r.scanPin()...)
 	if err != nil {
 		return row{}, false, fmt.Errorf("reading a request: %w", err)
 	}

@@ -123,14 +123,16 @@ func (w *sliceWalk) begin(slice int64, first int) {
 
 func (w *sliceWalk) openSlice(slice int64, first int) (opened openedSlice) {
 	var statements []scylla.Statement
+	scan := (*row).scan
 	if w.status == nil {
+		scan = (*row).scanPin
 		statements = append(statements, scylla.Bind(selectPins, w.tenant, slice, w.span.after, w.span.before))
 	}
 	for _, status := range w.status {
 		statements = append(statements, scylla.Bind(selectByStatus, w.tenant, string(status), slice, w.span.after, w.span.before))
 	}
 	for _, statement := range statements {
-		src := &source{rows: w.service.db.Rows(w.ctx, gocql.Quorum, listPage, statement).StartWith(first), tenant: w.tenant}
+		src := &source{rows: w.service.db.Rows(w.ctx, gocql.Quorum, listPage, statement).StartWith(first), tenant: w.tenant, scan: scan}
 		more, err := src.next()
 		if more {
 			opened.sources = append(opened.sources, src)

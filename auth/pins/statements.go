@@ -11,6 +11,8 @@ const (
 	fixed   = "cid, name, owner, origins, meta, rf_min, rf_max, region"
 	changes = "info, delegates, size"
 	columns = "slice, created, rnd, " + fixed + ", " + changes
+	// noted is what is noted of a request to be told; the timestamp of sized says when.
+	noted = "pinned, sized, WRITETIME(sized)"
 )
 
 const (
@@ -18,8 +20,15 @@ const (
 	updatePin = "UPDATE pins USING TIMESTAMP ? SET status = ?, info = ?, delegates = ?, size = ? WHERE tenant = ? AND slice = ? AND created = ? AND rnd = ?"
 	deletePin = "DELETE FROM pins USING TIMESTAMP ? WHERE tenant = ? AND slice = ? AND created = ? AND rnd = ?"
 	// Of a row of pins, the timestamp of the status is that of its last change.
-	selectPin  = "SELECT status, WRITETIME(status), " + columns + " FROM pins WHERE tenant = ? AND slice = ? AND created = ? AND rnd = ?"
-	selectPins = "SELECT status, WRITETIME(status), " + columns + " FROM pins WHERE tenant = ? AND slice = ? AND created > ? AND created < ?"
+	selectPin  = "SELECT status, WRITETIME(status), " + columns + ", " + noted + " FROM pins WHERE tenant = ? AND slice = ? AND created = ? AND rnd = ?"
+	selectPins = "SELECT status, WRITETIME(status), " + columns + ", " + noted + " FROM pins WHERE tenant = ? AND slice = ? AND created > ? AND created < ?"
+
+	updateNoted = "UPDATE pins USING TIMESTAMP ? SET pinned = ?, sized = ? WHERE tenant = ? AND slice = ? AND created = ? AND rnd = ?"
+
+	insertEnded = "INSERT INTO ended (tenant, day, bucket, created, rnd, slice, removed, cid, name, rf_max, pinned, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+	selectEnded = "SELECT slice, created, rnd, removed, cid, name, rf_max, pinned, size FROM ended WHERE tenant = ? AND day = ? AND bucket = ?"
+	// Of one request, on some days.
+	selectEndedOne = "SELECT slice, created, rnd, removed, cid, name, rf_max, pinned, size FROM ended WHERE tenant = ? AND day IN ? AND bucket = ? AND created = ? AND rnd = ?"
 
 	insertByStatus = "INSERT INTO by_status (tenant, status, " + columns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
 	deleteByStatus = "DELETE FROM by_status USING TIMESTAMP ? WHERE tenant = ? AND status = ? AND slice = ? AND created = ? AND rnd = ?"
@@ -38,10 +47,12 @@ const (
 	updateClaimed      = "UPDATE claims USING TIMESTAMP ? SET status = ? WHERE cid = ?"
 	deleteClaimed      = "DELETE status FROM claims USING TIMESTAMP ? WHERE cid = ?"
 
-	insertTodo = "INSERT INTO todo (shard, slot, cid, tenant, created, rnd, slice, made, tries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	selectTodo = "SELECT cid, tenant, created, rnd, slice, made, tries FROM todo WHERE shard = ? AND slot IN ?"
+	insertTodo = "INSERT INTO todo (shard, slot, cid, tenant, created, rnd, slice, made, tries, tell, removed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	selectTodo = "SELECT cid, tenant, created, rnd, slice, made, tries, tell, removed FROM todo WHERE shard = ? AND slot IN ?"
 	insertDone = "INSERT INTO todo_done (shard, slot) VALUES (?, ?) USING TIMESTAMP ?"
 	selectDone = "SELECT slot FROM todo_done WHERE shard = ?"
+	insertTold = "INSERT INTO todo_told (shard, slot) VALUES (?, ?) USING TIMESTAMP ?"
+	selectTold = "SELECT slot FROM todo_told WHERE shard = ?"
 
 	selectUsage = "SELECT pins, bytes, reserved, gen, counted, rev FROM usage WHERE tenant = ?"
 	updateUsage = "UPDATE usage SET pins = ?, bytes = ?, reserved = ?, gen = ?, counted = ?, rev = ? WHERE tenant = ? IF rev = ?"
@@ -53,15 +64,20 @@ type row struct {
 	key
 	Request
 	stamp int64 // of its last change, microseconds
+	// What is noted of it to be told, see note.go. Not in by_status.
+	pinned, sized, sizedStamp int64
 }
 
-// scan are the places of the columns of selectPin.
+// scan are the places of the columns of selectByStatus.
 func (r *row) scan() []any {
 	return []any{
 		&r.Status, &r.stamp, &r.slice, &r.created, &r.rnd, &r.CID, &r.Name, &r.Owner, &r.Origins, &r.Meta,
 		&r.ReplMin, &r.ReplMax, &r.Region, &r.Info, &r.Delegates, &r.Size,
 	}
 }
+
+// scanPin are the places of the columns of selectPin and selectPins.
+func (r *row) scanPin() []any { return append(r.scan(), &r.pinned, &r.sized, &r.sizedStamp) }
 
 // insert makes a statement of insertPin or insertByStatus. What is empty and never changes is
 // left out; what may change is written also if empty, over what another write has left.
@@ -104,4 +120,11 @@ func listNotNil(list []string) []string {
 		return []string{}
 	}
 	return list
+}
+
+func numberOrUnset(n int64) any {
+	if n == 0 {
+		return gocql.UnsetValue
+	}
+	return n
 }

@@ -29,6 +29,8 @@ type todoItem struct {
 	key         key
 	made        bool // the request is being made, not removed
 	tries       int
+	tell        bool  // there is something to tell of the request
+	removed     int64 // the same, and when it is being removed
 }
 
 func shardOf(cid string) int {
@@ -42,16 +44,20 @@ func slotAfter(now time.Time, d time.Duration) int64 {
 	return now.Add(d).UnixMilli() / slotTime.Milliseconds()
 }
 
+// trueOrUnset leaves what is not so to another item of the same minute, which may say that it is.
+func trueOrUnset(b bool) any {
+	if !b {
+		return gocql.UnsetValue
+	}
+	return true
+}
+
 // announce has an item looked at when d has passed. It fails if that took so long that the
 // look may have gone before what is announced: d is at least todoAfter.
 func (s *Service) announce(ctx context.Context, item todoItem, d time.Duration) error {
 	begun := time.Now()
-	var made any = gocql.UnsetValue // another row of the same minute may say so
-	if item.made {
-		made = true
-	}
 	err := s.db.Write(ctx, scylla.Bind(insertTodo, shardOf(item.cid), slotAfter(s.now(), d), item.cid, item.tenant,
-		item.key.created, item.key.rnd, item.key.slice, made, item.tries))
+		item.key.created, item.key.rnd, item.key.slice, trueOrUnset(item.made), item.tries, trueOrUnset(item.tell), numberOrUnset(item.removed)))
 	if err != nil {
 		return fmt.Errorf("noting what is to be looked at: %w", err)
 	}
@@ -61,9 +67,14 @@ func (s *Service) announce(ctx context.Context, item todoItem, d time.Duration) 
 	return nil
 }
 
-// putOff has an item looked at again, later each time.
+// putOff has an item looked at again, later each time. What it has to tell is told already, or
+// will be: that does not go by looks.
 func (s *Service) putOff(ctx context.Context, item todoItem) error {
 	d := min(todoAfter<<min(item.tries, 10), todoMost)
 	item.tries++
+	item.tell = false
+	if item.tries >= lateLooks {
+		item.removed = 0
+	}
 	return s.announce(ctx, item, d)
 }

@@ -63,7 +63,10 @@ func (w *Worker) Run(ctx context.Context) error {
 		running.Go(func() { w.work(ctx) })
 	}
 	running.Go(func() { w.poll(ctx) })
-	running.Go(func() { w.passes(ctx) })
+	running.Go(func() { w.passes(ctx, "todo", w.pass) })
+	if w.service.told != nil {
+		running.Go(func() { w.passes(ctx, "told", w.tellPass) })
+	}
 	running.Wait()
 	return context.Cause(ctx)
 }

@@ -20,6 +20,7 @@ func Admin() *Table {
 		{Name: "GetTenant", Method: "GET", Pattern: adminTenant, Class: Administer, Action: "admin:tenants-read", Object: TenantObject, Does: Serve},
 		{Name: "UpdateTenant", Method: "PATCH", Pattern: adminTenant, Class: Administer, Action: "admin:tenants-write", Object: TenantObject, Does: Serve},
 		{Name: "GetUsage", Method: "GET", Pattern: adminTenant + "/usage", Class: Administer, Action: "admin:quotas-read", Object: TenantObject, Does: Serve},
+		{Name: "ListClaims", Method: "GET", Pattern: adminTenant + "/claims", Class: Administer, Action: "admin:claims-read", Object: TenantObject, Does: Serve},
 		{Name: "ListKeys", Method: "GET", Pattern: keys, Class: Read, Action: "keys:list-all", Object: TenantObject, Does: Serve},
 		{Name: "CreateKey", Method: "POST", Pattern: keys, Class: Write, Action: "keys:create", Object: KeyObject, Does: Serve},
 		{Name: "RevokeKey", Method: "DELETE", Pattern: keys + "/{key}", Class: Write, Action: "keys:revoke", Object: KeyObject, Does: Serve},

@@ -18,4 +18,6 @@
 //	replayed  an events.Replayed: the end of a replay
 //	retry     an events.Event that the consumer in Ics-Consumer had put aside, as Ics-Letter
 //	again     an events.Event that an operator wants told once more, to all
+//
+// Claims have a stream of their own, without numbers: see package claims.
 package bus

@@ -51,8 +51,8 @@ func (b *Bus) CheckMark(what string, metadata map[string]string) error {
 // there are servers now. Errors match ErrNotOurs, ErrNoJetStream, ErrNoStorage or
 // ErrNoRights where one of these is the reason.
 func (b *Bus) Ensure(ctx context.Context) error {
-	if got := b.conn.MaxPayload(); b.conn.IsConnected() && got < maxMessage {
-		return fmt.Errorf("the NATS server takes messages of %d bytes, and events need %d: raise its max_payload: %w", got, maxMessage, ErrNoStorage)
+	if err := b.checkPayload(); err != nil {
+		return err
 	}
 	for _, cfg := range []jetstream.StreamConfig{
 		{Name: b.Stream(), Description: "events of an ipfs-cluster", Subjects: []string{b.Subjects()}},
@@ -65,24 +65,40 @@ func (b *Bus) Ensure(ctx context.Context) error {
 	return nil
 }
 
+// checkPayload returns an error if events may be too large for the server.
+func (b *Bus) checkPayload() error {
+	if got := b.conn.MaxPayload(); b.conn.IsConnected() && got < maxMessage {
+		return fmt.Errorf("the NATS server takes messages of %d bytes, and events need %d: raise its max_payload: %w", got, maxMessage, ErrNoStorage)
+	}
+	return nil
+}
+
 // Find returns the stream of events if both streams are there and ours, and changes nothing.
 // Errors are those of Ensure.
 func (b *Bus) Find(ctx context.Context) (events jetstream.Stream, err error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	for _, name := range []string{b.DeadStream(), b.Stream()} {
-		events, err = b.look(ctx, name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			return nil, fmt.Errorf("there is no stream %s: no peer with events has made it yet: %w", name, err)
-		}
-		if err == nil {
-			err = b.CheckMark("the stream "+name, events.CachedInfo().Config.Metadata)
-		}
-		if err != nil {
+		if events, err = b.find(ctx, name, "peer"); err != nil {
 			return nil, err
 		}
 	}
 	return events, nil
+}
+
+// find returns a stream that is ours, and which maker makes.
+func (b *Bus) find(ctx context.Context, name, maker string) (jetstream.Stream, error) {
+	stream, err := b.look(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fmt.Errorf("there is no stream %s: no %s with events has made it yet: %w", name, maker, err)
+	}
+	if err == nil {
+		err = b.CheckMark("the stream "+name, stream.CachedInfo().Config.Metadata)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return stream, nil
 }
 
 // look returns a stream, whoever's it is. The error matches jetstream.ErrStreamNotFound

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/claims"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events/consume"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/adminhttp"
 )
@@ -99,6 +100,8 @@ func TestMetricsPage(t *testing.T) {
 	}
 	write("Peers", peerCollectors())
 	write("Receivers of events", []prometheus.Collector{consume.NewMetrics()})
+	write("Claims: gateways, which tell them", []prometheus.Collector{claims.NewPublisherMetrics()})
+	write("Claims: receivers", []prometheus.Collector{claims.NewConsumerMetrics()})
 	if *update {
 		if err := os.WriteFile(page, text.Bytes(), 0o644); err != nil { //nolint:gosec // it is for everybody
 			t.Fatal(err)
