@@ -56,6 +56,9 @@
 //	billing/usage    the arithmetic of what is billed: days, their sums, adjustments
 //	billing/usage/integral  tests compare that with areas worked out step by step
 //	billing/claim    what a claim is billed for, or why it is not
+//	billing/keyspace billing's own keyspace: its name and its schema
+//	billing/ledger   the tables of usage: claims, facts, days and what was put aside
+//	billing/ingest   events of claims become facts in these tables
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
