@@ -29,7 +29,6 @@ type Ingest struct {
 	store   *ledger.Store
 	policy  claim.Policy
 	metrics *Metrics
-	begun   begun
 	now     func() time.Time
 }
 
@@ -41,10 +40,7 @@ func New(opts Options) (*Ingest, error) {
 	if err := opts.Policy.Check(); err != nil {
 		return nil, fmt.Errorf("the policy of claims: %w", err)
 	}
-	return &Ingest{
-		store: opts.Store, policy: opts.Policy, metrics: opts.Metrics,
-		begun: begun{days: make(map[shardDay]struct{})}, now: time.Now,
-	}, nil
+	return &Ingest{store: opts.Store, policy: opts.Policy, metrics: opts.Metrics, now: time.Now}, nil
 }
 
 // Claims handles a batch of events of claims, see claims.Options.Handler: when it returns nil, all
@@ -109,6 +105,6 @@ func (in *Ingest) entryOf(d *claims.Delivery) (entry, error) {
 		e.told.Owner = claim.Suspense
 		in.metrics.add(suspense, 1)
 	}
-	e.told.Unsized = source >= ledger.Pinned && e.data.Size == 0
+	e.told.Unsized = source >= ledger.Pinned && claim.Unsized(e.data, in.policy)
 	return e, nil
 }

@@ -3,8 +3,8 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
-	"sync"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/claim"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/ledger"
@@ -52,65 +52,16 @@ func (in *Ingest) put(ctx context.Context, facts []claim.Fact) error {
 	in.metrics.add(written, len(facts))
 	// The clock is read after the facts were written: no close of today has begun.
 	today := usage.DayOf(in.now().UnixMilli())
-	days := make(map[ledger.OwnerDay]struct{})
+	over := make(map[ledger.OwnerDay]bool)
 	for _, f := range facts {
 		if day := usage.DayOf(f.At); day < today {
-			days[ledger.OwnerDay{Owner: f.Owner, Day: day}] = struct{}{}
+			over[ledger.OwnerDay{Owner: f.Owner, Day: day}] = true
 		}
 	}
-	var marks []ledger.OwnerDay
-	for d := range days {
-		begun, err := in.closing(ctx, shardDay{d.Day, ledger.ShardOf(d.Owner)})
-		if err != nil {
-			return err
-		}
-		if begun {
-			marks = append(marks, d)
-		}
+	begun, err := in.store.Begun(ctx, slices.Collect(maps.Keys(over)))
+	if err != nil {
+		return err
 	}
-	in.metrics.add(late, len(marks))
-	return in.store.MarkLate(ctx, today, marks)
-}
-
-// closing reports whether the close of a shard of a day has begun.
-func (in *Ingest) closing(ctx context.Context, d shardDay) (bool, error) {
-	if in.begun.has(d) {
-		return true, nil
-	}
-	p, err := in.store.Progress(ctx, d.day, d.shard)
-	if err == nil && p.Begun {
-		in.begun.add(d)
-	}
-	return p.Begun, err
-}
-
-// shardDay is a shard of a day.
-type shardDay struct {
-	day   int64
-	shard int
-}
-
-// begun are the shards of days whose close has begun, for good. It is safe for concurrent use.
-type begun struct {
-	mu   sync.Mutex
-	days map[shardDay]struct{}
-}
-
-// begunMost is how many are remembered, some 10 MB.
-const begunMost = 100_000
-
-func (b *begun) has(d shardDay) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, ok := b.days[d]
-	return ok
-}
-
-func (b *begun) add(d shardDay) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.days) >= begunMost {
-		clear(b.days)
-	}
-	b.days[d] = struct{}{}
+	in.metrics.add(late, len(begun))
+	return in.store.MarkLate(ctx, today, begun)
 }

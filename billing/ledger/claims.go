@@ -227,7 +227,7 @@ func (s *Store) claims(ctx context.Context, p claimPartition, ids []string, to c
 		for text, by := range terms {
 			var t Terms
 			if err := json.Unmarshal([]byte(text), &t); err != nil {
-				return fmt.Errorf("the terms of %q of %q as they are stored: %v", c.RequestID, c.Owner, err)
+				return fmt.Errorf("the terms of %q of %q as they are stored: %w", c.RequestID, c.Owner, err)
 			}
 			c.Terms[t] = by
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/big"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -164,5 +165,32 @@ func TestClose(t *testing.T) {
 	}
 	if p, err := s.Progress(t.Context(), day, 4); err != nil || p.Begun {
 		t.Errorf("another shard: %+v, %v", p, err)
+	}
+}
+
+// Of some days those are begun whose close is, also when that was found before.
+func TestBegun(t *testing.T) {
+	s := openStore(t)
+	alice, bob := OwnerDay{"alice", day}, OwnerDay{"bob", day}
+	all := []OwnerDay{alice, bob, {"alice", day + 1}, {"alice", day - 1}}
+	if got, err := s.Begun(t.Context(), all); err != nil || len(got) != 0 {
+		t.Errorf("before: %v, %v", got, err)
+	}
+	for _, d := range []int64{day, day - 1} {
+		_, err := s.BeginClose(t.Context(), d, ShardOf("alice"), 1)
+		must(t, err)
+		want := []OwnerDay{alice}
+		if d < day {
+			want = append(want, all[3])
+		}
+		for range 2 {
+			if got, err := s.Begun(t.Context(), all); err != nil || !slices.Equal(got, want) {
+				t.Errorf("begun are %v, %v, want %v", got, err, want)
+			}
+		}
+	}
+	must(t, s.EndClose(t.Context(), day, ShardOf("alice"), 1, 0, nil))
+	if got, err := New(t.Context(), s.db).Begun(t.Context(), all); err != nil || len(got) != 2 || ShardOf("alice") == ShardOf("bob") {
+		t.Errorf("closed are %v, %v", got, err)
 	}
 }

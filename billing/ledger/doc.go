@@ -55,7 +55,7 @@
 //	Days            1 read, PutAdjustment 1 write, Adjustments 1 read
 //	BeginClose      1 conditional update and 1 read; to take over 1 and 1 more
 //	EndClose        1 conditional update and 1 read
-//	Progress        1 read
+//	Progress        1 read; Begun 1 read for each shard and day, none of what was begun before
 //	Quarantine      1 read, 1 write of 2 rows
 //	EachQuarantined 16 reads, and one more for each 100 rows
 //	PutSize         1 write; Sizes 1 read for each CID

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"sync"
@@ -32,14 +33,14 @@ type activePartition struct {
 // PutFacts writes facts, and before them that their owners are active on their days. It may be
 // done any number of times. A fact is never changed: another one with its ID is another row.
 func (s *Store) PutFacts(ctx context.Context, facts []claim.Fact) error {
-	active, rows, b := make(map[activeRow]struct{}), make(batches), make(batches)
+	active, rows, b := make(map[activeRow]bool), make(batches), make(batches)
 	now := s.now().UnixMilli()
 	for i := range facts {
 		f := &facts[i]
 		p := partitionOf(f)
 		a := activeRow{p.day, p.owner, p.bucket}
-		if _, twice := active[a]; !twice && !s.active.has(a) {
-			active[a] = struct{}{}
+		if !active[a] && !s.active.has(a) {
+			active[a] = true
 			shard := ShardOf(p.owner)
 			rows.add(activePartition{p.day, shard}, scylla.Bind(insertActive, p.day, shard, p.owner, p.bucket))
 		}
@@ -49,7 +50,7 @@ func (s *Store) PutFacts(ctx context.Context, facts []claim.Fact) error {
 	if err := s.write(ctx, rows); err != nil {
 		return fmt.Errorf("noting who is active: %w", err)
 	}
-	s.active.add(active)
+	s.active.add(slices.Collect(maps.Keys(active))...)
 	return wrap(s.write(ctx, b), "writing facts")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gocql/gocql"
 
@@ -80,6 +81,38 @@ func (s *Store) EndClose(ctx context.Context, day int64, shard int, epoch, owner
 	}
 	return wrap(err, "closing shard %d of the day %d", shard, day)
 }
+
+// shardDay is a shard of a day.
+type shardDay struct {
+	day   int64
+	shard int
+}
+
+// Begun returns which of some days of owners are in their close, or closed. It is to be asked
+// after facts were written: who closes a day has read them, or they are late.
+func (s *Store) Begun(ctx context.Context, days []OwnerDay) ([]OwnerDay, error) {
+	known := make(map[shardDay]*bool)
+	var ask []shardDay
+	for _, d := range days {
+		at := d.shard()
+		if known[at] == nil {
+			begun := s.begun.has(at)
+			if known[at] = &begun; !begun {
+				ask = append(ask, at)
+			}
+		}
+	}
+	err := each(ctx, ask, func(ctx context.Context, at shardDay) error {
+		p, err := s.Progress(ctx, at.day, at.shard)
+		if *known[at] = p.Begun; p.Begun {
+			s.begun.add(at)
+		}
+		return err
+	})
+	return slices.DeleteFunc(slices.Clone(days), func(d OwnerDay) bool { return !*known[d.shard()] }), err
+}
+
+func (d OwnerDay) shard() shardDay { return shardDay{d.Day, ShardOf(d.Owner)} }
 
 // Progress returns how far the close of a shard of a day is.
 func (s *Store) Progress(ctx context.Context, day int64, shard int) (Progress, error) {

@@ -30,8 +30,10 @@ type Database interface {
 // database, or of what is stored in it.
 type Store struct {
 	db     Database
-	active noted
-	now    func() time.Time
+	active noted[activeRow]
+	// begun are the shards of days whose close has begun.
+	begun noted[shardDay]
+	now   func() time.Time
 }
 
 const (
@@ -43,7 +45,7 @@ const (
 	maxIn = 100
 	// page is how many rows of a partition are read at a time.
 	page = 1000
-	// notedMost is how many rows of active a Store remembers to have written, some 10 MB.
+	// notedMost is how many rows of a table a Store remembers, some 10 MB.
 	notedMost = 100_000
 	// firstOnly is what is subtracted from for the timestamp of a write of which the first
 	// one is to stay, in microseconds: all of them are long past.
@@ -53,7 +55,9 @@ const (
 // New returns a store in the keyspace that package keyspace has opened.
 func New(ctx context.Context, db Database) *Store {
 	db.Prepare(ctx, hotStatements())
-	return &Store{db: db, active: noted{keys: make(map[activeRow]struct{})}, now: time.Now}
+	return &Store{
+		db: db, active: noted[activeRow]{keys: make(map[activeRow]struct{})}, begun: noted[shardDay]{keys: make(map[shardDay]struct{})}, now: time.Now,
+	}
 }
 
 // batches are statements by their partitions.
@@ -119,27 +123,27 @@ func (s *Store) decide(ctx context.Context, statement scylla.Statement) error {
 	}
 }
 
-// noted are rows that were written and stay, so that they need not be written again. It is
-// safe for concurrent use.
-type noted struct {
+// noted are rows of which it is known that they are there, and which stay. It is safe for
+// concurrent use.
+type noted[K comparable] struct {
 	mu   sync.Mutex
-	keys map[activeRow]struct{}
+	keys map[K]struct{}
 }
 
-func (n *noted) has(row activeRow) bool {
+func (n *noted[K]) has(row K) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	_, ok := n.keys[row]
 	return ok
 }
 
-func (n *noted) add(rows map[activeRow]struct{}) {
+func (n *noted[K]) add(rows ...K) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.keys)+len(rows) > notedMost {
 		clear(n.keys)
 	}
-	for row := range rows {
+	for _, row := range rows {
 		n.keys[row] = struct{}{}
 	}
 }
