@@ -35,7 +35,9 @@ type ingestBench struct {
 // ingestWidth is how many requests both sides have under way.
 const ingestWidth = 64
 
-var ingestPolicy = claim.Policy{Start: claim.StartAccepted, Replicas: claim.ReplicasRequested, DefaultReplicas: 2, AllReplicas: 3}
+func ingestPolicy() claim.Policy {
+	return claim.Policy{Start: claim.StartAccepted, Replicas: claim.ReplicasRequested, DefaultReplicas: 2, AllReplicas: 3}
+}
 
 // measureIngest compares the counting of events with a bare loop that writes the same rows, one
 // by one.
@@ -47,7 +49,7 @@ func measureIngest(ctx context.Context, srv *server, set settings) (tables []tab
 		return nil, err
 	}
 	defer b.db.Close()
-	if b.in, err = ingest.New(ingest.Options{Store: ledger.New(ctx, b.db), Policy: ingestPolicy}); err != nil {
+	if b.in, err = ingest.New(ingest.Options{Store: ledger.New(ctx, b.db), Policy: ingestPolicy()}); err != nil {
 		return nil, err
 	}
 	t := table{
@@ -161,7 +163,7 @@ func (b *ingestBench) rows(e *events.Event, write func(text string, values ...an
 	write(updateClaim, 1_000_000_000_000_000-int64(source), d.Name, map[string]int{string(terms): int(source)},
 		said(!d.Pinned.IsZero(), d.Pinned.UnixMilli()), said(!d.Removed.IsZero(), d.Removed.UnixMilli()), said(d.Size > 0, d.Size), gocql.UnsetValue,
 		d.Owner, int(hash%4096), d.RequestID)
-	facts, err := claim.Facts(*d, ingestPolicy)
+	facts, err := claim.Facts(*d, ingestPolicy())
 	if err != nil {
 		return err
 	}
