@@ -30,7 +30,7 @@ func different(d events.ClaimData) map[string][]claims.Delivery {
 }
 
 // What an event says that was counted stays, whatever others say of the same claim. They are put
-// aside, each once.
+// aside, each once, and what comes of it from then on, too.
 func TestConflict(t *testing.T) {
 	db := openDB(t)
 	var wantAside []string
@@ -47,7 +47,7 @@ func TestConflict(t *testing.T) {
 		}
 		for range 2 {
 			handle(t, in, different(d)[columns]...)
-			handle(t, instance(t, db, policy()), good...) // these were counted
+			handle(t, instance(t, db, policy()), good...) // of which whoever looks sees all
 		}
 		equal(t, "the facts after a conflict in "+columns, factsOn(t, in, d.Owner, dayOf(now)), want)
 		equal(t, "the facts of the day before", factsOn(t, in, d.Owner, dayOf(now)-1), nil)
@@ -64,7 +64,7 @@ func TestConflict(t *testing.T) {
 			t.Errorf("not put aside: %s", why)
 		}
 	}
-	if len(got) != 2*len(wantAside) {
+	if len(got) != 5*len(wantAside) {
 		t.Errorf("put aside are\n%s", strings.Join(got, "\n"))
 	}
 }

@@ -7,8 +7,9 @@
 //   - The facts of each owner and day are the same bytes, in whatever order the events have come,
 //     how often, in what batches, and to which of the processes.
 //   - Of events that do not agree nothing is overwritten: those that came first stay counted, the
-//     others are put aside, and whatever else is told of such a claim with them, until somebody
-//     has looked. Of two that come at the same moment one is counted or none, never both.
+//     others are put aside, and with them whatever is told of such a claim from then on, also
+//     again, until somebody has looked. Of two that come at the same moment one is counted or
+//     none, never both.
 //   - What comes after the close of its day has begun is counted, and the day is noted as late.
 //     What was there before is not late, however often it is told.
 //   - Claims without an owner are counted for claim.Suspense. Claims of pinned content without a
@@ -30,8 +31,7 @@
 // That notes come before reads makes it safe without locks. Of two events whose facts depend on
 // both, the one that is read last sees both and writes these facts. Of two that do not agree, the
 // one that is read last sees both and writes none; the other one may have written its own by
-// then. So no two contents of a fact are ever written. An event whose claim is in conflict is
-// passed over if all that it tells alone is stored: it was counted before.
+// then. So no two contents of a fact are ever written.
 //
 // Who has told something is noted as its source, of several the first in the order added, pinned,
 // sized, removed. An event writes the facts that follow from what it is the source of. So the
@@ -64,6 +64,6 @@
 //
 // Facts of days that are over cost 1 read more for each partition of theirs, and 1 for each shard
 // and day until its close has begun. What is put aside costs 1 read and 1 write, one after
-// another; what is in conflict 1 read more. A size of a peer costs 1 write and 2 reads, and for
+// another. A size of a peer costs 1 write and 2 reads, and for
 // the claims that wait for it what sized costs, and a read more.
 package ingest

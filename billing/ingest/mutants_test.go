@@ -20,9 +20,11 @@ var mutants = []overlay.Mutant{
 		}
 `}}},
 	{Name: "a conflict is counted", Test: "TestConflict", Edits: []overlay.Edit{
-		{File: "take.go", Old: `len(in.conflicts(g.claim)) > 0`, New: `len(in.conflicts(g.claim)) > 3`}}},
+		{File: "take.go", Old: `len(columns) > 0`, New: `len(columns) > 3`}}},
 	{Name: "what is in conflict is dropped", Test: "TestConflict", Edits: []overlay.Edit{
-		{File: "take.go", Old: `		if !counted {`, New: `		if counted {`}}},
+		{File: "take.go", Old: `			aside = append(aside, g.aside(refused(claim.ReasonConflict, why))...)
+`, New: `			_ = why
+`}}},
 	{Name: "claims are read before they are noted", Test: "TestConflictAtOnce", Edits: []overlay.Edit{
 		{File: "take.go", Old: `	if err := in.store.Note(ctx, told); err != nil {
 		return err

@@ -90,12 +90,9 @@ func (in *Ingest) factsOf(ctx context.Context, groups map[ledger.Key]*group) ([]
 	var aside []item
 	today := usage.DayOf(in.now().UnixMilli())
 	for _, g := range groups {
-		if len(in.conflicts(g.claim)) > 0 {
-			items, err := in.frozen(ctx, g)
-			if err != nil {
-				return nil, nil, err
-			}
-			aside = append(aside, items...)
+		if columns := in.conflicts(g.claim); len(columns) > 0 {
+			why := fmt.Errorf("the events of the request %q do not agree in %s", g.claim.RequestID, strings.Join(columns, " and "))
+			aside = append(aside, g.aside(refused(claim.ReasonConflict, why))...)
 			continue
 		}
 		fresh, err := in.fresh(g)
@@ -151,36 +148,6 @@ func (in *Ingest) fresh(g *group) ([]claim.Fact, error) {
 // conflicts returns the columns in which the claim says several things, of those that matter.
 func (in *Ingest) conflicts(c ledger.Claim) []string {
 	return slices.DeleteFunc(c.Conflicts(), func(column string) bool { return column == "pinned" && in.policy.Start != claim.StartPinned })
-}
-
-// frozen returns what is to be put aside of a claim that is in conflict: its events, but for
-// those that were counted before.
-func (in *Ingest) frozen(ctx context.Context, g *group) ([]item, error) {
-	var aside []item
-	for _, e := range g.entries {
-		counted, err := in.counted(ctx, &e)
-		if err != nil {
-			return nil, err
-		}
-		if !counted {
-			why := refused(claim.ReasonConflict, fmt.Errorf("the events of the request %q do not agree in %s", e.told.RequestID, strings.Join(in.conflicts(g.claim), " and ")))
-			aside = append(aside, item{why, e.told.Owner, e.payload, e.stored})
-		}
-	}
-	return aside, nil
-}
-
-// counted reports whether all facts that an event tells of alone are there.
-func (in *Ingest) counted(ctx context.Context, e *entry) (bool, error) {
-	facts, err := claim.Facts(e.data, in.policy)
-	if err != nil || len(facts) == 0 {
-		return false, nil // it has none
-	}
-	stored, err := in.store.Stored(ctx, facts)
-	if err != nil {
-		return false, err
-	}
-	return !slices.ContainsFunc(facts, func(f claim.Fact) bool { return !slices.ContainsFunc(stored[f.ID], f.Delta.Equal) }), nil
 }
 
 // aside are all entries, for one reason.
