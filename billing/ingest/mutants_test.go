@@ -62,11 +62,11 @@ var mutants = []overlay.Mutant{
 	over`, New: `	today := usage.DayOf(facts[0].At)
 	over`}}},
 	{Name: "any age counts", Test: "TestOld", Edits: []overlay.Edit{
-		{File: "late.go", Old: `in.policy.Timely(now, f)`, New: `error(nil)`}}},
+		{File: "late.go", Old: `in.policy.Timely(now, f)`, New: `in.policy.Timely(now)`}}},
 	{Name: "half of a claim that is too old counts", Test: "TestOld", Edits: []overlay.Edit{
 		{File: "take.go", Old: `bad[keyOf(&f)] != nil`, New: `false`}}},
 	{Name: "times that are ahead are noted", Test: "TestPutAside", Edits: []overlay.Edit{
-		{File: "ingest.go", Old: `anyAge.Timely(in.now(), facts...)`, New: `error(nil)`}}},
+		{File: "ingest.go", Old: `anyAge.Timely(in.now(), facts...)`, New: `anyAge.Timely(in.now(), facts[:0]...)`}}},
 	{Name: "claims are entered after sizes were looked at", Test: "TestSizes", Edits: []overlay.Edit{
 		{File: "sized.go", Old: `	return in.store.PutUnsized(ctx, cids)`, New: `	return nil`}}},
 	{Name: "sizes of peers are not looked at", Test: "TestSizes", Edits: []overlay.Edit{
