@@ -83,7 +83,7 @@ func defaults() settings {
 		Migrated: 1_000_000, MigratedTurn: 1 << 17, MigratedRounds: 5,
 		Told: 10_000, TellRounds: 5, Woken: 500,
 		Asked: 1000, AskedTurn: 3 * time.Second, AskedRounds: 10, Many: 1_000_000, Few: 10_000, PageRounds: 20,
-		Counted: 7680, CountRounds: 10,
+		Counted: 3 * 768, CountRounds: 7,
 	}
 }
 
@@ -96,7 +96,7 @@ func quick() settings {
 		Migrated: 10_000, MigratedTurn: 4000, MigratedRounds: 2,
 		Told: 1000, TellRounds: 2, Woken: 20,
 		Asked: 100, AskedTurn: 500 * time.Millisecond, AskedRounds: 2, Many: 30_000, Few: 2000, PageRounds: 2,
-		Counted: 1536, CountRounds: 2,
+		Counted: 768, CountRounds: 2,
 	}
 }
 
