@@ -92,9 +92,9 @@ test-gateway: need-engine need-cc need-keycloak need-npm need-chromium tools ## 
 	go test -json -count=1 -p 1 -timeout 60m -run ^TestGateway ./internal/e2e ./internal/compose || failed=$$?; exit $$failed' | bin/testreport
 
 .PHONY: test-billing
-test-billing: need-cc need-chromium need-poppler ## billing at length: invoices in a real browser and in another's reader of PDFs, stops at every step, each planted bug (40 minutes)
+test-billing: need-engine need-cc need-chromium need-poppler bin-cqlserver ## billing at length: invoices in a real browser and in another's reader of PDFs, stops at every step, each planted bug (40 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
-	@TEST_LONG=1 CHROMIUM_REQUIRED=1 POPPLER_REQUIRED=1 go test -json -count=1 -p 1 -timeout 60m ./billing/... | bin/testreport
+	@TEST_LONG=1 CQL_REQUIRED=1 CHROMIUM_REQUIRED=1 POPPLER_REQUIRED=1 bin/cqlserver exec -volatile -- go test -json -count=1 -p 1 -timeout 90m ./billing/... | bin/testreport
 
 .PHONY: test-monitoring
 test-monitoring: need-engine need-cc need-monitoring tools ## monitoring at length: a real Prometheus and Alertmanager watch real peers, every panel finds something, what is broken somebody is told, each rule's tests see it spoilt (10 minutes)

@@ -47,7 +47,7 @@
 //	auth/audit       records of what was asked and what came of it
 //	auth/pins        what tenants asked to be pinned, and what makes the cluster follow
 //	auth/audittable  those records in a table, and copies of their checkpoints
-//	auth/keyspace    the gateway's own keyspace: connection and schema
+//	auth/keyspace    the gateway's own keyspace: its name and its schema
 //	auth/accounts    tenants, keys, credentials and what was revoked, in CQL
 //	auth/config      what the gateway is told: one file, variables, files of secrets
 //	auth/forwarded   where a request comes from that proxies have passed on
@@ -63,6 +63,9 @@
 //	billing/usage    the arithmetic of what is billed: days, their sums, adjustments
 //	billing/usage/integral  tests compare that with areas worked out step by step
 //	billing/claim    what a claim is billed for, or why it is not
+//	billing/keyspace billing's own keyspace: its name and its schema
+//	billing/ledger   the tables of usage: claims, facts, days and what was put aside
+//	billing/ingest   events of claims become facts in these tables
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
@@ -71,6 +74,7 @@
 //	cmd              main packages, one per binary
 //	internal/cli     what the binaries do: flags, wiring, subcommands
 //	internal/scylla  how one talks to the database; knows no table of ours
+//	internal/cqlsection  the section "database" of a program's configuration, and its keyspace
 //	internal/servicejson  what our sections of service.json have in common
 //	internal/adminhttp  metrics, readiness and profiles, for those who run a process
 //	internal/adminhttp/section  what service.json says of that, and of traces
@@ -107,5 +111,8 @@
 // internal/nearest. The test in this directory enforces it, and so does
 // it but internal/scylla, internal/nearest and events; the rooms of billing to none of auth, and
 // outside of billing to events. The test in this directory enforces it, and so does
+// it but internal/scylla, internal/cqlsection, internal/nearest and events; the rooms of billing to
+// none of auth, and outside of billing to events, internal/scylla and internal/cqlsection. The test
+// in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla

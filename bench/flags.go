@@ -19,7 +19,7 @@ type command struct {
 
 // parts are what -only can name.
 func parts() []string {
-	return []string{"peer", "peers", "own", "store", "measured", "events", "relay", "wake", "gateway", "expiry", "migrate"}
+	return []string{"peer", "peers", "own", "store", "measured", "events", "relay", "wake", "gateway", "ingest", "expiry", "migrate"}
 }
 
 // parse reads the command line. An error matches flag.ErrHelp if help was asked for.

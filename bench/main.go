@@ -16,6 +16,8 @@
 //     woken for a pin.
 //   - What the gateway adds to a request at 1,000 a second, and pages of a tenant with
 //     many pins beside one with few.
+//   - How fast events of claims are counted, beside a bare driver loop that writes the same
+//     rows.
 //   - A migration from the folder of a crdt peer, beside a bare driver loop
 //     that writes the same rows, its memory, and how long its check takes.
 //
@@ -68,6 +70,9 @@ type settings struct {
 	AskedRounds int
 	Many, Few   int // pins of the tenants that list them
 	PageRounds  int
+
+	Counted     int // events of a turn
+	CountRounds int
 }
 
 func defaults() settings {
@@ -78,6 +83,7 @@ func defaults() settings {
 		Migrated: 1_000_000, MigratedTurn: 1 << 17, MigratedRounds: 5,
 		Told: 10_000, TellRounds: 5, Woken: 500,
 		Asked: 1000, AskedTurn: 3 * time.Second, AskedRounds: 10, Many: 1_000_000, Few: 10_000, PageRounds: 20,
+		Counted: 3 * 768, CountRounds: 7,
 	}
 }
 
@@ -90,6 +96,7 @@ func quick() settings {
 		Migrated: 10_000, MigratedTurn: 4000, MigratedRounds: 2,
 		Told: 1000, TellRounds: 2, Woken: 20,
 		Asked: 100, AskedTurn: 500 * time.Millisecond, AskedRounds: 2, Many: 30_000, Few: 2000, PageRounds: 2,
+		Counted: 768, CountRounds: 2,
 	}
 }
 
@@ -140,6 +147,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		{"relay", func() ([]table, error) { return measureRelay(ctx, db, set) }},
 		{"wake", func() ([]table, error) { return measureWake(ctx, db, set) }},
 		{"gateway", func() ([]table, error) { return measureGateway(ctx, db, set) }},
+		{"ingest", func() ([]table, error) { return measureIngest(ctx, db, set) }},
 		{"expiry", func() ([]table, error) { return measureExpiry(ctx, db, set) }},
 	} {
 		if c.only != "" && c.only != part.name {

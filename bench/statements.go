@@ -25,6 +25,14 @@ const (
 		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
 )
 
+// The statements of the bare loop that writes what events of claims come to. They are those of
+// billing/ledger, and a test compares them.
+const (
+	updateClaim  = "UPDATE claims USING TIMESTAMP ? SET name = ?, terms = terms + ?, pinned = pinned + ?, removed = removed + ?, sizes = sizes + ?, unsized = ? WHERE owner = ? AND bucket = ? AND request_id = ?"
+	insertFact   = "INSERT INTO facts (owner, day, bucket, id, at, bytes, pins, kind, request_id, cid, ingested) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+	insertActive = "INSERT INTO active (day, shard, owner, bucket) VALUES (?, ?, ?, ?)"
+)
+
 const (
 	dropKeyspace = "DROP KEYSPACE IF EXISTS "
 	// countRequests tells how many requests each connection has made. Only

@@ -9,6 +9,20 @@ import (
 	"github.com/scylladb/gocqlx/v2/qb"
 )
 
+// So it is with the one that writes what events of claims come to.
+func TestStatementsAreThoseOfTheLedger(t *testing.T) {
+	source, err := os.ReadFile("../billing/ledger/statements.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(source), "\" +\n\t\t\"", "") // long ones are in two lines
+	for _, s := range []string{updateClaim, insertFact, insertActive} {
+		if !strings.Contains(text, "= "+strconv.Quote(s)+"\n") {
+			t.Errorf("the ledger does not have the statement %s", s)
+		}
+	}
+}
+
 // The bare driver loop measures the store only as long as both send the same.
 func TestStatementsAreThoseOfTheStore(t *testing.T) {
 	source, err := os.ReadFile("../scyllastate/statements.go")

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqlsection"
 )
 
 // killLoops is how often the process is killed: more with TEST_LONG.
@@ -30,7 +31,7 @@ func killLoops() int {
 
 // killed is what the process that is killed is told.
 type killed struct {
-	Database keyspace.Config
+	Database cqlsection.Config
 	Effects  string // a file to which each mutation appends its id
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqlsection"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
@@ -44,16 +45,16 @@ func must(t testing.TB, err error) {
 }
 
 // newKeyspace returns the configuration of an empty keyspace.
-func newKeyspace(t testing.TB) keyspace.Config {
+func newKeyspace(t testing.TB) cqlsection.Config {
 	t.Helper()
 	server := cqltest.Start(t)
 	conf := keyspace.Default()
 	conf.Hosts, conf.Port, conf.Keyspace = server.Hosts(), server.Port(), server.Emptied(t)
-	conf.RequestTimeout = keyspace.Duration(time.Minute)
+	conf.RequestTimeout = cqlsection.Duration(time.Minute)
 	return conf
 }
 
-func openDB(t testing.TB, conf keyspace.Config) *scylla.DB {
+func openDB(t testing.TB, conf cqlsection.Config) *scylla.DB {
 	t.Helper()
 	db, err := keyspace.Open(t.Context(), conf, nil)
 	must(t, err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqlsection"
 )
 
 // FileName is that of the configuration unless told otherwise.
@@ -53,7 +54,7 @@ type Config struct {
 	// that there is none.
 	TrustedProxies []string `json:"trusted_proxies"`
 	// Database is the gateway's own keyspace.
-	Database keyspace.Config `json:"database"`
+	Database cqlsection.Config `json:"database"`
 	// Peers are the peers of the cluster behind it.
 	Peers Peers `json:"peers"`
 	// Pins is what pins have that a client does not ask for.
@@ -359,4 +360,4 @@ func (c Config) Resolve(file string) string {
 }
 
 // Duration is a time.Duration that is written as in "10s".
-type Duration = keyspace.Duration
+type Duration = cqlsection.Duration

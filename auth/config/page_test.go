@@ -5,8 +5,8 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/configpage"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqlsection"
 )
 
 //go:generate go test -run=^TestPage$ -update
@@ -20,7 +20,7 @@ func TestPage(t *testing.T) {
 	must(t, err)
 	must(t, configpage.Source{
 		Written: reflect.TypeFor[Config](), Documented: reflect.TypeFor[Config](), File: "config.go",
-		Files:     map[string]string{reflect.TypeFor[keyspace.Config]().PkgPath(): "../keyspace/config.go"},
+		Files:     map[string]string{reflect.TypeFor[cqlsection.Config]().PkgPath(): "../../internal/cqlsection/config.go"},
 		Variables: Variables(), Defaults: defaults,
 	}.Check("../../docs/gateway-configuration.md", "testdata/gateway-configuration.md.tmpl", *update))
 }

@@ -1,18 +1,13 @@
 package keyspace
 
 import (
-	"context"
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqlsection"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 	pinset "github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate/schema"
@@ -20,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(cqltest.Main(m)) }
 
-func testConfig(t *testing.T) Config {
+func testConfig(t *testing.T) cqlsection.Config {
 	server := cqltest.Start(t)
 	conf := Default()
 	conf.Hosts, conf.Port, conf.Keyspace = server.Hosts(), server.Port(), server.Keyspace(t)
@@ -31,7 +26,7 @@ func testConfig(t *testing.T) Config {
 func TestOpen(t *testing.T) {
 	conf := testConfig(t)
 	verify := conf
-	verify.Schema = SchemaVerify
+	verify.Schema = cqlsection.SchemaVerify
 	if _, err := Open(t.Context(), verify, nil); !scylla.Permanent(err) {
 		t.Fatalf("without a keyspace: %v", err)
 	}
@@ -64,7 +59,7 @@ func TestVerifyFindsWhatIsMissing(t *testing.T) {
 	conf := testConfig(t)
 	db := openBare(t, conf)
 	db.Close()
-	conf.Schema = SchemaVerify
+	conf.Schema = cqlsection.SchemaVerify
 	_, err := Open(t.Context(), conf, nil)
 	if !scylla.Permanent(err) || !strings.Contains(err.Error(), "lacks schema file 0001_accounts.cql") {
 		t.Errorf("got %v", err)
@@ -83,7 +78,7 @@ func TestTwoPrograms(t *testing.T) {
 	if err := theirs.ApplySchema(t.Context(), files); err != nil {
 		t.Fatal(err)
 	}
-	for _, mode := range []string{SchemaApply, SchemaVerify} {
+	for _, mode := range []string{cqlsection.SchemaApply, cqlsection.SchemaVerify} {
 		conf.Schema = mode
 		_, err = Open(t.Context(), conf, nil)
 		if !scylla.Permanent(err) || !strings.Contains(err.Error(), "holds the pinset of an ipfs-cluster") {
@@ -107,12 +102,8 @@ func TestTwoPrograms(t *testing.T) {
 }
 
 // openBare opens the keyspace and makes no table.
-func openBare(t *testing.T, conf Config) *scylla.DB {
-	session, err := conf.session()
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := scylla.Open(t.Context(), session, func(context.Context, *scylla.DB) error { return nil })
+func openBare(t *testing.T, conf cqlsection.Config) *scylla.DB {
+	db, err := cqlsection.Program{Files: fstest.MapFS{}}.Open(t.Context(), conf, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,48 +111,4 @@ func openBare(t *testing.T, conf Config) *scylla.DB {
 }
 
 // Each table with a conditional update in a room of the gateway has a first update.
-func TestFirstUpdates(t *testing.T) {
-	table := regexp.MustCompile(`(?:INTO|UPDATE|FROM) (\w+)`)
-	first := make(map[string]bool)
-	for _, s := range firstUpdates() {
-		text := fmt.Sprint(s)
-		if !strings.Contains(text, " IF ") {
-			t.Errorf("%s has no condition", text)
-		}
-		first[table.FindStringSubmatch(text)[1]] = true
-	}
-	files, err := filepath.Glob("../*/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	conditions := 0
-	for _, name := range files {
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			spec, ok := n.(*ast.ValueSpec)
-			if !ok || strings.HasSuffix(name, "_test.go") {
-				return true
-			}
-			var text string // of all literals of a constant
-			ast.Inspect(spec, func(n ast.Node) bool {
-				if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-					text += literal.Value
-				}
-				return true
-			})
-			if m := table.FindStringSubmatch(text); m != nil && strings.Contains(text, " IF ") {
-				conditions++
-				if !first[m[1]] {
-					t.Errorf("firstUpdates has none for the table of %s", text)
-				}
-			}
-			return true
-		})
-	}
-	if conditions < 5 {
-		t.Errorf("%d conditional statements were found", conditions)
-	}
-}
+func TestFirstUpdates(t *testing.T) { cqltest.CheckFirst(t, firstUpdates(), "../*/*.go") }

@@ -2,9 +2,6 @@ package keyspace
 
 import "github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 
-// selectPinset finds a column of the pinset's table pins that the gateway's does not have.
-const selectPinset = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = 'pins' AND column_name = 'prev'"
-
 // firstUpdates are conditional updates that change nothing, one of each table that has some:
 // the first of a table may take long, see scylla.DB.ApplySchema.
 func firstUpdates() []scylla.Statement {

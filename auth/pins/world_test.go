@@ -13,6 +13,7 @@ import (
 	"github.com/multiformats/go-multihash"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqlsection"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
@@ -30,7 +31,7 @@ func openOn(tb testing.TB, hosts []string, port int, name string) *scylla.DB {
 	tb.Helper()
 	conf := keyspace.Default()
 	conf.Hosts, conf.Port, conf.Keyspace = hosts, port, name
-	conf.ConnectTimeout = keyspace.Duration(time.Minute)
+	conf.ConnectTimeout = cqlsection.Duration(time.Minute)
 	db, err := keyspace.Open(tb.Context(), conf, nil)
 	if err != nil {
 		tb.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audittable"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqlsection"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
@@ -115,9 +116,9 @@ func (cmd *command) copiesOf(c *cli.Context, all []audit.Checkpoint, parts []aud
 // openDatabase connects for a command that changes nothing.
 func openDatabase(ctx context.Context, cfg config.Config) (*scylla.DB, error) {
 	conf := cfg.Database
-	conf.Schema = keyspace.SchemaVerify
+	conf.Schema = cqlsection.SchemaVerify
 	if conf.ConnectTimeout == 0 || time.Duration(conf.ConnectTimeout) > connectTimeout {
-		conf.ConnectTimeout = keyspace.Duration(connectTimeout)
+		conf.ConnectTimeout = cqlsection.Duration(connectTimeout)
 	}
 	return keyspace.Open(ctx, conf, nil)
 }

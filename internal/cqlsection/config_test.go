@@ -1,4 +1,4 @@
-package keyspace
+package cqlsection
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 )
 
 func TestValidate(t *testing.T) {
-	if err := Default().Validate(); err != nil {
+	if err := Default("pins_of_a_program").Validate(); err != nil {
 		t.Fatal(err)
 	}
 	for field, spoil := range map[string]func(*Config){
@@ -23,7 +23,7 @@ func TestValidate(t *testing.T) {
 		"local_dc":         func(c *Config) { c.LocalDC = "a'b" },
 		"replication":      func(c *Config) { c.Replication = map[string]int{"dc1": 0} },
 		"replication ":     func(c *Config) { c.Replication = map[string]int{"dc'1": 1} },
-		"username":         func(c *Config) { c.Username = "gateway" },
+		"username":         func(c *Config) { c.Username = "role" },
 		"username ":        func(c *Config) { c.PasswordFile = "password" },
 		"tls.enabled":      func(c *Config) { c.TLS.CAFile = "ca.pem" },
 		"tls.cert_file":    func(c *Config) { c.TLS = TLS{Enabled: true, KeyFile: "key.pem"} },
@@ -32,13 +32,13 @@ func TestValidate(t *testing.T) {
 		"connect_timeout":  func(c *Config) { c.ConnectTimeout = -1 },
 		"schema":           func(c *Config) { c.Schema = "" },
 	} {
-		conf := Default()
+		conf := Default("pins_of_a_program")
 		spoil(&conf)
 		if err := conf.Validate(); err == nil || !strings.HasPrefix(err.Error(), "database."+strings.TrimSpace(field)+" ") {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
-	several := Default()
+	several := Default("pins_of_a_program")
 	several.Port, several.Schema = -1, "x"
 	if err := several.Validate(); !strings.Contains(err.Error(), "database.port") || !strings.Contains(err.Error(), "database.schema") {
 		t.Errorf("two mistakes: %v", err)
@@ -46,7 +46,7 @@ func TestValidate(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	conf := Default()
+	conf := Default("pins_of_a_program")
 	conf.ConnectTimeout, conf.Replication, conf.TLS = Duration(time.Minute), map[string]int{"dc1": 3}, TLS{Enabled: true, CAFile: "ca.pem"}
 	text, err := json.Marshal(conf)
 	if err != nil {
@@ -63,9 +63,9 @@ func TestJSON(t *testing.T) {
 
 // The password is in a file, and names of files start at the folder.
 func TestSession(t *testing.T) {
-	conf := Default()
+	conf := Default("pins_of_a_program")
 	conf.Folder = t.TempDir()
-	conf.Username, conf.PasswordFile = "gateway", "password"
+	conf.Username, conf.PasswordFile = "role", "password"
 	conf.TLS = TLS{Enabled: true, CAFile: "ca.pem", CertFile: "/etc/cert.pem", KeyFile: "key.pem", ServerName: "db"}
 	if _, err := conf.session(); err == nil || !strings.Contains(err.Error(), "database.password_file") {
 		t.Errorf("without the file: %v", err)
@@ -89,7 +89,7 @@ func TestSession(t *testing.T) {
 			t.Errorf("the files are %+v", got.TLS)
 		}
 	}
-	conf = Default()
+	conf = Default("pins_of_a_program")
 	got, err := conf.session()
 	if err != nil || got.TLS != nil || !got.CreateKeyspace || got.RequestTimeout != 10*time.Second {
 		t.Errorf("the default is %+v, %v", got, err)

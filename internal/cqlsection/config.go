@@ -1,4 +1,4 @@
-package keyspace
+package cqlsection
 
 import (
 	"errors"
@@ -20,18 +20,19 @@ const (
 	SchemaVerify = "verify"
 )
 
-// DefaultKeyspace is the name of the keyspace unless told otherwise.
-const DefaultKeyspace = "pin_gateway"
+// section is what it is called in a configuration.
+const section = "database"
 
-// Config says where the gateway's tables are and how they are reached. It is the section
-// "database" of the gateway's configuration, the same for all instances but local_dc.
+// Config says where the tables of a program are and how they are reached. It is the section
+// "database" of the program's configuration, the same for all instances but local_dc.
 type Config struct {
 	// Hosts are names or addresses of database nodes, without ports. One that answers is
 	// enough: the others are learnt from it.
 	Hosts []string `json:"hosts"`
 	// Port is the CQL port of all nodes.
 	Port int `json:"port"`
-	// Keyspace is the gateway's own. That of an ipfs-cluster is refused.
+	// Keyspace is the program's own. That of an ipfs-cluster is refused, and that of another
+	// program.
 	Keyspace string `json:"keyspace"`
 	// LocalDC is the data centre to talk to. It may be empty when there is only one.
 	LocalDC string `json:"local_dc,omitempty"`
@@ -66,7 +67,7 @@ type TLS struct {
 	// CAFile is a file with the certificates of the authorities that are accepted, in PEM format.
 	// Empty means those of the operating system.
 	CAFile string `json:"ca_file,omitempty"`
-	// CertFile is a file with the gateway's own certificate, in PEM format. It is set together with
+	// CertFile is a file with the program's own certificate, in PEM format. It is set together with
 	// KeyFile or not at all.
 	CertFile string `json:"cert_file,omitempty"`
 	// KeyFile is a file with the key of that certificate, in PEM format.
@@ -92,10 +93,11 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Default returns the configuration of a database on this machine.
-func Default() Config {
+// Default returns the configuration of a database on this machine, with the name of a
+// keyspace.
+func Default(keyspace string) Config {
 	return Config{
-		Hosts: []string{"127.0.0.1"}, Port: 9042, Keyspace: DefaultKeyspace,
+		Hosts: []string{"127.0.0.1"}, Port: 9042, Keyspace: keyspace,
 		RequestTimeout: Duration(10 * time.Second), Schema: SchemaApply,
 	}
 }
@@ -103,7 +105,7 @@ func Default() Config {
 // session says how to reach the database. It reads the file of the password.
 func (c Config) session() (scylla.Config, error) {
 	out := scylla.Config{
-		Section: "database",
+		Section: section,
 		Hosts:   c.Hosts, Port: c.Port, Keyspace: c.Keyspace, CreateKeyspace: c.Schema == SchemaApply,
 		LocalDC: c.LocalDC, Replication: c.Replication, Username: c.Username,
 		RequestTimeout: time.Duration(c.RequestTimeout), ConnectTimeout: time.Duration(c.ConnectTimeout),
@@ -111,11 +113,11 @@ func (c Config) session() (scylla.Config, error) {
 	if c.PasswordFile != "" {
 		password, err := os.ReadFile(c.resolve(c.PasswordFile))
 		if err != nil {
-			return scylla.Config{}, fmt.Errorf("database.password_file: %w", err)
+			return scylla.Config{}, fmt.Errorf(section+".password_file: %w", err)
 		}
 		out.Password = strings.TrimSuffix(strings.TrimSuffix(string(password), "\n"), "\r")
 		if out.Password == "" {
-			return scylla.Config{}, errors.New("database.password_file: the file is empty")
+			return scylla.Config{}, errors.New(section + ".password_file: the file is empty")
 		}
 	}
 	if c.TLS.Enabled {

@@ -1,4 +1,4 @@
-package keyspace
+package cqlsection
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ const (
 func (c Config) Validate() error {
 	var all []error
 	bad := func(field, format string, args ...any) {
-		all = append(all, fmt.Errorf("database.%s "+format, append([]any{field}, args...)...))
+		all = append(all, fmt.Errorf(section+".%s "+format, append([]any{field}, args...)...))
 	}
 	if len(c.Hosts) == 0 {
 		bad("hosts", "is empty: name at least one database node")
