@@ -81,7 +81,7 @@ func (c Config) Clients() ([]*Client, error) {
 		}
 		address := node[0]
 		if node[1] != "" {
-			key, err := ReadSecret(node[1])
+			key, err := ReadSecret(node[1], 0o007)
 			if err != nil {
 				return nil, fmt.Errorf("the key of the chain %s: %w", c.Name, err)
 			}
@@ -95,9 +95,10 @@ func (c Config) Clients() ([]*Client, error) {
 // maxSecret is how many bytes a file with a secret may have.
 const maxSecret = 4096
 
-// ReadSecret returns what is in a file, without the space around it. A file that others
-// than its owner and its group may read is refused, and so is an empty one.
-func ReadSecret(path string) (string, error) {
+// ReadSecret returns what is in a file, without the space around it. A file with a bit of
+// never in its mode is refused, as 0o007 for those that everybody may use, and so is an
+// empty one. No error has anything of what is in it.
+func ReadSecret(path string, never os.FileMode) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -109,8 +110,8 @@ func ReadSecret(path string) (string, error) {
 		return "", err
 	case !info.Mode().IsRegular():
 		return "", fmt.Errorf("%s is not a file", path)
-	case info.Mode().Perm()&0o007 != 0:
-		return "", fmt.Errorf("everybody may use %s: chmod 600 it", path)
+	case info.Mode().Perm()&never != 0:
+		return "", fmt.Errorf("others may use %s (mode %04o): chmod 600 it", path, info.Mode().Perm())
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	secret := strings.TrimSpace(string(raw))

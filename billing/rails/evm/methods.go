@@ -49,7 +49,6 @@ type Call struct {
 // Tags of blocks.
 const (
 	Latest    = "latest"
-	Pending   = "pending"
 	Finalized = "finalized"
 )
 
@@ -135,11 +134,25 @@ func (c *Client) EstimateGas(ctx context.Context, call Call) (uint64, error) {
 	return uint64(gas), err
 }
 
-// Nonce returns how many transactions of an account are in the chain up to a tag.
-func (c *Client) Nonce(ctx context.Context, account Address, tag string) (uint64, error) {
+// Nonce returns how many transactions of an account are in the chain.
+func (c *Client) Nonce(ctx context.Context, account Address) (uint64, error) {
 	var nonce Quantity
-	err := c.call(ctx, &nonce, "eth_getTransactionCount", account, tag)
+	err := c.call(ctx, &nonce, "eth_getTransactionCount", account, Latest)
 	return uint64(nonce), err
+}
+
+// NonceAt returns how many of them are in the chain up to a height.
+func (c *Client) NonceAt(ctx context.Context, account Address, number uint64) (uint64, error) {
+	var nonce Quantity
+	err := c.call(ctx, &nonce, "eth_getTransactionCount", account, Quantity(number))
+	return uint64(nonce), err
+}
+
+// Balance returns how much of the chain's own currency an account has, in wei.
+func (c *Client) Balance(ctx context.Context, account Address) (*big.Int, error) {
+	var balance Wei
+	err := c.call(ctx, &balance, "eth_getBalance", account, Latest)
+	return balance.Int(), err
 }
 
 // Tip returns what miners are to be offered for each unit of gas, in wei.

@@ -108,7 +108,7 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	if err := w.checkNodes(ctx); err != nil {
 		return err
 	}
-	head, final, err := w.heights(ctx)
+	head, final, err := Heights(ctx, w.config, w.nodes)
 	if err != nil {
 		return err
 	}
@@ -135,17 +135,19 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	return nil
 }
 
-// Run polls at once and then after each pause, until the context ends. It reports each
-// error, and goes on.
-func (w *Watcher) Run(ctx context.Context, pause time.Duration, report func(error)) {
+// Repeat calls poll at once and then after each pause, until the context ends. It reports
+// each error, and goes on.
+func Repeat(ctx context.Context, pause time.Duration, poll func(context.Context) error, report func(error)) {
 	for {
-		if err := w.Poll(ctx); err != nil && ctx.Err() == nil {
+		if err := poll(ctx); err != nil && ctx.Err() == nil {
 			report(err)
 		}
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-time.After(pause):
+		case <-timer.C:
 		}
 	}
 }
@@ -176,16 +178,16 @@ func CheckChain(ctx context.Context, config Config, nodes []*Client) error {
 	return nil
 }
 
-// heights returns how high the chain is, and up to where it is final, for the node that
+// Heights returns how high the chain is, and up to where it is final, for the node that
 // knows least of it.
-func (w *Watcher) heights(ctx context.Context) (head, final uint64, err error) {
-	for i, node := range w.nodes {
+func Heights(ctx context.Context, config Config, nodes []*Client) (head, final uint64, err error) {
+	for i, node := range nodes {
 		latest, err := node.Tagged(ctx, Latest)
 		if err != nil {
 			return 0, 0, err
 		}
-		own := uint64(latest.Number) - min(uint64(latest.Number), w.config.Confirmations)
-		if w.config.Confirmations == 0 {
+		own := uint64(latest.Number) - min(uint64(latest.Number), config.Confirmations)
+		if config.Confirmations == 0 {
 			finalized, err := node.Tagged(ctx, Finalized)
 			if err != nil {
 				return 0, 0, err
