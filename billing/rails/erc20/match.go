@@ -41,7 +41,11 @@ func (c *chain) Wants(_ context.Context, log evm.Log) (bool, error) {
 
 // Seen implements evm.Handler.
 func (c *chain) Seen(ctx context.Context, event evm.Event) error {
-	p, err := c.payment(ctx, event, event.Final)
+	how := look
+	if event.Final {
+		how = claim
+	}
+	p, err := c.payment(ctx, event, how)
 	if err != nil {
 		return err
 	}
@@ -53,7 +57,7 @@ func (c *chain) Seen(ctx context.Context, event evm.Event) error {
 
 // Dropped implements evm.Handler.
 func (c *chain) Dropped(ctx context.Context, event evm.Event) error {
-	p, err := c.payment(ctx, event, false)
+	p, err := c.payment(ctx, event, ignore)
 	if err != nil {
 		return err
 	}
@@ -62,9 +66,20 @@ func (c *chain) Dropped(ctx context.Context, event evm.Event) error {
 	return c.rail.journal.Record(ctx, p)
 }
 
-// payment says what a transfer is. It pays its invoice if claim is true, and only looks
-// whether it would otherwise.
-func (c *chain) payment(ctx context.Context, event evm.Event, claim bool) (rails.Payment, error) {
+// settling is what is done about the invoice of a transfer.
+type settling int
+
+const (
+	// look looks whether the transfer would pay the invoice.
+	look settling = iota
+	// claim has it pay the invoice, if no other one has.
+	claim
+	// ignore does not ask what else became of the invoice.
+	ignore
+)
+
+// payment says what a transfer is.
+func (c *chain) payment(ctx context.Context, event evm.Event, how settling) (rails.Payment, error) {
 	from, _ := event.Topics[1].Address()
 	p := rails.Payment{
 		Rail: Name, ID: fmt.Sprintf("%d:%s", c.config.ChainID, event.ID()), Version: event.Version(), Kind: rails.Paid,
@@ -93,7 +108,7 @@ func (c *chain) payment(ctx context.Context, event evm.Event, claim bool) (rails
 		p.Detail = paid + ": " + hint
 		return p, err
 	}
-	against, err := coin.settle(ctx, asks[i], p.ID, event.Time, claim)
+	against, err := coin.settle(ctx, asks[i], p.ID, event.Time, how)
 	if err != nil {
 		return rails.Payment{}, err
 	}
@@ -110,10 +125,13 @@ func (c *chain) payment(ctx context.Context, event evm.Event, claim bool) (rails
 }
 
 // settle says why a transfer of the right amount does not pay its invoice, "" if it does.
-// If claim is true, it is then paid by this transfer and by no other one.
-func (c coin) settle(ctx context.Context, a ask, id string, at time.Time, claim bool) (string, error) {
+// After claim it is paid by this transfer and by no other one.
+func (c coin) settle(ctx context.Context, a ask, id string, at time.Time, how settling) (string, error) {
+	if how == ignore {
+		return "", nil
+	}
 	done, err := c.ended(ctx, a)
-	if err == nil && done == nil && claim {
+	if err == nil && done == nil && how == claim {
 		done, err = c.finish(ctx, a, end{Paid: id, At: at})
 	}
 	switch {
@@ -127,7 +145,7 @@ func (c coin) settle(ctx context.Context, a ask, id string, at time.Time, claim 
 	// The invoice may have been asked for in another token, too.
 	key := "paid/" + a.Number
 	first, err := c.journal.Recall(ctx, Name, key)
-	if err == nil && first == "" && claim {
+	if err == nil && first == "" && how == claim {
 		first, err = c.journal.Remember(ctx, Name, key, id)
 	}
 	switch {

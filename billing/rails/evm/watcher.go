@@ -138,7 +138,7 @@ func (w *Watcher) Poll(ctx context.Context) error {
 // Repeat calls poll at once and then after each pause, until the context ends. It reports
 // each error, and goes on.
 func Repeat(ctx context.Context, pause time.Duration, poll func(context.Context) error, report func(error)) {
-	for {
+	for ctx.Err() == nil {
 		if err := poll(ctx); err != nil && ctx.Err() == nil {
 			report(err)
 		}
