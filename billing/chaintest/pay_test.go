@@ -268,6 +268,41 @@ func TestTooLittle(t *testing.T) {
 	b.expectCharged(2, 11_000)
 }
 
+// TestCancelSetsFree shows an invoice that is cancelled when what it charges is locked up.
+func TestCancelSetsFree(t *testing.T) {
+	b := newTill(t)
+	locked := func() *big.Int {
+		number, _ := new(big.Int).SetString(b.railID, 10)
+		var raw evm.Data
+		must(t, b.rpc.CallContext(t.Context(), &raw, "eth_call", map[string]any{"to": b.pay.at, "data": evm.Data(b.pay.pack(t, "getRail", number))}, "latest"))
+		return raw.Word(7)
+	}
+	for _, number := range []string{"A", "B"} {
+		if _, err := b.rail.Collect(t.Context(), b.bill(number, 1000)); err == nil || !strings.Contains(err.Error(), "call again") {
+			t.Fatal(err)
+		}
+		b.mine(1)
+	}
+	if got := locked(); got.Cmp(units(20)) != 0 {
+		t.Errorf("%s is locked up, want that of two invoices", got)
+	}
+	for range 3 {
+		must(t, b.rail.Cancel(t.Context(), "A"))
+		b.mine(1)
+	}
+	if got := locked(); got.Cmp(units(10)) != 0 {
+		t.Errorf("%s is locked up, want that of one invoice", got)
+	}
+	_, err := b.rail.Collect(t.Context(), b.bill("A", 1000))
+	refused(t, err, "cancelled")
+	b.collect(b.bill("B", 1000))
+	b.mine(1)
+	b.expectCharged(1, 1000)
+	if got := locked(); got.Sign() != 0 {
+		t.Errorf("%s is locked up, want nothing", got)
+	}
+}
+
 // TestFailsInTheChain shows a charge that fails in its block, as the payer ends the rail
 // before it: it is never taken for a payment.
 func TestFailsInTheChain(t *testing.T) {

@@ -24,9 +24,11 @@ type ask struct {
 // name names it in keys and jobs.
 func (a ask) name() string { return fmt.Sprintf("%d/%s", a.Place, a.Number) }
 
-// The jobs of an ask: to lock up what is charged, and to charge it.
+// The jobs of an ask: to lock up what is charged, to charge it, and to undo the first one
+// where the second one was cancelled.
 func (a ask) lockupJob() string { return "lockup/" + a.name() }
 func (a ask) chargeJob() string { return "charge/" + a.name() }
+func (a ask) unlockJob() string { return "unlock/" + a.name() }
 
 func (r *Rail) chainKey(what, rest string) string {
 	return fmt.Sprintf("%s/%d/%s", what, r.config.ChainID, rest)
@@ -55,45 +57,4 @@ func (r *Rail) keepAsk(ctx context.Context, a ask) (*ask, error) {
 		return nil, err
 	}
 	return readAsk(r.journal.Remember(ctx, Name, r.chainKey("ask", a.name()), string(text)))
-}
-
-// over tells whether an ask needs its rail no more: it was cancelled, or its charge is in
-// the chain or cannot come into it.
-func (r *Rail) over(ctx context.Context, a ask) (bool, error) {
-	s, cancelled, err := r.doing(ctx, a.chargeJob())
-	if err != nil || s == nil {
-		return cancelled, err
-	}
-	came, _, err := r.outcome(ctx, s)
-	return came != waiting, err
-}
-
-// turn returns nil when an ask may use its rail: one after the other, as each locks up
-// what it charges.
-func (r *Rail) turn(ctx context.Context, a ask) error {
-	var before *ask
-	for n := 0; ; n++ {
-		key := r.chainKey("turn", fmt.Sprintf("%s/%d", a.Rail, n))
-		name, err := r.journal.Recall(ctx, Name, key)
-		if err == nil && name == "" {
-			name, err = r.journal.Remember(ctx, Name, key, a.name())
-		}
-		if err != nil {
-			return err
-		}
-		if name == a.name() {
-			break
-		}
-		if before, err = r.asked(ctx, name); err != nil {
-			return err
-		}
-	}
-	if before == nil {
-		return nil
-	}
-	over, err := r.over(ctx, *before)
-	if err == nil && !over {
-		err = fmt.Errorf("rail %s is used for invoice %s: call again later", a.Rail, before.Number)
-	}
-	return err
 }

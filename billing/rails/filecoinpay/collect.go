@@ -116,9 +116,11 @@ func (r *Rail) mayFollow(ctx context.Context, a ask) error {
 	return rails.Refuse("invoice %s is charged, or may be, with the revision %d: %s", a.Number, a.Rev, came.tell(s))
 }
 
-// charge takes the steps to a charge that is not begun, as far as they can be taken now.
+// charge takes the next step to a charge that is not begun: to lock up what is charged,
+// besides what is locked up for others, and then to charge it.
 func (r *Rail) charge(ctx context.Context, a ask) (*slot, error) {
-	if err := r.turn(ctx, a); err != nil {
+	nonce, err := r.free(ctx)
+	if err != nil {
 		return nil, err
 	}
 	view, err := r.rail(ctx, a.Rail)
@@ -128,10 +130,27 @@ func (r *Rail) charge(ctx context.Context, a ask) (*slot, error) {
 	if err := r.usable(a.Rail, view); err != nil {
 		return nil, err
 	}
-	if view.fixed.Cmp(a.Gross) < 0 {
-		return nil, r.lockUp(ctx, a, view)
+	s, _, err := r.doing(ctx, a.lockupJob())
+	if err != nil {
+		return nil, err
 	}
-	return r.do(ctx, a.chargeJob(), modifyRailPayment(a.Rail, view.rate, a.Gross))
+	if s == nil {
+		s, err = r.do(ctx, nonce, a.lockupJob(), modifyRailLockup(a.Rail, view.period, new(big.Int).Add(view.fixed, a.Gross)))
+		if err == nil {
+			err = fmt.Errorf("what is charged is being locked up by %s: call again later", s.Hash)
+		}
+		return nil, err
+	}
+	came, _, err := r.outcome(ctx, s)
+	switch {
+	case err != nil:
+		return nil, err
+	case came == failed, came == displaced:
+		return nil, rails.Refuse("%s, which was to lock up what is charged", came.tell(s))
+	case came != took:
+		return nil, fmt.Errorf("what is charged is not locked up yet by %s: call again later", s.Hash)
+	}
+	return r.do(ctx, nonce, a.chargeJob(), modifyRailPayment(a.Rail, view.rate, a.Gross))
 }
 
 // usable is a Refusal if a rail cannot be charged for us.
@@ -151,35 +170,8 @@ func (r *Rail) usable(id *big.Int, view railView) error {
 	return nil
 }
 
-// lockUp has the rail lock up what is charged, once. It returns an error, as that takes a
-// block at least.
-func (r *Rail) lockUp(ctx context.Context, a ask, view railView) error {
-	s, _, err := r.doing(ctx, a.lockupJob())
-	if err != nil {
-		return err
-	}
-	if s == nil {
-		if s, err = r.do(ctx, a.lockupJob(), modifyRailLockup(a.Rail, view.period, a.Gross)); err != nil {
-			return err
-		}
-	}
-	came, _, err := r.outcome(ctx, s)
-	switch {
-	case err != nil:
-		return err
-	case came == failed, came == displaced:
-		return rails.Refuse("%s, which was to lock up what is charged", came.tell(s))
-	case came == took:
-		return fmt.Errorf("rail %s has less locked up than %s: call again, or cancel if somebody has taken it away", a.Rail, a.Gross)
-	}
-	if err := r.push(ctx, *s); err != nil {
-		return err
-	}
-	return fmt.Errorf("what is charged is being locked up by %s: call again", s.Hash)
-}
-
 // Cancel implements rails.Collector. What is being charged cannot be cancelled. What was
-// locked up for it stays so, for the next invoice.
+// locked up for it is set free, for which it may have to be called again.
 func (r *Rail) Cancel(ctx context.Context, number string) error {
 	for place := uint64(0); ; place++ {
 		a, err := r.asked(ctx, ask{Place: place, Number: number}.name())
@@ -190,15 +182,45 @@ func (r *Rail) Cancel(ctx context.Context, number string) error {
 		if err != nil {
 			return err
 		}
-		if cancelled {
-			continue
+		if !cancelled {
+			came, _, err := r.outcome(ctx, s)
+			if err != nil {
+				return err
+			}
+			if came != failed && came != displaced {
+				return rails.Refuse("invoice %s is being charged, or is paid, by transaction %s", number, s.Hash)
+			}
 		}
-		came, _, err := r.outcome(ctx, s)
-		if err != nil {
-			return err
-		}
-		if came != failed && came != displaced {
-			return rails.Refuse("invoice %s is being charged, or is paid, by transaction %s", number, s.Hash)
+		if err := r.unlock(ctx, *a); err != nil {
+			return fmt.Errorf("setting free what was locked up for invoice %s: %w", number, err)
 		}
 	}
+}
+
+// unlock begins to set free what was locked up for an ask, once.
+func (r *Rail) unlock(ctx context.Context, a ask) error {
+	s, _, err := r.cancel(ctx, a.lockupJob())
+	if err != nil || s == nil {
+		return err // nothing was, and nothing will be
+	}
+	came, _, err := r.outcome(ctx, s)
+	if err != nil || came == failed || came == displaced {
+		return err
+	}
+	if s, _, err = r.doing(ctx, a.unlockJob()); err != nil || s != nil {
+		return err
+	}
+	nonce, err := r.free(ctx)
+	if err != nil {
+		return err
+	}
+	view, err := r.rail(ctx, a.Rail)
+	switch {
+	case err != nil:
+		return err
+	case view.end.Sign() != 0 || view.fixed.Cmp(a.Gross) < 0: // its end sets all free, or somebody has
+		return nil
+	}
+	_, err = r.do(ctx, nonce, a.unlockJob(), modifyRailLockup(a.Rail, view.period, new(big.Int).Sub(view.fixed, a.Gross)))
+	return err
 }

@@ -37,7 +37,7 @@ type slot struct {
 //
 // A slot is taken by who keeps it first, so two jobs never have one nonce. It is sent only
 // after its job has been kept, so a job never has two transactions. The next slot is taken
-// when all before it are in the chain: what a job finds there includes what they did.
+// when all before it are in the chain, by a job that has asked the chain after that.
 
 func (r *Rail) laneKey(what, rest string) string {
 	return fmt.Sprintf("%s/%d/%s/%s", what, r.config.ChainID, r.operator, rest)
@@ -101,21 +101,29 @@ func (r *Rail) slotOf(ctx context.Context, nonce string) (*slot, error) {
 	return s, err
 }
 
-// do begins a job that was not begun, and returns its slot. It returns errBusy while
-// another one is on its way.
-func (r *Rail) do(ctx context.Context, job string, data []byte) (*slot, error) {
+// free returns the next nonce, for a job that is made from what the chain has now. It
+// returns errBusy while another one is on its way.
+func (r *Rail) free(ctx context.Context) (uint64, error) {
 	nonce, err := r.nodes[0].Nonce(ctx, r.operator)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	s, err := r.slot(ctx, nonce)
+	if err == nil && s != nil {
+		if err = r.push(ctx, *s); err == nil {
+			err = errBusy
+		}
+	}
+	return nonce, err
+}
+
+// do begins a job that was not begun, with a nonce that was free before the chain was asked
+// for what the job is made from, and returns its slot. It returns errBusy if another one
+// was first.
+func (r *Rail) do(ctx context.Context, nonce uint64, job string, data []byte) (*slot, error) {
+	s, err := r.make(ctx, nonce, job, data)
 	if err != nil {
 		return nil, err
-	}
-	if s == nil {
-		if s, err = r.make(ctx, nonce, job, data); err != nil {
-			return nil, err
-		}
 	}
 	if err := r.push(ctx, *s); err != nil {
 		return nil, err
