@@ -196,17 +196,6 @@ func TestCharge(t *testing.T) {
 	b.expectCharged(2, 1734)
 }
 
-// TestGross shows what must be on an invoice so that a net amount is left.
-func TestGross(t *testing.T) {
-	for _, net := range []int64{1, 198, 199, 200, 12_278_306, 1 << 60} {
-		gross := filecoinpay.Gross(big.NewInt(net))
-		left := func(g *big.Int) int64 { return new(big.Int).Sub(g, filecoinpay.NetworkFee(g)).Int64() }
-		if left(gross) < net || left(new(big.Int).Sub(gross, big.NewInt(1))) >= net {
-			t.Errorf("of %s %d is left, want %d", gross, left(gross), net)
-		}
-	}
-}
-
 func TestRefusedRails(t *testing.T) {
 	b := newTill(t)
 	b.do(b.payer, b.pay, "setOperatorApproval", b.usdfc.at, b.owner.address(), true, new(big.Int), units(10), big.NewInt(10))

@@ -15,11 +15,11 @@ func link(token evm.Address, chainID uint64, to evm.Address, units *big.Int) str
 	return fmt.Sprintf("ethereum:%s@%d/transfer?address=%s&uint256=%s", token, chainID, to, units)
 }
 
-// The picture: units of each module, and modules of white around it, of which scanners
-// want four.
+// The picture: units of each module, and units of white around it: four modules, as
+// scanners want it.
 const (
 	qrScale  = 8
-	qrBorder = 4
+	qrBorder = 4 * qrScale
 )
 
 // picture returns a link as a QR code in SVG, the same one each time.
@@ -28,7 +28,7 @@ func picture(link string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("drawing the QR code: %w", err)
 	}
-	svg, err := code.ToSVGBytes(go_qr.NewQrCodeImgConfig(qrScale, qrBorder, go_qr.WithOptimalSVG()))
+	svg, err := code.ToSVGBytes(go_qr.NewQrCodeImgConfig(qrScale, qrBorder))
 	if err != nil {
 		return nil, fmt.Errorf("drawing the QR code: %w", err)
 	}
