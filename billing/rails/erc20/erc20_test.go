@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/piglig/go-qr"
+	go_qr "github.com/piglig/go-qr"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
@@ -335,6 +335,20 @@ func TestWants(t *testing.T) {
 		tt.change(&event)
 		if got, err := rail.chains[0].Wants(t.Context(), event.Log); err != nil || got != tt.want {
 			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+// TestNearAmounts shows that only the exact amount pays, whatever its last digits are.
+func TestNearAmounts(t *testing.T) {
+	rail, collector := open(t, good(t), new(railstest.Journal))
+	asked, err := collector.Collect(t.Context(), invoice("1", 1234))
+	must(t, err)
+	for _, more := range []int64{-10_000_000, -10_000, -1, 1, 10_000, 10_000_000, 0} {
+		amount := new(big.Int).Add(asked.Asked, big.NewInt(more))
+		p, err := rail.chains[0].payment(t.Context(), transfer(amount), claim)
+		if err != nil || (p.Invoice == "1") != (more == 0) || more != 0 && p.Amount.Cmp(amount) != 0 {
+			t.Errorf("%d more: %+v, %v", more, p, err)
 		}
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math/big"
 
-	"github.com/piglig/go-qr"
+	go_qr "github.com/piglig/go-qr"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/rails/evm"
 )

@@ -29,6 +29,9 @@ type Config struct {
 	// StartBlock is the first one that is read. 0 begins where the chain is when it is
 	// read for the first time.
 	StartBlock uint64 `json:"start_block,omitempty"`
+	// ReadAgain is how often the chain was to be read again from its start. To raise it is
+	// the way on after ErrForked: what was told is told again, and counts once.
+	ReadAgain uint64 `json:"read_again,omitempty"`
 }
 
 var chainName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)

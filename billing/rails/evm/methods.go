@@ -59,8 +59,11 @@ func (c *Client) ChainID(ctx context.Context) (uint64, error) {
 	return uint64(id), err
 }
 
-// Block returns the block with a number, nil if there is none: the chain is not there yet,
-// or the round of Filecoin had no block.
+// errNullRound says that a round of Filecoin had no block.
+var errNullRound = errors.New("the round has no block")
+
+// Block returns the block with a number, nil if the node does not have it. It returns
+// errNullRound if there is none for ever.
 func (c *Client) Block(ctx context.Context, number uint64) (*Block, error) {
 	tag, err := Quantity(number).MarshalText()
 	if err != nil {
@@ -69,7 +72,7 @@ func (c *Client) Block(ctx context.Context, number uint64) (*Block, error) {
 	block, err := c.block(ctx, string(tag))
 	var refused *RPCError
 	if errors.As(err, &refused) && strings.Contains(refused.Message, "null round") {
-		return nil, nil
+		return nil, errNullRound
 	}
 	if block != nil && uint64(block.Number) != number {
 		return nil, fmt.Errorf("%s: the node gives block %d for %d", c.name, block.Number, number)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -23,6 +24,9 @@ func must(t *testing.T, err error) {
 type fakeNode struct {
 	mu          sync.Mutex
 	head, final uint64
+	// behind is how many of the last blocks it does not show by their numbers, nor their logs
+	// and receipts.
+	behind uint64
 	// fork is on which fork the blocks from a height on are.
 	forkAt, fork uint64
 	null         []uint64 // rounds without a block
@@ -127,7 +131,7 @@ func (n *fakeNode) block(tag string) (any, error) {
 		}
 		number = uint64(q)
 	}
-	if number > n.head {
+	if number > n.head || strings.HasPrefix(tag, `"0x`) && number > n.head-n.behind {
 		return nil, nil
 	}
 	if slices.Contains(n.null, number) {
@@ -138,7 +142,7 @@ func (n *fakeNode) block(tag string) (any, error) {
 
 func (n *fakeNode) receipt(tx Hash) any {
 	for _, l := range n.logs {
-		if l.TxHash == tx && uint64(l.Block) <= n.head {
+		if l.TxHash == tx && uint64(l.Block) <= n.head-n.behind {
 			return map[string]any{"transactionHash": tx, "blockHash": l.BlockHash, "blockNumber": l.Block, "status": "0x1", "gasUsed": "0x1", "logs": []Log{l}}
 		}
 	}
@@ -157,7 +161,7 @@ func (n *fakeNode) getLogs(param json.RawMessage) (any, error) {
 	}
 	found := []Log{}
 	for _, l := range n.logs {
-		if uint64(l.Block) >= from && uint64(l.Block) <= min(to, n.head) && !n.hidden {
+		if uint64(l.Block) >= from && uint64(l.Block) <= min(to, n.head-n.behind) && !n.hidden {
 			found = append(found, l)
 		}
 	}

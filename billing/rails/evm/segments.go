@@ -2,6 +2,7 @@ package evm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -9,6 +10,9 @@ import (
 // key is where the journal has something of this chain.
 func (w *Watcher) key(what string, numbers ...uint64) string {
 	key := what + "/" + strconv.FormatUint(w.config.ChainID, 10)
+	if w.config.ReadAgain > 0 {
+		key += "-" + strconv.FormatUint(w.config.ReadAgain, 10)
+	}
 	for _, n := range numbers {
 		key += "/" + strconv.FormatUint(n, 10)
 	}
@@ -109,19 +113,19 @@ const nullRounds = 100
 
 // atOrBefore returns the block with a number, or the last one before it where its round had none.
 func (c *Client) atOrBefore(ctx context.Context, number uint64) (Block, error) {
-	for n := number; n+nullRounds > number; n-- {
+	for n := number; n+nullRounds > number && n > 0; n-- {
 		block, err := c.Block(ctx, n)
-		if err != nil {
+		switch {
+		case errors.Is(err, errNullRound):
+			continue
+		case err != nil:
 			return Block{}, err
+		case block == nil:
+			return Block{}, fmt.Errorf("%s: %w: the node does not have block %d yet", c.name, ErrNodes, n)
 		}
-		if block != nil {
-			return *block, nil
-		}
-		if n == 0 {
-			break
-		}
+		return *block, nil
 	}
-	return Block{}, fmt.Errorf("%s: %w: the node has no block %d, nor one shortly before", c.name, ErrNodes, number)
+	return Block{}, fmt.Errorf("%s: %w: the chain has no block %d, nor one shortly before", c.name, ErrNodes, number)
 }
 
 // finish notes that a segment is done. All that it has was told and kept before.

@@ -101,13 +101,15 @@ func TestSeenThenFinal(t *testing.T) {
 }
 
 func TestHandlerFails(t *testing.T) {
-	w := newWatch(t)
-	w.node.write(50, 1)
-	w.node.write(51, 2)
-	w.notes.fail = errors.New("not kept")
-	w.expectError(w.notes.fail, "")
-	w.notes.fail = nil
-	w.expect("final 1 in 50", "seen 2 in 51")
+	for number, want := range map[uint64]string{998: "final 1 in 998", 1002: "seen 1 in 1002"} {
+		w := newWatch(t)
+		w.grow(1010, 1000)
+		w.node.write(number, 1)
+		w.notes.fail = errors.New("not kept")
+		w.expectError(w.notes.fail, "")
+		w.notes.fail = nil
+		w.expect(want)
+	}
 }
 
 // TestSegments shows that blocks are done in thousands, that only the last such one is read
@@ -155,22 +157,25 @@ func TestLaggingNode(t *testing.T) {
 	w.expect("final 1 in 990")
 }
 
-// TestBehind shows a node whose logs are asked for up to a block that it does not have.
+// TestBehind shows an address behind which several nodes answer: one says where the chain
+// is, and another one, which is not there yet, has the logs. Nothing is done of what it
+// does not have.
 func TestBehind(t *testing.T) {
 	w := newWatch(t)
-	w.node.write(60, 1)
-	w.node.set(func(n *fakeNode) {
-		for i := range uint64(nullRounds + 1) {
-			n.null = append(n.null, 100-i)
-		}
-		n.null = n.null[1:]
-		n.null = append(n.null, 100)
-	})
-	// Its head is a round without a block, for as long as no chain has.
-	err := w.watcher.Poll(t.Context())
-	if err == nil || len(w.notes.told) > 0 {
-		t.Errorf("%v, told %q", err, w.notes.told)
-	}
+	w.grow(1010, 1005)
+	w.node.write(990, 1)
+	w.node.set(func(n *fakeNode) { n.behind = 30 })
+	w.expectError(ErrNodes, "does not have block 999 yet")
+	w.node.set(func(n *fakeNode) { n.behind = 0 })
+	w.expect("final 1 in 990")
+
+	w.node.write(1008, 2)
+	w.expect("seen 2 in 1008")
+	w.grow(1020, 1010)
+	w.node.set(func(n *fakeNode) { n.behind = 15 })
+	w.expectError(ErrNodes, "does not have block 1020 yet") // and not: dropped
+	w.node.set(func(n *fakeNode) { n.behind = 0 })
+	w.expect("final 2 in 1008")
 }
 
 // TestNullRounds shows Filecoin, where the last round of a segment had no block.
@@ -193,9 +198,10 @@ func TestRanges(t *testing.T) {
 	w.grow(1500, 900)
 	w.node.set(func(n *fakeNode) { n.maxRange = 100 })
 	w.node.write(5, 1)
+	w.node.write(501, 4) // the first one of the second half
 	w.node.write(899, 2)
 	w.node.write(1400, 3)
-	w.expect("final 1 in 5", "final 2 in 899", "seen 3 in 1400")
+	w.expect("final 1 in 5", "final 4 in 501", "final 2 in 899", "seen 3 in 1400")
 }
 
 func TestDroppedBeforeFinal(t *testing.T) {
@@ -249,6 +255,11 @@ func TestForked(t *testing.T) {
 	w.expectError(ErrForked, "block 999 was")
 	w.node.set(func(n *fakeNode) { n.fork = 0 })
 	w.expect()
+	w.node.set(func(n *fakeNode) { n.fork = 1 })
+	w.node.write(990, 1)
+	w.config.ReadAgain = 1
+	w.restart()
+	w.expect("final 1 in 990")
 }
 
 // TestFinalIsGone shows a final log that a node does not have any more, in a segment that is

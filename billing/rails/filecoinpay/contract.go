@@ -38,19 +38,12 @@ func call(signature string, args ...*big.Int) []byte {
 	return data
 }
 
-func number(a evm.Address) *big.Int { return new(big.Int).SetBytes(a[:]) }
-
 func modifyRailLockup(rail, period, fixed *big.Int) []byte {
 	return call("modifyRailLockup(uint256,uint256,uint256)", rail, period, fixed)
 }
 
 func modifyRailPayment(rail, rate, oneTime *big.Int) []byte {
 	return call("modifyRailPayment(uint256,uint256,uint256)", rail, rate, oneTime)
-}
-
-func createRail(token, from, to evm.Address) []byte {
-	none := new(big.Int)
-	return call("createRail(address,address,address,address,uint256,address)", number(token), number(from), number(to), none, none, none)
 }
 
 // railView is what getRail tells of a rail.
@@ -87,10 +80,6 @@ type charged struct {
 
 func chargedTopic() evm.Hash {
 	return evm.Keccak([]byte("RailOneTimePaymentProcessed(uint256,uint256,uint256,uint256)"))
-}
-
-func railCreatedTopic() evm.Hash {
-	return evm.Keccak([]byte("RailCreated(uint256,address,address,address,address,address,address,uint256)"))
 }
 
 func readCharged(log evm.Log) (charged, bool) {
