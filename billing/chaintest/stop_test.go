@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/rails"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/rails/erc20"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/rails/filecoinpay"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/rails/railstest"
 )
 
@@ -201,5 +203,77 @@ func TestTwoProcessesCharge(t *testing.T) {
 	b.expectCharged(3, 300)
 	if b.journal.Payments() != 3 {
 		t.Errorf("%d payments are recorded, want 3", b.journal.Payments())
+	}
+}
+
+// TestNonceIsTakenMeanwhile has another process take the nonce of a charge before it is kept.
+func TestNonceIsTakenMeanwhile(t *testing.T) {
+	b := newTill(t)
+	other, err := filecoinpay.New(b.config, b.journal)
+	must(t, err)
+	t.Cleanup(other.Close)
+	raced := false
+	b.journal.Fail = func(method, key string, done bool) error {
+		if method == "Remember" && strings.HasPrefix(key, "slot/") && !done && !raced {
+			raced = true
+			if _, err := other.Collect(t.Context(), b.bill("B", 200)); err == nil || !strings.Contains(err.Error(), "call again") {
+				t.Errorf("%v", err)
+			}
+		}
+		return nil
+	}
+	if _, err := b.rail.Collect(t.Context(), b.bill("A", 100)); err == nil || !strings.Contains(err.Error(), "call again") {
+		t.Errorf("%v", err)
+	}
+	b.mine(1)
+	if _, err := b.rail.Collect(t.Context(), b.bill("A", 100)); err == nil || !strings.Contains(err.Error(), "being locked up") || !raced {
+		t.Errorf("%v: what is locked up for A was sent before", err)
+	}
+	b.mine(1)
+	b.collect(b.bill("A", 100))
+	b.mine(1)
+	b.collect(b.bill("B", 200))
+	b.mine(1)
+	b.expectCharged(2, 300)
+}
+
+// TestChargedMeanwhile has another process charge an invoice, and its block be made, after
+// this one has seen that nobody does. This one keeps a transaction of its own, which must
+// never be sent.
+func TestChargedMeanwhile(t *testing.T) {
+	b := newTill(t)
+	other, err := filecoinpay.New(b.config, b.journal)
+	must(t, err)
+	t.Cleanup(other.Close)
+	for _, number := range []string{"B", "A"} { // what is locked up for B would do for A, too
+		if _, err := b.rail.Collect(t.Context(), b.bill(number, 1000)); err == nil || !strings.Contains(err.Error(), "being locked up") {
+			t.Fatal(err)
+		}
+		b.mine(1)
+	}
+	var first rails.Request
+	b.intercept(func(method string, params []json.RawMessage) (any, *nodeError) {
+		if method == "eth_getTransactionCount" && string(params[1]) == `"latest"` {
+			b.intercept(nil)
+			if first, err = other.Collect(t.Context(), b.bill("A", 1000)); err != nil {
+				t.Error(err)
+			}
+			b.mine(1)
+		}
+		return nil, nil
+	})
+	request, err := b.rail.Collect(t.Context(), b.bill("A", 1000))
+	must(t, err)
+	if request.Reference != first.Reference {
+		t.Errorf("it is charged by %s, and by %s", request.Reference, first.Reference)
+	}
+	before := b.nonce(b.operator)
+	b.mine(1)
+	b.expectCharged(1, 1000)
+	b.collect(b.bill("B", 1000))
+	b.mine(1)
+	b.expectCharged(2, 2000)
+	if after := b.nonce(b.operator); after != before+1 {
+		t.Errorf("the nonce was %d and is %d: the transaction that must not be sent holds up the others", before, after)
 	}
 }
