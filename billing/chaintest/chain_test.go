@@ -41,7 +41,6 @@ func must(t *testing.T, err error) {
 type account struct{ key *ecdsa.PrivateKey }
 
 func (a account) address() common.Address { return crypto.PubkeyToAddress(a.key.PublicKey) }
-func (a account) evm() evm.Address        { return evm.Address(a.address()) }
 
 // chain is a simulated one, with a node that answers over HTTP.
 type chain struct {
