@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
@@ -188,7 +189,13 @@ func (c *chain) send(from account, nonce uint64, tip int64, to *common.Address, 
 		GasTipCap: new(big.Int).Mul(gwei, big.NewInt(tip)), GasFeeCap: new(big.Int).Mul(gwei, big.NewInt(20*tip)),
 	})
 	must(c.t, err)
-	must(c.t, c.client.SendTransaction(context.Background(), tx))
+	err = c.client.SendTransaction(context.Background(), tx)
+	// The pool learns of a rewound chain in the background.
+	for deadline := time.Now().Add(time.Minute); err != nil && strings.Contains(err.Error(), "nonce too low") && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+		err = c.client.SendTransaction(context.Background(), tx)
+	}
+	must(c.t, err)
 	return tx.Hash()
 }
 

@@ -123,7 +123,7 @@ contract PayStandIn {
         if (amount == 0) return;
         Approval storage approval = approvals[rail.token][rail.from][msg.sender];
         approval.lockupUsage -= amount;
-        approval.lockupAllowance = amount > approval.lockupAllowance ? 0 : approval.lockupAllowance - amount;
+        approval.lockupAllowance -= amount < approval.lockupAllowance ? amount : approval.lockupAllowance;
         rail.lockupFixed -= amount;
         locked[rail.token][rail.from] -= amount;
         funds[rail.token][rail.from] -= amount;
