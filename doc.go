@@ -56,6 +56,9 @@
 //	billing/money    amounts: exact decimals with a currency
 //	billing/plan     price plans, and what usage costs by them
 //	billing/rails    what ways to be paid have in common
+//	billing/rails/evm  chains of Ethereum's kind, read over JSON-RPC
+//	billing/rails/erc20  paid in tokens as USDC, which it only receives
+//	billing/rails/filecoinpay  charging rails of Filecoin Pay
 //	billing/rails/railstest  a journal in memory, and a test that every journal passes
 //	billing/rails/stripe     collects invoices through Stripe
 //	billing/rails/stripe/stripefake  a fake of the part of Stripe that it uses, for tests

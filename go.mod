@@ -44,6 +44,7 @@ require (
 	github.com/multiformats/go-multihash v0.2.3
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
+	github.com/piglig/go-qr v1.1.0
 	github.com/prometheus/client_golang v1.23.2
 	github.com/scylladb/gocqlx/v2 v2.8.0
 	github.com/stripe/stripe-go/v82 v82.5.1
