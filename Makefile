@@ -95,6 +95,7 @@ test-gateway: need-engine need-cc need-keycloak need-npm need-chromium tools ## 
 test-billing: need-engine need-cc need-chromium need-poppler bin-cqlserver ## billing at length: invoices in a real browser and in another's reader of PDFs, stops at every step, each planted bug (40 minutes)
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@TEST_LONG=1 CQL_REQUIRED=1 CHROMIUM_REQUIRED=1 POPPLER_REQUIRED=1 bin/cqlserver exec -volatile -- go test -json -count=1 -p 1 -timeout 90m ./billing/... | bin/testreport
+
 .PHONY: test-chains
 test-chains: need-go need-cc ## rails on chains, on go-ethereum's simulated chain, which is built for 5 to 15 minutes the first time; with TEST_LONG=1 every stop
 	@go build -o bin/testreport ./internal/cqltest/testreport
