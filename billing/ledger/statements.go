@@ -6,7 +6,8 @@ package ledger
 const (
 	updateClaim = "UPDATE claims USING TIMESTAMP ? SET name = ?, terms = terms + ?, pinned = pinned + ?, removed = removed + ?, sizes = sizes + ?, unsized = ? " +
 		"WHERE owner = ? AND bucket = ? AND request_id = ?"
-	selectClaims = "SELECT request_id, name, terms, pinned, removed, sizes, unsized FROM claims WHERE owner = ? AND bucket = ? AND request_id IN ?"
+	selectAllClaims = "SELECT request_id, name, terms, pinned, removed, sizes, unsized FROM claims WHERE owner = ? AND bucket = ?"
+	selectClaims    = selectAllClaims + " AND request_id IN ?"
 
 	insertFact = "INSERT INTO facts (owner, day, bucket, id, at, bytes, pins, kind, request_id, cid, ingested) " +
 		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
