@@ -135,7 +135,7 @@ func (c *Closer) Pass(ctx context.Context) error {
 	until, err := c.watermark(ctx)
 	if err != nil {
 		c.opts.Metrics.failed()
-		logger.Warnf("no day is closed, as it is not known whether all is counted: %s", err)
+		err = fmt.Errorf("no day is closed, as it is not known whether all is counted: %w", err)
 	}
 	problems := []error{err}
 	first := rand.IntN(len(c.shards)) // instances that start at once get some each

@@ -92,7 +92,7 @@ func (r *reconciling) compare(ctx context.Context, o *owned, batch []events.Clai
 				o.level.add(f.Delta)
 			}
 		}
-		kind, detail := o.judge(d, c, there)
+		kind, detail := o.judge(d, c, there, r.Policy.Start == claim.StartPinned)
 		if detail == "" {
 			continue
 		}
@@ -104,8 +104,9 @@ func (r *reconciling) compare(ctx context.Context, o *owned, batch []events.Clai
 	return r.mend(ctx, lacking)
 }
 
-// judge returns what is wrong with what billing knows of a claim, and no detail if nothing is.
-func (o *owned) judge(d events.ClaimData, c ledger.Claim, there bool) (Kind, string) {
+// judge returns what is wrong with what billing knows of a claim, and no detail if nothing is. When it
+// was pinned matters only if it is billed from then on.
+func (o *owned) judge(d events.ClaimData, c ledger.Claim, there, pinned bool) (Kind, string) {
 	settled := func(t time.Time) bool { return !t.IsZero() && t.Before(o.settled) }
 	if !settled(d.Accepted) {
 		return 0, ""
@@ -113,7 +114,8 @@ func (o *owned) judge(d events.ClaimData, c ledger.Claim, there bool) (Kind, str
 	if !there {
 		return Lacking, "accepted " + d.Accepted.UTC().Format(time.RFC3339Nano)
 	}
-	if said := c.Conflicts(); len(said) > 0 {
+	said := slices.DeleteFunc(c.Conflicts(), func(column string) bool { return column == "pinned" && !pinned })
+	if len(said) > 0 {
 		return Different, "its events do not agree in " + strings.Join(said, " and ")
 	}
 	b := c.Data()
@@ -130,7 +132,7 @@ func (o *owned) judge(d events.ClaimData, c ledger.Claim, there bool) (Kind, str
 		differs = append(differs, "terms")
 	}
 	if !d.Pinned.IsZero() {
-		part("pinned", b.Pinned.IsZero(), sameTime(b.Pinned, d.Pinned), settled(d.Pinned))
+		part("pinned", b.Pinned.IsZero(), !pinned || sameTime(b.Pinned, d.Pinned), settled(d.Pinned))
 	}
 	if d.Size > 0 {
 		part("size", b.Size == 0, b.Size == d.Size, settled(d.Pinned))
