@@ -23,7 +23,16 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
-func TestMain(m *testing.M) { os.Exit(cqltest.Main(m)) }
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childTask); text != "" {
+		if err := childMain(text); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(cqltest.Main(m))
+}
 
 // first is the first day of the tests: the days after it are of two months.
 var first = dayNumber(2026, 11, 28)
