@@ -28,3 +28,20 @@ func (s *Store) EachClaim(ctx context.Context, owner string, f func(Claim) error
 	})
 	return wrap(err, "reading the claims of %q", owner)
 }
+
+// EachOwner calls f for each owner who has a day, in no order. It scans the whole table of their
+// months, 12 rows a year each. An error of f ends it.
+func (s *Store) EachOwner(ctx context.Context, f func(owner string) error) error {
+	rows := s.db.Scan(ctx, gocql.Quorum, page, scylla.Bind(selectOwners))
+	defer rows.Close()
+	for owner := ""; rows.Next(&owner); {
+		if err := f(owner); err != nil {
+			return err
+		}
+	}
+	err := rows.Close()
+	if err != nil {
+		s.db.NotServed(err)
+	}
+	return wrap(err, "reading who has days")
+}

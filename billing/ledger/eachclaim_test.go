@@ -3,7 +3,11 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/usage"
 )
 
 // All claims of an owner are told once each, and none of another.
@@ -34,5 +38,26 @@ func TestEachClaim(t *testing.T) {
 	ended := errors.New("enough")
 	if err := s.EachClaim(t.Context(), "alice", func(Claim) error { return ended }); !errors.Is(err, ended) {
 		t.Error(err)
+	}
+}
+
+// Each owner who has a day is told once, however many months there are.
+func TestEachOwner(t *testing.T) {
+	s := openStore(t)
+	want := []string{"alice", "bob", "carol"}
+	for i, owner := range want {
+		for month := range int64(1 + i) {
+			_, err := s.PutDay(t.Context(), StoredDay{Owner: owner, Day: 20_000 + 40*month, Usage: usage.Idle(usage.Level{}), Closed: time.Now()})
+			must(t, err)
+		}
+	}
+	var got []string
+	must(t, s.EachOwner(t.Context(), func(owner string) error {
+		got = append(got, owner)
+		return nil
+	}))
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

@@ -28,6 +28,7 @@ const (
 	// A month has its last days first, and of a day the last version.
 	selectDayBefore = selectDays + " AND day < ? LIMIT 1"
 	insertMonth     = "INSERT INTO owner_months (owner, month) VALUES (?, ?)"
+	selectOwners    = "SELECT DISTINCT owner FROM owner_months"
 	selectMonths    = "SELECT month FROM owner_months WHERE owner = ? AND month <= ?"
 
 	insertAdjustment = "INSERT INTO adjustments (owner, period, id, day, version, byte_ms, pin_ms, old_digest, new_digest, reason) " +
