@@ -83,6 +83,12 @@ func dayOf(day int64, level usage.Level, rows []ledger.StoredDay) DayUsage {
 	return DayUsage{Day: day, Closed: rows[len(rows)-1].Usage, Latest: rows[0].Usage, Version: rows[0].Version}
 }
 
+// Owners calls f with each owner who has, or had, something on a closed day, in no order. It reads a
+// few rows for each owner that there ever was. An error of f ends it.
+func (r *Reader) Owners(ctx context.Context, f func(owner string) error) error {
+	return r.store.EachOwner(ctx, f)
+}
+
 // MonthUsage is what an owner is charged for in a month.
 type MonthUsage struct {
 	Owner string

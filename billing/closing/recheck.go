@@ -72,7 +72,7 @@ func (c *check) shard(ctx context.Context, shard int) error {
 				active[owner] |= 1 << (day - from)
 				if owners[owner] == nil {
 					owners[owner] = new(carried)
-					c.Owners++
+					c.Checked.Owners++
 				}
 				return nil
 			})

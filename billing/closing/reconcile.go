@@ -95,7 +95,8 @@ type Drift struct {
 }
 
 // Reconcile compares what billing knows of claims, and counts, with what a gateway says. It does so
-// owner by owner, and has 8 bytes in memory for each claim of one. The report is also returned with
+// owner by owner, also of those who have days here and are not known there, and has 8 bytes in memory
+// for each claim of one, and the names of the owners. The report is also returned with
 // an error, as far as it went. A claim that the gateway does not have is looked for only where the
 // levels differ, as that reads all claims of the owner.
 func Reconcile(ctx context.Context, r Reconciling) (Report, error) {
@@ -121,16 +122,19 @@ func Reconcile(ctx context.Context, r Reconciling) (Report, error) {
 		Reconciling: r, closed: newClosedDays(r.Store, r.First, r.Now),
 		report: Report{Found: make(map[Kind]int64), DriftBytes: new(big.Int), DriftPins: new(big.Int)},
 	}
+	seen := make(map[string]struct{})
 	err := r.Source.Owners(ctx, func(owner string) error {
-		if err := run.owner(ctx, owner); err != nil {
-			return fmt.Errorf("comparing the claims of %q: %w", owner, err)
-		}
-		run.report.Owners++
-		if r.Progress != nil {
-			r.Progress(run.report)
-		}
-		return nil
+		seen[owner] = struct{}{}
+		return run.one(ctx, owner, r.Source.Claims)
 	})
+	if err == nil {
+		err = r.Store.EachOwner(ctx, func(owner string) error {
+			if _, there := seen[owner]; there || owner == claim.Suspense {
+				return nil
+			}
+			return run.one(ctx, owner, nothing)
+		})
+	}
 	if err == nil {
 		r.Metrics.reconciled(run.report, r.Now())
 	}
@@ -157,7 +161,22 @@ type owned struct {
 	ended []events.ClaimData
 }
 
-func (r *reconciling) owner(ctx context.Context, owner string) error {
+// nothing are the claims of an owner of whom the gateway does not know.
+func nothing(context.Context, string, time.Time, func(events.ClaimData) error) error { return nil }
+
+// one compares the claims of an owner, as something tells them.
+func (r *reconciling) one(ctx context.Context, owner string, tell func(context.Context, string, time.Time, func(events.ClaimData) error) error) error {
+	if err := r.owner(ctx, owner, tell); err != nil {
+		return fmt.Errorf("comparing the claims of %q: %w", owner, err)
+	}
+	r.report.Owners++
+	if r.Progress != nil {
+		r.Progress(r.report)
+	}
+	return nil
+}
+
+func (r *reconciling) owner(ctx context.Context, owner string, tell func(context.Context, string, time.Time, func(events.ClaimData) error) error) error {
 	now := r.Now()
 	closed, err := r.closed.last(ctx, ledger.ShardOf(owner))
 	if err != nil {
@@ -169,7 +188,7 @@ func (r *reconciling) owner(ctx context.Context, owner string) error {
 		defer func() { batch = batch[:0] }()
 		return r.compare(ctx, o, batch)
 	}
-	err = r.Source.Claims(ctx, owner, o.since, func(d events.ClaimData) error {
+	err = tell(ctx, owner, o.since, func(d events.ClaimData) error {
 		if d.Owner != owner {
 			return fmt.Errorf("the gateway says that %q is of %q", d.RequestID, d.Owner)
 		}

@@ -151,6 +151,12 @@ func TestReconcile(t *testing.T) {
 		m[`pin_billing_reconcile_claims{what="lacking"}`] != 0 || m["pin_billing_repaired_claims_total"] != 2 || m["pin_billing_reconciled_timestamp_seconds"] != float64(now.Unix()) {
 		t.Errorf("%v", m)
 	}
+	delete(gateway.all, carol)
+	got = compare()
+	is("when an owner is not known", got, "different different", "live different", "gone extra", "moving extra: it has not ended", "strange refused")
+	if got.Owners != 3 || got.DriftBytes.Int64() != 3000+4000+3000 {
+		t.Errorf("%d owners, drift %s", got.Owners, got.DriftBytes)
+	}
 	gateway.err = errors.New("cut off")
 	if _, err := Reconcile(t.Context(), r); !errors.Is(err, gateway.err) {
 		t.Errorf("a part was taken for the whole: %v", err)
