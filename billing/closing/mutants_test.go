@@ -22,7 +22,7 @@ var mutants = []overlay.Mutant{
 	{Name: "an adjustment is not stored", Test: "TestLate", Edits: []overlay.Edit{
 		{File: "recompute.go", Old: `		if err := w.adjust(ctx, owner, next.Period, ch.version+1, ch.day, ch.before, ch.after); err != nil {`,
 			New: `		if err := error(nil); err != nil {`}}},
-	{Name: "an adjustment is stored twice", Test: "TestCrash", Edits: []overlay.Edit{
+	{Name: "an adjustment is stored twice", Test: "TestLate", Edits: []overlay.Edit{
 		{File: "recompute.go", Old: `	a, _ := usage.Diff(day, version, before, after)
 	if err := w.store.PutAdjustment(`, New: `	a, _ := usage.Diff(day, version, before, after)
 	a.ID[0] ^= byte(w.opts.Now().UnixMilli() / 86_400_000)
