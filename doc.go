@@ -69,6 +69,7 @@
 //	billing/keyspace billing's own keyspace: its name and its schema
 //	billing/ledger   the tables of usage: claims, facts, days and what was put aside
 //	billing/ingest   events of claims become facts in these tables
+//	billing/closing  facts become days, once and for good, and adjustments; compared with gateways
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code

@@ -25,7 +25,8 @@
 //	           told: others see to these. Of days that are over those that are there are left out
 //	put aside  what is in conflict or too old
 //	put        who is active, then the facts
-//	late       of facts of days that are over it is asked whether the close has begun
+//	late       of facts of days that are over it is asked whether the close has begun, before
+//	           they are written and after
 //	leave      claims that have got a size from the batch are removed from the list
 //
 // That notes come before reads makes it safe without locks. Of two events whose facts depend on

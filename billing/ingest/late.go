@@ -41,16 +41,29 @@ func (in *Ingest) missing(ctx context.Context, past []claim.Fact) (missing []cla
 	return missing, bad, nil
 }
 
-// put writes facts, and then notes those as late whose day may not be open any more.
+// put writes facts, and notes those as late whose day may not be open any more: before, as far as that
+// is known, and after, as a close may have begun. If this process dies in between, whoever is given
+// the same again finds the facts, and takes them for what was there in time.
 func (in *Ingest) put(ctx context.Context, facts []claim.Fact) error {
 	if len(facts) == 0 {
 		return nil
+	}
+	noted, err := in.noteLate(ctx, facts, nil)
+	if err != nil {
+		return err
 	}
 	if err := in.store.PutFacts(ctx, facts); err != nil {
 		return err
 	}
 	in.metrics.add(written, len(facts))
-	// The clock is read after the facts were written: no close of today has begun.
+	_, err = in.noteLate(ctx, facts, noted)
+	return err
+}
+
+// noteLate notes the days of facts that are late, but for those that were noted, and returns them.
+func (in *Ingest) noteLate(ctx context.Context, facts []claim.Fact, noted []ledger.OwnerDay) ([]ledger.OwnerDay, error) {
+	// After the facts were written it is read again: of a day that was not over then no close had
+	// begun.
 	today := usage.DayOf(in.now().UnixMilli())
 	over := make(map[ledger.OwnerDay]bool)
 	for _, f := range facts {
@@ -58,10 +71,13 @@ func (in *Ingest) put(ctx context.Context, facts []claim.Fact) error {
 			over[ledger.OwnerDay{Owner: f.Owner, Day: day}] = true
 		}
 	}
+	for _, d := range noted {
+		delete(over, d)
+	}
 	begun, err := in.store.Begun(ctx, slices.Collect(maps.Keys(over)))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	in.metrics.add(late, len(begun))
-	return in.store.MarkLate(ctx, today, begun)
+	return begun, in.store.MarkLate(ctx, today, begun)
 }

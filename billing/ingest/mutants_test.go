@@ -19,6 +19,8 @@ var mutants = []overlay.Mutant{
 			others = others.Without(source)
 		}
 `}}},
+	{Name: "what is late is noted after its facts alone", Test: "TestKilledBeforeLateIsNoted", Edits: []overlay.Edit{
+		{File: "late.go", Old: `in.noteLate(ctx, facts, nil)`, New: `in.noteLate(ctx, nil, nil)`}}},
 	{Name: "a conflict is counted", Test: "TestConflict", Edits: []overlay.Edit{
 		{File: "take.go", Old: `len(columns) > 0`, New: `len(columns) > 3`}}},
 	{Name: "what is in conflict is dropped", Test: "TestConflict", Edits: []overlay.Edit{

@@ -216,9 +216,17 @@ func (s *Store) Claims(ctx context.Context, keys []Key) (map[Key]Claim, error) {
 
 func (s *Store) claims(ctx context.Context, p claimPartition, ids []string, to chan<- Claim) error {
 	rows := s.db.Rows(ctx, gocql.Quorum, maxIn, scylla.Bind(selectClaims, p.owner, p.bucket, ids))
+	return eachClaim(rows, p.owner, func(c Claim) error {
+		to <- c
+		return nil
+	})
+}
+
+// eachClaim calls f with each claim of rows, and closes them.
+func eachClaim(rows *scylla.Rows, owner string, f func(Claim) error) error {
 	defer rows.Close()
 	for {
-		c := Claim{Key: Key{Owner: p.owner}}
+		c := Claim{Key: Key{Owner: owner}}
 		var terms map[string]Source
 		if !rows.Next(&c.RequestID, &c.Name, &terms, &c.Pinned, &c.Removed, &c.Sizes, &c.Unsized) {
 			return rows.Close()
@@ -231,6 +239,8 @@ func (s *Store) claims(ctx context.Context, p claimPartition, ids []string, to c
 			}
 			c.Terms[t] = by
 		}
-		to <- c
+		if err := f(c); err != nil {
+			return err
+		}
 	}
 }

@@ -6,7 +6,8 @@ package ledger
 const (
 	updateClaim = "UPDATE claims USING TIMESTAMP ? SET name = ?, terms = terms + ?, pinned = pinned + ?, removed = removed + ?, sizes = sizes + ?, unsized = ? " +
 		"WHERE owner = ? AND bucket = ? AND request_id = ?"
-	selectClaims = "SELECT request_id, name, terms, pinned, removed, sizes, unsized FROM claims WHERE owner = ? AND bucket = ? AND request_id IN ?"
+	selectAllClaims = "SELECT request_id, name, terms, pinned, removed, sizes, unsized FROM claims WHERE owner = ? AND bucket = ?"
+	selectClaims    = selectAllClaims + " AND request_id IN ?"
 
 	insertFact = "INSERT INTO facts (owner, day, bucket, id, at, bytes, pins, kind, request_id, cid, ingested) " +
 		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
@@ -27,6 +28,7 @@ const (
 	// A month has its last days first, and of a day the last version.
 	selectDayBefore = selectDays + " AND day < ? LIMIT 1"
 	insertMonth     = "INSERT INTO owner_months (owner, month) VALUES (?, ?)"
+	selectOwners    = "SELECT DISTINCT owner FROM owner_months"
 	selectMonths    = "SELECT month FROM owner_months WHERE owner = ? AND month <= ?"
 
 	insertAdjustment = "INSERT INTO adjustments (owner, period, id, day, version, byte_ms, pin_ms, old_digest, new_digest, reason) " +
