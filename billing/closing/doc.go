@@ -56,4 +56,7 @@
 // active; of a pass 64 leases, and 3 or 4 reads for each shard. An owner without facts costs
 // nothing. A late day costs what a day does, and so does each closed day after it, with an
 // adjustment each. A process has 16 owners at a time in memory, some 200 bytes a fact.
+//
+// Measured by TestCloseOfMany on one Cassandra node, on two cores that were busy with other work:
+// 10,000 owners with 100,000 facts in 77 s, 130 owners a second, in 83 MB with all of the process.
 package closing
