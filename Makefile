@@ -101,6 +101,10 @@ test-chains: need-go need-cc ## rails on chains, on go-ethereum's simulated chai
 	@go build -o bin/testreport ./internal/cqltest/testreport
 	@echo "building go-ethereum (minutes the first time)"
 	@cd billing/chaintest && GORACE=atexit_sleep_ms=0 GOGC=400 go test -json -count=1 -race -vet=off -timeout 60m ./... | ../../bin/testreport
+test-billing: need-engine need-cc need-chromium need-poppler tools ## billing at length: invoices in a real browser and in another's reader of PDFs, crashes at each step, each planted bug (40 minutes)
+	@go build -o bin/testreport ./internal/cqltest/testreport
+	@TEST_LONG=1 CQL_REQUIRED=1 CHROMIUM_REQUIRED=1 POPPLER_REQUIRED=1 bin/cqlserver exec -volatile -- \
+	go test -json -count=1 -p 1 -timeout 120m ./billing/... | bin/testreport
 
 .PHONY: test-monitoring
 test-monitoring: need-engine need-cc need-monitoring tools ## monitoring at length: a real Prometheus and Alertmanager watch real peers, every panel finds something, what is broken somebody is told, each rule's tests see it spoilt (10 minutes)

@@ -70,6 +70,9 @@
 //	billing/ledger   the tables of usage: claims, facts, days and what was put aside
 //	billing/ingest   events of claims become facts in these tables
 //	billing/closing  facts become days, once and for good, and adjustments; compared with gateways
+//	billing/invoicing  invoices get their numbers, are paid, and are told of, in CQL
+//	billing/notice   what billing tells, as it is on the wire
+//	billing/notice/told  tells it on NATS JetStream
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
@@ -118,5 +121,7 @@
 // it but internal/scylla, internal/cqlsection, internal/nearest and events; the rooms of billing to
 // none of auth, and outside of billing to events, internal/scylla and internal/cqlsection. The test
 // in this directory enforces it, and so does
+// none of auth, and outside of billing to events and what is below it, internal/scylla,
+// internal/cqlsection and internal/nearest. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla

@@ -46,7 +46,8 @@ func TestOpen(t *testing.T) {
 	defer db.Close()
 	for _, table := range []string{
 		"claims", "facts", "active", "late", "days", "owner_months", "adjustments", "close_progress", "quarantine", "sizes", "unsized",
-		"plans", "owner_plans", "invoices", "numbers", "series", "invoice_by_number", "payments", "unmatched", "remembered", "billing_events", "billing_events_done",
+		"plans", "owner_plans", "invoices", "numbers", "series", "invoice_by_number", "movements", "payments", "unmatched", "remembered",
+		"billing_events", "billing_slots", "billing_told", "runs", "held",
 	} {
 		if there, err := db.HasTable(t.Context(), table); err != nil || !there {
 			t.Errorf("table %s: %t, %v", table, there, err)

@@ -13,6 +13,8 @@ func firstUpdates() []scylla.Statement {
 		"DELETE FROM owner_plans WHERE owner = 'first' AND effective = 0 IF EXISTS",
 		"DELETE FROM invoices WHERE owner = 'first' AND period = 0 AND rev = 0 IF EXISTS",
 		"DELETE FROM numbers WHERE series = 'first' AND block = 0 AND number = 0 IF EXISTS",
+		"DELETE FROM movements WHERE rail = 'first' AND id = 'first' IF EXISTS",
+		"DELETE FROM runs WHERE period = 0 IF EXISTS",
 		"DELETE FROM remembered WHERE rail = 'first' AND key = 'first' IF EXISTS",
 	} {
 		out = append(out, scylla.Bind(text))
