@@ -16,7 +16,7 @@ import (
 )
 
 // cqlText are the places where CQL may stand in files that are not tests.
-var cqlText = []string{"scyllastate/statements.go", "auth/keyspace/statements.go", "internal/cqlsection/statements.go", "auth/accounts/statements.go", "auth/pins/statements.go", "auth/audittable/statements.go", "billing/keyspace/statements.go", "billing/ledger/statements.go", "internal/scylla/...", "internal/cqltest/...", "bench/..."}
+var cqlText = []string{"scyllastate/statements.go", "auth/keyspace/statements.go", "internal/cqlsection/statements.go", "auth/accounts/statements.go", "auth/pins/statements.go", "auth/audittable/statements.go", "billing/keyspace/statements.go", "billing/ledger/statements.go", "billing/invoicing/statements.go", "internal/scylla/...", "internal/cqltest/...", "bench/..."}
 
 // seam is where the driver's session may be used in files that are not tests:
 // whatever else has a request for the database goes through the seam, which
