@@ -14,11 +14,11 @@ const (
 	selectAssigned = "SELECT effective, plan, version, made, made_by FROM owner_plans WHERE owner = ?"
 	selectOwners   = "SELECT DISTINCT owner FROM owner_plans"
 
-	rowColumns   = "rev, kind, of, request, series, want, number, state, currency, total, credited, paid, doc, digest, terms, due, issued, turn, paid_turn, mark"
+	rowColumns   = "rev, kind, credits, request, series, want, number, state, currency, total, credited, paid, doc, digest, terms, due, issued, turn, paid_turn, mark"
 	selectRows   = "SELECT " + rowColumns + " FROM invoices WHERE owner = ? AND period = ?"
 	selectRow    = selectRows + " AND rev = ?"
 	selectMonths = "SELECT period, " + rowColumns + " FROM invoices WHERE owner = ?"
-	insertDraft  = "INSERT INTO invoices (owner, period, rev, kind, of, request, series, state, currency, total, credited, paid, doc, digest, terms, turn, mark) " +
+	insertDraft  = "INSERT INTO invoices (owner, period, rev, kind, credits, request, series, state, currency, total, credited, paid, doc, digest, terms, turn, mark) " +
 		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
 	updateWant   = "UPDATE invoices SET want = ? WHERE owner = ? AND period = ? AND rev = ? IF state = ? AND want = ?"
 	updateIssued = "UPDATE invoices SET state = ?, number = ?, doc = ?, digest = ?, due = ?, issued = ?, turn = ?, mark = ? " +
