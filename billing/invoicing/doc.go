@@ -68,6 +68,6 @@
 //	Run       as many Issues as there are owners, 8 at a time, and 2 W; 3 C, 2 S for 64 owners.
 //	          It has the names of all owners in memory.
 //
-// Numbers of a series are taken one after the other in one partition: that bounds a run, whatever the
-// number of processes, at what the database has of conditional updates on one row after another.
+// Numbers of a series are taken one after the other, in one partition: that bounds a run, whatever the
+// number of processes. Those of one process wait for each other; several contend.
 package invoicing

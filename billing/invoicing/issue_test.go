@@ -274,7 +274,7 @@ func TestIssueAtOnce(t *testing.T) {
 // An outcome that is never known is none: nothing else is tried, and what follows finds out.
 func TestUnknownOutcome(t *testing.T) {
 	w := newWorld(t)
-	for lose := 1; lose <= 4*casTries; lose += 3 {
+	for lose := 1; lose <= 6*casTries; lose += 3 {
 		name := fmt.Sprint("L", lose)
 		w.owner(name, 60)
 		w.owner(name+"b", 60)

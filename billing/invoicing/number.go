@@ -31,6 +31,12 @@ type taken struct {
 // that one is known to be another's: so never has it two. A number is tried only when the one
 // before it is there: so there are no gaps.
 func (o *Office) number(ctx context.Context, at place) (n int64, since time.Time, ok bool, err error) {
+	select {
+	case o.taking <- struct{}{}:
+	case <-ctx.Done():
+		return 0, time.Time{}, false, context.Cause(ctx)
+	}
+	defer func() { <-o.taking }()
 	for {
 		r, err := o.row(ctx, at)
 		if err != nil {

@@ -62,6 +62,8 @@ type Office struct {
 	db   Database
 	opts Options
 	now  func() time.Time
+	// taking has a value while a number is taken: those of one process do not contend for it.
+	taking chan struct{}
 }
 
 const (
@@ -73,7 +75,7 @@ const (
 // New returns an Office in the keyspace that package keyspace has opened. The error is about the
 // options.
 func New(opts Options) (*Office, error) {
-	o := &Office{db: opts.Database, opts: opts, now: opts.Now}
+	o := &Office{db: opts.Database, opts: opts, now: opts.Now, taking: make(chan struct{}, 1)}
 	if o.now == nil {
 		o.now = time.Now
 	}
