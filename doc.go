@@ -114,13 +114,7 @@
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
 // to events, NATS, the library of Prometheus, and state where that is told; the rooms of auth to no room outside
-// it but internal/scylla, internal/nearest and events; those of billing to no room outside it but
-// internal/nearest. The test in this directory enforces it, and so does
-// it but internal/scylla, internal/nearest and events; the rooms of billing to none of auth, and
-// outside of billing to events. The test in this directory enforces it, and so does
 // it but internal/scylla, internal/cqlsection, internal/nearest and events; the rooms of billing to
-// none of auth, and outside of billing to events, internal/scylla and internal/cqlsection. The test
-// in this directory enforces it, and so does
 // none of auth, and outside of billing to events and what is below it, internal/scylla,
 // internal/cqlsection and internal/nearest. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.

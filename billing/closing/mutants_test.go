@@ -87,5 +87,5 @@ var mutants = []overlay.Mutant{
 // TestMutants plants one bug after the other.
 func TestMutants(t *testing.T) {
 	cqltest.Start(t)
-	overlay.Find(t, 2, mutants)
+	overlay.Find(t, 1, mutants)
 }

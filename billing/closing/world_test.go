@@ -347,7 +347,7 @@ func rounds(long int) int {
 	if os.Getenv("TEST_LONG") == "1" {
 		return long
 	}
-	return max(2, long/20)
+	return max(2, long/50)
 }
 
 // statement is one that a test makes itself.
