@@ -94,7 +94,7 @@ func TestTold(t *testing.T) {
 	w.pass(&h)
 	want = append(want, a.Number+"/invoice.paid/4")
 	h.want(t, want...)
-	w.clock.add(36 * time.Hour)
+	w.clock.add(46 * time.Hour) // the day after
 	h.fail = true
 	if _, err := NewRelay(w.office(nil), &h, "relay").Pass(t.Context()); err == nil {
 		t.Error("what could not be told is no error")
