@@ -86,6 +86,7 @@
 //	internal/adminhttp  metrics, readiness and profiles, for those who run a process
 //	internal/adminhttp/section  what service.json says of that, and of traces
 //	internal/tracing sends spans to a collector
+//	internal/settings  reads the configuration of a program: a file, variables, all that is wrong
 //	internal/nearest which name somebody meant who wrote another
 //	internal/configpage  tests make the pages with the fields of a section
 //	demo/issuer      an issuer of tokens for the demo

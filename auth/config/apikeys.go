@@ -6,17 +6,17 @@ func (c Config) checkAPIKeys(p *Problems) {
 	for i, pepper := range c.APIKeys.Peppers {
 		switch {
 		case pepper.Version < 1:
-			p.addAt("api_keys.peppers", i, "has the version %d: use 1 or more", pepper.Version)
+			p.AddAt("api_keys.peppers", i, "has the version %d: use 1 or more", pepper.Version)
 		case versions[pepper.Version]:
-			p.addAt("api_keys.peppers", i, "has the version %d of another: give it the next one", pepper.Version)
+			p.AddAt("api_keys.peppers", i, "has the version %d of another: give it the next one", pepper.Version)
 		}
 		versions[pepper.Version] = true
 		if pepper.File == "" {
-			p.addAt("api_keys.peppers", i, "has no file: name the file with the pepper")
+			p.AddAt("api_keys.peppers", i, "has no file: name the file with the pepper")
 		}
 	}
 	if current := c.APIKeys.CurrentPepper; current != 0 && !versions[current] {
-		p.add("api_keys.current_pepper", "is %d, and there is no such pepper: use the version of one of api_keys.peppers, or 0", current)
+		p.Add("api_keys.current_pepper", "is %d, and there is no such pepper: use the version of one of api_keys.peppers, or 0", current)
 	}
 }
 

@@ -1,11 +1,11 @@
 package config
 
 import (
-	"path/filepath"
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqlsection"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/settings"
 )
 
 // FileName is that of the configuration unless told otherwise.
@@ -352,12 +352,7 @@ func Default() Config {
 
 // Resolve returns the name of a file as seen from the working directory. An empty name
 // stays empty.
-func (c Config) Resolve(file string) string {
-	if file == "" || filepath.IsAbs(file) {
-		return file
-	}
-	return filepath.Join(c.Folder, file)
-}
+func (c Config) Resolve(file string) string { return settings.Resolve(c.Folder, file) }
 
 // Duration is a time.Duration that is written as in "10s".
 type Duration = cqlsection.Duration

@@ -96,7 +96,7 @@ func TestLoadWithoutFile(t *testing.T) {
 	if _, err := Load(name, nil); err == nil || err.Error() != "there is no configuration "+name+`: "pin-gateway init" writes one, --config names another` {
 		t.Error(err)
 	}
-	must(t, os.WriteFile(name, []byte(strings.Repeat(" ", maxFile+1)), 0o600))
+	must(t, os.WriteFile(name, []byte(strings.Repeat(" ", 1<<20+1)), 0o600))
 	if _, err := Load(name, nil); err == nil || !strings.Contains(err.Error(), "has more than 1048576 bytes") {
 		t.Error(err)
 	}

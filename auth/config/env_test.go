@@ -86,12 +86,12 @@ func TestEnv(t *testing.T) {
 		"EVENTS_KEY_FILE":             {"a", func(c *Config) { c.Events.KeyFile = "a" }},
 	}
 	fields := make(map[string]string) // by variable
-	for field, name := range Variables() {
+	for field, name := range Program().Variables(new(Config)) {
 		if other, twice := fields[name]; twice {
 			t.Errorf("%s is of %s and of %s", name, field, other)
 		}
 		fields[name] = field
-		if _, ok := cases[strings.TrimPrefix(name, Prefix)]; !ok || name == FileVariable || name == LevelVariable || ofKubernetes(name) {
+		if _, ok := cases[strings.TrimPrefix(name, Prefix)]; !ok || name == FileVariable || name == LevelVariable {
 			t.Errorf("field %s has the variable %s, which is not tested, or of others", field, name)
 		}
 	}
@@ -102,11 +102,11 @@ func TestEnv(t *testing.T) {
 			continue
 		}
 		want := Default()
-		if problems := want.decode([]byte(minimal)); len(problems) > 0 {
+		if problems, _ := Program().Decode([]byte(minimal), nil, &want); len(problems) > 0 {
 			t.Fatal(problems)
 		}
 		got := want
-		set, problems := got.applyEnv([]string{"HOME=/root", Prefix + name + "=" + tc.value, FileVariable + "=x"})
+		problems, set := Program().Decode([]byte("{}"), []string{"HOME=/root", Prefix + name + "=" + tc.value, FileVariable + "=x"}, &got)
 		tc.set(&want)
 		if len(problems) > 0 || !reflect.DeepEqual(got, want) || !reflect.DeepEqual(set, map[string]string{field: Prefix + name}) {
 			t.Errorf("%s: got\n%+v\nwant\n%+v\n%v %v", name, got, want, set, problems)
@@ -187,7 +187,7 @@ func TestNoSecretIsShown(t *testing.T) {
 }
 
 func TestVariables(t *testing.T) {
-	names := Variables()
+	names := Program().Variables(new(Config))
 	for field, want := range map[string]string{"listen": "PIN_GATEWAY_LISTEN", "tls.cert_file": "PIN_GATEWAY_TLS_CERT_FILE", "database.tls.ca_file": "PIN_GATEWAY_DATABASE_TLS_CA_FILE"} {
 		if names[field] != want {
 			t.Errorf("the variable of %s is %s, want %s", field, names[field], want)

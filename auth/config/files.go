@@ -7,14 +7,13 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/apikey"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/session"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/settings"
 )
 
 // Files is what is in the files that a configuration names. Printing it shows nothing of it.
@@ -36,21 +35,21 @@ func (Files) Format(f fmt.State, _ rune) { fmt.Fprint(f, "the files of a configu
 // files that cannot be used. Those of Database, Peers and Events are read by who connects to
 // them; it is only looked whether they can be used.
 func (c Config) Read() (Files, error) {
-	r := &reader{config: c}
+	r := &reader{settings.Files{Folder: c.Folder, Live: c.Environment == Live}}
 	f := Files{AuditKey: r.privateKey("audit.key_file", c.Audit.KeyFile)}
 	if c.TLS.CertFile != "" {
-		f.Certificate = r.certificate()
+		f.Certificate = r.certificate(c.TLS)
 	}
 	if c.Peers.CAFile != "" {
-		r.authorities("peers.ca_file", c.Peers.CAFile)
+		r.Authorities("peers.ca_file", c.Peers.CAFile)
 	}
 	if c.Peers.PasswordFile != "" {
-		r.password("peers.password_file", c.Peers.PasswordFile)
+		r.Password("peers.password_file", c.Peers.PasswordFile)
 	}
 	if c.Database.PasswordFile != "" {
-		r.password("database.password_file", c.Database.PasswordFile)
+		r.Password("database.password_file", c.Database.PasswordFile)
 	}
-	f.Peppers = r.peppers()
+	f.Peppers = r.peppers(c.APIKeys)
 	for i, key := range c.Sessions.Keys {
 		f.SessionKeys = append(f.SessionKeys, session.Key{
 			ID: key.ID, From: key.From, Until: key.Until,
@@ -60,7 +59,7 @@ func (c Config) Read() (Files, error) {
 	for i, issuer := range c.Issuers {
 		secret := ""
 		if issuer.LoginSecretFile != "" {
-			secret = r.password(fmt.Sprintf("issuers[%d].login_secret_file", i), issuer.LoginSecretFile)
+			secret = r.Password(fmt.Sprintf("issuers[%d].login_secret_file", i), issuer.LoginSecretFile)
 		}
 		f.LoginSecrets = append(f.LoginSecrets, secret)
 	}
@@ -74,74 +73,21 @@ func (c Config) Read() (Files, error) {
 		{"events.ca_file", c.Events.CAFile, false}, {"events.cert_file", c.Events.CertFile, false}, {"events.key_file", c.Events.KeyFile, true},
 	} {
 		if other.file != "" {
-			r.read(other.field, other.file, other.secret)
+			r.Read(other.field, other.file, other.secret)
 		}
 	}
-	if err := r.problems.err(); err != nil {
+	if err := r.Problems.Err(); err != nil {
 		return Files{}, err
 	}
 	return f, nil
 }
 
-// maxSecret bounds a file, in bytes.
-const maxSecret = 1 << 20
-
-// reader reads files and notes those that cannot be used. No error has anything of what is
-// in them.
-type reader struct {
-	config   Config
-	problems Problems
-}
-
-// read returns what is in a file, nil if it cannot be used.
-func (r *reader) read(field, name string, secret bool) []byte {
-	name = r.config.Resolve(name)
-	f, err := os.Open(name)
-	if errors.Is(err, os.ErrNotExist) {
-		r.problems.add(field, "names %s, which does not exist: correct the name, or make the file", name)
-		return nil
-	}
-	if err != nil {
-		r.problems.add(field, "cannot be read: %v", err)
-		return nil
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		r.problems.add(field, "names %s, which is not a file: name one", name)
-		return nil
-	}
-	if secret && r.config.Environment == Live && info.Mode().Perm()&0o007 != 0 {
-		r.problems.add(field, "names %s, which everybody on this machine may use (mode %04o): chmod o= %s", name, info.Mode().Perm(), name)
-		return nil
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	switch {
-	case err != nil:
-		r.problems.add(field, "cannot be read: %v", err)
-	case len(text) == 0:
-		r.problems.add(field, "names %s, which is empty: fill it", name)
-	case len(text) > maxSecret:
-		r.problems.add(field, "names %s, which has more than %d bytes: it is another file", name, maxSecret)
-	default:
-		return text
-	}
-	return nil
-}
-
-// password returns the one line of a file, without a line break at its end.
-func (r *reader) password(field, name string) string {
-	text := r.read(field, name, true)
-	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
-	if text != nil && (password == "" || strings.ContainsAny(password, "\r\n\x00")) {
-		r.problems.add(field, "names %s, which is not one line with a password: write it there", r.config.Resolve(name))
-	}
-	return password
-}
+// reader reads files and notes those that cannot be used.
+type reader struct{ settings.Files }
 
 // privateKey reads a key of Ed25519 in PEM format (PKCS #8).
 func (r *reader) privateKey(field, name string) ed25519.PrivateKey {
-	text := r.read(field, name, true)
+	text := r.Read(field, name, true)
 	if text == nil {
 		return nil
 	}
@@ -152,52 +98,44 @@ func (r *reader) privateKey(field, name string) ed25519.PrivateKey {
 			}
 		}
 	}
-	r.problems.add(field, "names %s, which is not a key of Ed25519: make one with openssl genpkey -algorithm ed25519", r.config.Resolve(name))
+	r.Problems.Add(field, "names %s, which is not a key of Ed25519: make one with openssl genpkey -algorithm ed25519", r.Resolve(name))
 	return nil
 }
 
-func (r *reader) certificate() *tls.Certificate {
-	cert, key := r.read("tls.cert_file", r.config.TLS.CertFile, false), r.read("tls.key_file", r.config.TLS.KeyFile, true)
+func (r *reader) certificate(files TLS) *tls.Certificate {
+	cert, key := r.Read("tls.cert_file", files.CertFile, false), r.Read("tls.key_file", files.KeyFile, true)
 	if cert == nil || key == nil {
 		return nil
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		r.problems.add("tls.cert_file", "and tls.key_file cannot be used together: %v", err)
+		r.Problems.Add("tls.cert_file", "and tls.key_file cannot be used together: %v", err)
 		return nil
 	}
 	return &pair
 }
 
-// authorities looks whether a file has certificates.
-func (r *reader) authorities(field, name string) {
-	text := r.read(field, name, false)
-	if text != nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
-		r.problems.add(field, "names %s, which has no certificate in PEM format: name another", r.config.Resolve(name))
-	}
-}
-
 // peppers returns nil if there are none, or one cannot be used.
-func (r *reader) peppers() *apikey.Peppers {
+func (r *reader) peppers(keys APIKeys) *apikey.Peppers {
 	values := make(map[int][]byte)
-	for i, pepper := range r.config.APIKeys.Peppers {
+	for i, pepper := range keys.Peppers {
 		field := fmt.Sprintf("api_keys.peppers[%d].file", i)
-		text := r.read(field, pepper.File, true)
+		text := r.Read(field, pepper.File, true)
 		value, err := hex.DecodeString(string(bytes.TrimSpace(text)))
 		if text != nil && (err != nil || len(value) < pepperSize) {
-			r.problems.add(field, "names %s, which has not %d or more hexadecimal digits: make one with openssl rand -hex %d", r.config.Resolve(pepper.File), 2*pepperSize, pepperSize)
+			r.Problems.Add(field, "names %s, which has not %d or more hexadecimal digits: make one with openssl rand -hex %d", r.Resolve(pepper.File), 2*pepperSize, pepperSize)
 			continue
 		}
 		if text != nil {
 			values[pepper.Version] = value
 		}
 	}
-	if len(values) < len(r.config.APIKeys.Peppers) || len(values) == 0 {
+	if len(values) < len(keys.Peppers) || len(values) == 0 {
 		return nil
 	}
-	peppers, err := apikey.NewPeppers(r.config.APIKeys.currentPepper(), values)
+	peppers, err := apikey.NewPeppers(keys.currentPepper(), values)
 	if err != nil {
-		r.problems.add("api_keys.peppers", "cannot be used: %v", err)
+		r.Problems.Add("api_keys.peppers", "cannot be used: %v", err)
 		return nil
 	}
 	return &peppers

@@ -105,7 +105,7 @@ func TestReadOfBadFiles(t *testing.T) {
 		{"key.pem", os.FileMode(0o644), "tls.key_file names DIR/key.pem, which everybody on this machine may use (mode 0644): chmod o= DIR/key.pem"},
 		{"cert.pem", os.FileMode(0o644), ""},
 		{"audit.pem", os.FileMode(0o640), ""},
-		{"pepper-1", make([]byte, maxSecret+1), "api_keys.peppers[0].file names DIR/pepper-1, which has more than 1048576 bytes: it is another file"},
+		{"pepper-1", make([]byte, 1<<20+1), "api_keys.peppers[0].file names DIR/pepper-1, which has more than 1048576 bytes: it is another file"},
 	} {
 		name := filepath.Join(dir, tc.file)
 		before, err := os.ReadFile(name)

@@ -18,7 +18,7 @@ func (c Config) checkIssuers(p *Problems) {
 	for i, issuer := range c.Issuers {
 		before := len(*p)
 		add := func(field, format string, args ...any) {
-			p.add(fmt.Sprintf("issuers[%d].%s", i, field), format, args...)
+			p.Add(fmt.Sprintf("issuers[%d].%s", i, field), format, args...)
 		}
 		u, err := url.Parse(issuer.URL)
 		switch {
@@ -50,7 +50,7 @@ func (c Config) checkIssuers(p *Problems) {
 		}
 		if _, err := jwt.New([]jwt.Issuer{trusted}, nil, nil); err != nil {
 			text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), fmt.Sprintf("issuer %.200q: ", issuer.URL)), "\n", ", ")
-			p.addAt("issuers", i, "%s", text)
+			p.AddAt("issuers", i, "%s", text)
 		}
 	}
 }
@@ -104,10 +104,10 @@ func (c Config) TrustedIssuers() ([]jwt.Issuer, error) {
 	for i, issuer := range c.Issuers {
 		var p Problems
 		trusted, err := issuer.trusted(func(field, format string, args ...any) {
-			p.add(fmt.Sprintf("issuers[%d].%s", i, field), format, args...)
+			p.Add(fmt.Sprintf("issuers[%d].%s", i, field), format, args...)
 		})
 		if err != nil {
-			return nil, p.err()
+			return nil, p.Err()
 		}
 		all = append(all, trusted)
 	}

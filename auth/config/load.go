@@ -1,22 +1,35 @@
 package config
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/settings"
 )
 
-// maxFile bounds the file, in bytes.
-const maxFile = 1 << 20
+// Prefix is what the names of all environment variables begin with.
+const Prefix = "PIN_GATEWAY_"
+
+// FileVariable has the name of the file, in place of the flag --config.
+const FileVariable = Prefix + "CONFIG"
+
+// LevelVariable has the levels of what is logged, in place of the flag --loglevel.
+const LevelVariable = Prefix + "LOGLEVEL"
+
+// Program is what the configuration is of.
+func Program() settings.Program { return settings.Program{Name: "pin-gateway", Prefix: Prefix} }
+
+// Problem is something that is wrong with one field, or with the file.
+type Problem = settings.Problem
+
+// Problems are all that is wrong with a configuration. There is at least one.
+type Problems = settings.Problems
 
 // Load reads a file, sets the fields whose variables are in an environment, as os.Environ
 // returns it, and validates what comes of it. Of a configuration with mistakes the error is
 // Problems, and begins with the name of the file.
 func Load(file string, environ []string) (Config, error) {
-	text, err := readBounded(file)
+	text, err := Program().ReadFile(file)
 	if err != nil {
 		return Config{}, err
 	}
@@ -30,41 +43,15 @@ func Load(file string, environ []string) (Config, error) {
 // Parse is Load of the text of a file in a folder.
 func Parse(text []byte, folder string, environ []string) (Config, error) {
 	c := Default()
-	problems := c.decode(text)
-	variables, more := c.applyEnv(environ)
+	problems, variables := Program().Decode(text, environ, &c)
 	c.Folder, c.Database.Folder = folder, folder
 	// What could not be read would be complained about for a value that nobody has written.
-	if problems = append(problems, more...); len(problems) == 0 {
+	if len(problems) == 0 {
 		problems = c.validate()
-		problems.blame(variables)
+		problems.Blame(variables)
 	}
-	return c, problems.err()
+	return c, problems.Err()
 }
 
 // JSON returns the configuration as it is written in a file, with all fields.
-func (c Config) JSON() ([]byte, error) {
-	text, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("writing the configuration: %w", err)
-	}
-	return append(text, '\n'), nil
-}
-
-func readBounded(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no configuration %s: \"pin-gateway init\" writes one, --config names another", file)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s has more than %d bytes: it is not a configuration", file, maxFile)
-	}
-	return text, nil
-}
+func (c Config) JSON() ([]byte, error) { return settings.JSON(c) }

@@ -21,6 +21,6 @@ func TestPage(t *testing.T) {
 	must(t, configpage.Source{
 		Written: reflect.TypeFor[Config](), Documented: reflect.TypeFor[Config](), File: "config.go",
 		Files:     map[string]string{reflect.TypeFor[cqlsection.Config]().PkgPath(): "../../internal/cqlsection/config.go"},
-		Variables: Variables(), Defaults: defaults,
+		Variables: Program().Variables(new(Config)), Defaults: defaults,
 	}.Check("../../docs/gateway-configuration.md", "testdata/gateway-configuration.md.tmpl", *update))
 }

@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"fmt"
@@ -46,27 +46,28 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// add notes a problem with a field. What is after the colon in the text is the advice.
-func (p *Problems) add(field, format string, args ...any) {
+// Add notes a problem with a field. What is after the colon in the text is the advice.
+func (p *Problems) Add(field, format string, args ...any) {
 	text, advice, _ := strings.Cut(fmt.Sprintf(format, args...), ": ")
 	*p = append(*p, Problem{Field: field, Text: text, Advice: advice})
 }
 
-// addAt notes a problem with one of a list.
-func (p *Problems) addAt(field string, i int, format string, args ...any) {
-	p.add(fmt.Sprintf("%s[%d]", field, i), format, args...)
+// AddAt notes a problem with one of a list.
+func (p *Problems) AddAt(field string, i int, format string, args ...any) {
+	p.Add(fmt.Sprintf("%s[%d]", field, i), format, args...)
 }
 
-// err returns the problems as an error, nil if there is none.
-func (p Problems) err() error {
+// Err returns the problems as an error, nil if there is none.
+func (p Problems) Err() error {
 	if len(p) == 0 {
 		return nil
 	}
 	return p
 }
 
-// blame adds to each problem the variable that has set its field, or something in it.
-func (p Problems) blame(variables map[string]string) {
+// Blame adds to each problem the variable that has set its field, or something in it: variables are by
+// the paths of their fields, as Program.Decode returns them.
+func (p Problems) Blame(variables map[string]string) {
 	for i, problem := range p {
 		for field, name := range variables {
 			if problem.Field == field || strings.HasPrefix(problem.Field, field+"[") {

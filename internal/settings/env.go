@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"encoding"
@@ -10,25 +10,23 @@ import (
 	"strings"
 )
 
-// Prefix is what the names of all environment variables begin with.
-const Prefix = "PIN_GATEWAY_"
-
 // FileVariable has the name of the file, in place of the flag --config.
-const FileVariable = Prefix + "CONFIG"
+func (p Program) FileVariable() string { return p.Prefix + "CONFIG" }
 
 // LevelVariable has the levels of what is logged, in place of the flag --loglevel.
-const LevelVariable = Prefix + "LOGLEVEL"
+func (p Program) LevelVariable() string { return p.Prefix + "LOGLEVEL" }
 
-// Variables returns the names of the environment variables, by the paths of their fields.
-func Variables() map[string]string {
+// Variables returns the names of the environment variables of a configuration, a pointer to a
+// struct, by the paths of their fields.
+func (p Program) Variables(configuration any) map[string]string {
 	names := make(map[string]string)
-	eachField("", reflect.ValueOf(new(Config)).Elem(), func(path string, _ reflect.Value) { names[path] = variable(path) })
+	eachField("", reflect.ValueOf(configuration).Elem(), func(path string, _ reflect.Value) { names[path] = p.variable(path) })
 	return names
 }
 
 // variable is the name of the variable of a field.
-func variable(path string) string {
-	return Prefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+func (p Program) variable(path string) string {
+	return p.Prefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 }
 
 // eachField calls f with each field that is one value: a text, a number, a list.
@@ -47,20 +45,20 @@ func eachField(path string, v reflect.Value, f func(path string, v reflect.Value
 
 // applyEnv sets the fields whose variables are in an environment, and returns those
 // variables by their fields, and what is wrong.
-func (c *Config) applyEnv(environ []string) (set map[string]string, problems Problems) {
+func (p Program) applyEnv(environ []string, into reflect.Value) (set map[string]string, problems Problems) {
 	values := make(map[string]string)
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, Prefix) && name != FileVariable && name != LevelVariable && !ofKubernetes(name) {
+		if strings.HasPrefix(name, p.Prefix) && name != p.FileVariable() && name != p.LevelVariable() && !p.ofKubernetes(name) {
 			values[name] = value
 		}
 	}
 	d := &decoder{}
 	set = make(map[string]string)
 	var known []string
-	eachField("", reflect.ValueOf(c).Elem(), func(path string, v reflect.Value) {
-		name := variable(path)
-		known = append(known, strings.TrimPrefix(name, Prefix))
+	eachField("", into, func(path string, v reflect.Value) {
+		name := p.variable(path)
+		known = append(known, strings.TrimPrefix(name, p.Prefix))
 		if value, ok := values[name]; ok {
 			delete(values, name)
 			set[path] = name
@@ -68,20 +66,20 @@ func (c *Config) applyEnv(environ []string) (set map[string]string, problems Pro
 		}
 	})
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		advice := meant(strings.TrimPrefix(name, Prefix), known, "correct its name, or remove it")
+		advice := meant(strings.TrimPrefix(name, p.Prefix), known, "correct its name, or remove it")
 		if suggestion, ok := strings.CutPrefix(advice, "did you mean "); ok {
-			advice = "did you mean " + Prefix + strings.ReplaceAll(suggestion, " or ", " or "+Prefix)
+			advice = "did you mean " + p.Prefix + strings.ReplaceAll(suggestion, " or ", " or "+p.Prefix)
 		}
-		d.problems.add("environment variable "+name, "sets nothing: %s", advice)
+		d.problems.Add("environment variable "+name, "sets nothing: %s", advice)
 	}
-	d.problems.blame(set)
+	d.problems.Blame(set)
 	return set, d.problems
 }
 
 // ofKubernetes tells the variables that Kubernetes sets in every container where there is a
-// service with the name pin-gateway.
-func ofKubernetes(name string) bool {
-	return regexp.MustCompile(`^` + Prefix + `(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$`).MatchString(name)
+// service with the name of the program.
+func (p Program) ofKubernetes(name string) bool {
+	return regexp.MustCompile(`^` + p.Prefix + `(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$`).MatchString(name)
 }
 
 // text sets a field by the text of a variable.
@@ -95,7 +93,7 @@ func (d *decoder) text(path, text string, to reflect.Value) {
 		to.SetString(text)
 	case t.Kind() == reflect.Slice && isObject(t.Elem()):
 		if problem := checkSyntax([]byte(text)); problem != nil {
-			d.problems.add(path, "is not JSON: write a list of objects, or put it into the file")
+			d.problems.Add(path, "is not JSON: write a list of objects, or put it into the file")
 			return
 		}
 		d.value(path, []byte(text), to)
@@ -108,7 +106,7 @@ func (d *decoder) text(path, text string, to reflect.Value) {
 	}
 	if !ok {
 		k := kindOf(to.Type())
-		d.problems.add(path, "is not %s: write it as in %s", k.name, k.inText)
+		d.problems.Add(path, "is not %s: write it as in %s", k.name, k.inText)
 	}
 }
 

@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"bytes"
@@ -20,14 +20,14 @@ import (
 // comment is what the name of a member begins with that says something to people only.
 const comment = "//"
 
-// decode reads the text of a file. What it does not have stays in c. It returns all that is
+// decode reads the text of a file. What it does not have stays as it is. It returns all that is
 // wrong with the text.
-func (c *Config) decode(text []byte) Problems {
+func decode(text []byte, into reflect.Value) Problems {
 	if err := checkSyntax(text); err != nil {
 		return Problems{*err}
 	}
 	d := &decoder{}
-	d.value("", text, reflect.ValueOf(c).Elem())
+	d.value("", text, into)
 	return d.problems
 }
 
@@ -68,7 +68,7 @@ type decoder struct {
 func (d *decoder) value(path string, raw []byte, to reflect.Value) {
 	switch {
 	case string(raw) == "null":
-		d.problems.add(path, "is null: give it a value, or remove it")
+		d.problems.Add(path, "is null: give it a value, or remove it")
 	case isObject(to.Type()):
 		d.object(path, raw, to)
 	case to.Kind() == reflect.Slice && isObject(to.Type().Elem()):
@@ -100,7 +100,7 @@ func (d *decoder) object(path string, raw []byte, to reflect.Value) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if !strings.HasPrefix(name, comment) {
-			d.problems.add(join(path, name), "is not a setting: %s", meant(name, names, "correct its name, or remove it"))
+			d.problems.Add(join(path, name), "is not a setting: %s", meant(name, names, "correct its name, or remove it"))
 		}
 	}
 }
@@ -121,10 +121,10 @@ func (d *decoder) list(path string, raw []byte, to reflect.Value) {
 func (d *decoder) wrongKind(path string, t reflect.Type) {
 	k := kindOf(t)
 	if path == "" {
-		d.problems.add("", "it is not %s: write {…}", k.name)
+		d.problems.Add("", "it is not %s: write {…}", k.name)
 		return
 	}
-	d.problems.add(path, "is not %s: write it as in %s", k.name, k.inJSON)
+	d.problems.Add(path, "is not %s: write it as in %s", k.name, k.inJSON)
 }
 
 // kind is what values of a type are called, and what one looks like in the file and in a
@@ -133,7 +133,7 @@ type kind struct{ name, inJSON, inText string }
 
 func kindOf(t reflect.Type) kind {
 	switch {
-	case t == reflect.TypeFor[Duration]():
+	case isText(t) && t.Kind() == reflect.Int64:
 		return kind{"a duration", `"10s"`, "10s"}
 	case isText(t): // time.Time
 		return kind{"a time", `"2026-01-31T12:00:00Z"`, "2026-01-31T12:00:00Z"}
