@@ -86,6 +86,7 @@
 //	internal/adminhttp  metrics, readiness and profiles, for those who run a process
 //	internal/adminhttp/section  what service.json says of that, and of traces
 //	internal/tracing sends spans to a collector
+//	internal/httpserver  serves the clients of a program, and ends so that they notice
 //	internal/settings  reads the configuration of a program: a file, variables, all that is wrong
 //	internal/nearest which name somebody meant who wrote another
 //	internal/configpage  tests make the pages with the fields of a section
@@ -118,5 +119,8 @@
 // it but internal/scylla, internal/cqlsection, internal/nearest and events; the rooms of billing to
 // none of auth, and outside of billing to events and what is below it, internal/scylla,
 // internal/cqlsection and internal/nearest. The test in this directory enforces it, and so does
+// it but internal/scylla, internal/cqlsection, internal/settings and events; the rooms of billing to
+// none of auth, and outside of billing to events, internal/scylla, internal/cqlsection and
+// internal/nearest. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla

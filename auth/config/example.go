@@ -8,23 +8,16 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/settings"
 )
 
 //go:embed example.json
 var example []byte
 
-// NewFile is a file that does not exist yet. Printing it shows its name only.
-type NewFile struct {
-	Name string
-	Text []byte
-}
-
-// Format writes the name of the file, whatever the verb.
-func (n NewFile) Format(f fmt.State, _ rune) { fmt.Fprint(f, n.Name) }
-
 // Example returns a configuration to begin with, to be written to the file of that name, and
 // the files that it names, in the same folder, with new secrets in them.
-func Example(name string) ([]NewFile, error) {
+func Example(name string) ([]settings.NewFile, error) {
 	pepper := make([]byte, pepperSize)
 	if _, err := rand.Read(pepper); err != nil {
 		return nil, fmt.Errorf("making a pepper: %w", err)
@@ -37,12 +30,12 @@ func Example(name string) ([]NewFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a key for audit records: %w", err)
 	}
-	return []NewFile{
-		{name, example},
-		{"pepper-1", []byte(hex.EncodeToString(pepper) + "\n")},
-		{"session-1.pem", session},
-		{"audit.pem", audit},
-		{"audit-public.pem", public},
+	return []settings.NewFile{
+		{Name: name, Text: example},
+		{Name: "pepper-1", Text: []byte(hex.EncodeToString(pepper) + "\n")},
+		{Name: "session-1.pem", Text: session},
+		{Name: "audit.pem", Text: audit},
+		{Name: "audit-public.pem", Text: public},
 	}, nil
 }
 

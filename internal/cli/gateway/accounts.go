@@ -5,15 +5,13 @@ import (
 	"fmt"
 	"os/signal"
 	"os/user"
-	"strings"
 	"syscall"
 	"time"
-
-	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/keyspace"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
@@ -64,27 +62,6 @@ func withKeyspace(cfg config.Config, f func(ctx context.Context, db *scylla.DB) 
 	return f(ctx, db)
 }
 
-// oneArgument returns the only argument of a command.
-func oneArgument(c *cli.Context, what string) (string, error) {
-	switch {
-	case c.NArg() == 0 || c.Args().First() == "":
-		return "", fmt.Errorf("reading the arguments: name %s, see %s --help", what, c.Command.HelpName)
-	case c.NArg() > 1:
-		return "", fmt.Errorf("reading the arguments: %q is one too many, see %s --help", c.Args().Get(1), c.Command.HelpName)
-	}
-	return c.Args().First(), nil
-}
-
-// needFlags returns an error for the first flag that is not set.
-func needFlags(c *cli.Context, names ...string) error {
-	for _, name := range names {
-		if c.String(name) == "" {
-			return fmt.Errorf("reading the command line: --%s is needed, see %s --help", name, c.Command.HelpName)
-		}
-	}
-	return nil
-}
-
 // operator is who acts, in what is stored and on record: the user of this process.
 func operator() (string, error) {
 	u, err := user.Current()
@@ -103,7 +80,7 @@ func eachPage[T any](list func(after string) (accounts.Page[T], error), f func(T
 		}
 		for _, item := range page.All {
 			if err := f(item); err != nil {
-				return written(err)
+				return cmdline.Written(err)
 			}
 		}
 		if after = page.Next; after == "" {
@@ -118,16 +95,4 @@ func during(err error, doing string) error {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
-}
-
-// words are the parts of comma-separated lists.
-func words(lists []string) (all []string) {
-	for _, list := range lists {
-		for _, word := range strings.Split(list, ",") {
-			if word = strings.TrimSpace(word); word != "" {
-				all = append(all, word)
-			}
-		}
-	}
-	return all
 }

@@ -3,18 +3,16 @@
 package gateway
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"time"
 
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 )
 
 const programName = "pin-gateway"
@@ -54,13 +52,13 @@ func (cmd *command) app() *cli.App {
 	app.HelpName = programName
 	app.Usage = "the door to an IPFS cluster"
 	app.Description = description
-	app.Version = moduleVersion()
+	app.Version = cmdline.ModuleVersion()
 	app.HideVersion = true // it has a command
 	app.Writer = cmd.stdout
 	app.ErrWriter = cmd.stderr
 	// Without this the library ends the process for some errors.
 	app.ExitErrHandler = func(*cli.Context, error) {}
-	app.OnUsageError = usageError
+	app.OnUsageError = cmdline.UsageError
 	app.Flags = []cli.Flag{
 		cli.StringFlag{
 			Name:   "config, c",
@@ -77,7 +75,7 @@ func (cmd *command) app() *cli.App {
 	}
 	app.Before = func(c *cli.Context) error {
 		cmd.configPath = c.String("config")
-		return setupLogging(c.String("loglevel"))
+		return cmdline.SetupLogging(c.String("loglevel"))
 	}
 	app.Commands = []cli.Command{
 		cmd.initCommand(),
@@ -89,7 +87,7 @@ func (cmd *command) app() *cli.App {
 		cmd.keyCommand(),
 		cmd.credentialCommand(),
 		cmd.principalCommand(),
-		cmd.versionCommand(),
+		cmdline.VersionCommand(programName, cmd.stdout),
 	}
 	app.Action = func(c *cli.Context) error {
 		if name := c.Args().First(); name != "" {
@@ -106,76 +104,4 @@ func (cmd *command) app() *cli.App {
 // loadConfig reads the configuration, with what the environment says.
 func (cmd *command) loadConfig() (config.Config, error) {
 	return config.Load(cmd.configPath, os.Environ())
-}
-
-// usageError names the help instead of printing it between the error and the user.
-func usageError(c *cli.Context, err error, _ bool) error {
-	name := c.App.Name // with the names of the commands above this one
-	if c.Command.Name != "" {
-		name += " " + c.Command.Name
-	}
-	return fmt.Errorf("reading the command line: %w, see %s --help", err, name)
-}
-
-// groupAction is for a command that has nothing but subcommands.
-func groupAction(c *cli.Context) error {
-	if name := c.Args().First(); name != "" {
-		return cli.NewExitError(fmt.Sprintf("running %s: there is no command %q, see %s --help", c.App.Name, name, c.App.Name), 3)
-	}
-	return cli.ShowSubcommandHelp(c)
-}
-
-// noArguments refuses what follows a command that takes nothing but flags.
-func noArguments(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return fmt.Errorf("reading the arguments: %q is not one, see %s --help", c.Args().First(), c.Command.HelpName)
-	}
-	return nil
-}
-
-// timeOrAge reads a time, or how long ago it is. Nothing is no time.
-func timeOrAge(flag, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if age, err := time.ParseDuration(text); err == nil && age >= 0 {
-		return time.Now().Add(-age), nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("reading --%s: %q is neither an age, such as 90m, nor a time, such as 2026-01-31T12:00:00Z", flag, text)
-	}
-	return t, nil
-}
-
-func (cmd *command) printJSON(v any) error {
-	enc := json.NewEncoder(cmd.stdout)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return written(enc.Encode(v))
-}
-
-// written says of an error that it is one of writing the output.
-func written(err error) error {
-	if err != nil {
-		return fmt.Errorf("writing the output: %w", err)
-	}
-	return nil
-}
-
-// setupLogging sets levels: "level" for all components, "component:level" for one.
-func setupLogging(spec string) error {
-	for _, item := range strings.Split(spec, ",") {
-		name, level, one := strings.Cut(strings.TrimSpace(item), ":")
-		if !one {
-			name, level = "*", name
-		}
-		if level == "" && !one {
-			continue
-		}
-		if err := logging.SetLogLevel(name, level); err != nil {
-			return fmt.Errorf("setting the log level: %q is neither \"level\" nor \"component:level\", with debug, info, warn or error as the level", item)
-		}
-	}
-	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 )
 
 func (cmd *command) auditCommand() cli.Command {
@@ -21,7 +22,7 @@ func (cmd *command) auditCommand() cli.Command {
 	return cli.Command{
 		Name:         "audit",
 		Usage:        "verifies, searches and exports audit records",
-		OnUsageError: usageError,
+		OnUsageError: cmdline.UsageError,
 		Description: `
    These commands read the files of records, of this instance or copied from
    others, also while a gateway writes them. They believe what is in them: run
@@ -30,7 +31,7 @@ func (cmd *command) auditCommand() cli.Command {
 `,
 		Subcommands: []cli.Command{
 			{
-				Name: "verify", Usage: "looks whether records were changed, removed or added", ArgsUsage: " ", OnUsageError: usageError,
+				Name: "verify", Usage: "looks whether records were changed, removed or added", ArgsUsage: " ", OnUsageError: cmdline.UsageError,
 				Description: `
    Compares the records with their hashes and the signed checkpoints among
    them, and names what is not as it was written. The exit code is then 1.
@@ -53,7 +54,7 @@ func (cmd *command) auditCommand() cli.Command {
 				Action: cmd.auditVerify,
 			},
 			{
-				Name: "search", Usage: "shows events with what came of them, the oldest first", ArgsUsage: " ", OnUsageError: usageError,
+				Name: "search", Usage: "shows events with what came of them, the oldest first", ArgsUsage: " ", OnUsageError: cmdline.UsageError,
 				Description: `
    What was begun and has no outcome is "unknown": the process was killed, or
    is still at it.
@@ -68,7 +69,7 @@ func (cmd *command) auditCommand() cli.Command {
 				Action: cmd.auditSearch,
 			},
 			{
-				Name: "export", Usage: "writes all events for other programs, one a line", ArgsUsage: " ", OnUsageError: usageError,
+				Name: "export", Usage: "writes all events for other programs, one a line", ArgsUsage: " ", OnUsageError: cmdline.UsageError,
 				Description: `
    All events that match are in memory at once: take months one by one, with
    --since and --until.
@@ -78,7 +79,7 @@ func (cmd *command) auditCommand() cli.Command {
 				Action: cmd.auditExport,
 			},
 		},
-		Action: groupAction,
+		Action: cmdline.GroupAction,
 	}
 }
 
@@ -130,7 +131,7 @@ func parsePublicKey(text []byte) (ed25519.PublicKey, error) {
 }
 
 func (cmd *command) auditVerify(c *cli.Context) error {
-	if err := noArguments(c); err != nil {
+	if err := cmdline.NoArguments(c); err != nil {
 		return err
 	}
 	keys, err := cmd.auditKeys(c)
@@ -164,9 +165,9 @@ func (cmd *command) auditVerify(c *cli.Context) error {
 		return fmt.Errorf("verifying the audit records: %w", err)
 	}
 	if c.Bool("json") {
-		err = cmd.printJSON(report)
+		err = cmdline.PrintJSON(cmd.stdout, report)
 	} else {
-		err = written(cmd.printReport(report, records.pieces, len(o.Known) > 0))
+		err = cmdline.Written(cmd.printReport(report, records.pieces, len(o.Known) > 0))
 	}
 	switch {
 	case err != nil:

@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 )
 
 // queryFlags are those that say which events are wanted.
@@ -44,16 +43,16 @@ func query(c *cli.Context, limit int) (audit.Query, error) {
 		return q, fmt.Errorf("reading --verdict: %q is none: use success, failure, denied or unknown", q.Verdict)
 	}
 	var err error
-	if q.From, err = timeOrAge("since", c.String("since")); err != nil {
+	if q.From, err = cmdline.TimeOrAge("since", c.String("since")); err != nil {
 		return q, err
 	}
-	q.To, err = timeOrAge("until", c.String("until"))
+	q.To, err = cmdline.TimeOrAge("until", c.String("until"))
 	return q, err
 }
 
 // search calls show with what the flags want, and fails afterwards if lines could not be read.
 func (cmd *command) search(c *cli.Context, limit int, show func([]audit.Found) error) error {
-	if err := noArguments(c); err != nil {
+	if err := cmdline.NoArguments(c); err != nil {
 		return err
 	}
 	q, err := query(c, limit)
@@ -70,7 +69,7 @@ func (cmd *command) search(c *cli.Context, limit int, show func([]audit.Found) e
 		return fmt.Errorf("searching the audit records: %w", err)
 	}
 	if err := show(found); err != nil {
-		return written(err)
+		return cmdline.Written(err)
 	}
 	if unread > 0 {
 		return fmt.Errorf("searching the audit records: lines that could not be read: %d, see \"pin-gateway audit verify\"", unread)
@@ -104,10 +103,10 @@ func (cmd *command) auditExport(c *cli.Context) error {
 
 // foundText is an event in one line. Clients have written some of it.
 func foundText(f audit.Found) string {
-	words := []string{plain(f.Time), plain(string(f.Result.Verdict))}
+	words := []string{cmdline.Plain(f.Time), cmdline.Plain(string(f.Result.Verdict))}
 	named := func(name, value string) {
 		if value != "" {
-			words = append(words, name+"="+plain(value))
+			words = append(words, name+"="+cmdline.Plain(value))
 		}
 	}
 	if f.Attempts != nil {
@@ -120,7 +119,7 @@ func foundText(f audit.Found) string {
 		named("since", a.Since)
 	}
 	if e := f.Event; e != nil {
-		words = append(words, plain(e.Action))
+		words = append(words, cmdline.Plain(e.Action))
 		named("tenant", e.Actor.Tenant)
 		named("principal", e.Actor.Principal)
 		if e.Resource.Tenant != e.Actor.Tenant {
@@ -140,15 +139,4 @@ func foundText(f audit.Found) string {
 	}
 	named("id", f.ID)
 	return strings.Join(words, " ")
-}
-
-// plain quotes a text that has anything but characters that show.
-func plain(text string) string {
-	strange := func(r rune) bool {
-		return r == '"' || r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r)
-	}
-	if text == "" || strings.ContainsFunc(text, strange) {
-		return strconv.Quote(text)
-	}
-	return text
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 )
 
 func (cmd *command) configCommand() cli.Command {
@@ -11,7 +13,7 @@ func (cmd *command) configCommand() cli.Command {
 		Name:         "config",
 		Usage:        "shows the configuration that is in force",
 		ArgsUsage:    " ",
-		OnUsageError: usageError,
+		OnUsageError: cmdline.UsageError,
 		Description: `
    Shows all settings: the file, overridden by the environment, and defaults.
    All that is wrong with it is told at once, and then nothing is shown. There
@@ -21,7 +23,7 @@ func (cmd *command) configCommand() cli.Command {
 			cli.BoolFlag{Name: "check", Usage: "also read the files that it names, and show nothing but what is wrong"},
 		},
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
+			if err := cmdline.NoArguments(c); err != nil {
 				return err
 			}
 			cfg, err := cmd.loadConfig()
@@ -39,7 +41,7 @@ func (cmd *command) configCommand() cli.Command {
 				return err
 			}
 			_, err = cmd.stdout.Write(text)
-			return written(err)
+			return cmdline.Written(err)
 		},
 	}
 }

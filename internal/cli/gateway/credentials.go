@@ -12,6 +12,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
@@ -19,7 +20,7 @@ func (cmd *command) credentialCommand() cli.Command {
 	tenant := cli.StringFlag{Name: "tenant", Usage: "the `TENANT` of the principal"}
 	principal := cli.StringFlag{Name: "principal", Usage: "the `ID` of the principal"}
 	return cli.Command{
-		Name: "credential", Usage: "says to whom DIDs, wallets and subjects of issuers belong", OnUsageError: usageError,
+		Name: "credential", Usage: "says to whom DIDs, wallets and subjects of issuers belong", OnUsageError: cmdline.UsageError,
 		Description: `
    A credential is did:key:z6Mk…, did:pkh:eip155:1:0x… or a subject of an
    issuer, https://id.example.com/realms/ipfs#9f3c…. A subject that is not
@@ -27,7 +28,7 @@ func (cmd *command) credentialCommand() cli.Command {
 `,
 		Subcommands: []cli.Command{
 			{
-				Name: "add", Usage: "gives a credential to a principal, or changes what it is good for", ArgsUsage: "<credential>", OnUsageError: usageError,
+				Name: "add", Usage: "gives a credential to a principal, or changes what it is good for", ArgsUsage: "<credential>", OnUsageError: cmdline.UsageError,
 				Flags: []cli.Flag{
 					tenant, principal,
 					cli.StringSliceFlag{Name: "role", Usage: "`ROLES` of who comes with a DID, as user; a token has its own"},
@@ -38,38 +39,38 @@ func (cmd *command) credentialCommand() cli.Command {
 				Action: cmd.credentialAdd,
 			},
 			{
-				Name: "list", Usage: "lists the credentials of a principal, the newest first", ArgsUsage: " ", OnUsageError: usageError,
+				Name: "list", Usage: "lists the credentials of a principal, the newest first", ArgsUsage: " ", OnUsageError: cmdline.UsageError,
 				Flags: []cli.Flag{tenant, principal, cli.BoolFlag{Name: "json", Usage: "one JSON object a line"}}, Action: cmd.credentialList,
 			},
-			{Name: "remove", Usage: "takes a credential away", ArgsUsage: "<credential>", OnUsageError: usageError, Flags: []cli.Flag{tenant}, Action: cmd.credentialRemove},
+			{Name: "remove", Usage: "takes a credential away", ArgsUsage: "<credential>", OnUsageError: cmdline.UsageError, Flags: []cli.Flag{tenant}, Action: cmd.credentialRemove},
 		},
-		Action: groupAction,
+		Action: cmdline.GroupAction,
 	}
 }
 
 func (cmd *command) credentialAdd(c *cli.Context) error {
-	credential, err := oneArgument(c, "the credential")
-	if err := cmp.Or(err, needFlags(c, "tenant", "principal")); err != nil {
+	credential, err := cmdline.OneArgument(c, "the credential")
+	if err := cmp.Or(err, cmdline.NeedFlags(c, "tenant", "principal")); err != nil {
 		return err
 	}
 	var added accounts.Credential
 	resource := audit.Resource{Kind: "credential", ID: credential, Tenant: c.String("tenant"), Owner: c.String("principal")}
 	err = cmd.change(false, "credentials:add", resource, func(ctx context.Context, s *accounts.Service, by string) (string, error) {
 		added, err = s.AddCredential(ctx, accounts.Credential{
-			Credential: credential, Principal: c.String("principal"), Tenant: c.String("tenant"), Roles: words(c.StringSlice("role")),
-			Groups: words(c.StringSlice("group")), Scopes: words(c.StringSlice("scope")), AddedBy: by,
+			Credential: credential, Principal: c.String("principal"), Tenant: c.String("tenant"), Roles: cmdline.Words(c.StringSlice("role")),
+			Groups: cmdline.Words(c.StringSlice("group")), Scopes: cmdline.Words(c.StringSlice("scope")), AddedBy: by,
 		})
 		return "", during(err, "adding the credential")
 	})
 	if err != nil || !c.Bool("json") {
 		return err
 	}
-	return cmd.printJSON(listedCredentialOf(added))
+	return cmdline.PrintJSON(cmd.stdout, listedCredentialOf(added))
 }
 
 func (cmd *command) credentialRemove(c *cli.Context) error {
-	credential, err := oneArgument(c, "the credential")
-	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
+	credential, err := cmdline.OneArgument(c, "the credential")
+	if err := cmp.Or(err, cmdline.NeedFlags(c, "tenant")); err != nil {
 		return err
 	}
 	resource := audit.Resource{Kind: "credential", ID: credential, Tenant: c.String("tenant")}
@@ -95,17 +96,17 @@ func listedCredentialOf(k accounts.Credential) listedCredential {
 }
 
 func (cmd *command) credentialList(c *cli.Context) error {
-	if err := cmp.Or(noArguments(c), needFlags(c, "tenant", "principal")); err != nil {
+	if err := cmp.Or(cmdline.NoArguments(c), cmdline.NeedFlags(c, "tenant", "principal")); err != nil {
 		return err
 	}
 	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ *scylla.DB, _ config.Config) error {
-		out := cmd.table(c.Bool("json"), "CREDENTIAL", "ROLES", "SCOPES", "ADDED", "BY")
+		out := cmdline.NewTable(cmd.stdout, c.Bool("json"), "CREDENTIAL", "ROLES", "SCOPES", "ADDED", "BY")
 		list := func(after string) (accounts.Page[accounts.Credential], error) {
 			return s.ListCredentials(ctx, c.String("tenant"), c.String("principal"), after, 0)
 		}
 		err := eachPage(list, func(k accounts.Credential) error {
-			return out.row(listedCredentialOf(k), k.Credential, strings.Join(k.Roles, ","), strings.Join(k.Scopes, ","), moment(k.Added), k.AddedBy)
+			return out.Row(listedCredentialOf(k), k.Credential, strings.Join(k.Roles, ","), strings.Join(k.Scopes, ","), cmdline.Moment(k.Added), k.AddedBy)
 		})
-		return during(errors.Join(err, out.flush()), "listing credentials")
+		return during(errors.Join(err, out.Flush()), "listing credentials")
 	})
 }

@@ -1,14 +1,12 @@
 package gateway
 
 import (
-	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 )
 
 func (cmd *command) initCommand() cli.Command {
@@ -16,7 +14,7 @@ func (cmd *command) initCommand() cli.Command {
 		Name:         "init",
 		Usage:        "writes a configuration to begin with, and new secrets",
 		ArgsUsage:    " ",
-		OnUsageError: usageError,
+		OnUsageError: cmdline.UsageError,
 		Description: `
    Writes the file of --config, with comments, and beside it a pepper for API
    keys, a key for sessions, and a key for audit records with its public half.
@@ -27,7 +25,7 @@ func (cmd *command) initCommand() cli.Command {
    run it once, and copy them.
 `,
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
+			if err := cmdline.NoArguments(c); err != nil {
 				return err
 			}
 			return cmd.init()
@@ -35,48 +33,10 @@ func (cmd *command) initCommand() cli.Command {
 	}
 }
 
-func (cmd *command) init() (err error) {
+func (cmd *command) init() error {
 	files, err := config.Example(filepath.Base(cmd.configPath))
 	if err != nil {
 		return err
 	}
-	folder := filepath.Dir(cmd.configPath)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("creating the folder of the configuration: %w", err)
-	}
-	var made []string
-	defer func() {
-		if err != nil {
-			for _, name := range made {
-				err = errors.Join(err, os.Remove(name))
-			}
-		}
-	}()
-	for _, file := range files {
-		name := filepath.Join(folder, file.Name)
-		if err := writeNew(name, file.Text); err != nil {
-			return err
-		}
-		made = append(made, name)
-	}
-	for _, name := range made {
-		fmt.Fprintf(cmd.stderr, "written: %s\n", name)
-	}
-	return nil
-}
-
-// writeNew writes a file that is not there yet, for its owner alone.
-func writeNew(name string, text []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s is there already: nothing was written, remove it if it is not needed", name)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("writing %s: %w", name, err), os.Remove(name))
-	}
-	return nil
+	return cmdline.WriteNew(cmd.stderr, filepath.Dir(cmd.configPath), files)
 }

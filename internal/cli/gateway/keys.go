@@ -15,6 +15,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/apikey"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
@@ -23,10 +24,10 @@ const day = 24 * time.Hour
 func (cmd *command) keyCommand() cli.Command {
 	tenant := cli.StringFlag{Name: "tenant", Usage: "the `TENANT` of the key"}
 	return cli.Command{
-		Name: "key", Usage: "makes, lists, revokes and rotates API keys", OnUsageError: usageError,
+		Name: "key", Usage: "makes, lists, revokes and rotates API keys", OnUsageError: cmdline.UsageError,
 		Subcommands: []cli.Command{
 			{
-				Name: "create", Usage: "makes a key, and writes it to standard output", ArgsUsage: " ", OnUsageError: usageError,
+				Name: "create", Usage: "makes a key, and writes it to standard output", ArgsUsage: " ", OnUsageError: cmdline.UsageError,
 				Description: `
    The key is shown this once: what is stored is of no use to anybody. What it
    is good for is said by scopes, and what its owner may do by roles.
@@ -47,33 +48,33 @@ func (cmd *command) keyCommand() cli.Command {
 				Action: cmd.keyCreate,
 			},
 			{
-				Name: "list", Usage: "lists the keys of a tenant, the newest first", ArgsUsage: " ", OnUsageError: usageError,
+				Name: "list", Usage: "lists the keys of a tenant, the newest first", ArgsUsage: " ", OnUsageError: cmdline.UsageError,
 				Flags: []cli.Flag{tenant, cli.BoolFlag{Name: "json", Usage: "one JSON object a line"}}, Action: cmd.keyList,
 			},
-			{Name: "revoke", Usage: "revokes a key", ArgsUsage: "<id>", OnUsageError: usageError, Flags: []cli.Flag{tenant}, Action: cmd.keyRevoke},
+			{Name: "revoke", Usage: "revokes a key", ArgsUsage: "<id>", OnUsageError: cmdline.UsageError, Flags: []cli.Flag{tenant}, Action: cmd.keyRevoke},
 			{
-				Name: "rotate", Usage: "makes a key in the place of another, and writes it to standard output", ArgsUsage: "<id>", OnUsageError: usageError,
+				Name: "rotate", Usage: "makes a key in the place of another, and writes it to standard output", ArgsUsage: "<id>", OnUsageError: cmdline.UsageError,
 				Flags:  []cli.Flag{tenant, cli.DurationFlag{Name: "overlap", Value: day, Usage: "how long the old one stays good"}, asJSON()},
 				Action: cmd.keyRotate,
 			},
 		},
-		Action: groupAction,
+		Action: cmdline.GroupAction,
 	}
 }
 
 // grant reads the flags of key create.
 func grant(c *cli.Context) (apikey.Grant, error) {
-	if err := cmp.Or(noArguments(c), needFlags(c, "tenant", "owner")); err != nil {
+	if err := cmp.Or(cmdline.NoArguments(c), cmdline.NeedFlags(c, "tenant", "owner")); err != nil {
 		return apikey.Grant{}, err
 	}
 	g := apikey.Grant{
-		Owner: c.String("owner"), Tenant: c.String("tenant"), Roles: words(c.StringSlice("role")), Groups: words(c.StringSlice("group")),
-		Scopes: words(c.StringSlice("scope")),
+		Owner: c.String("owner"), Tenant: c.String("tenant"), Roles: cmdline.Words(c.StringSlice("role")), Groups: cmdline.Words(c.StringSlice("group")),
+		Scopes: cmdline.Words(c.StringSlice("scope")),
 	}
 	if len(g.Scopes) == 0 {
 		return g, errors.New("reading the command line: without --scope a key is good for nothing")
 	}
-	for _, text := range words(c.StringSlice("network")) {
+	for _, text := range cmdline.Words(c.StringSlice("network")) {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
 			return g, fmt.Errorf("reading --network: %q is not a network, such as 192.0.2.0/24", text)
@@ -119,15 +120,15 @@ func (cmd *command) showToken(c *cli.Context, key apikey.Key, token apikey.Token
 	if key.ID == "" {
 		return failed
 	}
-	fmt.Fprintf(cmd.stderr, "key %s of %s in the tenant %s, good until %s. It is not shown again:\n", key.ID, plain(key.Owner), plain(key.Tenant), moment(key.Expires))
+	fmt.Fprintf(cmd.stderr, "key %s of %s in the tenant %s, good until %s. It is not shown again:\n", key.ID, cmdline.Plain(key.Owner), cmdline.Plain(key.Tenant), cmdline.Moment(key.Expires))
 	if c.Bool("json") {
-		return errors.Join(failed, cmd.printJSON(struct {
+		return errors.Join(failed, cmdline.PrintJSON(cmd.stdout, struct {
 			listedKey
 			Key string `json:"key"`
 		}{listedKeyOf(accounts.ListedKey{Key: key}), token.Text()}))
 	}
 	_, err := fmt.Fprintln(cmd.stdout, token.Text())
-	return errors.Join(failed, written(err))
+	return errors.Join(failed, cmdline.Written(err))
 }
 
 // listedKey is a key as JSON.
@@ -155,18 +156,18 @@ func listedKeyOf(k accounts.ListedKey) listedKey {
 }
 
 func (cmd *command) keyList(c *cli.Context) error {
-	if err := cmp.Or(noArguments(c), needFlags(c, "tenant")); err != nil {
+	if err := cmp.Or(cmdline.NoArguments(c), cmdline.NeedFlags(c, "tenant")); err != nil {
 		return err
 	}
 	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ *scylla.DB, _ config.Config) error {
-		out := cmd.table(c.Bool("json"), "KEY", "OWNER", "STATE", "ENDS", "LAST USED", "SCOPES", "MADE BY")
+		out := cmdline.NewTable(cmd.stdout, c.Bool("json"), "KEY", "OWNER", "STATE", "ENDS", "LAST USED", "SCOPES", "MADE BY")
 		list := func(after string) (accounts.Page[accounts.ListedKey], error) {
 			return s.ListKeys(ctx, c.String("tenant"), after, 0)
 		}
 		err := eachPage(list, func(k accounts.ListedKey) error {
-			return out.row(listedKeyOf(k), k.ID, k.Owner, keyState(k.Key, time.Now()), moment(k.Expires), moment(k.Used), strings.Join(k.Scopes, ","), k.CreatedBy)
+			return out.Row(listedKeyOf(k), k.ID, k.Owner, keyState(k.Key, time.Now()), cmdline.Moment(k.Expires), cmdline.Moment(k.Used), strings.Join(k.Scopes, ","), k.CreatedBy)
 		})
-		return during(errors.Join(err, out.flush()), "listing keys")
+		return during(errors.Join(err, out.Flush()), "listing keys")
 	})
 }
 
@@ -181,8 +182,8 @@ func keyState(k apikey.Key, now time.Time) string {
 }
 
 func (cmd *command) keyRevoke(c *cli.Context) error {
-	id, err := oneArgument(c, "the key, by its id")
-	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
+	id, err := cmdline.OneArgument(c, "the key, by its id")
+	if err := cmp.Or(err, cmdline.NeedFlags(c, "tenant")); err != nil {
 		return err
 	}
 	return cmd.change(false, "keys:revoke", keyResource(c, id), func(ctx context.Context, s *accounts.Service, _ string) (string, error) {
@@ -191,8 +192,8 @@ func (cmd *command) keyRevoke(c *cli.Context) error {
 }
 
 func (cmd *command) keyRotate(c *cli.Context) error {
-	id, err := oneArgument(c, "the key, by its id")
-	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
+	id, err := cmdline.OneArgument(c, "the key, by its id")
+	if err := cmp.Or(err, cmdline.NeedFlags(c, "tenant")); err != nil {
 		return err
 	}
 	var key apikey.Key

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authz"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 )
 
 func (cmd *command) policyCommand() cli.Command {
@@ -18,7 +19,7 @@ func (cmd *command) policyCommand() cli.Command {
 	return cli.Command{
 		Name:         "policy",
 		Usage:        "checks policies, and explains what they decide",
-		OnUsageError: usageError,
+		OnUsageError: cmdline.UsageError,
 		Description: `
    Policies are written in Cedar, in files that end in .cedar, with tests in
    files that end in .tests.json. A gateway has its own guards and roles, and
@@ -27,7 +28,7 @@ func (cmd *command) policyCommand() cli.Command {
 `,
 		Subcommands: []cli.Command{
 			{
-				Name: "check", Usage: "checks policies and runs their tests", ArgsUsage: " ", OnUsageError: usageError,
+				Name: "check", Usage: "checks policies and runs their tests", ArgsUsage: " ", OnUsageError: cmdline.UsageError,
 				Description: `
    Looks at policies as a gateway would, whether or not they have a manifest.
 `,
@@ -35,12 +36,12 @@ func (cmd *command) policyCommand() cli.Command {
 				Action: cmd.policyCheck,
 			},
 			{
-				Name: "seal", Usage: "checks policies and writes their manifest, so that gateways take them", ArgsUsage: " ", OnUsageError: usageError,
+				Name: "seal", Usage: "checks policies and writes their manifest, so that gateways take them", ArgsUsage: " ", OnUsageError: cmdline.UsageError,
 				Flags:  []cli.Flag{folder, withoutRoles},
 				Action: cmd.policySeal,
 			},
 			{
-				Name: "explain", Usage: "says how a request is decided, and why", ArgsUsage: "[<file>]", OnUsageError: usageError,
+				Name: "explain", Usage: "says how a request is decided, and why", ArgsUsage: "[<file>]", OnUsageError: cmdline.UsageError,
 				Description: `
    Reads a request from the file, or from standard input, as
 
@@ -58,7 +59,7 @@ func (cmd *command) policyCommand() cli.Command {
 				Action: cmd.policyExplain,
 			},
 		},
-		Action: groupAction,
+		Action: cmdline.GroupAction,
 	}
 }
 
@@ -109,7 +110,7 @@ func (p policies) check() (authz.Report, error) {
 }
 
 func (cmd *command) policyCheck(c *cli.Context) error {
-	if err := noArguments(c); err != nil {
+	if err := cmdline.NoArguments(c); err != nil {
 		return err
 	}
 	p, err := cmd.policies(c)
@@ -121,12 +122,12 @@ func (cmd *command) policyCheck(c *cli.Context) error {
 		return fmt.Errorf("checking policies: %s", lines(err))
 	}
 	if c.Bool("json") {
-		err = cmd.printJSON(report)
+		err = cmdline.PrintJSON(cmd.stdout, report)
 	} else {
 		_, err = io.WriteString(cmd.stdout, reportText(report))
 	}
 	if err != nil {
-		return written(err)
+		return cmdline.Written(err)
 	}
 	if c.Bool("sealed") && !report.Sealed {
 		return fmt.Errorf("checking policies: gateways do not take them: %s", report.Unsealed)
@@ -148,7 +149,7 @@ func reportText(r authz.Report) string {
 }
 
 func (cmd *command) policySeal(c *cli.Context) error {
-	if err := noArguments(c); err != nil {
+	if err := cmdline.NoArguments(c); err != nil {
 		return err
 	}
 	p, err := cmd.policies(c)
@@ -186,10 +187,10 @@ func (cmd *command) policyExplain(c *cli.Context) error {
 	}
 	explanation := set.Explain(request)
 	if c.Bool("json") {
-		return cmd.printJSON(explanation)
+		return cmdline.PrintJSON(cmd.stdout, explanation)
 	}
 	_, err = io.WriteString(cmd.stdout, explanation.String())
-	return written(err)
+	return cmdline.Written(err)
 }
 
 // maxRequest bounds a request that is explained, in bytes.

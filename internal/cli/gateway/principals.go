@@ -9,14 +9,15 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/accounts"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 )
 
 func (cmd *command) principalCommand() cli.Command {
 	return cli.Command{
-		Name: "principal", Usage: "takes all from a principal", OnUsageError: usageError,
+		Name: "principal", Usage: "takes all from a principal", OnUsageError: cmdline.UsageError,
 		Subcommands: []cli.Command{
 			{
-				Name: "revoke", Usage: "revokes all tokens, sessions and keys of a principal", ArgsUsage: "<id>", OnUsageError: usageError,
+				Name: "revoke", Usage: "revokes all tokens, sessions and keys of a principal", ArgsUsage: "<id>", OnUsageError: cmdline.UsageError,
 				Description: `
    Gateways see it within 5 seconds. Tokens that are issued up to a minute later
    are refused, too: clocks differ. The principal may log in again with its DIDs
@@ -26,13 +27,13 @@ func (cmd *command) principalCommand() cli.Command {
 				Action: cmd.principalRevoke,
 			},
 		},
-		Action: groupAction,
+		Action: cmdline.GroupAction,
 	}
 }
 
 func (cmd *command) principalRevoke(c *cli.Context) error {
-	id, err := oneArgument(c, "the principal")
-	if err := cmp.Or(err, needFlags(c, "tenant")); err != nil {
+	id, err := cmdline.OneArgument(c, "the principal")
+	if err := cmp.Or(err, cmdline.NeedFlags(c, "tenant")); err != nil {
 		return err
 	}
 	tenant, revoked := c.String("tenant"), 0
@@ -48,10 +49,10 @@ func (cmd *command) principalRevoke(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("json") {
-		return cmd.printJSON(struct {
+		return cmdline.PrintJSON(cmd.stdout, struct {
 			Keys int `json:"revokedKeys"`
 		}{revoked})
 	}
 	_, err = fmt.Fprintf(cmd.stdout, "revoked: all tokens and sessions until now, and %d keys\n", revoked)
-	return written(err)
+	return cmdline.Written(err)
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/gateway"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/httpserver"
 )
 
 func (cmd *command) serveCommand() cli.Command {
@@ -20,7 +22,7 @@ func (cmd *command) serveCommand() cli.Command {
 		Name:         "serve",
 		Usage:        "runs the gateway",
 		ArgsUsage:    " ",
-		OnUsageError: usageError,
+		OnUsageError: cmdline.UsageError,
 		Description: `
    Runs until SIGTERM or SIGINT: then it says at /health, with 503, that it is
    ending, and serves on for 5 seconds (shutdown_delay), in which load balancers
@@ -28,7 +30,7 @@ func (cmd *command) serveCommand() cli.Command {
    begun 20 seconds. A second signal ends it at once.
 `,
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
+			if err := cmdline.NoArguments(c); err != nil {
 				return err
 			}
 			cfg, err := cmd.loadConfig()
@@ -65,9 +67,9 @@ func serve(ctx context.Context, cfg config.Config) (err error) {
 		}
 		defer func() { err = errors.Join(err, metrics.Close()) }()
 	}
-	server := newServer(g.Handler(), files.Certificate, time.Duration(cfg.ShutdownDelay))
+	server := httpserver.New(g.Handler(), files.Certificate, time.Duration(cfg.ShutdownDelay), logger)
 	logger.Infof("serving %s on %s", cfg.PublicURL, listener.Addr())
-	if err := server.run(ctx, listener); err != nil {
+	if err := server.Run(ctx, listener); err != nil {
 		return fmt.Errorf("serving: %w", err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/audit"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/config"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/pins"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
@@ -28,7 +29,7 @@ func tenantFlags() []cli.Flag {
 
 func (cmd *command) tenantCommand() cli.Command {
 	return cli.Command{
-		Name: "tenant", Usage: "makes, lists and changes tenants", OnUsageError: usageError,
+		Name: "tenant", Usage: "makes, lists and changes tenants", OnUsageError: cmdline.UsageError,
 		Description: `
    These commands, and those of keys and credentials, change the gateway's
    database as whoever has its password can. No policy is asked. What they do is
@@ -36,18 +37,18 @@ func (cmd *command) tenantCommand() cli.Command {
    name of the user. Gateways see it within 5 seconds.
 `,
 		Subcommands: []cli.Command{
-			{Name: "create", Usage: "makes a tenant", ArgsUsage: "<id>", OnUsageError: usageError, Flags: append(tenantFlags(), asJSON()), Action: cmd.tenantCreate},
+			{Name: "create", Usage: "makes a tenant", ArgsUsage: "<id>", OnUsageError: cmdline.UsageError, Flags: append(tenantFlags(), asJSON()), Action: cmd.tenantCreate},
 			{
-				Name: "list", Usage: "lists tenants, the newest first", ArgsUsage: " ", OnUsageError: usageError,
+				Name: "list", Usage: "lists tenants, the newest first", ArgsUsage: " ", OnUsageError: cmdline.UsageError,
 				Flags: []cli.Flag{cli.BoolFlag{Name: "json", Usage: "one JSON object a line"}}, Action: cmd.tenantList,
 			},
-			{Name: "show", Usage: "shows a tenant", ArgsUsage: "<id>", OnUsageError: usageError, Flags: []cli.Flag{asJSON()}, Action: cmd.tenantShow},
+			{Name: "show", Usage: "shows a tenant", ArgsUsage: "<id>", OnUsageError: cmdline.UsageError, Flags: []cli.Flag{asJSON()}, Action: cmd.tenantShow},
 			{
-				Name: "update", Usage: "changes what the flags say of a tenant", ArgsUsage: "<id>", OnUsageError: usageError,
+				Name: "update", Usage: "changes what the flags say of a tenant", ArgsUsage: "<id>", OnUsageError: cmdline.UsageError,
 				Flags: append(tenantFlags(), cli.StringFlag{Name: "disabled", Usage: "`true` lets nobody of it in, whose pins stay; false lets them in again"}, asJSON()), Action: cmd.tenantUpdate,
 			},
 			{
-				Name: "recount", Usage: "counts the pins of a tenant that has a limit, in 6 minutes or more", ArgsUsage: "<id>", OnUsageError: usageError,
+				Name: "recount", Usage: "counts the pins of a tenant that has a limit, in 6 minutes or more", ArgsUsage: "<id>", OnUsageError: cmdline.UsageError,
 				Description: `
    A gateway that is killed leaves places reserved that nobody uses, so that its
    tenants come to their limit too early. This counts anew, while gateways work.
@@ -56,7 +57,7 @@ func (cmd *command) tenantCommand() cli.Command {
 				Action: cmd.tenantRecount,
 			},
 		},
-		Action: groupAction,
+		Action: cmdline.GroupAction,
 	}
 }
 
@@ -85,7 +86,7 @@ func setTenant(c *cli.Context, t *accounts.Tenant) error {
 }
 
 func (cmd *command) tenantCreate(c *cli.Context) error {
-	id, err := oneArgument(c, "the tenant")
+	id, err := cmdline.OneArgument(c, "the tenant")
 	if err != nil {
 		return err
 	}
@@ -100,11 +101,11 @@ func (cmd *command) tenantCreate(c *cli.Context) error {
 	if err != nil || !c.Bool("json") {
 		return err
 	}
-	return cmd.printJSON(listedTenantOf(t))
+	return cmdline.PrintJSON(cmd.stdout, listedTenantOf(t))
 }
 
 func (cmd *command) tenantUpdate(c *cli.Context) error {
-	id, err := oneArgument(c, "the tenant")
+	id, err := cmdline.OneArgument(c, "the tenant")
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (cmd *command) tenantUpdate(c *cli.Context) error {
 	if err != nil || !c.Bool("json") {
 		return err
 	}
-	return cmd.printJSON(listedTenantOf(t))
+	return cmdline.PrintJSON(cmd.stdout, listedTenantOf(t))
 }
 
 func tenantResource(id string) audit.Resource {
@@ -153,16 +154,16 @@ func listedTenantOf(t accounts.Tenant) listedTenant {
 	return listedTenant{t.ID, t.Name, t.Created, t.Disabled, t.MaxPins, t.MaxBytes, t.RequestsPerSecond}
 }
 
-func (cmd *command) tenantTable(c *cli.Context) *table {
-	return cmd.table(c.Bool("json"), "TENANT", "NAME", "MADE", "STATE", "MAX PINS", "MAX BYTES", "REQUESTS/S")
+func (cmd *command) tenantTable(c *cli.Context) *cmdline.Table {
+	return cmdline.NewTable(cmd.stdout, c.Bool("json"), "TENANT", "NAME", "MADE", "STATE", "MAX PINS", "MAX BYTES", "REQUESTS/S")
 }
 
-func tenantRow(out *table, t accounts.Tenant) error {
-	return out.row(listedTenantOf(t), t.ID, t.Name, moment(t.Created), state(t.Disabled, "disabled", "active"), limit(t.MaxPins), limit(t.MaxBytes), limit(int64(t.RequestsPerSecond)))
+func tenantRow(out *cmdline.Table, t accounts.Tenant) error {
+	return out.Row(listedTenantOf(t), t.ID, t.Name, cmdline.Moment(t.Created), cmdline.State(t.Disabled, "disabled", "active"), cmdline.Limit(t.MaxPins), cmdline.Limit(t.MaxBytes), cmdline.Limit(int64(t.RequestsPerSecond)))
 }
 
 func (cmd *command) tenantShow(c *cli.Context) error {
-	id, err := oneArgument(c, "the tenant")
+	id, err := cmdline.OneArgument(c, "the tenant")
 	if err != nil {
 		return err
 	}
@@ -172,27 +173,27 @@ func (cmd *command) tenantShow(c *cli.Context) error {
 			return during(err, "reading the tenant")
 		}
 		if c.Bool("json") {
-			return cmd.printJSON(listedTenantOf(t))
+			return cmdline.PrintJSON(cmd.stdout, listedTenantOf(t))
 		}
 		out := cmd.tenantTable(c)
-		return written(errors.Join(tenantRow(out, t), out.flush()))
+		return cmdline.Written(errors.Join(tenantRow(out, t), out.Flush()))
 	})
 }
 
 func (cmd *command) tenantList(c *cli.Context) error {
-	if err := noArguments(c); err != nil {
+	if err := cmdline.NoArguments(c); err != nil {
 		return err
 	}
 	return cmd.withAccounts(false, func(ctx context.Context, s *accounts.Service, _ *scylla.DB, _ config.Config) error {
 		out := cmd.tenantTable(c)
 		list := func(after string) (accounts.Page[accounts.Tenant], error) { return s.ListTenants(ctx, after, 0) }
 		err := eachPage(list, func(t accounts.Tenant) error { return tenantRow(out, t) })
-		return during(errors.Join(err, out.flush()), "listing tenants")
+		return during(errors.Join(err, out.Flush()), "listing tenants")
 	})
 }
 
 func (cmd *command) tenantRecount(c *cli.Context) error {
-	id, err := oneArgument(c, "the tenant")
+	id, err := cmdline.OneArgument(c, "the tenant")
 	if err != nil {
 		return err
 	}
@@ -213,6 +214,6 @@ func (cmd *command) tenantRecount(c *cli.Context) error {
 			return fmt.Errorf("counting: %w", err)
 		}
 		_, err = fmt.Fprintf(cmd.stdout, "pins %d, bytes %d\n", counted.Pins, counted.Bytes)
-		return written(err)
+		return cmdline.Written(err)
 	})
 }

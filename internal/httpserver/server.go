@@ -1,4 +1,6 @@
-package gateway
+// Package httpserver serves the clients of a program: it answers /health, bounds connections, and
+// ends so that load balancers learn of it and what was begun is answered.
+package httpserver
 
 import (
 	"context"
@@ -26,8 +28,9 @@ const (
 	drainTimeout = 20 * time.Second
 )
 
-// server answers /health, and leaves all else to a handler.
-type server struct {
+// Server answers /health, and leaves all else to a handler.
+type Server struct {
+	log  *logging.ZapEventLogger
 	http *http.Server
 	// delay is how long it serves as before when the end came, but for /health.
 	delay, drain time.Duration
@@ -35,9 +38,10 @@ type server struct {
 	after        func(time.Duration) <-chan time.Time // the clock
 }
 
-// newServer returns a server whose connections are encrypted if there is a certificate.
-func newServer(apis http.Handler, certificate *tls.Certificate, delay time.Duration) *server {
-	s := &server{delay: delay, drain: drainTimeout, after: time.After}
+// New returns a server whose connections are encrypted if there is a certificate. It serves on for
+// a delay when the end came. Log takes what it says, and what clients do wrong while connecting.
+func New(apis http.Handler, certificate *tls.Certificate, delay time.Duration, log *logging.ZapEventLogger) *Server {
+	s := &Server{log: log, delay: delay, drain: drainTimeout, after: time.After}
 	s.http = &http.Server{
 		// Not a mux: it redirects paths that are not clean, also those of the APIs.
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +64,7 @@ func newServer(apis http.Handler, certificate *tls.Certificate, delay time.Durat
 }
 
 // health tells whether the process takes requests. It tells nothing else, as everybody may ask.
-func (s *server) health(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	status := "ok"
@@ -69,16 +73,16 @@ func (s *server) health(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	if _, err := io.WriteString(w, `{"status":"`+status+`"}`+"\n"); err != nil {
-		logger.Debugf("answering /health: %s", err)
+		s.log.Debugf("answering /health: %s", err)
 	}
 }
 
-// run serves connections until ctx ends. Then /health says that it is ending for as long as
+// Run serves connections until ctx ends. Then /health says that it is ending for as long as
 // the delay, in which all else is answered as before, so that whoever asks /health sends no
 // more; after that no connections are taken, and what was begun is answered. It returns an
 // error if it has ended by itself, or has cut off requests that took longer than the drain.
 // It closes the listener.
-func (s *server) run(ctx context.Context, listener net.Listener) error {
+func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	ended := make(chan error, 1)
 	go func() {
 		if s.http.TLSConfig != nil {
@@ -93,13 +97,13 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.ending.Store(true)
-	logger.Infof("ending: /health says so, and connections are taken for %s more", s.delay)
+	s.log.Infof("ending: /health says so, and connections are taken for %s more", s.delay)
 	select {
 	case err := <-ended:
 		return err
 	case <-s.after(s.delay):
 	}
-	logger.Info("ending: no more connections are taken")
+	s.log.Info("ending: no more connections are taken")
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
 	defer cancel()
 	err := s.http.Shutdown(limited)

@@ -1,7 +1,8 @@
-package gateway
+package cmdline
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -10,25 +11,26 @@ import (
 
 const modulePath = "github.com/ipfs-cluster/ipfs-cluster-scylla"
 
-func (cmd *command) versionCommand() cli.Command {
+// VersionCommand is the command version of a program.
+func VersionCommand(program string, stdout io.Writer) cli.Command {
 	return cli.Command{
 		Name:         "version",
 		Usage:        "shows the version of the program, and of the Go tools that built it",
 		ArgsUsage:    " ",
-		OnUsageError: usageError,
+		OnUsageError: UsageError,
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
+			if err := NoArguments(c); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.stdout, "%s %s\n%s\n", programName, moduleVersion(), runtime.Version())
-			return written(err)
+			_, err := fmt.Fprintf(stdout, "%s %s\n%s\n", program, ModuleVersion(), runtime.Version())
+			return Written(err)
 		},
 	}
 }
 
-// moduleVersion returns the version of this project as the Go tool recorded it, "(devel)"
+// ModuleVersion returns the version of this project as the Go tool recorded it, "(devel)"
 // for a build without version control.
-func moduleVersion() string {
+func ModuleVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "(unknown)"
