@@ -73,6 +73,7 @@
 //	billing/invoicing  invoices get their numbers, are paid, and are told of, in CQL
 //	billing/notice   what billing tells, as it is on the wire
 //	billing/notice/told  tells it on NATS JetStream
+//	billing/config   what the billing service is told, and what is wrong with it
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
 //	monitoring       rules, alerts and who is told, for Prometheus; no code
