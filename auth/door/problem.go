@@ -1,7 +1,6 @@
 package door
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/auth/authn"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/problemjson"
 )
 
 // The reasons of a Problem, beside those of authn: codes that programs may rely on. They
@@ -124,29 +124,17 @@ type Form func(w http.ResponseWriter, p *Problem, id string)
 // same code as in the other APIs, and the type is made of it. The instance is the id of the
 // request, which is also in requestId.
 func ProblemJSON(w http.ResponseWriter, p *Problem, id string) {
-	WriteJSON(w, p.Status, "application/problem+json", struct {
-		Type      string `json:"type"`
-		Title     string `json:"title"`
-		Status    int    `json:"status"`
-		Detail    string `json:"detail,omitempty"`
-		Instance  string `json:"instance"`
-		Reason    string `json:"reason"`
-		RequestID string `json:"requestId"`
-	}{"urn:pin-gateway:" + p.Reason, http.StatusText(p.Status), p.Status, p.Details, id, p.Reason, id})
+	said(problemjson.Problem{Program: "pin-gateway", Status: p.Status, Reason: p.Reason, Detail: p.Details, ID: id}.Write(w))
 }
 
 // WriteJSON answers with a value as JSON.
 func WriteJSON(w http.ResponseWriter, status int, contentType string, value any) {
-	text, err := json.Marshal(value)
+	said(problemjson.WriteJSON(w, status, contentType, value))
+}
+
+// said logs that a client was not answered, who may have left.
+func said(err error) {
 	if err != nil {
-		logger.Errorf("an answer cannot be encoded: %s", err)
-		http.Error(w, "internal error", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(status)
-	if _, err := w.Write(text); err != nil {
-		logger.Debugf("an answer was not written: %s", err)
+		logger.Debugf("%s", err)
 	}
 }

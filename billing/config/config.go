@@ -85,6 +85,10 @@ type Events struct {
 	// digits, dashes and underscores. Under another name all claims are read again, which
 	// changes nothing.
 	Consumer string `json:"consumer"`
+	// Sizes also reads the sizes that peers tell in the events of the cluster, for claims of which
+	// the gateway tells none. No day is closed before those until its end were read, so that it
+	// is false where the cluster tells no events.
+	Sizes bool `json:"sizes"`
 	// CredentialsFile is a file of NATS credentials, with a JWT and a seed.
 	CredentialsFile string `json:"credentials_file,omitempty"`
 	// NKeyFile is a file with the seed of an NKey, in place of Events.CredentialsFile.
@@ -166,6 +170,8 @@ type Gateway struct {
 	// CAFile is a file with the certificates of the authorities that are accepted, in PEM
 	// format. Empty means those of the operating system.
 	CAFile string `json:"ca_file,omitempty"`
+	// Every is how often it is compared, by one of all instances, from an hour on.
+	Every Duration `json:"every"`
 }
 
 // Invoices are what is on them.
@@ -243,7 +249,7 @@ type Chain struct {
 	Name string `json:"name"`
 	// ChainID is its number, as 8453. A node of another chain is refused.
 	ChainID uint64 `json:"chain_id"`
-	// RPCURL is where a node answers JSON-RPC. {key} in it stands for what is in Chain.RPCKeyFile.
+	// RPCURL is where a node answers JSON-RPC. {key} in it stands for what is in rpc_key_file.
 	RPCURL string `json:"rpc_url"`
 	// RPCKeyFile is a file with the key of the node.
 	RPCKeyFile string `json:"rpc_key_file,omitempty"`
@@ -302,7 +308,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:9100", ShutdownDelay: Duration(5 * time.Second), TokenFile: "gateway-token",
 		Database: keyspace.Default(),
-		Events:   Events{URLs: []string{}, Consumer: "billing"},
+		Events:   Events{URLs: []string{}, Consumer: "billing", Sizes: true},
 		Claims: Claims{
 			Start: claim.StartAccepted, Replicas: claim.ReplicasRequested, DefaultReplicas: 1, AllReplicas: 1, MaxSize: 1 << 50,
 			Window: Duration(30 * 24 * time.Hour),
@@ -312,6 +318,7 @@ func Default() Config {
 		},
 		Invoices: Invoices{Seller: Seller{Address: []string{}}, Series: "INV", CreditSeries: "CN", DueDays: 14, Regions: []Region{}},
 		Chains:   []Chain{},
+		Gateway:  Gateway{Every: Duration(24 * time.Hour)},
 	}
 }
 

@@ -24,7 +24,7 @@ func good() Config {
 	c.Events = Events{URLs: []string{"tls://nats1:4222"}, Cluster: "ipfs-cluster", Prefix: "pins", Consumer: "billing", CredentialsFile: "nats.creds"}
 	c.Claims.Since = time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	c.Plans = Plans{"plans", "standard"}
-	c.Gateway = Gateway{"https://pins.example.com", "gateway-key", "ca.pem"}
+	c.Gateway = Gateway{"https://pins.example.com", "gateway-key", "ca.pem", Duration(time.Hour)}
 	c.Invoices = Invoices{
 		Seller: Seller{Name: "Pins Ltd.", Address: []string{"1 Road"}}, Series: "2026", CreditSeries: "2026-CN", DueDays: 30, MostUnsized: -1,
 		Regions: []Region{
@@ -88,6 +88,7 @@ func TestValidate(t *testing.T) {
 		`close.every 500ms cannot be used: use 1s to 24h`:                               func(c *Config) { c.Close.Every = Duration(500 * time.Millisecond) },
 		`close.parallel 0 cannot be used: use 1 to 1024`:                                func(c *Config) { c.Close.Parallel = 0 },
 		`plans.folder is empty but plans.default is set: name the folder with the plan`: func(c *Config) { c.Plans.Folder, c.Invoices = "", Default().Invoices },
+		`gateway.every 59m0s cannot be used: use 1h or more`:                            func(c *Config) { c.Gateway.Every = Duration(59 * time.Minute) },
 		`gateway.url https://a/b goes on after the host: remove what follows, and a slash at the end, too`: func(c *Config) {
 			c.Gateway.URL = "https://a/b"
 		},
@@ -159,7 +160,7 @@ func TestParse(t *testing.T) {
 		`{"clams": {}}`:                                      "clams is not a setting: did you mean claims?",
 		`{"claims": {"since": "tomorrow"}}`:                  `claims.since is not a time: write it as in "2026-01-31T12:00:00Z"`,
 		`{"close": {"grace": 6}}`:                            `close.grace is not a duration: write it as in "10s"`,
-		`{"chains": [{"tokens": [{"price": 1}]}]}`:               "chains[0].tokens[0].price is not a setting: correct its name, or remove it",
+		`{"chains": [{"tokens": [{"price": 1}]}]}`:           "chains[0].tokens[0].price is not a setting: correct its name, or remove it",
 		`{"events": {"urls": ["nats://a"], "cluster": "c"}}`: "claims.since is missing: say since when is billed, as 2026-12-01T00:00:00Z",
 	} {
 		if _, err := Parse([]byte(text), "", nil); err == nil || err.Error() != want {

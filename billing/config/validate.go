@@ -142,6 +142,9 @@ func (c Config) checkPlans(p *settings.Problems) {
 
 func (c Config) checkGateway(p *settings.Problems) {
 	g := c.Gateway
+	if e := time.Duration(g.Every); e < time.Hour {
+		p.Add("gateway.every", "%s cannot be used: use 1h or more", e)
+	}
 	if g.URL != "" {
 		u := settings.CheckURL(p, "gateway.url", g.URL, "https", "http")
 		switch {

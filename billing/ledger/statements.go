@@ -8,6 +8,8 @@ const (
 		"WHERE owner = ? AND bucket = ? AND request_id = ?"
 	selectAllClaims = "SELECT request_id, name, terms, pinned, removed, sizes, unsized FROM claims WHERE owner = ? AND bucket = ?"
 	selectClaims    = selectAllClaims + " AND request_id IN ?"
+	// An empty text is before all others.
+	selectClaimsAfter = selectAllClaims + " AND request_id > ? LIMIT ?"
 
 	insertFact = "INSERT INTO facts (owner, day, bucket, id, at, bytes, pins, kind, request_id, cid, ingested) " +
 		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
@@ -52,6 +54,10 @@ const (
 	deleteUnsized    = "DELETE FROM unsized USING TIMESTAMP ? WHERE cid = ? AND owner = ? AND request_id = ?"
 	selectUnsized    = "SELECT owner, request_id FROM unsized WHERE cid = ?"
 	selectAllUnsized = "SELECT cid, owner, request_id FROM unsized"
+
+	selectOwners   = "SELECT DISTINCT owner FROM owner_months"
+	selectConsumer = "SELECT state FROM consumers WHERE name = ?"
+	updateConsumer = "UPDATE consumers SET state = ? WHERE name = ?"
 )
 
 // hotStatements are those of each batch of events.
