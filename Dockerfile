@@ -1,4 +1,4 @@
-# ipfs-cluster-service, ipfs-cluster-ctl and pin-gateway. Needs BuildKit, which
+# ipfs-cluster-service, ipfs-cluster-ctl, pin-gateway and pin-billing. Needs BuildKit, which
 # Docker has used by default since version 23. docker-compose.yml shows how to
 # run a peer, and the gateway with its own start script.
 FROM golang:1.26.8-bookworm AS build
@@ -7,7 +7,7 @@ COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -o /out/ ./cmd/ipfs-cluster-service ./cmd/pin-gateway github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-ctl
+    CGO_ENABLED=0 go build -trimpath -o /out/ ./cmd/ipfs-cluster-service ./cmd/pin-gateway ./cmd/pin-billing github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-ctl
 
 FROM alpine:3.23.4
 # A new volume gets the owner of the folder in the image.

@@ -129,10 +129,11 @@ bench: need-engine bin-cqlserver build ## readiness, memory, clusters beside sto
 	@bin/cqlserver exec -periodic -- bin/bench $(BENCH_FLAGS)
 
 .PHONY: build
-build: need-go ## bin/ipfs-cluster-service and bin/pin-gateway
-	@echo "building bin/ipfs-cluster-service and bin/pin-gateway (minutes the first time)"
+build: need-go ## bin/ipfs-cluster-service, bin/pin-gateway and bin/pin-billing
+	@echo "building bin/ipfs-cluster-service, bin/pin-gateway and bin/pin-billing (minutes the first time)"
 	@go build -o bin/ipfs-cluster-service ./cmd/ipfs-cluster-service
 	@go build -o bin/pin-gateway ./cmd/pin-gateway
+	@go build -o bin/pin-billing ./cmd/pin-billing
 
 .PHONY: check
 check: need-go ## format, vet, lint, import rules, documentation, go.mod, shell syntax

@@ -73,6 +73,8 @@
 //	billing/invoicing  invoices get their numbers, are paid, and are told of, in CQL
 //	billing/notice   what billing tells, as it is on the wire
 //	billing/notice/told  tells it on NATS JetStream
+//	billing/api      usage, pins and invoices over HTTP, for the gateway and for operators
+//	billing/service  puts the rooms of billing together
 //	billing/config   what the billing service is told, and what is wrong with it
 //	migrate          pins moving in: plan, run, comparison
 //	migrate/source   the places that they come from
@@ -87,6 +89,7 @@
 //	internal/adminhttp  metrics, readiness and profiles, for those who run a process
 //	internal/adminhttp/section  what service.json says of that, and of traces
 //	internal/tracing sends spans to a collector
+//	internal/problemjson  why a request is not answered, as JSON
 //	internal/httpserver  serves the clients of a program, and ends so that they notice
 //	internal/settings  reads the configuration of a program: a file, variables, all that is wrong
 //	internal/nearest which name somebody meant who wrote another
@@ -123,5 +126,8 @@
 // it but internal/scylla, internal/cqlsection, internal/settings and events; the rooms of billing to
 // none of auth, and outside of billing to events, internal/scylla, internal/cqlsection and
 // internal/nearest. The test in this directory enforces it, and so does
+// it but internal/scylla, internal/cqlsection, internal/settings, internal/problemjson and events; the
+// rooms of billing to none of auth, and outside of billing to events, what is below it, and the same
+// rooms of internal, with internal/nearest. The test in this directory enforces it, and so does
 // depguard in .golangci.yml.
 package ipfsclusterscylla

@@ -97,7 +97,9 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w.api, err = api.New(api.Config{
 		Token: gatewayToken, OperatorToken: operatorToken, Ledger: w.store, Policy: w.policy, Usage: service.NewUsage(w.store, w.since, now), Prices: prices,
-		Invoices: issued(t), Now: now, Observe: func(route string, status int, _ time.Duration) { w.observed = append(w.observed, fmt.Sprint(route, " ", status)) },
+		Invoices: issued(t), Now: now, Observe: func(route string, status int, _ time.Duration) {
+			w.observed = append(w.observed, fmt.Sprint(route, " ", status))
+		},
 		Status: func(ctx context.Context) (api.Status, error) {
 			last, err := w.closer.Last(ctx)
 			return api.Status{ClosedUntil: time.UnixMilli((last + 1) * usage.DayMS).UTC()}, err

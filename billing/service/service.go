@@ -99,13 +99,13 @@ func (s *Service) connect() (err error) {
 		return err
 	}
 	s.sizes, err = consume.New(consume.Options{
-		Bus: s.bus, Name: s.sizesName(), State: s.store.Consumers(), Handler: s.ingest.Sized, Metrics: s.metrics.consume,
+		Bus: s.bus, Name: sizesName(s.config), State: s.store.Consumers(), Handler: s.ingest.Sized, Metrics: s.metrics.consume,
 	})
 	return err
 }
 
 // sizesName is the name under which sizes are read.
-func (s *Service) sizesName() string { return s.config.Events.Consumer + "-sizes" }
+func sizesName(cfg config.Config) string { return cfg.Events.Consumer + "-sizes" }
 
 // Connect connects to NATS as a configuration says.
 func Connect(cfg config.Config, metrics *bus.Metrics) (*bus.Bus, error) {
@@ -125,11 +125,17 @@ func Connect(cfg config.Config, metrics *bus.Metrics) (*bus.Bus, error) {
 func (s *Service) closing() closing.Options {
 	opts := Closing(s.config, s.store, s.db)
 	opts.Metrics, opts.Now = s.metrics.closing, s.now
-	opts.Watermarks = []closing.Watermark{closing.OfClaims(s.consumer.Lag, s.now)}
-	if s.sizes != nil {
-		opts.Watermarks = append(opts.Watermarks, closing.OfEvents(s.store.Consumers(), s.sizesName()))
-	}
+	opts.Watermarks = Watermarks(s.config, s.store, s.consumer.Lag, s.now)
 	return opts
+}
+
+// Watermarks say until when all is counted, by a configuration.
+func Watermarks(cfg config.Config, store *ledger.Store, lag func(context.Context) (claims.Lag, error), now func() time.Time) []closing.Watermark {
+	all := []closing.Watermark{closing.OfClaims(lag, now)}
+	if cfg.Events.Sizes {
+		all = append(all, closing.OfEvents(store.Consumers(), sizesName(cfg)))
+	}
+	return all
 }
 
 // Closing is how days are closed by a configuration, without watermarks.

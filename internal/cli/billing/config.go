@@ -1,0 +1,76 @@
+package billing
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/config"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
+)
+
+func (cmd *command) initCommand() cli.Command {
+	return cli.Command{
+		Name:         "init",
+		Usage:        "writes a configuration to begin with, and new tokens",
+		ArgsUsage:    " ",
+		OnUsageError: cmdline.UsageError,
+		Description: `
+   Writes the file of --config, with comments, and beside it the token of the
+   gateway and that of operators. Nobody else on this machine may read them. If
+   one of them is there, nothing is written.
+
+   Billing begins with the next midnight in UTC, unless you change claims.since.
+   All instances have the same tokens: run it once, and copy them.
+`,
+		Action: func(c *cli.Context) error {
+			if err := cmdline.NoArguments(c); err != nil {
+				return err
+			}
+			files, err := config.Example(filepath.Base(cmd.configPath), cmd.now())
+			if err != nil {
+				return err
+			}
+			return cmdline.WriteNew(cmd.stderr, filepath.Dir(cmd.configPath), files)
+		},
+	}
+}
+
+func (cmd *command) configCommand() cli.Command {
+	return cli.Command{
+		Name:         "config",
+		Usage:        "shows the configuration that is in force",
+		ArgsUsage:    " ",
+		OnUsageError: cmdline.UsageError,
+		Description: `
+   Shows all settings: the file, overridden by the environment, and defaults.
+   All that is wrong with it is told at once, and then nothing is shown. There
+   are no secrets in it, but the names of their files.
+`,
+		Flags: []cli.Flag{
+			cli.BoolFlag{Name: "check", Usage: "also read the files that it names, plans and buyers among them, and show nothing but what is wrong"},
+		},
+		Action: func(c *cli.Context) error {
+			if err := cmdline.NoArguments(c); err != nil {
+				return err
+			}
+			cfg, err := cmd.loadConfig()
+			if err != nil {
+				return err
+			}
+			if c.Bool("check") {
+				if _, err := cfg.Read(); err != nil {
+					return fmt.Errorf("%s: %w", cmd.configPath, err)
+				}
+				return nil
+			}
+			text, err := cfg.JSON()
+			if err != nil {
+				return err
+			}
+			_, err = cmd.stdout.Write(text)
+			return cmdline.Written(err)
+		},
+	}
+}
