@@ -134,7 +134,10 @@ func WriteJSON(w http.ResponseWriter, status int, contentType string, value any)
 
 // said logs that a client was not answered, who may have left.
 func said(err error) {
-	if err != nil {
-		logger.Debugf("%s", err)
+	switch {
+	case errors.Is(err, problemjson.ErrEncoding):
+		logger.Error(err)
+	case err != nil:
+		logger.Debug(err)
 	}
 }

@@ -52,8 +52,11 @@ func (a *API) refuse(w *recorder, r *http.Request, id string, err error) {
 
 // said logs that a client was not answered, who may have left.
 func (a *API) said(err error) {
-	if err != nil {
-		logger.Debugf("%s", err)
+	switch {
+	case errors.Is(err, problemjson.ErrEncoding):
+		logger.Error(err)
+	case err != nil:
+		logger.Debug(err)
 	}
 }
 

@@ -37,6 +37,7 @@ type known struct {
 	binaries map[string]bool // that make builds, as "bin/x"
 	service  *subcommand
 	gateway  *subcommand
+	billing  *subcommand
 	ctl      *subcommand
 	compose  compose
 	// variables of the environment.
@@ -54,6 +55,7 @@ func readKnown(t *testing.T, pages []page) known {
 		binaries:  make(map[string]bool),
 		service:   readService(t),
 		gateway:   readGateway(t),
+		billing:   readBilling(t),
 		ctl:       readCtl(t),
 		compose:   readCompose(t),
 		variables: readVariables(t, pages),
@@ -127,6 +129,8 @@ func (k known) checkProgram(program string, args []string, strict bool) error {
 		return k.service.check(args)
 	case "pin-gateway":
 		return k.gateway.check(args)
+	case "pin-billing":
+		return k.billing.check(args)
 	case "ipfs-cluster-ctl":
 		return k.ctl.check(args)
 	case "docker":

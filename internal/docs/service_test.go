@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/billing"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/gateway"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/service"
 )
@@ -32,6 +33,11 @@ func readService(t *testing.T) *subcommand {
 func readGateway(t *testing.T) *subcommand {
 	t.Helper()
 	return readProgram(t, gateway.Main, "pin-gateway")
+}
+
+func readBilling(t *testing.T) *subcommand {
+	t.Helper()
+	return readProgram(t, billing.Main, "pin-billing")
 }
 
 // readProgram asks the program itself, all the way down.

@@ -14,7 +14,7 @@ import (
 // code: the pages have them, which are generated.
 func ourPages() map[string]string {
 	return map[string]string{
-		"CLUSTER_SCYLLA_": "docs/configuration.md", "CLUSTER_EVENTS_": "docs/events-configuration.md", "CLUSTER_ADMIN_": "docs/admin-configuration.md", "PIN_GATEWAY_": "docs/gateway-configuration.md",
+		"CLUSTER_SCYLLA_": "docs/configuration.md", "CLUSTER_EVENTS_": "docs/events-configuration.md", "CLUSTER_ADMIN_": "docs/admin-configuration.md", "PIN_GATEWAY_": "docs/gateway-configuration.md", "PIN_BILLING_": "docs/billing-configuration.md",
 	}
 }
 
@@ -34,7 +34,7 @@ func variablesIn(text string) []string {
 	})
 	return slices.DeleteFunc(words, func(word string) bool {
 		return word != strings.ToUpper(word) || !slices.ContainsFunc(
-			[]string{"IPFS_CLUSTER_", "CLUSTER_", "PIN_GATEWAY_", "CQL_", "DEMO_", "E2E_", "BENCH_"},
+			[]string{"IPFS_CLUSTER_", "CLUSTER_", "PIN_GATEWAY_", "PIN_BILLING_", "CQL_", "DEMO_", "E2E_", "BENCH_"},
 			func(prefix string) bool { return strings.HasPrefix(word, prefix) })
 	})
 }
@@ -109,6 +109,7 @@ func readVariables(t *testing.T, pages []page) map[string]bool {
 			}
 		}
 	}
+	out["PIN_BILLING_CONFIG"], out["PIN_BILLING_LOGLEVEL"] = true, true
 	out["PIN_GATEWAY_CONFIG"], out["PIN_GATEWAY_LOGLEVEL"] = true, true // of flags, and of no field
 	if !out["CQL_REQUIRED"] || !out["CLUSTER_SCYLLA_HOSTS"] || !out["CLUSTER_EVENTS_URLS"] || !out["CLUSTER_ADMIN_LISTEN"] || !out["PIN_GATEWAY_LISTEN"] {
 		t.Fatalf("the environment variables were not found, only %v", out)

@@ -4,10 +4,14 @@ package problemjson
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 )
+
+// ErrEncoding says that an answer is not one that can be written as JSON: a mistake of the program.
+var ErrEncoding = errors.New("an answer cannot be encoded")
 
 // Problem is why a request is not answered as its client wished.
 type Problem struct {
@@ -40,7 +44,7 @@ func WriteJSON(w http.ResponseWriter, status int, contentType string, value any)
 	text, err := json.Marshal(value)
 	if err != nil {
 		http.Error(w, "internal error", http.StatusInternalServerError)
-		return fmt.Errorf("encoding an answer: %w", err)
+		return fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
