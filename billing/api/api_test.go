@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/api"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/claim"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/events"
 )
@@ -71,6 +72,24 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 	if !slices.Contains(w.observed, "usage 401") || !slices.Contains(w.observed, "status 200") {
 		t.Errorf("observed were %q", w.observed)
+	}
+}
+
+// TestNoOperators: without a token of operators nobody is one.
+func TestNoOperators(t *testing.T) {
+	w := newWorld(t)
+	w.config.OperatorToken = ""
+	var err error
+	w.api, err = api.New(w.config)
+	must(t, err)
+	r := httptest.NewRequest(http.MethodGet, "/status", nil)
+	r.Header["Authorization"] = []string{"Bearer "}
+	if answer := w.do(r); answer.Code != http.StatusUnauthorized {
+		t.Errorf("%d %s", answer.Code, answer.Body)
+	}
+	w.config.Token = ""
+	if _, err := api.New(w.config); err == nil {
+		t.Error("there is an API without a token")
 	}
 }
 

@@ -69,6 +69,7 @@ type world struct {
 	today    int64
 	since    time.Time
 	closer   *closing.Closer
+	config   api.Config
 	api      *api.API
 	observed []string
 }
@@ -95,7 +96,7 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	prices, err := service.NewPrices(book, "standard")
 	must(t, err)
-	w.api, err = api.New(api.Config{
+	w.config = api.Config{
 		Token: gatewayToken, OperatorToken: operatorToken, Ledger: w.store, Policy: w.policy, Usage: service.NewUsage(w.store, w.since, now), Prices: prices,
 		Invoices: issued(t), Now: now, Observe: func(route string, status int, _ time.Duration) {
 			w.observed = append(w.observed, fmt.Sprint(route, " ", status))
@@ -104,7 +105,8 @@ func newWorld(t *testing.T) *world {
 			last, err := w.closer.Last(ctx)
 			return api.Status{ClosedUntil: time.UnixMilli((last + 1) * usage.DayMS).UTC()}, err
 		},
-	})
+	}
+	w.api, err = api.New(w.config)
 	must(t, err)
 	return w
 }

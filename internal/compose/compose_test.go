@@ -26,14 +26,14 @@ const (
 type want struct {
 	scylla, kubo, keycloak string // images
 	image                  dockerfile
-	gateway                string // its configuration
+	gateway, billing       string // their configurations
 }
 
 func wanted(t *testing.T) want {
 	t.Helper()
 	return want{
 		scylla: scyllaImage(t), kubo: kuboImage(t), keycloak: keycloakImage(t),
-		image: readDockerfile(t), gateway: read(t, gatewayConfig),
+		image: readDockerfile(t), gateway: read(t, gatewayConfig), billing: read(t, billingConfig),
 	}
 }
 
@@ -85,6 +85,10 @@ func check(p project, w want) []string {
 			checkPeer(p, name, s, w, complain)
 		case name == "gateway":
 			checkGateway(p, s, w, complain)
+		case name == "billing":
+			checkBilling(p, s, w, complain)
+		case name == "nats":
+			checkNATS(s, complain)
 		case name == "keycloak":
 			checkKeycloak(p, s, w, complain)
 		case slices.Contains(monitoring, name):
@@ -93,7 +97,7 @@ func check(p project, w want) []string {
 			complain("no test knows what this service must be like")
 		}
 	}
-	for _, name := range append([]string{"scylla", "kubo", "cluster", "gateway", "keycloak"}, monitoring...) {
+	for _, name := range append([]string{"scylla", "kubo", "cluster", "gateway", "keycloak", "nats", "billing"}, monitoring...) {
 		s, ok := p.Services[name]
 		if !ok {
 			problems = append(problems, "there is no service "+name)
@@ -101,6 +105,8 @@ func check(p project, w want) []string {
 		profiles := []string(nil)
 		if name == "gateway" || name == "keycloak" {
 			profiles = []string{"gateway"}
+		} else if name == "nats" || name == "billing" {
+			profiles = []string{"billing"}
 		} else if slices.Contains(monitoring, name) {
 			profiles = []string{"monitoring"}
 		}

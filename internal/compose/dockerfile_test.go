@@ -132,12 +132,12 @@ func checkDockerfile(text string) []string {
 	if d.data == "" || d.env["IPFS_CLUSTER_PATH"] != d.data {
 		problems = append(problems, fmt.Sprintf("IPFS_CLUSTER_PATH is %q, the volume is %q", d.env["IPFS_CLUSTER_PATH"], d.data))
 	}
-	for _, variable := range []string{"IPFS_CLUSTER_PATH", "GATEWAY_PATH"} {
+	for _, variable := range []string{"IPFS_CLUSTER_PATH", "GATEWAY_PATH", "BILLING_PATH"} {
 		if !slices.Contains(d.owned, d.env[variable]) {
 			problems = append(problems, fmt.Sprintf("%s is %q, which the user does not own", variable, d.env[variable]))
 		}
 	}
-	if !slices.Contains(d.packages, "./cmd/ipfs-cluster-service") || !slices.Contains(d.packages, "./cmd/pin-gateway") {
+	if !slices.Contains(d.packages, "./cmd/ipfs-cluster-service") || !slices.Contains(d.packages, "./cmd/pin-gateway") || !slices.Contains(d.packages, "./cmd/pin-billing") {
 		problems = append(problems, fmt.Sprintf("packages %q are not all that is to be built", d.packages))
 	}
 	if len(d.entrypoint) == 0 || len(d.command) == 0 {
