@@ -94,14 +94,14 @@ func (r csvRow) cells(d Document) []string {
 	if r.amount.Currency() != (money.Currency{}) {
 		currency = d.Currency.Code()
 	}
-	return []string{r.kind, d.Number, strings.Join(lines, " "), Cell(r.item), Cell(r.description), Cell(r.detail), r.from, r.to, number(r.quantity), Cell(r.unit), sum(r.price), number(r.measured), string(r.measure), sum(r.amount), currency}
+	return []string{r.kind, d.Number, strings.Join(lines, " "), cell(r.item), cell(r.description), cell(r.detail), r.from, r.to, number(r.quantity), cell(r.unit), sum(r.price), number(r.measured), string(r.measure), sum(r.amount), currency}
 }
 
 // formula is what a spreadsheet takes for the beginning of one: at the beginning of a cell,
 // and after what separates cells in some countries.
 var formula = regexp.MustCompile(`(^|[;|])([\s'"]*[=+\-@＝＋－＠])`)
 
-// Cell returns a text for a cell of a table that a spreadsheet may open. What would be a formula has a "'" before it.
-func Cell(text string) string {
+// cell returns a text for a cell. What would be a formula has a "'" before it.
+func cell(text string) string {
 	return formula.ReplaceAllString(visible(text), "$1'$2")
 }

@@ -220,7 +220,7 @@ func TestCell(t *testing.T) {
 		"": "", "plain": "plain", "a=b": "a=b", "=1": "'=1", "-1": "'-1", " =1": "' =1", "a;=1": "a;'=1", "a; =1": "a;' =1", "a|@x": "a|'@x", "'=1": "''=1", `"=1`: `'"=1`,
 		"\t=1": "' =1", "\n+1": "' +1", "＝1": "'＝1", "\u200b=1": "�=1", "a-b": "a-b", "x;y": "x;y",
 	} {
-		if got := Cell(in); got != want {
+		if got := cell(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
 	}
