@@ -17,8 +17,9 @@ const (
 	months, mostMonths = 12, 60
 )
 
-// number is a number of any size, which JSON has as a text and CSV as a number.
-type number struct{ *big.Int }
+// number is a number of any size, which JSON has as a text and CSV as a number. It embeds none: JSON
+// would have a big.Int as a number, which programs read as a float.
+type number struct{ Int *big.Int }
 
 // MarshalText implements encoding.TextMarshaler.
 func (n number) MarshalText() ([]byte, error) { return []byte(whole(n.Int)), nil }
@@ -181,8 +182,8 @@ func (a *API) month(c *call, month int) (monthView, error) {
 	}
 	end := usage.DayOf(time.Date(month/100, time.Month(month%100)+1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()) - 1
 	err = a.config.Usage.Days(c.Context(), c.owner, m.Last+1, min(end, a.today()), func(d Day) error {
-		view.OpenByteMS.Add(view.OpenByteMS.Int, d.Usage.ByteMS)
-		view.OpenPinMS.Add(view.OpenPinMS.Int, d.Usage.PinMS)
+		view.OpenByteMS.Int.Add(view.OpenByteMS.Int, d.Usage.ByteMS)
+		view.OpenPinMS.Int.Add(view.OpenPinMS.Int, d.Usage.PinMS)
 		if d.Usage.PeakBytes.Cmp(view.PeakBytes.Int) > 0 {
 			view.PeakBytes = number{d.Usage.PeakBytes}
 		}

@@ -124,7 +124,7 @@ func issued(t *testing.T) documents {
 	for number, owner := range map[string]string{"2026-000040": "globex", "2026-000041": "acme", "2026-000042": "globex"} {
 		d := doc
 		d.Owner, d.Number = owner, number
-		all[number] = invoice.Copy{Document: d, Standing: invoice.Begin(d)}
+		all[number] = invoice.Copy{Document: d}
 	}
 	return all
 }

@@ -24,7 +24,7 @@ func TestGatewayRulesCanFail(t *testing.T) {
 		{"      cluster: {condition: service_healthy}\n", "", "does not wait for cluster"},
 		{"      cluster: {condition: service_healthy}\n", "      cluster: {condition: service_started}\n", "not healthy"},
 		{"tcp/9094\n", "tcp/9096\n", "no peer has its REST API"},
-		{`    command: ["serve"]`, `    command: ["serve"]` + "\n    environment: {PIN_GATEWAY_PORTS: 1}", "sets nothing"},
+		{"      PIN_GATEWAY_EVENTS_CLUSTER: ipfs-cluster", "      PIN_GATEWAY_PORTS: 1", "sets nothing"},
 		{w.keycloak, w.keycloak + "0", "the tests start"},
 		{w.keycloak, "quay.io/keycloak/keycloak:latest", "no exact tag"},
 		{`, "--import-realm"`, "", "imports the realm"},

@@ -10,4 +10,3 @@ type NewFile struct {
 
 // Format writes the name of the file, whatever the verb.
 func (n NewFile) Format(f fmt.State, _ rune) { fmt.Fprint(f, n.Name) }
-

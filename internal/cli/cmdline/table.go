@@ -64,6 +64,7 @@ func Limit(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
+// State says in a word which of two something is.
 func State(is bool, yes, no string) string {
 	if is {
 		return yes
