@@ -120,12 +120,6 @@
 // state; state to upstream's api and
 // state only; events to nothing but the standard library, and what is below it
 // to events, NATS, the library of Prometheus, and state where that is told; the rooms of auth to no room outside
-// it but internal/scylla, internal/cqlsection, internal/nearest and events; the rooms of billing to
-// none of auth, and outside of billing to events and what is below it, internal/scylla,
-// internal/cqlsection and internal/nearest. The test in this directory enforces it, and so does
-// it but internal/scylla, internal/cqlsection, internal/settings and events; the rooms of billing to
-// none of auth, and outside of billing to events, internal/scylla, internal/cqlsection and
-// internal/nearest. The test in this directory enforces it, and so does
 // it but internal/scylla, internal/cqlsection, internal/settings, internal/problemjson and events; the
 // rooms of billing to none of auth, and outside of billing to events, what is below it, and the same
 // rooms of internal, with internal/nearest. The test in this directory enforces it, and so does

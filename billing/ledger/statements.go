@@ -55,7 +55,6 @@ const (
 	selectUnsized    = "SELECT owner, request_id FROM unsized WHERE cid = ?"
 	selectAllUnsized = "SELECT cid, owner, request_id FROM unsized"
 
-	selectOwners   = "SELECT DISTINCT owner FROM owner_months"
 	selectConsumer = "SELECT state FROM consumers WHERE name = ?"
 	updateConsumer = "UPDATE consumers SET state = ? WHERE name = ?"
 )
