@@ -80,14 +80,12 @@ func begin(t *testing.T, folder string) *served {
 }
 
 func (s *served) ask(token, owner, path string) (int, string) {
-	r, err := http.NewRequest(http.MethodGet, "http://"+s.url+path, nil)
+	if strings.HasPrefix(path, "/") {
+		path = "http://" + s.url + path
+	}
+	r, err := http.NewRequest(http.MethodGet, path, nil)
 	if err != nil {
 		return 0, err.Error()
-	}
-	if strings.HasPrefix(path, "http://") {
-		if r, err = http.NewRequest(http.MethodGet, path, nil); err != nil {
-			return 0, err.Error()
-		}
 	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
