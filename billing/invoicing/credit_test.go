@@ -117,6 +117,22 @@ func TestCreditAtOnce(t *testing.T) {
 	w.check("C", notes)
 }
 
+// A note that was begun when its invoice was open, and kept when it was void, gets no number.
+func TestVoidBeforeNote(t *testing.T) {
+	w := newWorld(t)
+	d := w.issued("alice")
+	db := &between{shaky: &shaky{DB: w.db, left: -1}, before: "INSERT INTO invoices", happens: func() {
+		_, err := w.office(nil).Void(t.Context(), d.Number)
+		must(t, err)
+	}}
+	for range 2 {
+		if _, err := w.office(db).Credit(t.Context(), d.Number, usd(t, "1.00"), "x", "r"); !errors.Is(err, invoice.ErrState) {
+			t.Errorf("a void invoice was credited: %v", err)
+		}
+	}
+	w.check("C", 0)
+}
+
 // A process that dies after any write while it credits leaves nothing that the next one does not
 // finish.
 func TestCrashWhileCrediting(t *testing.T) {

@@ -59,7 +59,7 @@ var mutants = []overlay.Mutant{
 		{File: "draft.go", Old: `for at := month; at != charged; at = at.Next() {`, New: `for at := charged; at != charged; at = at.Next() {`}}},
 	{Name: "an older state of a payment stays", Test: "TestPayments", Edits: []overlay.Edit{
 		{File: "statements.go", Old: `IF version < ?"`, New: `IF version > ?"`}}},
-	{Name: "who was overtaken takes it for done", Test: "TestPaymentsAtOnce", Edits: []overlay.Edit{
+	{Name: "who was overtaken takes it for done", Test: "TestPaymentOvertaken", Edits: []overlay.Edit{
 		{File: "standing.go", Old: `	if err != nil || after.mark != mark {`, New: `	if err != nil {`}}},
 	{Name: "a refund counts as a payment", Test: "TestPayments", Edits: []overlay.Edit{
 		{File: "payments.go", Old: `return new(big.Int).Neg(amount), ""`, New: `return amount, ""`}}},
@@ -84,7 +84,7 @@ var mutants = []overlay.Mutant{
 						return issued, nil
 					}
 `, New: ``}}},
-	{Name: "an invoice is void while a note of it is made", Test: "TestCreditAtOnce", Edits: []overlay.Edit{
+	{Name: "an invoice is void while a note of it is made", Test: "TestVoidBeforeNote", Edits: []overlay.Edit{
 		{File: "standing.go", Old: `	if stands.state == invoice.Void {`, New: `	if stands.state == invoice.Draft {`}}},
 	{Name: "what is told is not looked at", Test: "TestTold", Edits: []overlay.Edit{
 		{File: "outbox.go", Old: `		if r.state != invoice.Open {

@@ -13,6 +13,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/invoice"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/rails"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/rails/railstest"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 // TestJournal: what rails rely on holds for the tables, also when answers are lost.
@@ -214,6 +215,37 @@ func TestPaymentsAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	w.stands(d.Number, invoice.Open, "0.96")
+}
+
+// between is a database where something happens once before an update with a text in it.
+type between struct {
+	*shaky
+	before  string
+	happens func()
+}
+
+func (b *between) CAS(ctx context.Context, s scylla.Statement) (bool, map[string]any, error) {
+	if f := b.happens; f != nil && strings.Contains(fmt.Sprint(s), b.before) {
+		b.happens = nil
+		f()
+	}
+	return b.shaky.CAS(ctx, s)
+}
+
+// Who was overtaken looks again, at all that there is.
+func TestPaymentOvertaken(t *testing.T) {
+	w := newWorld(t)
+	d := w.issued("alice")
+	db := &between{shaky: &shaky{DB: w.db, left: -1}, before: "SET state = ?, credited = ?", happens: func() {
+		// The other one does not see the second payment, as if it had read before that came.
+		note := func(text string) { must(t, w.db.Session.Query(text, d.Number).Exec()) }
+		note("DELETE FROM payments WHERE invoice = ? AND rail = 'stripe' AND id = 'second'")
+		must(t, w.office(nil).Journal().Record(t.Context(), payment("first", 1, rails.Paid, d.Number, 100)))
+		w.stands(d.Number, invoice.Open, "1.00")
+		note("INSERT INTO payments (invoice, rail, id) VALUES (?, 'stripe', 'second')")
+	}}
+	must(t, w.office(db).Journal().Record(t.Context(), payment("second", 1, rails.Paid, d.Number, 20)))
+	w.stands(d.Number, invoice.Open, "1.20")
 }
 
 // A process that dies after any write while it records is followed by one that records again.
