@@ -38,7 +38,7 @@ func (c Config) Read() (Files, error) {
 	r := &reader{settings.Files{Folder: c.Folder, Live: c.Environment == Live}}
 	f := Files{AuditKey: r.privateKey("audit.key_file", c.Audit.KeyFile)}
 	if c.TLS.CertFile != "" {
-		f.Certificate = r.certificate(c.TLS)
+		f.Certificate = r.Certificate(c.TLS.CertFile, c.TLS.KeyFile)
 	}
 	if c.Peers.CAFile != "" {
 		r.Authorities("peers.ca_file", c.Peers.CAFile)
@@ -100,19 +100,6 @@ func (r *reader) privateKey(field, name string) ed25519.PrivateKey {
 	}
 	r.Problems.Add(field, "names %s, which is not a key of Ed25519: make one with openssl genpkey -algorithm ed25519", r.Resolve(name))
 	return nil
-}
-
-func (r *reader) certificate(files TLS) *tls.Certificate {
-	cert, key := r.Read("tls.cert_file", files.CertFile, false), r.Read("tls.key_file", files.KeyFile, true)
-	if cert == nil || key == nil {
-		return nil
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		r.Problems.Add("tls.cert_file", "and tls.key_file cannot be used together: %v", err)
-		return nil
-	}
-	return &pair
 }
 
 // peppers returns nil if there are none, or one cannot be used.

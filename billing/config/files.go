@@ -56,7 +56,7 @@ func (c Config) Read() (Files, error) {
 		}
 	}
 	if c.TLS.CertFile != "" {
-		f.Certificate = r.certificate(c.TLS)
+		f.Certificate = r.Certificate(c.TLS.CertFile, c.TLS.KeyFile)
 	}
 	if c.Gateway.TokenFile != "" {
 		f.GatewayToken = r.Password("gateway.token_file", c.Gateway.TokenFile)
@@ -118,19 +118,6 @@ func (r *reader) token(field, file string) string {
 		return ""
 	}
 	return token
-}
-
-func (r *reader) certificate(files TLS) *tls.Certificate {
-	cert, key := r.Read("tls.cert_file", files.CertFile, false), r.Read("tls.key_file", files.KeyFile, true)
-	if cert == nil || key == nil {
-		return nil
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		r.Problems.Add("tls.cert_file", "and tls.key_file cannot be used together: %v", err)
-		return nil
-	}
-	return &pair
 }
 
 // book reads the price lists.

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -68,6 +69,21 @@ func (r *Files) Password(field, name string) string {
 		r.Problems.Add(field, "names %s, which is not one line with a password: write it there", r.Resolve(name))
 	}
 	return password
+}
+
+// Certificate returns a certificate and its key, nil if they cannot be used. The fields are
+// tls.cert_file and tls.key_file.
+func (r *Files) Certificate(certFile, keyFile string) *tls.Certificate {
+	cert, key := r.Read("tls.cert_file", certFile, false), r.Read("tls.key_file", keyFile, true)
+	if cert == nil || key == nil {
+		return nil
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		r.Problems.Add("tls.cert_file", "and tls.key_file cannot be used together: %v", err)
+		return nil
+	}
+	return &pair
 }
 
 // Authorities looks whether a file has certificates.

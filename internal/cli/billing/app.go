@@ -4,7 +4,6 @@ package billing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,52 +45,18 @@ type command struct {
 // and otherwise 1.
 func Main(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	cmd := &command{stdout: stdout, stderr: stderr, now: time.Now}
-	err := cmd.app().Run(args)
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintf(stderr, "error %s\n", err)
-	var coded cli.ExitCoder
-	if errors.As(err, &coded) {
-		return coded.ExitCode()
-	}
-	return 1
+	return cmdline.Run(cmd.app(), args, stderr)
 }
 
 // found is the exit code when something was looked for and found.
 const found = 2
 
 func (cmd *command) app() *cli.App {
-	app := cli.NewApp()
-	app.Name = programName
-	app.HelpName = programName
-	app.Usage = "what an IPFS pinning service is paid for"
-	app.Description = description
-	app.Version = cmdline.ModuleVersion()
-	app.HideVersion = true // it has a command
-	app.Writer = cmd.stdout
-	app.ErrWriter = cmd.stderr
-	// Without this the library ends the process for some errors.
-	app.ExitErrHandler = func(*cli.Context, error) {}
-	app.OnUsageError = cmdline.UsageError
-	app.Flags = []cli.Flag{
-		cli.StringFlag{
-			Name:   "config, c",
-			Value:  config.FileName,
-			Usage:  "the `FILE` with the configuration",
-			EnvVar: config.FileVariable,
-		},
-		cli.StringFlag{
-			Name:   "loglevel, l",
-			Value:  "info",
-			Usage:  "what is logged: debug, info, warn or error, or of one component, as in info,billing:debug",
-			EnvVar: config.LevelVariable,
-		},
-	}
-	app.Before = func(c *cli.Context) error {
-		cmd.configPath = c.String("config")
-		return cmdline.SetupLogging(c.String("loglevel"))
-	}
+	app := cmdline.Program{
+		Name: programName, Usage: "what an IPFS pinning service is paid for", Description: description, Stdout: cmd.stdout, Stderr: cmd.stderr,
+		ConfigFile: config.FileName, ConfigVariable: config.FileVariable, LevelVariable: config.LevelVariable, Component: "billing",
+		ConfigPath: &cmd.configPath,
+	}.App()
 	app.Commands = []cli.Command{
 		cmd.initCommand(),
 		cmd.configCommand(),
@@ -103,15 +68,6 @@ func (cmd *command) app() *cli.App {
 		cmd.recomputeCommand(),
 		cmd.reconcileCommand(),
 		cmdline.VersionCommand(programName, cmd.stdout),
-	}
-	app.Action = func(c *cli.Context) error {
-		if name := c.Args().First(); name != "" {
-			return fmt.Errorf("running %s: there is no command %q, see %s --help", programName, name, programName)
-		}
-		if err := cli.ShowAppHelp(c); err != nil {
-			return err
-		}
-		return fmt.Errorf("running %s: no command given, see the list above", programName)
 	}
 	return app
 }

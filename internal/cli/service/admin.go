@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/adminhttp"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/peer/role"
 )
 
@@ -172,6 +173,6 @@ func buildInfo() prometheus.Collector {
 	}
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ipfscluster_build_info", Help: "Always 1, with the version of this program and the revision of the code that it was built from.",
-		ConstLabels: prometheus.Labels{"version": moduleVersion(), "revision": revision},
+		ConstLabels: prometheus.Labels{"version": cmdline.ModuleVersion(), "revision": revision},
 	}, func() float64 { return 1 })
 }

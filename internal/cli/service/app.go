@@ -19,6 +19,8 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/version"
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 )
 
 const (
@@ -48,16 +50,7 @@ type command struct {
 // subcommand or help topic, and otherwise 1.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	cmd := &command{stdin: bufio.NewReader(stdin), stdout: stdout, stderr: stderr}
-	err := cmd.app().Run(args)
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintf(stderr, "error %s\n", err)
-	var coded cli.ExitCoder
-	if errors.As(err, &coded) {
-		return coded.ExitCode()
-	}
-	return 1
+	return cmdline.Run(cmd.app(), args, stderr)
 }
 
 func (cmd *command) app() *cli.App {

@@ -19,6 +19,7 @@ import (
 	"github.com/ipfs-cluster/ipfs-cluster/version"
 	"github.com/urfave/cli"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/scyllastate"
 )
 
@@ -96,7 +97,7 @@ func (b *bundle) addFiles(cmd *command) {
 		raw, err = b.secrets.json(raw)
 	}
 	b.add("service.json", raw, err)
-	b.add("version.txt", fmt.Appendf(nil, "ipfs-cluster %s\n%s %s\n%s %s/%s\n", version.Version, moduleName, moduleVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH), nil)
+	b.add("version.txt", fmt.Appendf(nil, "ipfs-cluster %s\n%s %s\n%s %s/%s\n", version.Version, moduleName, cmdline.ModuleVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH), nil)
 }
 
 // addConfig adds what holds with the environment, and the database.

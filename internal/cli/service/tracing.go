@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster/observations"
 
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/tracing"
 )
 
@@ -49,7 +50,7 @@ func (p *clusterPeer) setupTracing(ctx context.Context, flag bool) error {
 // resource says whose spans these are.
 func (p *clusterPeer) resource() map[string]string {
 	out := map[string]string{
-		"service.name": programName, "service.version": moduleVersion(), "service.instance.id": p.cfg.Identity().ID.String(),
+		"service.name": programName, "service.version": cmdline.ModuleVersion(), "service.instance.id": p.cfg.Identity().ID.String(),
 		"ipfscluster.peername": p.cfg.Configs().Cluster.Peername, "ipfscluster.role": string(p.role),
 	}
 	if p.cfg.backend == backendScylla {

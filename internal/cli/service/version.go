@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/ipfs-cluster/ipfs-cluster/version"
 	"github.com/urfave/cli"
+
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cli/cmdline"
 )
 
 const (
@@ -33,23 +34,10 @@ func (cmd *command) versionCommand() cli.Command {
 		Action: func(c *cli.Context) error {
 			text := version.Version.String() + "\n"
 			if c.Bool("all") {
-				text += fmt.Sprintf("%s %s\n%s\n", moduleName, moduleVersion(), runtime.Version())
+				text += fmt.Sprintf("%s %s\n%s\n", moduleName, cmdline.ModuleVersion(), runtime.Version())
 			}
 			_, err := io.WriteString(cmd.stdout, text)
 			return err
 		},
 	}
-}
-
-// moduleVersion returns the version of this project as the Go tool recorded
-// it, "(devel)" for a build without version control.
-func moduleVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(unknown)"
-	}
-	if info.Main.Path == modulePath && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
