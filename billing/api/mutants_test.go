@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
@@ -47,9 +46,6 @@ var mutants = []overlay.Mutant{
 // TestMutants plants one bug after the other in the API. The tests with them use the server of this
 // one.
 func TestMutants(t *testing.T) {
-	if os.Getenv("TEST_LONG") != "1" {
-		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-billing): it builds the room and opens keyspaces for each bug")
-	}
 	cqltest.Start(t)
-	overlay.Find(t, 1, mutants)
+	overlay.Find(t, -1, mutants) // each builds the room and opens keyspaces
 }

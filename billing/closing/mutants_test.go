@@ -1,7 +1,6 @@
 package closing
 
 import (
-	"os"
 	"testing"
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/cqltest"
@@ -87,9 +86,6 @@ var mutants = []overlay.Mutant{
 
 // TestMutants plants one bug after the other.
 func TestMutants(t *testing.T) {
-	if os.Getenv("TEST_LONG") != "1" {
-		t.Skip("RUNS WITH TEST_LONG=1 ONLY (make test-billing): it builds the room and opens keyspaces for each bug")
-	}
 	cqltest.Start(t)
-	overlay.Find(t, 1, mutants)
+	overlay.Find(t, -1, mutants) // each builds the room and opens keyspaces
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/invoice"
 	"github.com/ipfs-cluster/ipfs-cluster-scylla/billing/plan"
+	"github.com/ipfs-cluster/ipfs-cluster-scylla/internal/scylla"
 )
 
 func series(name string) func(*Options) {
@@ -274,14 +275,14 @@ func TestIssueAtOnce(t *testing.T) {
 // An outcome that is never known is none: nothing else is tried, and what follows finds out.
 func TestUnknownOutcome(t *testing.T) {
 	w := newWorld(t)
-	for lose := 1; lose <= 6*casTries; lose += 3 {
+	for lose := 1; lose <= 6*scylla.DecideTries; lose += 3 {
 		name := fmt.Sprint("L", lose)
 		w.owner(name, 60)
 		w.owner(name+"b", 60)
 		db := &shaky{DB: w.db, left: -1, lose: lose}
 		o := w.office(db, series(name))
 		_, err := o.Issue(t.Context(), name, december)
-		if known := lose < casTries; (err == nil) != known || err != nil && !errors.Is(err, errLost) {
+		if known := lose < scylla.DecideTries; (err == nil) != known || err != nil && !errors.Is(err, errLost) {
 			t.Errorf("with %d lost answers: %v", lose, err)
 		}
 		_, err = w.office(nil, series(name)).Issue(t.Context(), name+"b", december)

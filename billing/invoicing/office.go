@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -97,34 +96,9 @@ func New(opts Options) (*Office, error) {
 	return o, nil
 }
 
-const (
-	// casTries is how often a conditional update is sent whose outcome is not known.
-	casTries = 6
-	// casPause is the longest pause after the first of them; it doubles each time.
-	casPause = 20 * time.Millisecond
-)
-
-// decide makes a conditional update that may be made any number of times, until its outcome is
-// known: not which try was applied, but that one was, or that none will be. Whoever calls it reads,
-// at SERIAL, what has become of it.
+// decide makes a conditional update that may be made any number of times, see scylla.Decide.
 func (o *Office) decide(ctx context.Context, statement scylla.Statement) error {
-	ctx = scylla.WithTrail(ctx)
-	for pause := casPause; ; pause *= 2 {
-		_, _, err := o.db.CAS(ctx, statement)
-		switch {
-		case err == nil:
-			return nil
-		case scylla.NotSent(err) || scylla.Rejected(err) || scylla.Permanent(err) || pause >= casPause<<(casTries-1):
-			o.db.NotServed(err)
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			o.db.NotServed(err)
-			return errors.Join(context.Cause(ctx), err)
-		case <-time.After(rand.N(pause)):
-		}
-	}
+	return scylla.Decide(ctx, o.db, statement)
 }
 
 func (o *Office) write(ctx context.Context, s scylla.Statement) error {

@@ -3,8 +3,8 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/gocql/gocql"
 
@@ -59,31 +59,21 @@ func (s *Store) ClaimsAfter(ctx context.Context, owner string, after Place, n in
 // It reads the table of their months whole, and has all of them in memory.
 func (s *Store) Owners(ctx context.Context, open []int64) ([]string, error) {
 	known := make(map[string]bool)
-	rows := s.db.Scan(ctx, gocql.Quorum, page, scylla.Bind(selectOwners))
-	for owner := ""; rows.Next(&owner); {
+	note := func(owner string) error {
 		known[owner] = true
+		return nil
 	}
-	if err := rows.Close(); err != nil {
-		s.db.NotServed(err)
-		return nil, fmt.Errorf("reading who has days: %w", err)
+	if err := s.EachOwner(ctx, note); err != nil {
+		return nil, err
 	}
 	for _, day := range open {
 		for shard := range Shards {
-			err := s.EachActive(ctx, day, shard, func(owner string) error {
-				known[owner] = true
-				return nil
-			})
-			if err != nil {
+			if err := s.EachActive(ctx, day, shard, note); err != nil {
 				return nil, err
 			}
 		}
 	}
-	all := make([]string, 0, len(known))
-	for owner := range known {
-		all = append(all, owner)
-	}
-	slices.SortFunc(all, strings.Compare)
-	return all, nil
+	return slices.Sorted(maps.Keys(known)), nil
 }
 
 // Consumers keeps how far consumers of the events of a cluster are. It is safe for concurrent use.

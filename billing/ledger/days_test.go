@@ -46,7 +46,7 @@ func TestPutDay(t *testing.T) {
 	if got, err = s.PutDay(t.Context(), used("alice", day, 0, 6)); err != nil || !equalDays(got, first) {
 		t.Errorf("another one has made it %+v, %v", got, err)
 	}
-	db.lose = casTries
+	db.lose = scylla.DecideTries
 	if _, err := s.PutDay(t.Context(), used("alice", day+1, 0, 6)); !errors.Is(err, errLost) {
 		t.Errorf("an outcome that is not known: %v", err)
 	}

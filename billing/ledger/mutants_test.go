@@ -38,7 +38,7 @@ var mutants = []overlay.Mutant{
 		{File: "active.go", Old: `owner == last && !first`, New: `owner == last && !first && day < 0`}}},
 	{Name: "the last one to store a day counts", Test: "TestPutDay", Edits: []overlay.Edit{
 		{File: "statements.go", Old: `?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"`, New: `?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"`},
-		{File: "store.go", Old: `_, _, err := s.db.CAS(ctx, statement)`, New: `err := s.db.WriteAll(ctx, []scylla.Statement{statement})`}}},
+		{File: "store.go", Old: `return scylla.Decide(ctx, s.db, statement)`, New: `return s.db.WriteAll(ctx, []scylla.Statement{statement})`}}},
 	{Name: "who stores a day is told what it has worked out", Test: "TestPutDay", Edits: []overlay.Edit{
 		{File: "days.go", Old: `	return kept, wrap(err, "reading version`, New: `	kept = d
 	return kept, wrap(err, "reading version`}}},
@@ -53,7 +53,8 @@ var mutants = []overlay.Mutant{
 	{Name: "an older epoch begins", Test: "TestClose", Edits: []overlay.Edit{
 		{File: "progress.go", Old: `case p.Epoch > epoch:`, New: `case p.Epoch > epoch+100:`}}},
 	{Name: "an outcome that is not known is none", Test: "TestClose", Edits: []overlay.Edit{
-		{File: "store.go", Old: `scylla.Permanent(err) || pause >= casPause<<(casTries-1)`, New: `scylla.Permanent(err) || pause >= casPause`}}},
+		{File: "store.go", Old: `return scylla.Decide(ctx, s.db, statement)`, New: `_, _, err := s.db.CAS(ctx, statement)
+	return err`}}},
 	{Name: "begun is forgotten", Test: "TestBegun", Edits: []overlay.Edit{
 		{File: "progress.go", Old: `*known[at] = p.Begun; p.Begun`, New: `p.Begun`}}},
 	{Name: "what comes again is another item", Test: "TestQuarantine", Edits: []overlay.Edit{

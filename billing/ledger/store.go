@@ -2,9 +2,7 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -94,33 +92,9 @@ func each[T any](ctx context.Context, list []T, f func(ctx context.Context, item
 	return g.Wait()
 }
 
-const (
-	// casTries is how often a conditional update is sent whose outcome is not known.
-	casTries = 6
-	// casPause is the longest pause after the first of them; it doubles each time.
-	casPause = 20 * time.Millisecond
-)
-
-// decide makes a conditional update that may be made any number of times, until its outcome is
-// known: not that of which try was applied, but that one was, or that none will be.
+// decide makes a conditional update that may be made any number of times, see scylla.Decide.
 func (s *Store) decide(ctx context.Context, statement scylla.Statement) error {
-	ctx = scylla.WithTrail(ctx)
-	for pause := casPause; ; pause *= 2 {
-		_, _, err := s.db.CAS(ctx, statement)
-		switch {
-		case err == nil:
-			return nil
-		case scylla.NotSent(err) || scylla.Rejected(err) || scylla.Permanent(err) || pause >= casPause<<(casTries-1):
-			s.db.NotServed(err)
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			s.db.NotServed(err)
-			return errors.Join(context.Cause(ctx), err)
-		case <-time.After(rand.N(pause)):
-		}
-	}
+	return scylla.Decide(ctx, s.db, statement)
 }
 
 // noted are rows of which it is known that they are there, and which stay. It is safe for

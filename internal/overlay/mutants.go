@@ -23,8 +23,9 @@ const buildAndRun = 10 * time.Minute
 
 // Find plants one bug after the other in the package whose test t is, and expects the test
 // that is named to fail, run with the flags. Without a bug all tests must pass, t left out. It
-// plants the first few bugs, all of them with TEST_LONG=1. It fails for each that cannot be
-// planted any more, as the code that it edits has changed.
+// plants the first few bugs, all of them with TEST_LONG=1; below 0 it does not run the tests without
+// a bug either. It always fails for each that cannot be planted any more, as the code that it edits
+// has changed.
 func Find(t *testing.T, first int, mutants []Mutant, flags ...string) {
 	t.Helper()
 	self := t.Name()
@@ -42,7 +43,7 @@ func Find(t *testing.T, first int, mutants []Mutant, flags ...string) {
 		}
 	}
 	if first < len(mutants) && os.Getenv("TEST_LONG") != "1" {
-		t.Logf("A SLICE ONLY: %d planted bugs of %d. TEST_LONG=1 plants all.", first, len(mutants))
+		t.Logf("A SLICE ONLY: %d planted bugs of %d. TEST_LONG=1 plants all.", max(first, 0), len(mutants))
 	}
 }
 
